@@ -1,0 +1,85 @@
+//! The command line: the clap tree. Nothing is resolved here.
+
+use clap::Parser;
+use clap::error::ErrorKind;
+
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// Put an Anthropic API key where Claude Code will use it, and prove that it does.
+#[derive(Debug, Parser)]
+#[command(name = "cck", version, max_term_width = 100, disable_help_subcommand = true)]
+pub struct Cli {
+    /// What to do; without it, cck says what is in force.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, clap::Subcommand)]
+pub enum Command {}
+
+/// Shorter arguments are words, not keys.
+const SHORTEST_KEY: usize = 16;
+
+/// Prints help, version or a usage error, and returns the exit code for it.
+///
+/// A usage error quotes the argument it stumbled over; that may be a key typed in the wrong place, so whatever looks
+/// like one is cut out.
+pub fn usage(context: &mut Context, error: &clap::Error) -> Exit {
+    let text = error.render().ansi().to_string();
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        context.out.push_str(&text);
+        return Exit::Done;
+    }
+    let args: Vec<String> = context
+        .args()
+        .iter()
+        .map(|arg| arg.to_string_lossy().into_owned())
+        .collect();
+    let (text, found) = redact(text, &args);
+    context.warn_raw(&text);
+    if found {
+        context.warn("a key was given as a bare argument; use --key-env, --key-file or --stdin (see cck set-key --help)");
+    }
+    Exit::Error
+}
+
+/// Cuts every argument out of `text` that may be a key.
+fn redact(mut text: String, args: &[String]) -> (String, bool) {
+    let mut found = false;
+    for arg in args.iter().skip(1) {
+        let value = arg
+            .split_once('=')
+            .filter(|_| arg.starts_with('-'))
+            .map_or(arg.as_str(), |(_, value)| value);
+        let may_be_key =
+            value.len() >= SHORTEST_KEY && !value.starts_with('-') && !value.contains(['/', ' ']);
+        if may_be_key && text.contains(value) {
+            text = text.replace(value, "…");
+            found = true;
+        }
+    }
+    (text, found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_tree_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_usage_error_shows_no_key() {
+        let args = ["cck", "sk-ant-api03-abcdefgh", "--kee=abcdefghijklmnopqrst"].map(String::from);
+        let text = "unexpected 'sk-ant-api03-abcdefgh' '--kee=abcdefghijklmnopqrst' found".to_owned();
+        assert_eq!(
+            redact(text, &args),
+            ("unexpected '…' '--kee=…' found".to_owned(), true)
+        );
+    }
+}

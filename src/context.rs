@@ -1,0 +1,217 @@
+//! Everything cck takes from the process: arguments, environment, directories, streams.
+//!
+//! No other module asks `std::env` or the standard streams, so a test can build the whole world that a command sees.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::{Path, PathBuf};
+
+use anstyle::{AnsiColor, Style};
+
+use crate::failure::fail;
+use crate::render::sanitize;
+
+/// What standard input is connected to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StdinKind {
+    /// A terminal: a person can be asked.
+    Terminal,
+    /// `/dev/null`, or closed (the Rust runtime opens `/dev/null` in its place): nothing can come.
+    Nothing,
+    /// A pipe, file or socket: something may come.
+    Data,
+}
+
+/// The world of one run of cck.
+pub struct Context {
+    args: Vec<OsString>,
+    vars: BTreeMap<OsString, OsString>,
+    cwd: PathBuf,
+    etc: PathBuf,
+    stdin_kind: StdinKind,
+    stdin: Option<Box<dyn Read>>,
+    /// The report for standard output. It is written once, at the end, by [`Context::flush`].
+    pub out: String,
+    to_process: bool,
+    /// What went to standard error, kept only where the context is not the process's own.
+    pub err: String,
+}
+
+impl Context {
+    /// The context of this process.
+    #[expect(clippy::disallowed_methods, reason = "this is the place")]
+    pub fn from_process() -> Self {
+        Context {
+            args: std::env::args_os().collect(),
+            vars: std::env::vars_os().collect(),
+            // A deleted working directory is no reason to fail: only relative paths need it.
+            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
+            etc: PathBuf::from("/etc"),
+            stdin_kind: stdin_kind(),
+            stdin: Some(Box::new(io::stdin())),
+            out: String::new(),
+            to_process: true,
+            err: String::new(),
+        }
+    }
+
+    /// A context for a test: these arguments (without the program's name) and variables, in `cwd`, with `etc` as `/etc`.
+    pub fn for_test(args: &[&str], vars: &[(&str, &str)], cwd: &Path, etc: &Path) -> Self {
+        let args = std::iter::once("cck")
+            .chain(args.iter().copied())
+            .map(OsString::from)
+            .collect();
+        Context {
+            args,
+            vars: vars
+                .iter()
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
+            cwd: cwd.to_path_buf(),
+            etc: etc.to_path_buf(),
+            stdin_kind: StdinKind::Nothing,
+            stdin: None,
+            out: String::new(),
+            to_process: false,
+            err: String::new(),
+        }
+    }
+
+    /// The command line, program name first.
+    pub fn args(&self) -> &[OsString] {
+        &self.args
+    }
+
+    /// A variable of the environment; an empty one is returned as it is.
+    pub fn var_os(&self, name: &str) -> Option<&OsStr> {
+        self.vars.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// A variable of the environment as text; bytes that are no UTF-8 are replaced, as the client's runtime does.
+    pub fn var(&self, name: &str) -> Option<String> {
+        self.var_os(name)
+            .map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// The whole environment.
+    pub fn vars(&self) -> &BTreeMap<OsString, OsString> {
+        &self.vars
+    }
+
+    /// The working directory.
+    pub fn cwd(&self) -> &Path {
+        &self.cwd
+    }
+
+    /// `/etc`, or a test's stand-in for it.
+    pub fn etc(&self) -> &Path {
+        &self.etc
+    }
+
+    /// The home directory: `$HOME`. The client takes it from there, and so does everything here.
+    pub fn home(&self) -> Option<PathBuf> {
+        self.var_os("HOME")
+            .filter(|home| !home.is_empty())
+            .map(PathBuf::from)
+    }
+
+    /// The home directory, or an error that says how to do without.
+    pub fn require_home(&self) -> anyhow::Result<PathBuf> {
+        self.home().ok_or_else(|| {
+            fail(
+                "HOME is not set, so there is no home directory to look in",
+                "set HOME, or name the client's directory in CLAUDE_CONFIG_DIR",
+            )
+        })
+    }
+
+    /// What standard input is connected to.
+    pub fn stdin_kind(&self) -> StdinKind {
+        self.stdin_kind
+    }
+
+    /// Standard input. It is handed out once: two readers would each get a part.
+    pub fn claim_stdin(&mut self) -> anyhow::Result<Box<dyn Read>> {
+        self.stdin.take().ok_or_else(|| {
+            fail(
+                "standard input was already read",
+                "give each input its own source",
+            )
+        })
+    }
+
+    /// Gives a test's context this standard input.
+    pub fn with_stdin(mut self, bytes: &[u8]) -> Self {
+        self.stdin_kind = StdinKind::Data;
+        self.stdin = Some(Box::new(io::Cursor::new(bytes.to_vec())));
+        self
+    }
+
+    /// Adds a line to the report.
+    pub fn say(&mut self, line: impl AsRef<str>) {
+        self.out.push_str(line.as_ref());
+        self.out.push('\n');
+    }
+
+    /// Prints a warning to standard error now.
+    pub fn warn(&mut self, message: &str) {
+        self.diagnose("warning", AnsiColor::Yellow.on_default().bold(), message, None);
+    }
+
+    /// Prints an error to standard error now: the problem, then what to do about it.
+    pub fn error(&mut self, problem: &str, advice: Option<&str>) {
+        self.diagnose("error", AnsiColor::Red.on_default().bold(), problem, advice);
+    }
+
+    /// Prints ready-made text (a usage message) to standard error now.
+    pub fn warn_raw(&mut self, text: &str) {
+        if self.to_process {
+            // Nothing can be done for a closed standard error; the exit code still tells.
+            let _ = write!(anstream::stderr().lock(), "{text}");
+        } else {
+            self.err.push_str(text);
+        }
+    }
+
+    fn diagnose(&mut self, label: &str, style: Style, message: &str, advice: Option<&str>) {
+        let mut text = format!("{style}{label}:{style:#} {}\n", sanitize(message));
+        if let Some(advice) = advice {
+            text.push_str(&format!("  try: {}\n", sanitize(advice)));
+        }
+        self.warn_raw(&text);
+    }
+
+    /// Writes the report to standard output, without colour where that is no terminal, and empties it.
+    pub fn flush(&mut self) -> io::Result<()> {
+        if !self.to_process || self.out.is_empty() {
+            return Ok(());
+        }
+        let text = zeroize::Zeroizing::new(std::mem::take(&mut self.out));
+        let mut stdout = anstream::stdout().lock();
+        stdout.write_all(text.as_bytes())?;
+        stdout.flush()
+    }
+}
+
+fn stdin_kind() -> StdinKind {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+
+    let stdin = io::stdin();
+    if stdin.is_terminal() {
+        return StdinKind::Terminal;
+    }
+    let device = stdin
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|fd| File::from(fd).metadata());
+    match (device, fs::metadata("/dev/null")) {
+        (Ok(stdin), Ok(null)) if stdin.rdev() == null.rdev() && stdin.ino() == null.ino() => {
+            StdinKind::Nothing
+        }
+        (Err(_), _) => StdinKind::Nothing,
+        _ => StdinKind::Data,
+    }
+}

@@ -1,0 +1,1 @@
+//! Everything that touches the disk, in one place, so that its promise can be read and tested there.

@@ -1,0 +1,207 @@
+//! The API key: kept out of logs by its type, named in reports by a hint and a fingerprint.
+
+pub mod source;
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::failure::{Failure, fail};
+
+/// What is hashed before the key, so that a fingerprint is no bare hash of the key that another system may hold.
+pub const FINGERPRINT_DOMAIN: &str = "cck-fingerprint-v1:";
+
+/// How many of a key's last characters the client's approval lists hold (2.1.330, observed 2026-11).
+pub const SUFFIX_CHARS: usize = 20;
+
+/// An API key: one line of visible ASCII, not empty.
+///
+/// It is wiped from memory when dropped, shows nothing in `Debug`, and has neither `Display` nor `Serialize`: the only
+/// way to its text is [`ApiKey::reveal`].
+#[derive(Clone, PartialEq, Eq)]
+pub struct ApiKey(Zeroizing<String>);
+
+impl fmt::Debug for ApiKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ApiKey({})", self.fingerprint())
+    }
+}
+
+impl ApiKey {
+    /// Reads a key from text: blanks around it are trimmed, the rest must be one line of visible ASCII.
+    ///
+    /// # Errors
+    /// Empty text, more than one line, a character that no key has, and tokens of another kind. No error shows the text.
+    pub fn parse(text: &str) -> anyhow::Result<ApiKey> {
+        let key = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}');
+        if key.is_empty() {
+            return Err(fail(
+                "the key is empty",
+                "check that its source holds the key: it starts with sk-ant-",
+            ));
+        }
+        if key.contains(['\n', '\r']) {
+            return Err(fail(
+                "the key has more than one line",
+                "give the key alone, on one line",
+            ));
+        }
+        if let Some(position) = key.chars().position(|c| !c.is_ascii_graphic()) {
+            return Err(fail(
+                format!(
+                    "the key has a blank, control or non-ASCII character at position {}",
+                    position + 1
+                ),
+                "copy the key again, without the text around it",
+            ));
+        }
+        if let Some(Failure { problem, advice }) = misplaced(key) {
+            return Err(fail(problem, advice));
+        }
+        Ok(ApiKey(Zeroizing::new(key.to_owned())))
+    }
+
+    /// The key itself, for the file or the header that needs it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// See [`hint`].
+    pub fn hint(&self) -> String {
+        hint(&self.0)
+    }
+
+    /// See [`fingerprint`].
+    pub fn fingerprint(&self) -> String {
+        fingerprint(&self.0)
+    }
+
+    /// See [`suffix`].
+    pub fn suffix(&self) -> &str {
+        suffix(&self.0)
+    }
+
+    /// Whether the key has the shape of an Anthropic API key (`sk-ant-…`, long enough to be one).
+    pub fn is_usual_shape(&self) -> bool {
+        is_usual_shape(&self.0)
+    }
+}
+
+/// Whether `key` has the shape of an Anthropic API key.
+pub fn is_usual_shape(key: &str) -> bool {
+    key.starts_with("sk-ant-") && key.len() >= 40
+}
+
+/// A key as people recognise it: its prefix and its last four characters, `sk-ant-api03-…wxyz`.
+///
+/// Of a key under 24 characters nothing but the prefix is shown: four of few would give too much away.
+pub fn hint(key: &str) -> String {
+    let prefix = match key.match_indices('-').nth(2) {
+        Some((at, _)) if key.starts_with("sk-ant-") && at < 16 => &key[..=at],
+        _ => "",
+    };
+    let tail = key.char_indices().nth_back(3).map_or("", |(at, _)| &key[at..]);
+    if key.chars().count() < 24 {
+        format!("{prefix}…")
+    } else {
+        format!("{prefix}…{tail}")
+    }
+}
+
+/// A name for a key that does not give it away: `sha256:` and the first 12 hex digits of SHA-256 over
+/// [`FINGERPRINT_DOMAIN`] followed by the key.
+///
+/// The same by hand: `printf 'cck-fingerprint-v1:%s' "$KEY" | sha256sum | cut -c1-12`.
+pub fn fingerprint(key: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update(FINGERPRINT_DOMAIN)
+        .chain_update(key)
+        .finalize();
+    digest.iter().take(6).fold(String::from("sha256:"), |text, byte| {
+        text + &format!("{byte:02x}")
+    })
+}
+
+/// The last [`SUFFIX_CHARS`] characters of a key, by which the client's approval lists know it.
+pub fn suffix(key: &str) -> &str {
+    key.char_indices()
+        .nth_back(SUFFIX_CHARS - 1)
+        .map_or(key, |(at, _)| &key[at..])
+}
+
+/// Tokens that look like a key and belong elsewhere.
+fn misplaced(key: &str) -> Option<Failure> {
+    let (problem, advice) = if key.starts_with("sk-ant-oat") {
+        (
+            "this is an OAuth token (sk-ant-oat…), not an API key",
+            "export it as CLAUDE_CODE_OAUTH_TOKEN instead",
+        )
+    } else if key.starts_with("sk-ant-ort") {
+        (
+            "this is an OAuth refresh token (sk-ant-ort…), not an API key",
+            "use an API key (sk-ant-api…)",
+        )
+    } else if key.starts_with("sk-ant-admin") {
+        (
+            "this is an Admin API key (sk-ant-admin…): it manages an organisation and cannot send messages",
+            "use an API key (sk-ant-api…); `cck rotate --retire-old` reads the admin key from ANTHROPIC_ADMIN_KEY",
+        )
+    } else {
+        return None;
+    };
+    Some(Failure {
+        problem: problem.into(),
+        advice: advice.into(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz";
+
+    #[test]
+    fn a_key_is_trimmed_and_checked() {
+        for text in [
+            KEY.to_owned(),
+            format!("  {KEY}\r\n"),
+            format!("\u{feff}{KEY}\n\n"),
+        ] {
+            assert_eq!(ApiKey::parse(&text).unwrap().reveal(), KEY);
+        }
+        for (text, word) in [
+            ("", "empty"),
+            (" \n\t", "empty"),
+            ("sk-ant-a\nsk-ant-b", "more than one line"),
+            ("sk-ant-a\rsk-ant-b", "more than one line"),
+            ("sk ant", "position 3"),
+            ("sk-\u{7}ant", "position 4"),
+            ("sk-ant-é", "position 8"),
+            ("sk-ant-oat01-x", "OAuth token"),
+            ("sk-ant-ort01-x", "refresh token"),
+            ("sk-ant-admin01-x", "Admin API key"),
+        ] {
+            let error = ApiKey::parse(text).unwrap_err().to_string();
+            assert!(error.contains(word), "{text:?}: {error}");
+        }
+    }
+
+    #[test]
+    fn debug_and_hint_keep_the_key() {
+        let key = ApiKey::parse(KEY).unwrap();
+        assert!(!format!("{key:?}").contains("0123456789"));
+        assert_eq!(key.hint(), "sk-ant-api03-…wxyz");
+        assert_eq!(hint("sk-ant-short"), "…");
+        assert_eq!(hint("a-gateway-key-of-another-shape-1234"), "…1234");
+        assert_eq!(key.suffix(), "ghijklmnopqrstuvwxyz");
+        assert_eq!(suffix("short"), "short");
+    }
+
+    /// The value is from `printf 'cck-fingerprint-v1:%s' sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz | sha256sum`.
+    #[test]
+    fn fingerprint_is_what_sha256sum_says() {
+        assert_eq!(fingerprint(KEY), "sha256:457ae52225a3");
+    }
+}

@@ -1,0 +1,52 @@
+//! cck puts an Anthropic API key where Claude Code will use it, and proves that it does.
+//!
+//! Two flows, both IO → pure → IO:
+//!
+//! - inject: key source → [`key::ApiKey`] → locate the config → lock → read → edit (pure) → replace → report
+//! - verify: gather the state → resolve (pure) → decision → render
+
+pub mod claude;
+pub mod cli;
+pub mod cmd;
+pub mod command;
+pub mod context;
+pub mod document;
+pub mod exit;
+pub mod failure;
+pub mod key;
+pub mod render;
+
+use clap::Parser;
+
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+
+/// Runs cck on the arguments of `context` and returns how it ended.
+pub fn run(context: &mut Context) -> Exit {
+    let exit = match cli::Cli::try_parse_from(context.args()) {
+        Ok(cli) => cmd::run(cli, context).unwrap_or_else(|error| {
+            report(context, &error);
+            Exit::Error
+        }),
+        Err(error) => cli::usage(context, &error),
+    };
+    match context.flush() {
+        Ok(()) => exit,
+        // The reader of our output has gone (`cck verify | head -1`); what was asked for is done.
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
+        Err(error) => {
+            context.warn(&format!("cannot write to standard output: {error}"));
+            Exit::Error
+        }
+    }
+}
+
+/// Prints an error: the problem, its causes, and what to do about it.
+fn report(context: &mut Context, error: &anyhow::Error) {
+    let (problem, advice) = match error.downcast_ref::<Failure>() {
+        Some(failure) => (failure.problem.clone(), Some(failure.advice.as_str())),
+        None => (format!("{error:#}"), None),
+    };
+    context.error(&problem, advice);
+}
