@@ -17,7 +17,10 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {}
+pub enum Command {
+    /// Name the places that keys come from, one a tenant
+    Profile(crate::cmd::profile::ProfileArgs),
+}
 
 /// Shorter arguments are words, not keys.
 const SHORTEST_KEY: usize = 16;

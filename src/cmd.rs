@@ -1,6 +1,8 @@
 //! The commands, one file each.
 
-use crate::cli::Cli;
+pub mod profile;
+
+use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -8,8 +10,9 @@ use crate::exit::Exit;
 ///
 /// # Errors
 /// Whatever the command could not do; the caller prints it.
-pub fn run(cli: Cli, _context: &mut Context) -> anyhow::Result<Exit> {
+pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
     match cli.command {
         None => Ok(Exit::Done),
+        Some(Command::Profile(args)) => profile::run(args, context),
     }
 }

@@ -100,6 +100,70 @@ impl Context {
         &self.vars
     }
 
+    /// Sets a variable for the rest of this run, as `--profile` does with CLAUDE_CONFIG_DIR. The environment of the
+    /// process itself stays as it is.
+    pub fn set_var(&mut self, name: &str, value: impl Into<OsString>) {
+        self.vars.insert(name.into(), value.into());
+    }
+
+    /// Where a user's configuration files are: `$XDG_CONFIG_HOME`, else `~/.config`; elsewhere as the system has it.
+    pub fn config_home(&self) -> anyhow::Result<PathBuf> {
+        self.base_dir("XDG_CONFIG_HOME", ".config", dirs::config_dir)
+    }
+
+    /// Where a user's data files are: `$XDG_DATA_HOME`, else `~/.local/share`; elsewhere as the system has it.
+    pub fn data_home(&self) -> anyhow::Result<PathBuf> {
+        self.base_dir("XDG_DATA_HOME", ".local/share", dirs::data_dir)
+    }
+
+    fn base_dir(
+        &self,
+        var: &str,
+        under_home: &str,
+        system: fn() -> Option<PathBuf>,
+    ) -> anyhow::Result<PathBuf> {
+        // The specification has relative values ignored. Where there is no XDG, the system's own place stands.
+        if let Some(dir) = self
+            .var_os(var)
+            .map(PathBuf::from)
+            .filter(|dir| dir.is_absolute())
+        {
+            return Ok(dir);
+        }
+        if cfg!(any(target_os = "macos", windows))
+            && self.to_process
+            && let Some(dir) = system()
+        {
+            return Ok(dir);
+        }
+        Ok(self.require_home()?.join(under_home))
+    }
+
+    /// The program that is running, as a path that will still be right later: the one it was called by, where that is
+    /// the same file, since the resolved one may carry a version in it.
+    pub fn program(&self) -> PathBuf {
+        use std::os::unix::fs::MetadataExt;
+
+        let running = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cck"));
+        let Some(called) = self.args.first().map(Path::new) else {
+            return running;
+        };
+        let same = |path: &PathBuf| match (fs::metadata(path), fs::metadata(&running)) {
+            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+            _ => false,
+        };
+        if called.components().count() > 1 {
+            Some(self.cwd.join(called)).filter(same)
+        } else {
+            let path = self.var_os("PATH").unwrap_or_default();
+            std::env::split_paths(path)
+                .filter(|dir| dir.is_absolute())
+                .map(|dir| dir.join(called))
+                .find(same)
+        }
+        .unwrap_or(running)
+    }
+
     /// The working directory.
     pub fn cwd(&self) -> &Path {
         &self.cwd

@@ -14,6 +14,7 @@ pub mod document;
 pub mod exit;
 pub mod failure;
 pub mod key;
+pub mod profile;
 pub mod render;
 
 use clap::Parser;

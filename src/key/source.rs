@@ -11,6 +11,7 @@ use super::ApiKey;
 use crate::command;
 use crate::context::{Context, StdinKind};
 use crate::failure::fail;
+use crate::profile::Profile;
 
 /// The variable that holds a key where nothing else is said.
 pub const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
@@ -43,6 +44,51 @@ pub struct SourceArgs {
     timeout: u64,
 }
 
+impl SourceArgs {
+    /// Whether one of the flags was given.
+    pub fn names_one(&self) -> bool {
+        self.key.is_some()
+            || self.key_env.is_some()
+            || self.key_file.is_some()
+            || self.key_command.is_some()
+            || self.stdin
+    }
+}
+
+/// The flags that name a source which is asked again and again, so that it can be written down.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false, args = ["key_command", "key_env", "key_file"])]
+#[command(next_help_heading = "Key source (one of)")]
+pub struct StoredSourceArgs {
+    /// A shell command that prints the key: `pass show anthropic`
+    #[arg(long, value_name = "CMD")]
+    key_command: Option<String>,
+    /// A variable that holds the key
+    #[arg(long, value_name = "VAR")]
+    key_env: Option<String>,
+    /// A file that holds the key alone
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// How many seconds --key-command may take [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    timeout: Option<u64>,
+}
+
+impl StoredSourceArgs {
+    /// The source as a member of a profile and its value, and the time that a command may take.
+    pub fn into_entry(self, cwd: &Path) -> ((String, String), Option<u64>) {
+        let (member, what) = match (self.key_command, self.key_env, self.key_file) {
+            (Some(command), _, _) => ("key-command", command),
+            (_, Some(name), _) => ("key-env", name),
+            (_, _, file) => {
+                let file = cwd.join(file.unwrap_or_default());
+                ("key-file", file.to_string_lossy().into_owned())
+            }
+        };
+        ((member.into(), what), self.timeout)
+    }
+}
+
 /// Where a key comes from.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Source {
@@ -58,6 +104,8 @@ pub enum Source {
     Stdin,
     /// A hidden question on the terminal.
     Prompt,
+    /// The source of the profile of this name.
+    Profile(String, Box<Source>),
 }
 
 impl Source {
@@ -81,6 +129,25 @@ impl Source {
         } else {
             Source::default_of(context)?
         })
+    }
+
+    /// As [`Source::resolve`]; but where the flags name none, the profile that was entered has the say, whatever the
+    /// environment and standard input may hold.
+    ///
+    /// # Errors
+    /// As [`Source::resolve`].
+    pub fn resolve_for(
+        args: SourceArgs,
+        profile: Option<&Profile>,
+        context: &mut Context,
+    ) -> anyhow::Result<Source> {
+        match profile {
+            Some(profile) if !args.names_one() => Ok(Source::Profile(
+                profile.name.clone(),
+                Box::new(profile.source.clone()),
+            )),
+            _ => Source::resolve(args, context),
+        }
     }
 
     fn default_of(context: &Context) -> anyhow::Result<Source> {
@@ -115,6 +182,7 @@ impl Source {
             Source::Command(..) => "command",
             Source::Stdin => "stdin",
             Source::Prompt => "prompt",
+            Source::Profile(..) => "profile",
         }
     }
 
@@ -127,6 +195,7 @@ impl Source {
             Source::Command(command, _) => format!("the command `{command}`"),
             Source::Stdin => "standard input".into(),
             Source::Prompt => "the prompt".into(),
+            Source::Profile(name, source) => format!("the profile {name} ({})", source.describe()),
         }
     }
 
@@ -142,6 +211,7 @@ impl Source {
             Source::Command(command, timeout) => from_command(command, *timeout, context)?,
             Source::Stdin => ApiKey::parse(&from_stdin(context)?)?,
             Source::Prompt => ApiKey::parse(&prompt()?)?,
+            Source::Profile(_, source) => return source.read(context),
         };
         if !key.is_usual_shape() {
             context.warn(&format!(

@@ -1,0 +1,60 @@
+//! Whether the user is in a group. This keeps people from using the wrong profile by mistake; what keeps them from
+//! another's key is that they cannot read its source.
+
+use std::process::{Command, Stdio};
+
+use anyhow::Context as _;
+
+use crate::context::Context;
+
+/// Whether the user of this process is in one of `groups`, names or numbers.
+pub fn is_member(groups: &[String], context: &Context) -> anyhow::Result<bool> {
+    let mut mine: Vec<u32> = rustix::process::getgroups()
+        .context("cannot find out your groups")?
+        .into_iter()
+        .map(|gid| gid.as_raw())
+        .collect();
+    mine.push(rustix::process::getegid().as_raw());
+    let local = std::fs::read_to_string(context.etc().join("group")).unwrap_or_default();
+    Ok(groups
+        .iter()
+        .filter_map(|group| number(group, &local).or_else(|| from_directory(group)))
+        .any(|gid| mine.contains(&gid)))
+}
+
+/// The number of a group, from itself or from the lines `name:password:number:members` of /etc/group.
+fn number(group: &str, local: &str) -> Option<u32> {
+    group.parse().ok().or_else(|| {
+        local.lines().find_map(|line| {
+            let mut fields = line.split(':');
+            (fields.next() == Some(group)).then(|| fields.nth(1)?.parse().ok())?
+        })
+    })
+}
+
+/// Groups that are not in /etc/group may be in a directory service, which the C library's own tool asks.
+fn from_directory(group: &str) -> Option<u32> {
+    if group.starts_with('-') {
+        return None;
+    }
+    let output = Command::new("getent")
+        .args(["group", group])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    number(group, &String::from_utf8_lossy(&output.stdout))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_has_a_number() {
+        let local = "root:x:0:\ndev:x:1001:ann,bob\n";
+        assert_eq!(number("dev", local), Some(1001));
+        assert_eq!(number("1002", local), Some(1002));
+        assert_eq!(number("de", local), None);
+    }
+}

@@ -1,0 +1,198 @@
+//! Where profiles are, and whether those places can be trusted: a profile's command runs as the user, and a key goes into
+//! its directory.
+
+use std::fs::{self, DirBuilder};
+use std::io::{ErrorKind, Read};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::failure::fail;
+
+/// More than this is no list of profiles.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// The user's file.
+///
+/// # Errors
+/// Where there is no home.
+pub fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
+    Ok(context.config_home()?.join("cck/profiles.toml"))
+}
+
+/// The directory of the machine's files.
+pub fn system_dir(context: &Context) -> PathBuf {
+    context.etc().join("cck/profiles.d")
+}
+
+/// The machine's files, by name.
+pub fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
+    let dir = system_dir(context);
+    let entries = match fs::read_dir(&dir) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(&dir, error)),
+    };
+    let mut files: Vec<PathBuf> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter(|path| {
+            !path
+                .file_name()
+                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+        })
+        .collect();
+    files.sort();
+    Ok(files)
+}
+
+/// The text of a file of profiles; none where there is no file.
+pub fn read(path: &Path) -> anyhow::Result<Option<String>> {
+    let open = || {
+        // Without NONBLOCK a FIFO in its place would hang us.
+        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
+        rustix::fs::open(path, flags, rustix::fs::Mode::empty()).map(fs::File::from)
+    };
+    let file = match open() {
+        Ok(file) => file,
+        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(None),
+        Err(error) => return Err(unreadable(path, error.into())),
+    };
+    let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
+    if !metadata.is_file() {
+        return Err(fail(
+            format!("{} is not a file", path.display()),
+            "move it aside; cck profile add makes the file",
+        ));
+    }
+    if let Some(problem) = untrusted(&metadata) {
+        return Err(fail(
+            format!("{} {problem}, and what it says is run as you", path.display()),
+            format!(
+                "look at what is in it, then: chown and chmod go-w {}",
+                path.display()
+            ),
+        ));
+    }
+    let mut text = String::new();
+    file.take(MAX_BYTES + 1)
+        .read_to_string(&mut text)
+        .map_err(|error| unreadable(path, error))?;
+    if text.len() as u64 > MAX_BYTES {
+        return Err(fail(
+            format!(
+                "{} is larger than 1 MiB: that is no list of profiles",
+                path.display()
+            ),
+            "move it aside",
+        ));
+    }
+    Ok(Some(text))
+}
+
+fn unreadable(path: &Path, error: std::io::Error) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("cannot read {}", path.display()))
+}
+
+/// Whether the error says that the file is not for us.
+pub fn is_denied(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref::<std::io::Error>()
+        .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
+}
+
+/// Why a file or directory is not safe from others; none where it is.
+fn untrusted(metadata: &fs::Metadata) -> Option<String> {
+    let me = rustix::process::geteuid().as_raw();
+    if metadata.uid() != me && metadata.uid() != 0 {
+        return Some(format!("belongs to another user (uid {})", metadata.uid()));
+    }
+    (metadata.mode() & 0o022 != 0)
+        .then(|| format!("can be written by others (mode {:04o})", metadata.mode() & 0o7777))
+}
+
+/// Makes the directory, 0700, or checks the one that is there.
+///
+/// # Errors
+/// Where it is not the user's own, or others may write to it: they could put a helper or a key of theirs in it.
+pub fn ready_dir(dir: &Path) -> anyhow::Result<()> {
+    match fs::metadata(dir) {
+        Ok(metadata) if !metadata.is_dir() => Err(fail(
+            format!("the config directory {} is not a directory", dir.display()),
+            "name another with --config-dir",
+        )),
+        Ok(metadata) => {
+            let me = rustix::process::geteuid().as_raw();
+            let problem = if metadata.uid() == me {
+                untrusted(&metadata)
+            } else {
+                Some(format!(
+                    "belongs to another user (uid {}, you are {me})",
+                    metadata.uid()
+                ))
+            };
+            match problem {
+                None => Ok(()),
+                Some(problem) => Err(fail(
+                    format!("the config directory {} {problem}", dir.display()),
+                    format!(
+                        "make it yours alone (chmod 700 {}), or name another with --config-dir",
+                        dir.display()
+                    ),
+                )),
+            }
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|error| {
+                fail(
+                    format!("cannot make the config directory {}: {error}", dir.display()),
+                    "name another with --config-dir",
+                )
+            }),
+        Err(error) => Err(fail(
+            format!("cannot look at the config directory {}: {error}", dir.display()),
+            "name another with --config-dir",
+        )),
+    }
+}
+
+/// Changes the user's file under its lock; `None` from `decide` leaves it as it is.
+///
+/// # Errors
+/// Those of `decide`, and a file that cannot be read or replaced: it is as it was, then.
+pub fn update(
+    context: &Context,
+    decide: impl Fn(&str) -> anyhow::Result<Option<String>>,
+) -> anyhow::Result<()> {
+    use std::io::Write;
+
+    let file = user_file(context)?;
+    let dir = file.parent().unwrap_or(&file);
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let text = read(&file)?.unwrap_or_default();
+    if let Some(text) = decide(&text)? {
+        let mut new = tempfile::NamedTempFile::new_in(dir)?;
+        new.write_all(text.as_bytes())?;
+        new.as_file().sync_all()?;
+        new.persist(&file)?;
+    }
+    Ok(())
+}
+
+/// A path of a profile: absolute, or under the home directory with `~/`.
+pub fn expand(path: &str, member: &str, file: &Path, context: &Context) -> anyhow::Result<PathBuf> {
+    let expanded = match path.strip_prefix("~/") {
+        Some(rest) => context.require_home()?.join(rest),
+        None => PathBuf::from(path),
+    };
+    if expanded.is_absolute() {
+        return Ok(expanded);
+    }
+    Err(fail(
+        format!("{}: {member} `{path}` is not absolute", file.display()),
+        "write it from / or from ~/",
+    ))
+}
