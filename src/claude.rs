@@ -2,7 +2,17 @@
 //!
 //! Each rule cites the client version it was observed on, so that a new version is one small change here.
 
+pub mod advice;
+pub mod gather;
+pub mod headers;
+pub mod json;
 pub mod paths;
+pub mod resolve;
+pub mod settings;
+pub mod source;
+pub mod state;
+
+use std::str::FromStr;
 
 /// The value of `lastOnboardingVersion` where the config has none and the user gives none.
 ///
@@ -19,4 +29,20 @@ pub enum Client {
     V1,
     /// 2.x, observed on 2.0.77 and 2.1.330.
     V2,
+}
+
+impl FromStr for Client {
+    type Err = String;
+
+    /// Takes a version of the client (`2.1.330`) or a generation (`2`, `2.x`). Versions above 2 are taken as 2.x.
+    fn from_str(version: &str) -> Result<Client, String> {
+        let mut parts = version.trim_start_matches('v').split('.');
+        let mut number = || parts.next().and_then(|part| part.parse::<u32>().ok());
+        match number() {
+            Some(0) => Ok(Client::V0_2),
+            Some(1) => Ok(Client::V1),
+            Some(_) => Ok(Client::V2),
+            None => Err("not a version of Claude Code, such as 2.1.330".into()),
+        }
+    }
 }

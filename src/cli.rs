@@ -3,6 +3,7 @@
 use clap::Parser;
 use clap::error::ErrorKind;
 
+use crate::cmd::verify::VerifyArgs;
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -20,6 +21,8 @@ pub struct Cli {
 pub enum Command {
     /// Name the places that keys come from, one a tenant
     Profile(crate::cmd::profile::ProfileArgs),
+    /// Say which credential Claude Code really sends, and why the others are not sent
+    Verify(VerifyArgs),
 }
 
 /// Shorter arguments are words, not keys.

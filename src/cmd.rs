@@ -1,6 +1,7 @@
 //! The commands, one file each.
 
 pub mod profile;
+pub mod verify;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
@@ -14,5 +15,6 @@ pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
     match cli.command {
         None => Ok(Exit::Done),
         Some(Command::Profile(args)) => profile::run(args, context),
+        Some(Command::Verify(args)) => verify::run(&args, context),
     }
 }

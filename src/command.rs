@@ -4,6 +4,7 @@
 //! success told by the exit code. Standard input is closed, standard error is passed on for the store's own questions
 //! and errors. The output never appears in an error.
 
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -62,6 +63,19 @@ pub fn output(
     cwd: &Path,
     timeout: Duration,
 ) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
+    output_with(command, cwd, timeout, &BTreeMap::new())
+}
+
+/// [`output`], with these variables set over the environment.
+///
+/// # Errors
+/// Only if the shell cannot be started.
+pub fn output_with(
+    command: &str,
+    cwd: &Path,
+    timeout: Duration,
+    variables: &BTreeMap<&str, &str>,
+) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
     use std::os::unix::process::{CommandExt, ExitStatusExt};
 
     let mut shell = Command::new("sh");
@@ -69,6 +83,7 @@ pub fn output(
         .arg("-c")
         .arg(command)
         .current_dir(cwd)
+        .envs(variables)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
     // Its own process group lets a time-out end all that it started. On a terminal it has to stay in ours, or a

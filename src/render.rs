@@ -1,5 +1,7 @@
 //! Text for people.
 
+pub mod json;
+
 use std::borrow::Cow;
 
 /// Replaces what could drive a terminal (control characters, escapes, direction marks) in text from outside.

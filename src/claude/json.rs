@@ -1,0 +1,284 @@
+//! JSON as the client's `JSON.parse` takes it, read without copying more than is asked for.
+//!
+//! What differs from serde's own reading: the last of duplicate members counts, a lone surrogate in a string is no
+//! error, bytes that are no UTF-8 are replaced (the client decodes the file before it parses), and a leading BOM is
+//! skipped. Values stay spans of the input until they are asked for, so a config of hundreds of megabytes costs one
+//! scan.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// The text that the client would parse: a BOM is gone, bytes that are no UTF-8 are replaced.
+pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes))
+}
+
+/// A value of a JSON text, not yet looked into.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<'a>(&'a str);
+
+/// Where a text stops being JSON, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NotJson {
+    /// Counted from 1.
+    pub line: usize,
+    /// Counted from 1.
+    pub column: usize,
+    /// The parser's words. They name characters of the syntax, never content.
+    pub why: String,
+}
+
+impl<'a> Json<'a> {
+    /// The wanted members of a text that holds an object, in the order of `wanted`; all of them absent where it holds
+    /// another value.
+    ///
+    /// # Errors
+    /// Where the text is not JSON from its first to its last character.
+    pub fn pick<const N: usize>(text: &'a str, wanted: [&str; N]) -> Result<[Option<Json<'a>>; N], NotJson> {
+        let mut found = [None; N];
+        if text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
+            let mut deserializer = serde_json::Deserializer::from_str(text);
+            deserializer
+                .deserialize_map(Members(|name: &[u8], value| {
+                    if let Some(at) = wanted.iter().position(|wanted| wanted.as_bytes() == name) {
+                        found[at] = Some(value);
+                    }
+                }))
+                .and_then(|()| deserializer.end())
+                .map_err(|error| not_json(&error))?;
+        } else {
+            serde_json::from_str::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
+        }
+        Ok(found)
+    }
+
+    /// The member of that name, if this is an object that has it.
+    pub fn get(self, name: &str) -> Option<Json<'a>> {
+        Json::pick(self.0, [name]).ok().and_then(|[value]| value)
+    }
+
+    /// The members of these names, in one scan; each absent where this is no object or has none of that name.
+    pub fn get_all(self, names: &[&str]) -> Vec<Option<Json<'a>>> {
+        let mut found = vec![None; names.len()];
+        if self.is_object() {
+            let _ =
+                serde_json::Deserializer::from_str(self.0).deserialize_map(Members(|name: &[u8], value| {
+                    if let Some(at) = names.iter().position(|wanted| wanted.as_bytes() == name) {
+                        found[at] = Some(value);
+                    }
+                }));
+        }
+        found
+    }
+
+    /// The members of an object, the last of duplicates only, by name; none for other values.
+    pub fn members(self) -> BTreeMap<String, Json<'a>> {
+        let mut members = BTreeMap::new();
+        if self.is_object() {
+            // The text was parsed before; there is no error to see.
+            let _ =
+                serde_json::Deserializer::from_str(self.0).deserialize_map(Members(|name: &[u8], value| {
+                    members.insert(String::from_utf8_lossy(name).into_owned(), value);
+                }));
+        }
+        members
+    }
+
+    /// The items of an array; `None` for other values.
+    pub fn items(self) -> Option<Vec<Json<'a>>> {
+        let raw: Vec<&RawValue> = serde_json::from_str(self.0).ok()?;
+        Some(raw.into_iter().map(|raw| Json(raw.get())).collect())
+    }
+
+    /// The text of a string; `None` for other values. A lone surrogate is replaced.
+    pub fn string(self) -> Option<String> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = String;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
+                Ok(String::from_utf8_lossy(bytes).into_owned())
+            }
+        }
+        if !self.0.starts_with('"') {
+            return None;
+        }
+        serde_json::Deserializer::from_str(self.0)
+            .deserialize_bytes(Text)
+            .ok()
+    }
+
+    /// The text of a number, `true`, `false` or `null`, as it stands in the file.
+    pub fn literal(self) -> Option<&'a str> {
+        (!self.0.starts_with(['"', '{', '['])).then_some(self.0)
+    }
+
+    /// The number, if this is one.
+    pub fn number(self) -> Option<f64> {
+        self.literal()?.parse().ok()
+    }
+
+    /// Whether this is `true`.
+    pub fn is_true(self) -> bool {
+        self.0 == "true"
+    }
+
+    /// Whether this is an object.
+    pub fn is_object(self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    /// Whether JavaScript takes the value for true.
+    pub fn is_truthy(self) -> bool {
+        match self.literal() {
+            Some("true") => true,
+            Some("false" | "null") => false,
+            Some(_) => self.number().is_some_and(|number| number != 0.0),
+            None => self.0 != "\"\"",
+        }
+    }
+
+    /// What the value is, for a message.
+    pub fn kind(self) -> &'static str {
+        match self.0.as_bytes().first() {
+            Some(b'"') => "a string",
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+}
+
+fn not_json(error: &serde_json::Error) -> NotJson {
+    let text = error.to_string();
+    let why = text.split(" at line ").next().unwrap_or(&text).to_owned();
+    NotJson {
+        line: error.line(),
+        column: error.column().max(1),
+        why,
+    }
+}
+
+/// Gives each member of an object to a function, in the order of the text.
+struct Members<F>(F);
+
+impl<'de, F: FnMut(&[u8], Json<'de>)> Visitor<'de> for Members<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some(Name(name)) = map.next_key()? {
+            let value: &RawValue = map.next_value()?;
+            (self.0)(&name, Json(value.get()));
+        }
+        Ok(())
+    }
+}
+
+/// A member's name as bytes: serde would refuse one with a lone surrogate.
+struct Name<'de>(Cow<'de, [u8]>);
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Bytes;
+        impl<'de> Visitor<'de> for Bytes {
+            type Value = Name<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Name<'de>, E> {
+                Ok(Name(bytes.to_vec().into()))
+            }
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Name<'de>, E> {
+                Ok(Name(bytes.into()))
+            }
+        }
+        deserializer.deserialize_bytes(Bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(text: &str) -> Result<Option<String>, NotJson> {
+        Json::pick(text, ["k"]).map(|[value]| value.and_then(Json::string))
+    }
+
+    #[test]
+    fn it_reads_as_the_client_does() {
+        let found = |text| pick(text).unwrap();
+        assert_eq!(
+            found(r#"{"k": "a", "k": "b"}"#).as_deref(),
+            Some("b"),
+            "the last of duplicates"
+        );
+        assert_eq!(
+            found(r#"{"\u006b": "a"}"#).as_deref(),
+            Some("a"),
+            "an escaped name"
+        );
+        assert_eq!(
+            found(r#"{"x": "\ud800", "\udfff": 1, "k": "a\ud800b"}"#).as_deref(),
+            Some("a\u{fffd}\u{fffd}\u{fffd}b")
+        );
+        assert_eq!(
+            found(r#"{"k": "a", "x": 1e999}"#).as_deref(),
+            Some("a"),
+            "numbers are not looked at"
+        );
+        assert_eq!(found(r#"{"k": 5}"#), None);
+        assert_eq!(found("[1]"), None);
+        assert_eq!(decode(b"\xef\xbb\xbf{\xff}"), "{\u{fffd}}");
+        let deep = format!(
+            r#"{{"x": {}{}, "k": "a"}}"#,
+            "[".repeat(100_000),
+            "]".repeat(100_000)
+        );
+        assert_eq!(found(&deep).as_deref(), Some("a"), "no limit of depth");
+    }
+
+    #[test]
+    fn what_is_not_json_is_placed() {
+        for (text, line, column) in [
+            ("{\n  \"k\": }", 2, 8),
+            ("{} x", 1, 4),
+            ("{'k': 1}", 1, 2),
+            ("{\"k\": 1,}", 1, 9),
+        ] {
+            let error = pick(text).unwrap_err();
+            assert_eq!((error.line, error.column), (line, column), "{text} {}", error.why);
+        }
+        assert!(pick("").is_err() && pick("  ").is_err());
+    }
+
+    #[test]
+    fn members_and_truth_are_javascripts() {
+        let text = r#"{"a": "", "b": 0, "c": [], "d": "0", "e": null, "a": 1}"#;
+        let [_, object] = Json::pick(&format!(r#"{{"x": 1, "o": {text}}}"#), ["x", "o"])
+            .unwrap()
+            .map(|value| {
+                value.map(|value| {
+                    value
+                        .members()
+                        .iter()
+                        .map(|(name, value)| (name.clone(), value.is_truthy()))
+                        .collect::<Vec<_>>()
+                })
+            });
+        let expected = [("a", true), ("b", false), ("c", true), ("d", true), ("e", false)]
+            .map(|(name, truth)| (name.to_owned(), truth));
+        assert_eq!(object.unwrap(), expected);
+    }
+}

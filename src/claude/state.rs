@@ -1,0 +1,178 @@
+//! Everything on the machine that decides which credential the client sends: what [`super::gather`] reads and
+//! [`super::resolve`] judges.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+
+use zeroize::Zeroizing;
+
+use super::Client;
+use super::json::NotJson;
+use super::paths::{ConfigFile, Paths};
+use super::settings::Settings;
+use super::source::Layer;
+use crate::command::Ended;
+
+/// A value that may be a credential: wiped when dropped, not shown by `Debug`.
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Wraps a value.
+    pub fn new(value: String) -> Secret {
+        Secret(Zeroizing::new(value))
+    }
+
+    /// The value itself.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether it is the empty text.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({} bytes)", self.0.len())
+    }
+}
+
+/// How reading a file went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reading {
+    /// There is no such file.
+    Missing,
+    /// It was read.
+    Read,
+    /// It was read and holds nothing.
+    Empty,
+    /// It was read and is not JSON.
+    Malformed(NotJson),
+    /// It is there and cannot be read.
+    Unreadable(String),
+    /// It is a directory, a FIFO, a device or a socket.
+    NotAFile(&'static str),
+    /// It has more bytes than the client can hold in a string.
+    TooLarge(u64),
+}
+
+impl Reading {
+    /// Whether something is at that path.
+    pub fn exists(&self) -> bool {
+        *self != Reading::Missing
+    }
+}
+
+/// What the file system says about a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attributes {
+    /// The permission bits.
+    pub mode: u32,
+    /// The owner's id.
+    pub owner: u32,
+    /// How many bytes it has.
+    pub size: u64,
+}
+
+/// A file that the client reads.
+#[derive(Clone, Debug)]
+pub struct FileState {
+    /// Where.
+    pub path: PathBuf,
+    /// How reading it went.
+    pub reading: Reading,
+    /// What the file system says about it, if it is there.
+    pub attributes: Option<Attributes>,
+}
+
+/// A list of the client's answers about keys, as it tests it: by `includes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Answers {
+    /// Absent, or of a type that holds nothing.
+    #[default]
+    None,
+    /// The last characters of keys.
+    List(Vec<String>),
+}
+
+impl Answers {
+    /// Whether the key that ends so is in the list.
+    pub fn include(&self, suffix: &str) -> bool {
+        match self {
+            Answers::None => false,
+            Answers::List(list) => list.iter().any(|item| item == suffix),
+        }
+    }
+}
+
+/// What the global config says.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `primaryApiKey`, if it is text.
+    pub primary_key: Option<Secret>,
+    /// The kind of a `primaryApiKey` that is no text.
+    pub primary_key_kind: Option<&'static str>,
+    /// Whether `hasCompletedOnboarding` holds.
+    pub onboarded: bool,
+    /// `customApiKeyResponses.approved`.
+    pub approved: Answers,
+    /// `customApiKeyResponses.rejected`.
+    pub rejected: Answers,
+    /// The `env` block.
+    pub env: BTreeMap<String, Secret>,
+    /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
+    pub trusted: bool,
+}
+
+/// The stored subscription login.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Login {
+    /// `claudeAiOauth.accessToken`.
+    pub token: Secret,
+    /// Whether its scopes have `user:inference`.
+    pub may_infer: bool,
+    /// `expiresAt`, in milliseconds since 1970.
+    pub expires_at: Option<f64>,
+}
+
+/// What running the helper gave.
+#[derive(Debug)]
+pub enum HelperRun {
+    /// It was not run: it is taken to succeed.
+    NotRun,
+    /// It printed this.
+    Printed(Secret),
+    /// It failed.
+    Failed(Ended),
+}
+
+/// The state of the machine.
+#[derive(Debug)]
+pub struct State {
+    /// The client whose rules hold.
+    pub client: Client,
+    /// Every path that was looked at.
+    pub paths: Paths,
+    /// The environment that the client would be started with, as far as its names matter.
+    pub process: BTreeMap<String, Secret>,
+    /// The settings, highest layer first.
+    pub layers: Vec<Settings>,
+    /// The settings files, in the order of the layers; managed drop-ins after their main file.
+    pub settings_files: Vec<(Layer, FileState)>,
+    /// Which config is read, and why that.
+    pub config_choice: ConfigFile,
+    /// The config's file.
+    pub config_file: FileState,
+    /// What it says.
+    pub config: Config,
+    /// The login's file.
+    pub credentials_file: FileState,
+    /// The login in it.
+    pub login: Option<Login>,
+    /// What the helper did.
+    pub helper: HelperRun,
+}

@@ -1,0 +1,123 @@
+//! `cck verify`: which credential the client really sends, and why.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::claude::Client;
+use crate::claude::advice;
+use crate::claude::gather;
+use crate::claude::resolve::{self, Mode};
+use crate::claude::source::Source;
+use crate::claude::state::State;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::failure::fail;
+use crate::render::json::{self, Summary};
+
+/// Which modes are asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Modes {
+    /// `claude -p`
+    Print,
+    /// The terminal UI
+    Interactive,
+    /// Both
+    #[default]
+    All,
+}
+
+impl Modes {
+    fn list(self) -> &'static [Mode] {
+        match self {
+            Modes::Print => &[Mode::Print],
+            Modes::Interactive => &[Mode::Interactive],
+            Modes::All => &[Mode::Print, Mode::Interactive],
+        }
+    }
+}
+
+/// Exits with 0 if the expected source, and no other, is sent in every mode asked about; with 1 if not.
+#[derive(Clone, Debug, Args)]
+pub struct VerifyArgs {
+    /// The mode of the client to ask about
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    mode: Modes,
+    /// The source that should be sent: an id from the report, or `any` [default: config.primaryApiKey if the config
+    /// has a key, else any]
+    #[arg(long, value_name = "ID")]
+    expect: Option<String>,
+    /// Run the apiKeyHelper that the client would run; without this it is taken to succeed
+    #[arg(long)]
+    run_helper: bool,
+    /// The directory that the client is started in [default: the working directory]
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Ask about this config file in place of the client's
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// The version of the client whose rules hold [default: 2.x]
+    #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>)]
+    client_version: Option<Client>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Where it is unknown where to look, or the arguments make no sense. What is wrong with files is in the report.
+pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    if let Some(project) = &args.project
+        && !context.cwd().join(project).is_dir()
+    {
+        return Err(fail(
+            format!("--project {}: no such directory", project.display()),
+            "name the directory that Claude Code is started in",
+        ));
+    }
+    let client = args.client_version.unwrap_or(Client::V2);
+    let mut state = gather::gather(
+        context,
+        client,
+        args.project.as_deref(),
+        args.config_file.as_deref(),
+    )?;
+    let expected = expected(args.expect.as_deref(), &state)?;
+    if args.run_helper {
+        gather::run_helper(&mut state)?;
+    }
+    let decision = resolve::resolve(&state);
+    let problems = advice::problems(&state, &decision);
+    let modes = args.mode.list();
+    let verdict = modes
+        .iter()
+        .all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
+    let summary = Summary {
+        modes,
+        expected: expected.as_ref(),
+        verdict,
+        problems: &problems,
+    };
+    context.out.push_str(&json::render(&state, &decision, &summary)?);
+    Ok(if verdict { Exit::Done } else { Exit::No })
+}
+
+/// The source to expect; none stands for any.
+///
+/// Who has injected a key asks whether that key is sent, so without the flag a key in the config is expected.
+fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
+    match id {
+        Some("any") => Ok(None),
+        Some(id) => id.parse().map(Some),
+        None => {
+            let has_key = state
+                .config
+                .primary_key
+                .as_ref()
+                .is_some_and(|key| !key.is_empty());
+            Ok(has_key.then_some(Source::PrimaryKey))
+        }
+    }
+}

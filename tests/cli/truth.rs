@@ -1,0 +1,148 @@
+//! The recorded truth: what real clients sent in given states, against what cck says they send.
+
+use std::fs;
+use std::path::Path;
+
+use cck::claude::Client;
+use cck::claude::gather::{gather, run_helper};
+use cck::claude::resolve::{Dialog, Header, Mode, resolve};
+use cck::context::Context;
+use serde::Deserialize;
+use serde_json::Value;
+
+#[derive(Deserialize)]
+struct Truth {
+    client: String,
+    mode: String,
+    rows: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    id: Value,
+    state: Laid,
+    sent: bool,
+    x_api_key: Option<String>,
+    authorization: Option<String>,
+    approval_dialog: bool,
+}
+
+#[derive(Deserialize)]
+struct Laid {
+    env: serde_json::Map<String, Value>,
+    home: serde_json::Map<String, Value>,
+    project: serde_json::Map<String, Value>,
+    managed: Option<Value>,
+    /// Files under `/etc/claude-code`, where the row has others than the one of `managed`.
+    #[serde(default)]
+    etc: serde_json::Map<String, Value>,
+}
+
+/// Every file of the recorded truth, one test each so that they run side by side.
+macro_rules! truths {
+    ($($name:ident: $file:literal,)*) => {
+        $(#[test] fn $name() { check($file, include_str!(concat!("../data/truth/", $file))); })*
+
+        #[test]
+        fn every_file_is_checked() {
+            let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/truth");
+            let mut there: Vec<_> = fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+            there.sort();
+            assert_eq!(there, [$($file),*]);
+        }
+    };
+}
+
+truths! {
+    v0_2_109_print: "0.2.109-print.json",
+    v1_0_128_print: "1.0.128-print.json",
+    v2_0_77_interactive: "2.0.77-interactive.json",
+    v2_0_77_print: "2.0.77-print.json",
+    v2_1_330_interactive_hard: "2.1.330-interactive-hard.json",
+    v2_1_330_interactive: "2.1.330-interactive.json",
+    v2_1_330_print_hard: "2.1.330-print-hard.json",
+    v2_1_330_print: "2.1.330-print.json",
+}
+
+fn check(file: &str, text: &str) {
+    let truth: Truth = serde_json::from_str(text).unwrap();
+    let client = truth.client.parse().unwrap();
+    let mode = match truth.mode.as_str() {
+        "print" => Mode::Print,
+        "interactive" => Mode::Interactive,
+        other => panic!("{file}: mode {other}"),
+    };
+    let wrong: Vec<String> = truth
+        .rows
+        .iter()
+        .filter_map(|row| disagreement(row, client, mode))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{file}: {} of {} rows disagree\n{}",
+        wrong.len(),
+        truth.rows.len(),
+        wrong.join("\n")
+    );
+}
+
+fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
+    let dir = tempfile::tempdir().unwrap();
+    let place = |name| dir.path().join(name).to_str().unwrap().to_owned();
+    let (home, project, etc) = (place("home"), place("project"), place("etc"));
+    for dir in [&home, &project, &etc] {
+        fs::create_dir(dir).unwrap();
+    }
+    let expand = |text: &str| text.replace("$HOME", &home).replace("$PROJECT", &project);
+    let lay = |root: &str, path: &str, content: &Value| {
+        let text = content
+            .as_str()
+            .map_or_else(|| content.to_string(), str::to_owned);
+        let path = Path::new(root).join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, expand(&text)).unwrap();
+    };
+    for (root, files) in [(&home, &row.state.home), (&project, &row.state.project)] {
+        for (path, content) in files {
+            lay(root, path, content);
+        }
+    }
+    if let Some(managed) = &row.state.managed {
+        lay(&etc, "claude-code/managed-settings.json", managed);
+    }
+    for (path, content) in &row.state.etc {
+        lay(&etc, &format!("claude-code/{path}"), content);
+    }
+    let env: Vec<(String, String)> = row
+        .state
+        .env
+        .iter()
+        .map(|(name, value)| (name.clone(), expand(value.as_str().unwrap())))
+        .collect();
+    let mut vars: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
+    vars.push(("HOME", &home));
+    let context = Context::for_test(&[], &vars, Path::new(&project), Path::new(&etc));
+
+    let mut state = gather(&context, client, None, None).unwrap();
+    run_helper(&mut state).unwrap();
+    let decision = resolve(&state);
+    let outcome = decision.outcome(mode);
+    let header = |header: &Header| match header {
+        Header::Absent => None,
+        Header::From(source) => Some(source.to_string()),
+        Header::Invalid(_) => Some("invalid".to_owned()),
+    };
+    let said = (
+        outcome.sends,
+        header(&outcome.x_api_key),
+        header(&outcome.authorization),
+        outcome.dialogs.contains(&Dialog::ApproveEnvKey),
+    );
+    let seen = (
+        row.sent,
+        row.x_api_key.clone(),
+        row.authorization.clone(),
+        row.approval_dialog,
+    );
+    (said != seen).then(|| format!("row {}: cck said {said:?}, the client did {seen:?}", row.id))
+}
