@@ -1,0 +1,289 @@
+//! Bytes and edits → bytes, in which only the named members differ. Nothing here touches the disk.
+//!
+//! The source is split into spans over its raw text; what is not edited is never decoded, so order, spacing, numbers,
+//! escapes, line ends and a byte order mark stay as they are. What JavaScript's `JSON.parse` accepts is accepted here
+//! (lone surrogates, `1e400`, any depth), and of duplicate members the last is read and edited, as the client does.
+
+mod plan;
+mod scan;
+mod style;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use plan::{Plan, Splice};
+use scan::Member;
+use style::Style;
+
+/// The UTF-8 byte order mark. The client accepts one from 2.x on (2.0.77, observed 2026-11).
+const BOM: &str = "\u{feff}";
+
+/// One member to set or to remove.
+pub struct Edit {
+    path: Vec<String>,
+    action: Action,
+}
+
+enum Action {
+    /// The value as JSON text.
+    Set(Zeroizing<String>),
+    Remove,
+    /// The value is none that JSON can hold.
+    Unserializable(String),
+}
+
+impl Edit {
+    /// Sets the member at `path`, named from the top-level object down; objects that are missing on the way are made.
+    pub fn set(path: &[&str], value: &(impl Serialize + ?Sized)) -> Edit {
+        let action = match serde_json::to_string(value) {
+            Ok(text) => Action::Set(Zeroizing::new(text)),
+            Err(error) => Action::Unserializable(error.to_string()),
+        };
+        Edit {
+            path: owned(path),
+            action,
+        }
+    }
+
+    /// Removes the member at `path`, all its duplicates included.
+    pub fn remove(path: &[&str]) -> Edit {
+        Edit {
+            path: owned(path),
+            action: Action::Remove,
+        }
+    }
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = match self.action {
+            Action::Remove => "remove",
+            _ => "set",
+        };
+        write!(f, "Edit({action} {})", self.path.join("."))
+    }
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A JSON document whose top level is an object, as spans over its source.
+pub struct Document<'a> {
+    source: &'a [u8],
+    /// The source without its byte order mark.
+    text: &'a str,
+    members: Vec<Member<'a>>,
+    /// Nothing but blanks: the client starts over with defaults on such a file, so it counts as `{}`.
+    blank: bool,
+}
+
+impl<'a> Document<'a> {
+    /// Splits `source` into its top-level members.
+    ///
+    /// # Errors
+    /// Where `JSON.parse` would refuse the source, where its top level is no object, where it is not UTF-8.
+    pub fn parse(source: &'a [u8]) -> Result<Self, Malformed> {
+        let text = match std::str::from_utf8(source) {
+            Ok(text) => text.strip_prefix(BOM).unwrap_or(text),
+            Err(error) => {
+                return Err(Malformed::NotUtf8 {
+                    offset: error.valid_up_to(),
+                });
+            }
+        };
+        let start = text.trim_start_matches(scan::BLANKS);
+        if start.is_empty() {
+            return Ok(Document {
+                source,
+                text,
+                members: Vec::new(),
+                blank: true,
+            });
+        }
+        if !start.starts_with('{') {
+            scan::value(text)?;
+            return Err(Malformed::NotAnObject { path: Vec::new() });
+        }
+        let members = scan::members(text)?;
+        Ok(Document {
+            source,
+            text,
+            members,
+            blank: false,
+        })
+    }
+
+    /// The raw JSON text of the member at `path`; of duplicates, the last.
+    pub fn raw(&self, path: &[&str]) -> Option<&'a str> {
+        let (first, rest) = path.split_first()?;
+        let mut value = scan::last(&self.members, first)?.value;
+        for name in rest {
+            value = scan::last(&scan::object(value)?, name)?.value;
+        }
+        Some(value)
+    }
+
+    /// The member at `path` as a `T`; `None` where it is absent or of another type.
+    pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        serde_json::from_str(self.raw(path)?).ok()
+    }
+
+    /// The document with these edits made, one after the other.
+    ///
+    /// A member that is there already, with a value that is equal as JSON, is left as it is.
+    ///
+    /// # Errors
+    /// Where a member on the way to the one to set is no object, or a value cannot be told in JSON.
+    pub fn apply(&self, edits: &[Edit]) -> Result<Edited<'a>, Malformed> {
+        let plan = Plan::new(edits)?;
+        if self.blank {
+            return Ok(self.apply_to_blank(&plan));
+        }
+        let mut splices = Vec::new();
+        let changes = plan.splices(self.text, &self.members, &mut splices)?;
+        Ok(Edited {
+            pieces: self.pieces(splices),
+            changes,
+        })
+    }
+
+    fn apply_to_blank(&self, plan: &Plan) -> Edited<'a> {
+        let Some((value, changes)) = plan.as_value() else {
+            return Edited {
+                pieces: self.pieces(Vec::new()),
+                changes: Vec::new(),
+            };
+        };
+        let style = Style::around(self.text);
+        let text = style.format(&value) + style.newline.unwrap_or("\n");
+        let all = Splice {
+            range: 0..self.text.len(),
+            text,
+        };
+        Edited {
+            pieces: self.pieces(vec![all]),
+            changes,
+        }
+    }
+
+    /// The source with the splices made, the unchanged parts borrowed from it.
+    fn pieces(&self, mut splices: Vec<Splice>) -> Vec<Cow<'a, [u8]>> {
+        splices.sort_by_key(|splice| splice.range.start);
+        let bom = self.source.len() - self.text.len();
+        let mut pieces = Vec::with_capacity(2 * splices.len() + 1);
+        let mut from = 0;
+        for splice in splices {
+            let to = bom + splice.range.start;
+            if from < to {
+                pieces.push(Cow::Borrowed(&self.source[from..to]));
+            }
+            if !splice.text.is_empty() {
+                pieces.push(Cow::Owned(splice.text.into_bytes()));
+            }
+            from = bom + splice.range.end;
+        }
+        if from < self.source.len() {
+            pieces.push(Cow::Borrowed(&self.source[from..]));
+        }
+        pieces
+    }
+}
+
+/// An edited document: the pieces that make it up, and what changed.
+pub struct Edited<'a> {
+    /// The new content, in order; what did not change is borrowed from the source.
+    pub pieces: Vec<Cow<'a, [u8]>>,
+    /// The members that changed; empty where the pieces are the source.
+    pub changes: Vec<Change>,
+}
+
+impl Edited<'_> {
+    /// The length of the new content.
+    pub fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+
+    /// Whether the new content is empty.
+    pub fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+}
+
+/// A member that changed, with its raw JSON text before and after.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The names from the top-level object down.
+    pub path: Vec<String>,
+    /// The value before; `None` where there was none. It may be a key.
+    pub before: Option<String>,
+    /// The value after; `None` where the member was removed. It may be a key.
+    pub after: Option<String>,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| if value.is_some() { "…" } else { "absent" };
+        let (before, after) = (shown(&self.before), shown(&self.after));
+        write!(f, "Change({}: {before} → {after})", self.path.join("."))
+    }
+}
+
+/// Why a source cannot be edited. No variant holds any of its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// `JSON.parse` would refuse it here.
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// The character in the line, from 1.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The value at this path is no object; an empty path is the top level.
+    NotAnObject {
+        /// The names from the top-level object down.
+        path: Vec<String>,
+    },
+    /// The source is not UTF-8 from this byte on.
+    NotUtf8 {
+        /// How many bytes are.
+        offset: usize,
+    },
+    /// The value to set at this path cannot be told in JSON. This is a fault of cck, not of the file.
+    Unserializable {
+        /// The names from the top-level object down.
+        path: Vec<String>,
+        /// Why not.
+        message: String,
+    },
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Syntax {
+                line,
+                column,
+                message,
+            } => write!(f, "{line}:{column}: {message}"),
+            Malformed::NotAnObject { path } if path.is_empty() => {
+                f.write_str("1:1: the top level is not an object")
+            }
+            Malformed::NotAnObject { path } => write!(f, "`{}` is not an object", path.join(".")),
+            Malformed::NotUtf8 { offset } => write!(f, "not UTF-8 text: byte {} is none", offset + 1),
+            Malformed::Unserializable { path, message } => {
+                write!(f, "the value for `{}` is no JSON: {message}", path.join("."))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}
