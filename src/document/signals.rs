@@ -1,0 +1,88 @@
+//! Signals that would end cck are put off while it holds the lock, and take their effect after it is released.
+//!
+//! A signal that the parent had ignored (`nohup`, a shell's `&`) stays ignored. Outside of a [`Section`] every signal
+//! does what it does by default.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
+use signal_hook::{flag, low_level};
+
+struct Handlers {
+    /// Whether no section is open: then the handler does what the signal does by default.
+    by_default: Arc<AtomicBool>,
+    /// The last signal that arrived in a section, or 0.
+    pending: Arc<AtomicUsize>,
+    /// How many sections are open: tests run several at once.
+    open: Mutex<usize>,
+}
+
+static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+
+/// A stretch of work that no signal ends.
+pub struct Section(&'static Handlers);
+
+impl Section {
+    /// Begins to put signals off.
+    pub fn enter() -> Section {
+        let handlers = HANDLERS.get_or_init(|| {
+            let handlers = Handlers {
+                by_default: Arc::new(AtomicBool::new(true)),
+                pending: Arc::new(AtomicUsize::new(0)),
+                open: Mutex::new(0),
+            };
+            // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
+            let _ = handlers.install();
+            handlers
+        });
+        let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
+        *open += 1;
+        handlers.by_default.store(false, Ordering::SeqCst);
+        Section(handlers)
+    }
+
+    /// Whether a signal waits for the end of the section.
+    pub fn pending(&self) -> bool {
+        self.0.pending.load(Ordering::SeqCst) != 0
+    }
+}
+
+impl Drop for Section {
+    /// Ends the section; a signal that has waited takes its effect here.
+    fn drop(&mut self) {
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        *open -= 1;
+        if *open == 0 {
+            self.0.by_default.store(true, Ordering::SeqCst);
+            if let Ok(signal @ 1..) = i32::try_from(self.0.pending.swap(0, Ordering::SeqCst)) {
+                let _ = low_level::emulate_default_handler(signal);
+            }
+        }
+    }
+}
+
+impl Handlers {
+    fn install(&self) -> io::Result<()> {
+        let ignored = ignored();
+        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+            if ignored & (1 << (signal - 1)) != 0 {
+                continue;
+            }
+            flag::register_conditional_default(signal, Arc::clone(&self.by_default))?;
+            flag::register_usize(signal, Arc::clone(&self.pending), signal.unsigned_abs() as usize)?;
+        }
+        // A file size limit then is an error of write, not the end of the process.
+        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        Ok(())
+    }
+}
+
+/// The signals that this process ignores, one bit each. Only Linux tells without unsafe code; elsewhere none.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}

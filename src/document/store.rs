@@ -1,0 +1,307 @@
+//! Lock → read → edit → replace → read back. A dry run does all but the lock and the replace.
+//!
+//! The promise: at every instant the path holds the whole old or the whole new content (a file that is itself a mount
+//! point excepted, see [`recovery`]); nobody but the owner can read it; what cannot be understood is never written over.
+//! Symlinks are followed and their target is replaced. Of a file with several hard links only the named one gets the
+//! new content, as with the client's own rename: the others, often backups, do not get the key.
+
+pub mod dir;
+pub mod error;
+mod load;
+mod meta;
+mod recovery;
+mod replace;
+#[cfg(test)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+use rustix::io::Errno;
+
+use super::edit::{Change, Document, Edit, Edited, Malformed};
+use super::lock::Lock;
+use super::signals::Section;
+use crate::failure::fail;
+use dir::Dir;
+use load::{Snapshot, Stamp};
+use replace::{Replaced, Site};
+
+/// How often the work is done again because another writer was faster.
+const MAX_TRIES: usize = 50;
+
+/// How long a file that is just being written by somebody without a lock is given to become whole.
+const SETTLE: Duration = Duration::from_millis(120);
+
+/// Up to this size, a fresh file is parsed once more to see that it is whole.
+const MAX_CHECKED: usize = 1 << 20;
+
+/// How an update is made.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How long to wait for another holder of the lock.
+    pub lock_timeout: Duration,
+    /// Tell what would change, and write nothing.
+    pub dry_run: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            lock_timeout: Duration::from_secs(5),
+            dry_run: false,
+        }
+    }
+}
+
+/// What an update did.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The file that was written, symlinks followed.
+    pub path: PathBuf,
+    /// Whether it did not exist before.
+    pub created: bool,
+    /// The members that changed; none where the file was already as wanted.
+    pub changes: Vec<Change>,
+}
+
+/// Edits the file at `path` as `decide` says, which is asked again where another writer was faster.
+///
+/// # Errors
+/// Where the file cannot be locked, read, understood or written, and where `decide` fails. The file then is as it was.
+pub fn update(
+    path: &Path,
+    options: &Options,
+    mut decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+) -> anyhow::Result<Outcome> {
+    let target = dir::resolve(path)?;
+    let (parent, name) = dir::split(&target)?;
+    if options.dry_run {
+        let old = match Dir::open(parent) {
+            Ok(dir) => load_settled(&dir, name)?,
+            Err(Errno::NOENT) => None,
+            Err(errno) => return Err(error::disk(errno, "open the directory", parent)),
+        };
+        let changes = edit(&target, old.as_ref().map_or(&[], |old| &old.bytes), &mut decide)?.changes;
+        return Ok(Outcome {
+            created: old.is_none() && !changes.is_empty(),
+            changes,
+            path: target,
+        });
+    }
+    // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
+    let section = Section::enter();
+    let dir = Arc::new(open_or_make(parent)?);
+    let mut work = Work {
+        dir: &dir,
+        name,
+        target: &target,
+        section: &section,
+        swept: false,
+        first: None,
+        lost: None,
+    };
+    let deadline = Instant::now() + options.lock_timeout;
+    for _ in 0..MAX_TRIES {
+        let wait = deadline.saturating_duration_since(Instant::now());
+        let lock = Lock::take(&dir, name, wait, &section)?;
+        if work.attempt(&lock, &mut decide)? {
+            drop(lock);
+            let (created, changes) = work.first.unwrap_or_default();
+            return Ok(Outcome {
+                path: target,
+                created,
+                changes,
+            });
+        }
+    }
+    Err(fail(
+        format!(
+            "another program keeps writing {} without its lock",
+            target.display()
+        ),
+        "end it (ps ax | grep claude shows it), and run this again",
+    ))
+}
+
+/// The content of the file at `path`; `None` where there is none.
+///
+/// # Errors
+/// A file over 1 GiB, what is no file (a directory, a pipe), what cannot be read.
+pub fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let target = dir::resolve(path)?;
+    let (parent, name) = dir::split(&target)?;
+    match Dir::open(parent) {
+        Ok(dir) => Ok(load::load(&dir, name)?.map(|file| file.bytes)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(error::disk(errno, "read", &target)),
+    }
+}
+
+struct Work<'w> {
+    dir: &'w Dir,
+    name: &'w OsStr,
+    target: &'w Path,
+    section: &'w Section,
+    /// Whether what killed runs have left was cleared away.
+    swept: bool,
+    /// Whether the file was made, and what changed, when it was first written.
+    first: Option<(bool, Vec<Change>)>,
+    /// What another writer has put into the file that was replaced meanwhile.
+    lost: Option<Vec<u8>>,
+}
+
+impl Work<'_> {
+    /// Makes the update once, and tells whether it holds.
+    fn attempt(
+        &mut self,
+        lock: &Lock,
+        decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+    ) -> anyhow::Result<bool> {
+        if !self.swept {
+            recovery::recover(self.dir, self.name)?;
+            replace::sweep(self.dir, self.name);
+            self.swept = true;
+        }
+        let old = load_settled(self.dir, self.name)?;
+        let lost = self.lost.take();
+        let source = lost
+            .as_deref()
+            .or(old.as_ref().map(|old| &old.bytes[..]))
+            .unwrap_or_default();
+        let edited = edit(self.target, source, decide)?;
+        if edited.changes.is_empty() && lost.is_none() {
+            // Where the file was written before, this is the look that finds the edit in place.
+            return Ok(true);
+        }
+        let site = Site {
+            dir: self.dir,
+            name: self.name,
+            lock,
+            section: self.section,
+        };
+        let Replaced::Done(written) = replace::replace(&site, old.as_ref(), &edited.pieces)? else {
+            self.lost = lost;
+            return Ok(false);
+        };
+        self.first.get_or_insert((old.is_none(), edited.changes));
+        self.lost = old.and_then(|old| written_since(&old, self.target));
+        let now = self
+            .dir
+            .stat(self.name)
+            .map_err(|errno| error::disk(errno, "read back", self.target))?;
+        Ok(self.lost.is_none() && Stamp::of(&now) == written)
+    }
+}
+
+/// The content with the edits that `decide` wants.
+fn edit<'a>(
+    path: &Path,
+    bytes: &'a [u8],
+    decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+) -> anyhow::Result<Edited<'a>> {
+    let malformed = |malformed: Malformed| error::malformed(path, &malformed);
+    let document = Document::parse(bytes).map_err(malformed)?;
+    let edits = decide(&document)?;
+    document.apply(&edits).map_err(malformed)
+}
+
+/// What a writer has put into `old` since it was read. A program that does not know the lock may have had the file open
+/// when it was replaced, and then writes into one that has no name any more.
+fn written_since(old: &Snapshot, path: &Path) -> Option<Vec<u8>> {
+    let is_written = || {
+        let now = rustix::fs::fstat(&old.file).ok()?;
+        (now.st_nlink == 0 && Stamp::of(&now) != Stamp::of(&old.stat)).then_some(())
+    };
+    is_written()?;
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        let bytes = load::contents(&old.file, path).ok()?;
+        if is_whole(&bytes) {
+            return Some(bytes);
+        }
+        if Instant::now() >= deadline {
+            return None;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Reads the file. What is just being written by a program that truncates first is given a moment to become whole:
+/// half of it would be malformed, and none of it would count as a new file.
+fn load_settled(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
+    let deadline = Instant::now() + SETTLE;
+    loop {
+        let Some(file) = load::load(dir, name)? else {
+            return Ok(None);
+        };
+        // An old file is what it is; only a fresh one is looked at twice.
+        if !is_recent(&file) || Instant::now() >= deadline || is_whole(&file.bytes) {
+            return Ok(Some(file));
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether the content can be worked with and is not empty.
+fn is_whole(bytes: &[u8]) -> bool {
+    // The end tells most halves from a whole without a second look at hundreds of megabytes.
+    let end = bytes.trim_ascii_end();
+    end.ends_with(b"}") && (end.len() > MAX_CHECKED || Document::parse(bytes).is_ok())
+}
+
+/// Whether the file was written in the last second.
+#[allow(clippy::unnecessary_cast, reason = "the type differs between platforms")]
+fn is_recent(file: &Snapshot) -> bool {
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - file.stat.st_mtime as i64 <= 1
+}
+
+/// Opens the directory, which is made for its owner alone where it is missing.
+fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
+    match Dir::open(path) {
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(error::disk(errno, "open the directory", path)),
+        Ok(dir) => return Ok(dir),
+    }
+    let refused = |errno| error::disk(errno, "make the directory", path);
+    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    let above = path
+        .ancestors()
+        .skip(1)
+        .find(|above| above.exists())
+        .map(Path::to_path_buf);
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| refused(errno(error)))?;
+    if let Some(above) = above.filter(|_| rustix::process::geteuid().is_root()) {
+        hand_over(path, &above).map_err(refused)?;
+    }
+    Dir::open(path).map_err(refused)
+}
+
+/// Under sudo, the directories made below somebody's own are theirs.
+fn hand_over(path: &Path, above: &Path) -> Result<(), Errno> {
+    use rustix::fs::{CWD, Gid, Uid};
+
+    let owner = rustix::fs::stat(above)?;
+    for made in path.ancestors().take_while(|made| *made != above) {
+        let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
+        rustix::fs::chownat(
+            CWD,
+            made,
+            Some(uid),
+            Some(gid),
+            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,144 @@
+//! The directory that a file lies in, held open, so that every step works in the same one whatever its path comes to mean.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::error;
+use crate::failure::fail;
+
+/// How many symlinks are followed, as by the kernel.
+const MAX_LINKS: usize = 40;
+
+/// An open directory.
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+    /// Whether it was opened for reading: one without read permission can be worked in, but not listed or synced.
+    readable: bool,
+}
+
+impl AsFd for Dir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+impl Dir {
+    /// Opens a directory.
+    pub fn open(path: &Path) -> Result<Dir, Errno> {
+        let open = |flags| {
+            let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))
+        };
+        let path = path.to_path_buf();
+        match open(OFlags::RDONLY) {
+            Ok(fd) => Ok(Dir {
+                fd,
+                path,
+                readable: true,
+            }),
+            #[cfg(target_os = "linux")]
+            Err(Errno::ACCESS) => Ok(Dir {
+                fd: open(OFlags::PATH)?,
+                path,
+                readable: false,
+            }),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    /// Its path, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What `name` is, links not followed.
+    pub fn stat(&self, name: &OsStr) -> Result<Stat, Errno> {
+        retry_on_intr(|| rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW))
+    }
+
+    /// Opens the file `name`; a link in its place is not followed.
+    pub fn open_file(&self, name: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
+        retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode))
+    }
+
+    /// Removes the file `name`.
+    pub fn remove_file(&self, name: &OsStr) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()))
+    }
+
+    /// Removes the empty directory `name`.
+    pub fn remove_dir(&self, name: &OsStr) -> Result<(), Errno> {
+        retry_on_intr(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
+    }
+
+    /// The names in the directory that `wanted` picks; none where it cannot be listed.
+    pub fn names(&self, wanted: impl Fn(&OsStr) -> bool) -> Vec<OsString> {
+        use std::os::unix::ffi::OsStrExt;
+
+        if !self.readable {
+            return Vec::new();
+        }
+        let Ok(entries) = rustix::fs::Dir::read_from(&self.fd) else {
+            return Vec::new();
+        };
+        entries
+            .flatten()
+            .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())
+            .filter(|name| wanted(name))
+            .collect()
+    }
+
+    /// Makes the names in the directory durable.
+    pub fn sync(&self) -> Result<(), Errno> {
+        if !self.readable {
+            return Ok(());
+        }
+        match retry_on_intr(|| rustix::fs::fsync(&self.fd)) {
+            // Some file systems have nothing to sync in a directory.
+            Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+            result => result,
+        }
+    }
+}
+
+/// Where the path leads when its last part is followed through symlinks, whether there is a file or not.
+pub fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
+    let mut at = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match retry_on_intr(|| rustix::fs::readlink(&at, Vec::new())) {
+            Ok(target) => {
+                use std::os::unix::ffi::OsStringExt;
+                let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
+                at = at.parent().unwrap_or(Path::new("")).join(target);
+            }
+            // No link, or nothing there yet.
+            Err(Errno::INVAL | Errno::NOENT) => return Ok(at),
+            Err(errno) => return Err(error::disk(errno, "look up", &at)),
+        }
+    }
+    Err(error::disk(Errno::LOOP, "look up", path))
+}
+
+/// The directory and the name of a file.
+pub fn split(path: &Path) -> anyhow::Result<(&Path, &OsStr)> {
+    match (path.parent(), path.components().next_back()) {
+        (Some(parent), Some(Component::Normal(name))) => Ok((
+            if parent.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                parent
+            },
+            name,
+        )),
+        _ => Err(fail(
+            format!("{} is no file name", path.display()),
+            "name the file itself, for example ~/.claude.json",
+        )),
+    }
+}

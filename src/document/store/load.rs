@@ -1,0 +1,129 @@
+//! Reads a file whole, within bounds, and remembers what it looked like.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::dir::Dir;
+use super::error;
+use crate::failure::fail;
+
+/// A larger file is refused: the largest that users report has 0.24 GB.
+pub const MAX_BYTES: u64 = 1 << 30;
+
+/// A file as it was read.
+pub struct Snapshot {
+    /// Its content.
+    pub bytes: Vec<u8>,
+    /// The file, still open: a writer that had it open before a replace writes into this one.
+    pub file: File,
+    /// What it looked like once it was read.
+    pub stat: Stat,
+}
+
+/// What tells one content of a file from another, without reading it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    file: (u64, u64),
+    size: i64,
+    mtime: (i64, i64),
+}
+
+impl Stamp {
+    /// The stamp in a stat.
+    #[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
+    pub fn of(stat: &Stat) -> Stamp {
+        Stamp {
+            file: (stat.st_dev as u64, stat.st_ino as u64),
+            size: stat.st_size as i64,
+            mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        }
+    }
+}
+
+/// Reads the file `name` in `dir`; `None` where there is none.
+///
+/// # Errors
+/// What is no regular file, is larger than [`MAX_BYTES`], or cannot be read.
+pub fn load(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
+    let path = dir.path().join(name);
+    // A FIFO without a writer would keep an ordinary open waiting.
+    let fd = match dir.open_file(name, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(Errno::NXIO) => return Err(not_regular(&path, "a socket")),
+        Err(errno) => return Err(error::disk(errno, "open", &path)),
+    };
+    let file = File::from(fd);
+    let bytes = contents(&file, &path)?;
+    let stat = stat(&file, &path)?;
+    Ok(Some(Snapshot { bytes, file, stat }))
+}
+
+fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {
+    retry_on_intr(|| rustix::fs::fstat(file)).map_err(|errno| error::disk(errno, "look at", path))
+}
+
+/// The whole content of an open file. It is read anew where it changes meanwhile.
+pub fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let mut before = stat(file, path)?;
+    let kind = match FileType::from_raw_mode(before.st_mode) {
+        FileType::RegularFile => None,
+        FileType::Directory => Some("a directory"),
+        FileType::Fifo => Some("a named pipe"),
+        FileType::Socket => Some("a socket"),
+        _ => Some("a device"),
+    };
+    if let Some(kind) = kind {
+        return Err(not_regular(path, kind));
+    }
+    let mut tries = 0;
+    loop {
+        let size = u64::try_from(before.st_size).unwrap_or_default();
+        let bytes = read_all(file, size, path)?;
+        let after = stat(file, path)?;
+        tries += 1;
+        if Stamp::of(&before) == Stamp::of(&after) || tries == 10 {
+            return Ok(bytes);
+        }
+        before = after;
+    }
+}
+
+fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Vec<u8>> {
+    let too_large = || {
+        fail(
+            format!("{} is larger than {} GiB", path.display(), MAX_BYTES >> 30),
+            "the client cannot use such a file either: move it aside, or cut its history down",
+        )
+    };
+    if size > MAX_BYTES {
+        return Err(too_large());
+    }
+    // One byte more than expected: a full buffer then means that the file has grown.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1));
+    loop {
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(64 * 1024);
+        }
+        let at = bytes.len() as u64;
+        match retry_on_intr(|| rustix::io::pread(file.as_fd(), spare_capacity(&mut bytes), at)) {
+            Ok(0) => return Ok(bytes),
+            Ok(_) if bytes.len() as u64 > MAX_BYTES => return Err(too_large()),
+            Ok(_) => {}
+            Err(errno) => return Err(error::disk(errno, "read", path)),
+        }
+    }
+}
+
+fn not_regular(path: &Path, kind: &str) -> anyhow::Error {
+    fail(
+        format!("{} is {kind}, not a file", path.display()),
+        "name another file with --config-file, or move it out of the way",
+    )
+}

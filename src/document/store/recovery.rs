@@ -1,0 +1,193 @@
+//! A file that cannot be replaced, because it is itself a mount point, is written in place under a recovery copy.
+//!
+//! The copy holds the old and the new content and is durable before the first byte is written over. The next run finds
+//! it: where the file holds neither, but parts of both, the writing is taken to its end; else somebody has written the
+//! file since, and the copy is stale.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::os::fd::AsFd;
+
+use rustix::fs::{Mode, OFlags, Uid};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::dir::Dir;
+use super::load::{self, Stamp};
+use super::replace::{Site, beside, write};
+use super::{error, meta};
+use crate::document::edit::Document;
+
+/// What a recovery copy starts with; the lengths of the new and the old content follow, then both.
+const MAGIC: &str = "cck recovery 1";
+
+/// The name of the recovery copy of the file `name`.
+pub fn copy_name(name: &OsStr) -> OsString {
+    beside(name, ".cck-recovery")
+}
+
+/// Writes `pieces` over the file, whose content is `old`, and returns what it then looks like.
+pub fn write_in_place(site: &Site<'_>, old: &[u8], pieces: &[Cow<'_, [u8]>]) -> anyhow::Result<Stamp> {
+    let Site { dir, name, .. } = *site;
+    let path = dir.path().join(name);
+    let copy = copy_name(name);
+    let failed = |errno| error::disk(errno, "write in place", &path);
+    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let head = format!("{MAGIC} {length} {}\n", old.len());
+    let mut parts = vec![Cow::Borrowed(head.as_bytes())];
+    parts.extend(pieces.iter().map(|piece| Cow::Borrowed(&**piece)));
+    parts.push(Cow::Borrowed(old));
+    let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name));
+    let file = made.map_err(|errno| {
+        let _ = dir.remove_file(&copy);
+        if errno == Errno::CANCELED {
+            error::interrupted()
+        } else {
+            failed(errno)
+        }
+    })?;
+    // From here on a signal waits: half of it would be worse than either.
+    let result = overwrite(&file, pieces, length as u64);
+    if let Err(errno) = result {
+        // Back to the old content; where that fails too, the copy stays for the next run.
+        if overwrite(&file, &[Cow::Borrowed(old)], old.len() as u64).is_ok() {
+            let _ = dir.remove_file(&copy);
+        }
+        return Err(failed(errno));
+    }
+    dir.remove_file(&copy).map_err(failed)?;
+    let stat = retry_on_intr(|| rustix::fs::fstat(&file)).map_err(failed)?;
+    Ok(Stamp::of(&stat))
+}
+
+fn open(dir: &Dir, name: &OsStr) -> Result<File, Errno> {
+    let file = File::from(dir.open_file(name, OFlags::WRONLY, Mode::empty())?);
+    let stat = rustix::fs::fstat(&file)?;
+    let mode = meta::mode(Some(&stat));
+    if mode != Mode::from_raw_mode(stat.st_mode) {
+        // The key is not written where others may read it.
+        retry_on_intr(|| rustix::fs::fchmod(&file, mode))?;
+    }
+    Ok(file)
+}
+
+fn make_copy(dir: &Dir, name: &OsStr, parts: &[Cow<'_, [u8]>], site: &Site<'_>) -> Result<(), Errno> {
+    match dir.remove_file(name) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let file = File::from(dir.open_file(name, flags, Mode::RUSR | Mode::WUSR)?);
+    let (copy, target) = (rustix::fs::fstat(&file)?, dir.stat(site.name)?);
+    if copy.st_uid != target.st_uid {
+        // Under sudo: the next run may be the user's own.
+        rustix::fs::fchown(&file, Some(Uid::from_raw(target.st_uid)), None)?;
+    }
+    write(&file, parts, site.section)?;
+    retry_on_intr(|| rustix::fs::fsync(&file))?;
+    dir.sync()
+}
+
+/// Writes over what is there, then cuts off what is left of it: at no time is the file empty, which the client would
+/// take for a new one.
+fn overwrite(file: &File, pieces: &[Cow<'_, [u8]>], length: u64) -> Result<(), Errno> {
+    let mut at = 0;
+    for piece in pieces {
+        let mut rest = &piece[..];
+        while !rest.is_empty() {
+            match retry_on_intr(|| rustix::io::pwrite(file.as_fd(), rest, at))? {
+                0 => return Err(Errno::IO),
+                written => {
+                    at += written as u64;
+                    rest = &rest[written..];
+                }
+            }
+        }
+    }
+    retry_on_intr(|| rustix::fs::ftruncate(file, length))?;
+    retry_on_intr(|| rustix::fs::fsync(file))
+}
+
+/// Ends what a killed run has begun.
+///
+/// # Errors
+/// Where the file needs its recovery copy and cannot be written.
+pub fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
+    let copy = copy_name(name);
+    // The usual case costs one look.
+    let Ok(found) = dir.stat(&copy) else {
+        return Ok(());
+    };
+    // Without the file, what was mounted there may come back; and a copy by somebody else is none.
+    let user = rustix::process::geteuid().as_raw();
+    if !dir
+        .stat(name)
+        .is_ok_and(|file| found.st_uid == user || found.st_uid == file.st_uid)
+    {
+        return Ok(());
+    }
+    let Some(saved) = load::load(dir, &copy)? else {
+        return Ok(());
+    };
+    let path = dir.path().join(name);
+    if let Some((new, old)) = parse(&saved.bytes)
+        && let Some(now) = load::load(dir, name)?
+        && now.bytes != new
+        && now.bytes != old
+        && (is_mixed(&now.bytes, new, old) || !is_usable(&now.bytes))
+    {
+        let failed = |errno| error::disk(errno, "restore", &path);
+        let file = open(dir, name).map_err(failed)?;
+        overwrite(&file, &[Cow::Borrowed(new)], new.len() as u64).map_err(failed)?;
+    }
+    dir.remove_file(&copy)
+        .map_err(|errno| error::disk(errno, "remove", &dir.path().join(&copy)))
+}
+
+/// The new and the old content in a recovery copy; `None` where it is incomplete.
+fn parse(copy: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = copy.iter().position(|byte| *byte == b'\n')?;
+    let head = std::str::from_utf8(&copy[..end]).ok()?.strip_prefix(MAGIC)?;
+    let (new, old) = head.trim().split_once(' ')?;
+    let (new, old): (usize, usize) = (new.parse().ok()?, old.parse().ok()?);
+    let body = &copy[end + 1..];
+    (body.len() == new.checked_add(old)?).then(|| body.split_at(new))
+}
+
+/// Whether `now` is what an interrupted writing of `new` over `old` leaves: each byte from one of the two.
+fn is_mixed(now: &[u8], new: &[u8], old: &[u8]) -> bool {
+    now.len() <= new.len().max(old.len())
+        && now
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| new.get(at) == Some(byte) || old.get(at) == Some(byte))
+}
+
+fn is_usable(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && Document::parse(bytes).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_read_back_only_where_it_is_whole() {
+        let copy = b"cck recovery 1 3 5\nnewolder";
+        assert_eq!(parse(copy), Some((&b"new"[..], &b"older"[..])));
+        assert_eq!(parse(&copy[..copy.len() - 1]), None);
+        assert_eq!(parse(b"cck recovery 1 18446744073709551615 1\nx"), None);
+        assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn a_mixture_is_told_from_a_third_content() {
+        assert!(
+            is_mixed(b"neder", b"new", b"older"),
+            "a prefix of new, the rest of old"
+        );
+        assert!(is_mixed(b"", b"new", b"older"));
+        assert!(!is_mixed(b"nexer", b"new", b"older"));
+        assert!(!is_mixed(b"newolder", b"new", b"older"));
+    }
+}

@@ -1,0 +1,230 @@
+//! Puts new content in the place of a file: whole and durable beside it first, then under its name in one step.
+
+use std::borrow::Cow;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::IoSlice;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use rustix::fs::{FileType, Mode, OFlags, RenameFlags, Stat};
+use rustix::io::{Errno, retry_on_intr};
+
+use super::dir::Dir;
+use super::load::{Snapshot, Stamp};
+use super::{error, meta, recovery};
+use crate::document::lock::Lock;
+use crate::document::signals::Section;
+
+/// The longest file name that file systems take.
+const NAME_MAX: usize = 255;
+
+/// How much is written before a look at the signals.
+const CHUNK: usize = 32 << 20;
+
+/// A file in a directory, under the lock that its writers take.
+pub struct Site<'s> {
+    /// The directory.
+    pub dir: &'s Dir,
+    /// The name in it.
+    pub name: &'s OsStr,
+    /// The lock that is held.
+    pub lock: &'s Lock,
+    /// The signals that are put off.
+    pub section: &'s Section,
+}
+
+/// How an attempt to replace a file went.
+pub enum Replaced {
+    /// The new content is in its place; it looked like this.
+    Done(Stamp),
+    /// Somebody else was at the file, or the lock was lost: read it anew.
+    Outrun,
+}
+
+/// Replaces the file by `pieces`. `old` is what they were made from.
+///
+/// # Errors
+/// Whatever the disk refuses; the file then is as it was, and nothing is left beside it.
+pub fn replace(
+    site: &Site<'_>,
+    old: Option<&Snapshot>,
+    pieces: &[Cow<'_, [u8]>],
+) -> anyhow::Result<Replaced> {
+    let Site { dir, name, .. } = *site;
+    let path = dir.path().join(name);
+    let mut temp = Temp::create(dir, name).map_err(|errno| error::disk(errno, "write beside", &path))?;
+    meta::adopt(&temp.file, old.map(|old| (&old.file, &old.stat)), dir, &path)?;
+    let failed = |errno| error::disk(errno, "write", &path);
+    write(&temp.file, pieces, site.section).map_err(|errno| match errno {
+        Errno::CANCELED => error::interrupted(),
+        errno => failed(errno),
+    })?;
+    retry_on_intr(|| rustix::fs::fchmod(&temp.file, meta::mode(old.map(|old| &old.stat)))).map_err(failed)?;
+    retry_on_intr(|| rustix::fs::fsync(&temp.file)).map_err(failed)?;
+    let written = retry_on_intr(|| rustix::fs::fstat(&temp.file)).map_err(failed)?;
+    if site.section.pending() {
+        return Err(error::interrupted());
+    }
+    if !site.lock.is_held() || !is_as_read(dir, name, old.map(|old| &old.stat)) {
+        return Ok(Replaced::Outrun);
+    }
+    let stamp = match temp.rename(old.is_none()) {
+        Ok(()) => Stamp::of(&written),
+        Err(Errno::EXIST | Errno::NOENT) => return Ok(Replaced::Outrun),
+        // A single file that is mounted there cannot be replaced, only written to.
+        Err(Errno::BUSY | Errno::XDEV) if old.is_some() => {
+            let old = old.map_or(&[][..], |old| &old.bytes);
+            drop(temp);
+            recovery::write_in_place(site, old, pieces)?
+        }
+        Err(errno) => return Err(error::disk(errno, "replace", &path)),
+    };
+    dir.sync()
+        .map_err(|errno| error::disk(errno, "make sure of the new", &path))?;
+    Ok(Replaced::Done(stamp))
+}
+
+/// Whether the file is still what was read; with no `old`, whether there is still none.
+fn is_as_read(dir: &Dir, name: &OsStr, old: Option<&Stat>) -> bool {
+    match (dir.stat(name), old) {
+        (Ok(now), Some(old)) => Stamp::of(&now) == Stamp::of(old),
+        (Err(Errno::NOENT), None) => true,
+        _ => false,
+    }
+}
+
+/// Writes all pieces to `file`, which is new; [`Errno::CANCELED`] where a signal came in between.
+pub fn write(file: &File, pieces: &[Cow<'_, [u8]>], section: &Section) -> Result<(), Errno> {
+    let mut queue: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.chunks(CHUNK)).collect();
+    queue.reverse();
+    while !queue.is_empty() {
+        if section.pending() {
+            return Err(Errno::CANCELED);
+        }
+        let mut size = 0;
+        let fits = queue.iter().rev().take(64).take_while(|piece| {
+            size += piece.len();
+            size <= CHUNK
+        });
+        let batch: Vec<IoSlice<'_>> = fits.map(|piece| IoSlice::new(piece)).collect();
+        let mut written = match retry_on_intr(|| rustix::io::writev(file, &batch))? {
+            0 => return Err(Errno::IO),
+            written => written,
+        };
+        while let Some(piece) = queue.pop() {
+            if piece.len() > written {
+                queue.push(&piece[written..]);
+                break;
+            }
+            written -= piece.len();
+        }
+    }
+    Ok(())
+}
+
+/// A file beside the target. Dropping it removes it.
+struct Temp<'d> {
+    dir: &'d Dir,
+    target: &'d OsStr,
+    name: OsString,
+    file: File,
+    renamed: bool,
+}
+
+impl<'d> Temp<'d> {
+    /// Makes it: new, under a name that cannot be foreseen, for nobody else to read from its birth.
+    fn create(dir: &'d Dir, target: &'d OsStr) -> Result<Self, Errno> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+        loop {
+            let name = temp_name(target, &random());
+            match dir.open_file(&name, flags, Mode::RUSR | Mode::WUSR) {
+                Ok(fd) => {
+                    return Ok(Temp {
+                        dir,
+                        target,
+                        name,
+                        file: File::from(fd),
+                        renamed: false,
+                    });
+                }
+                Err(Errno::EXIST) => {}
+                Err(errno) => return Err(errno),
+            }
+        }
+    }
+
+    /// Puts it in the target's place; with `fresh`, only if there is nothing.
+    fn rename(&mut self, fresh: bool) -> Result<(), Errno> {
+        let (dir, from, to) = (self.dir, &self.name, self.target);
+        match retry_on_intr(|| rustix::fs::renameat_with(dir, from, dir, to, flags(fresh))) {
+            // Not every file system can refuse to replace; the look before has to do there.
+            Err(Errno::INVAL | Errno::NOSYS) if fresh => {
+                retry_on_intr(|| rustix::fs::renameat(dir, from, dir, to))
+            }
+            result => result,
+        }?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+fn flags(fresh: bool) -> RenameFlags {
+    if fresh {
+        RenameFlags::NOREPLACE
+    } else {
+        RenameFlags::empty()
+    }
+}
+
+impl Drop for Temp<'_> {
+    fn drop(&mut self) {
+        if !self.renamed {
+            let _ = self.dir.remove_file(&self.name);
+        }
+    }
+}
+
+/// Six random bytes, as a name shows them. That nobody can make the file first is up to `O_EXCL`.
+fn random() -> String {
+    let mut tag = format!("{:016x}", RandomState::new().build_hasher().finish());
+    tag.truncate(12);
+    tag
+}
+
+/// `.NAME.cck-TAG.tmp`, the name cut where it would be too long.
+fn temp_name(target: &OsStr, tag: &str) -> OsString {
+    beside(target, &format!(".cck-{tag}.tmp"))
+}
+
+/// A hidden name beside `target` with this ending.
+pub fn beside(target: &OsStr, ending: &str) -> OsString {
+    let target = target.as_bytes();
+    let kept = &target[..target.len().min(NAME_MAX - 1 - ending.len())];
+    OsString::from_vec([b".", kept, ending.as_bytes()].concat())
+}
+
+/// Removes what killed runs have left beside the file. The lock is held, so none of it is in use.
+pub fn sweep(dir: &Dir, target: &OsStr) {
+    let length = temp_name(target, "0123456789ab").len();
+    let prefix = beside(target, ".cck-0123456789ab.tmp");
+    let prefix = &prefix.as_bytes()[..length - "0123456789ab.tmp".len()];
+    let ours = |name: &OsStr| {
+        let bytes = name.as_bytes();
+        bytes.len() == length
+            && bytes.starts_with(prefix)
+            && bytes.ends_with(b".tmp")
+            && bytes[prefix.len()..length - 4].iter().all(u8::is_ascii_hexdigit)
+    };
+    let user = rustix::process::geteuid().as_raw();
+    for name in dir.names(ours) {
+        let is_ours = dir.stat(&name).is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                // A run under sudo that was killed early has left a file of root's in its user's directory.
+                && (stat.st_uid == user || stat.st_uid == 0 || user == 0)
+        });
+        if is_ours {
+            let _ = dir.remove_file(&name);
+        }
+    }
+}
