@@ -3,14 +3,24 @@
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::cmd::verify::VerifyArgs;
+use crate::cmd;
 use crate::context::Context;
 use crate::exit::Exit;
 
 /// Put an Anthropic API key where Claude Code will use it, and prove that it does.
 #[derive(Debug, Parser)]
-#[command(name = "cck", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(
+    name = "cck",
+    version,
+    max_term_width = 100,
+    disable_help_subcommand = true,
+    disable_help_flag = true
+)]
 pub struct Cli {
+    // `--help` is as short as `-h`, so that it fits a screen; the man pages have the rest.
+    /// Print help
+    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    help: Option<bool>,
     /// What to do; without it, cck says what is in force.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -19,10 +29,20 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
-    /// Name the places that keys come from, one a tenant
-    Profile(crate::cmd::profile::ProfileArgs),
+    /// Put a key into Claude Code's config
+    SetKey(cmd::set_key::SetKeyArgs),
+    /// Take the key out of Claude Code's config, and out of its copies
+    UnsetKey(cmd::unset_key::UnsetKeyArgs),
     /// Say which credential Claude Code really sends, and why the others are not sent
-    Verify(VerifyArgs),
+    Verify(cmd::verify::VerifyArgs),
+    /// Let interactive Claude Code use a key of the environment without asking
+    Approve(cmd::approve::ApproveArgs),
+    /// Put back what the last change replaced
+    Undo(cmd::undo::UndoArgs),
+    /// Show or check the trail of changes
+    Audit(cmd::audit::AuditCmdArgs),
+    /// Name the places that keys come from, one a tenant
+    Profile(cmd::profile::ProfileArgs),
 }
 
 /// Shorter arguments are words, not keys.

@@ -1,6 +1,13 @@
-//! The commands, one file each.
+//! The commands, one file each: its arguments and its `run`.
 
+pub mod approve;
+pub mod audit;
+pub mod change;
 pub mod profile;
+pub mod set_key;
+pub mod target;
+pub mod undo;
+pub mod unset_key;
 pub mod verify;
 
 use crate::cli::{Cli, Command};
@@ -16,5 +23,10 @@ pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
         None => Ok(Exit::Done),
         Some(Command::Profile(args)) => profile::run(args, context),
         Some(Command::Verify(args)) => verify::run(&args, context),
+        Some(Command::SetKey(args)) => set_key::run(args, context),
+        Some(Command::UnsetKey(args)) => unset_key::run(args, context),
+        Some(Command::Approve(args)) => approve::run(args, context),
+        Some(Command::Undo(args)) => undo::run(args, context),
+        Some(Command::Audit(args)) => audit::run(&args, context),
     }
 }

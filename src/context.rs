@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 
 use crate::failure::fail;
+use crate::key::mask;
 use crate::render::sanitize;
 
 /// What standard input is connected to.
@@ -240,9 +241,10 @@ impl Context {
     }
 
     fn diagnose(&mut self, label: &str, style: Style, message: &str, advice: Option<&str>) {
-        let mut text = format!("{style}{label}:{style:#} {}\n", sanitize(message));
+        let clean = |text: &str| sanitize(&mask(text)).into_owned();
+        let mut text = format!("{style}{label}:{style:#} {}\n", clean(message));
         if let Some(advice) = advice {
-            text.push_str(&format!("  try: {}\n", sanitize(advice)));
+            text.push_str(&format!("  try: {}\n", clean(advice)));
         }
         self.warn_raw(&text);
     }

@@ -130,6 +130,23 @@ pub fn suffix(key: &str) -> &str {
         .map_or(key, |(at, _)| &key[at..])
 }
 
+/// Text with every key in it (`sk-ant-…`) cut down to its hint: a second wall, for text that comes from outside.
+pub fn mask(text: &str) -> String {
+    let is_key_char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("sk-ant-") {
+        let length = rest[start..]
+            .find(|c| !is_key_char(c))
+            .unwrap_or(rest.len() - start);
+        let (before, key) = (&rest[..start], &rest[start..start + length]);
+        masked.push_str(before);
+        masked.push_str(&hint(key));
+        rest = &rest[start + length..];
+    }
+    masked + rest
+}
+
 /// Tokens that look like a key and belong elsewhere.
 fn misplaced(key: &str) -> Option<Failure> {
     let (problem, advice) = if key.starts_with("sk-ant-oat") {
@@ -197,6 +214,16 @@ mod tests {
         assert_eq!(hint("a-gateway-key-of-another-shape-1234"), "…1234");
         assert_eq!(key.suffix(), "ghijklmnopqrstuvwxyz");
         assert_eq!(suffix("short"), "short");
+    }
+
+    #[test]
+    fn keys_in_text_are_masked() {
+        assert_eq!(
+            mask(&format!("echo {KEY}; echo '{KEY}'")),
+            "echo sk-ant-api03-…wxyz; echo 'sk-ant-api03-…wxyz'"
+        );
+        assert_eq!(mask("sk-ant-"), "…");
+        assert_eq!(mask("no key"), "no key");
     }
 
     /// The value is from `printf 'cck-fingerprint-v1:%s' sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz | sha256sum`.

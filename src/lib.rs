@@ -5,6 +5,7 @@
 //! - inject: key source → [`key::ApiKey`] → locate the config → lock → read → edit (pure) → replace → report
 //! - verify: gather the state → resolve (pure) → decision → render
 
+pub mod audit;
 pub mod claude;
 pub mod cli;
 pub mod cmd;
@@ -14,8 +15,12 @@ pub mod document;
 pub mod exit;
 pub mod failure;
 pub mod key;
+pub mod private;
 pub mod profile;
 pub mod render;
+pub mod scrub;
+pub mod state;
+pub mod undo;
 
 use clap::Parser;
 

@@ -224,6 +224,15 @@ impl Source {
 }
 
 fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> {
+    // Not named in the error: it may be the key itself, typed where the name of its variable belongs.
+    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        || name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+    {
+        return Err(fail(
+            "--key-env takes the name of a variable, and this is none",
+            "name the variable, without $",
+        ));
+    }
     let advice = format!("export {name}, or name another source (--key-file, --key-command, --stdin)");
     match context.var(name).map(Zeroizing::new) {
         None => Err(fail(format!("the variable {name} is not set"), advice)),

@@ -6,3 +6,8 @@
 )]
 
 mod truth;
+
+mod cases;
+mod leaks;
+mod sandbox;
+mod set_key;

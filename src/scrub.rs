@@ -1,0 +1,147 @@
+//! Takes the key out of every copy of the config that cck knows of.
+//!
+//! The client keeps whole copies of its config, key included (`backups/`, `.claude.json.backup*`, `.corrupted`
+//! files; 2.1.330, observed 2026-11), and cck its record for undo. Of each copy only `primaryApiKey` is taken out, so
+//! what else it is kept for stays.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use crate::claude::paths::{ConfigFile, Paths};
+use crate::context::Context;
+use crate::document::edit::{Document, Edit};
+use crate::document::store;
+use crate::undo;
+
+/// What became of the copies.
+#[derive(Debug, Default, Serialize)]
+pub struct Scrubbed {
+    /// The files that the key was taken out of.
+    pub cleaned: Vec<PathBuf>,
+    /// The records for undo that were removed.
+    pub removed: Vec<PathBuf>,
+    /// The files that still hold a key, or may, and why.
+    pub left: Vec<Left>,
+}
+
+/// A file that was left as it is.
+#[derive(Debug, Serialize)]
+pub struct Left {
+    /// The file.
+    pub path: PathBuf,
+    /// Why it was left.
+    pub why: String,
+}
+
+/// Every copy of the config that may hold a key: the client's backups of all ages, and the config that another
+/// one hides. Sorted, so that reports are the same each time.
+pub fn copies(paths: &Paths, config: &ConfigFile) -> Vec<PathBuf> {
+    let mut copies = files_in(&paths.backups, |_| true);
+    let beside = [
+        Some(paths.claude_dir.as_path()),
+        paths.global_config.parent(),
+        config.path.parent(),
+    ];
+    let mut dirs: Vec<&Path> = beside.into_iter().flatten().collect();
+    dirs.sort();
+    dirs.dedup();
+    for dir in dirs {
+        copies.extend(files_in(dir, is_copy));
+    }
+    let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()]
+        .into_iter()
+        .flatten();
+    copies.extend(
+        hidden
+            .filter(|path| **path != config.path && path.is_file())
+            .cloned(),
+    );
+    copies.sort();
+    copies.dedup();
+    copies
+}
+
+/// Whether a file beside the config is one of the client's copies of it.
+fn is_copy(name: &str) -> bool {
+    [".claude.json", ".config.json", "config.json"]
+        .iter()
+        .any(|config| {
+            name.strip_prefix(config)
+                .is_some_and(|rest| rest.starts_with(".backup") || rest.starts_with(".corrupted"))
+        })
+}
+
+fn files_in(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(dir) else {
+        return Vec::new();
+    };
+    let entries = entries.filter_map(Result::ok);
+    entries
+        .filter(|entry| wanted(&entry.file_name().to_string_lossy()))
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect()
+}
+
+/// Takes `primaryApiKey` out of each of `copies`, unless it is `keep`; then looks for `old` in all of them, and in the
+/// config.
+pub fn scrub(
+    copies: &[PathBuf],
+    config: &ConfigFile,
+    keep: Option<&str>,
+    old: Option<&str>,
+    options: &store::Options,
+    context: &Context,
+) -> Scrubbed {
+    let mut scrubbed = Scrubbed::default();
+    for path in copies {
+        match store::update(path, options, |document| Ok(removal(document, keep))) {
+            Ok(outcome) if outcome.changes.is_empty() => {}
+            Ok(_) => scrubbed.cleaned.push(path.clone()),
+            Err(error) => scrubbed.left.push(Left {
+                path: path.clone(),
+                why: error.to_string(),
+            }),
+        }
+    }
+    match undo::forget(&config.path, context) {
+        Ok(removed) => scrubbed.removed.extend(removed),
+        Err(error) => scrubbed.left.push(Left {
+            path: config.path.clone(),
+            why: format!("{error:#}"),
+        }),
+    }
+    if let Some(old) = old.filter(|old| !options.dry_run && !old.is_empty()) {
+        for path in copies.iter().chain([&config.path]) {
+            let known = scrubbed.left.iter().any(|left| left.path == *path);
+            if !known && holds(path, old) {
+                let why = "the old key is also somewhere else in it".to_owned();
+                scrubbed.left.push(Left {
+                    path: path.clone(),
+                    why,
+                });
+            }
+        }
+    }
+    scrubbed
+}
+
+fn removal(document: &Document<'_>, keep: Option<&str>) -> Vec<Edit> {
+    let key: Option<String> = document.get(&["primaryApiKey"]);
+    let kept = keep.is_some() && key.as_deref().map(str::trim) == keep;
+    if document.raw(&["primaryApiKey"]).is_none() || kept {
+        Vec::new()
+    } else {
+        vec![Edit::remove(&["primaryApiKey"])]
+    }
+}
+
+/// Whether the bytes of `text` are anywhere in the file.
+fn holds(path: &Path, text: &str) -> bool {
+    let Ok(Some(bytes)) = store::read(path) else {
+        return false;
+    };
+    memchr::memmem::find(&bytes, text.as_bytes()).is_some()
+}

@@ -1,0 +1,26 @@
+//! cck's own files that are no config: the audit trail, the records for undo, a rotation that is not finished.
+
+use std::path::PathBuf;
+
+use crate::context::Context;
+use crate::failure::fail;
+
+/// cck's state directory: `$XDG_STATE_HOME/cck`, else `~/.local/state/cck`. A relative XDG_STATE_HOME is ignored, as
+/// the XDG Base Directory Specification asks.
+///
+/// # Errors
+/// Where neither variable is set, as in a container without a home.
+pub fn dir(context: &Context) -> anyhow::Result<PathBuf> {
+    let xdg = context
+        .var_os("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .filter(|dir| dir.is_absolute());
+    xdg.or_else(|| context.home().map(|home| home.join(".local/state")))
+        .map(|dir| dir.join("cck"))
+        .ok_or_else(|| {
+            fail(
+                "neither XDG_STATE_HOME nor HOME is set, so there is no place for cck's records",
+                "set one of them, or name the audit file in CCK_AUDIT_FILE",
+            )
+        })
+}

@@ -1,0 +1,127 @@
+//! What undo needs: for each config a record of the last change, which holds only the members that it changed.
+//!
+//! The record may hold the old key, so it is 0600 in a 0700 directory, and `rotate` and `unset-key --scrub` remove it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::context::Context;
+use crate::document::edit::{Change, Document, Edit};
+use crate::document::store;
+use crate::private;
+use crate::state;
+
+/// The last change of one config.
+#[derive(Serialize, Deserialize)]
+pub struct Record {
+    /// 1; another number was written by another version.
+    pub schema: u32,
+    /// When, as RFC 3339 in UTC.
+    pub time: String,
+    /// The command that changed it.
+    pub action: String,
+    /// The config.
+    pub config: PathBuf,
+    /// The members that it changed.
+    pub members: Vec<Member>,
+}
+
+/// One changed member.
+#[derive(Serialize, Deserialize)]
+pub struct Member {
+    /// Its path from the top-level object down.
+    pub path: Vec<String>,
+    /// Its value before as JSON text; none where it was absent.
+    before: Option<Box<RawValue>>,
+    /// SHA-256 of its value after as JSON text, by which undo knows that nobody has changed it since; none where it
+    /// was removed.
+    after: Option<String>,
+}
+
+impl Member {
+    /// Whether the member is still as the change left it.
+    pub fn is_untouched(&self, document: &Document<'_>) -> bool {
+        document.raw(&self.names()).map(digest) == self.after
+    }
+
+    /// The edit that puts the member back.
+    pub fn restore(&self) -> Edit {
+        match &self.before {
+            Some(value) => Edit::set(&self.names(), value),
+            None => Edit::remove(&self.names()),
+        }
+    }
+
+    fn names(&self) -> Vec<&str> {
+        self.path.iter().map(String::as_str).collect()
+    }
+}
+
+/// Keeps what `changes` replaced in `config`, in place of the record of the change before.
+///
+/// # Errors
+/// Where the record cannot be written.
+pub fn save(action: &str, config: &Path, changes: &[Change], context: &Context) -> anyhow::Result<()> {
+    let member = |change: &Change| {
+        let before = change.before.clone().map(RawValue::from_string).transpose()?;
+        Ok(Member {
+            path: change.path.clone(),
+            before,
+            after: change.after.as_deref().map(digest),
+        })
+    };
+    let record = Record {
+        schema: 1,
+        time: crate::audit::now(),
+        action: action.to_owned(),
+        config: config.to_path_buf(),
+        members: changes.iter().map(member).collect::<serde_json::Result<_>>()?,
+    };
+    let text = zeroize::Zeroizing::new(serde_json::to_vec(&record)?);
+    private::write(&file(config, context)?, &text)
+}
+
+/// The record of the last change of `config`, if there is one.
+///
+/// # Errors
+/// Where it cannot be read or is no such record.
+pub fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
+    let path = file(config, context)?;
+    let Some(bytes) = store::read(&path)? else {
+        return Ok(None);
+    };
+    let record = serde_json::from_slice::<Record>(&bytes)
+        .with_context(|| format!("{} is no record of a change", path.display()))?;
+    Ok(Some(record))
+}
+
+/// Removes the record of the last change of `config` and returns its path, if there was one.
+///
+/// # Errors
+/// Where it cannot be removed.
+pub fn forget(config: &Path, context: &Context) -> anyhow::Result<Option<PathBuf>> {
+    let path = file(config, context)?;
+    match std::fs::remove_file(&path) {
+        Ok(()) => Ok(Some(path)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot remove {}", path.display())),
+    }
+}
+
+fn file(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
+    let name = digest(&config.to_string_lossy());
+    Ok(state::dir(context)?
+        .join("undo")
+        .join(format!("{}.json", &name[..16])))
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text)
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
