@@ -15,7 +15,6 @@ mod replace;
 mod tests;
 
 use std::ffi::OsStr;
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -39,6 +38,9 @@ const SETTLE: Duration = Duration::from_millis(120);
 
 /// Up to this size, a fresh file is parsed once more to see that it is whole.
 const MAX_CHECKED: usize = 1 << 20;
+
+/// What a directory answers in which nothing can be made.
+const NOT_ALLOWED: [Errno; 3] = [Errno::ACCESS, Errno::PERM, Errno::ROFS];
 
 /// How an update is made.
 #[derive(Clone, Copy, Debug)]
@@ -95,7 +97,7 @@ pub fn update(
     }
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
     let section = Section::enter();
-    let dir = Arc::new(open_or_make(parent)?);
+    let dir = Arc::new(dir::open_or_make(parent)?);
     let mut work = Work {
         dir: &dir,
         name,
@@ -107,10 +109,9 @@ pub fn update(
     };
     let deadline = Instant::now() + options.lock_timeout;
     for _ in 0..MAX_TRIES {
-        let wait = deadline.saturating_duration_since(Instant::now());
-        let lock = Lock::take(&dir, name, wait, &section)?;
-        if work.attempt(&lock, &mut decide)? {
-            drop(lock);
+        let locks = take_locks(path, &dir, name, deadline, &section)?;
+        if work.attempt(&locks, &mut decide)? {
+            drop(locks);
             let (created, changes) = work.first.unwrap_or_default();
             return Ok(Outcome {
                 path: target,
@@ -142,6 +143,34 @@ pub fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Takes the locks of the file: the target's, and before it that of the link to it, beside which the client has its
+/// lock (2.1.330, observed 2026-11).
+fn take_locks(
+    path: &Path,
+    dir: &Arc<Dir>,
+    name: &OsStr,
+    deadline: Instant,
+    section: &Section,
+) -> anyhow::Result<Vec<Lock>> {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut locks = Vec::with_capacity(2);
+    let (link_parent, link_name) = dir::split(path)?;
+    if dir.path() != link_parent || name != link_name {
+        let link_dir = Arc::new(dir::open_or_make(link_parent)?);
+        match Lock::take(&link_dir, link_name, left(), section) {
+            Ok(lock) => locks.push(lock),
+            // Where it cannot be made, the client has none either; the target's directory is what matters.
+            Err(error)
+                if error
+                    .downcast_ref()
+                    .is_some_and(|errno| NOT_ALLOWED.contains(errno)) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    locks.push(Lock::take(dir, name, left(), section)?);
+    Ok(locks)
+}
+
 struct Work<'w> {
     dir: &'w Dir,
     name: &'w OsStr,
@@ -159,7 +188,7 @@ impl Work<'_> {
     /// Makes the update once, and tells whether it holds.
     fn attempt(
         &mut self,
-        lock: &Lock,
+        locks: &[Lock],
         decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
     ) -> anyhow::Result<bool> {
         if !self.swept {
@@ -181,7 +210,7 @@ impl Work<'_> {
         let site = Site {
             dir: self.dir,
             name: self.name,
-            lock,
+            locks,
             section: self.section,
         };
         let Replaced::Done(written) = replace::replace(&site, old.as_ref(), &edited.pieces)? else {
@@ -261,47 +290,4 @@ fn is_recent(file: &Snapshot) -> bool {
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - file.stat.st_mtime as i64 <= 1
-}
-
-/// Opens the directory, which is made for its owner alone where it is missing.
-fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
-    match Dir::open(path) {
-        Err(Errno::NOENT) => {}
-        Err(errno) => return Err(error::disk(errno, "open the directory", path)),
-        Ok(dir) => return Ok(dir),
-    }
-    let refused = |errno| error::disk(errno, "make the directory", path);
-    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    let above = path
-        .ancestors()
-        .skip(1)
-        .find(|above| above.exists())
-        .map(Path::to_path_buf);
-    std::fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(|error| refused(errno(error)))?;
-    if let Some(above) = above.filter(|_| rustix::process::geteuid().is_root()) {
-        hand_over(path, &above).map_err(refused)?;
-    }
-    Dir::open(path).map_err(refused)
-}
-
-/// Under sudo, the directories made below somebody's own are theirs.
-fn hand_over(path: &Path, above: &Path) -> Result<(), Errno> {
-    use rustix::fs::{CWD, Gid, Uid};
-
-    let owner = rustix::fs::stat(above)?;
-    for made in path.ancestors().take_while(|made| *made != above) {
-        let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
-        rustix::fs::chownat(
-            CWD,
-            made,
-            Some(uid),
-            Some(gid),
-            rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
-        )?;
-    }
-    Ok(())
 }

@@ -2,9 +2,10 @@
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::error;
@@ -141,4 +142,39 @@ pub fn split(path: &Path) -> anyhow::Result<(&Path, &OsStr)> {
             "name the file itself, for example ~/.claude.json",
         )),
     }
+}
+
+/// Opens the directory, which is made for its owner alone where it is missing.
+pub fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
+    match Dir::open(path) {
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(error::disk(errno, "open the directory", path)),
+        Ok(dir) => return Ok(dir),
+    }
+    let refused = |errno| error::disk(errno, "make the directory", path);
+    let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
+    let above = path
+        .ancestors()
+        .skip(1)
+        .find(|above| above.exists())
+        .map(Path::to_path_buf);
+    std::fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(|error| refused(errno(error)))?;
+    if let Some(above) = above.filter(|_| rustix::process::geteuid().is_root()) {
+        hand_over(path, &above).map_err(refused)?;
+    }
+    Dir::open(path).map_err(refused)
+}
+
+/// Under sudo, the directories made below somebody's own are theirs.
+fn hand_over(path: &Path, above: &Path) -> Result<(), Errno> {
+    let owner = rustix::fs::stat(above)?;
+    for made in path.ancestors().take_while(|made| *made != above) {
+        let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
+        rustix::fs::chownat(CWD, made, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
 }

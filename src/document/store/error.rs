@@ -5,9 +5,9 @@ use std::path::Path;
 use rustix::io::Errno;
 
 use crate::document::edit::Malformed;
-use crate::failure::fail;
+use crate::failure::{Failure, fail};
 
-/// The error for `operation` ("read", "make the lock") on `path`.
+/// The error for `operation` ("read", "make the lock") on `path`; its cause is the `errno`.
 pub fn disk(errno: Errno, operation: &str, path: &Path) -> anyhow::Error {
     let shown = path.display();
     let dir = path
@@ -36,7 +36,8 @@ pub fn disk(errno: Errno, operation: &str, path: &Path) -> anyhow::Error {
         Errno::INTR => "a signal came in between; run it again".to_owned(),
         _ => format!("look at the file and its directory: ls -ld {dir} {shown}"),
     };
-    fail(format!("cannot {operation} {shown}: {}", what(errno)), advice)
+    let problem = format!("cannot {operation} {shown}: {}", what(errno));
+    anyhow::Error::new(errno).context(Failure { problem, advice })
 }
 
 /// The error number in words, without Rust's "(os error N)".

@@ -28,8 +28,8 @@ pub struct Site<'s> {
     pub dir: &'s Dir,
     /// The name in it.
     pub name: &'s OsStr,
-    /// The lock that is held.
-    pub lock: &'s Lock,
+    /// The locks that are held.
+    pub locks: &'s [Lock],
     /// The signals that are put off.
     pub section: &'s Section,
 }
@@ -66,7 +66,7 @@ pub fn replace(
     if site.section.pending() {
         return Err(error::interrupted());
     }
-    if !site.lock.is_held() || !is_as_read(dir, name, old.map(|old| &old.stat)) {
+    if !site.locks.iter().all(Lock::is_held) || !is_as_read(dir, name, old.map(|old| &old.stat)) {
         return Ok(Replaced::Outrun);
     }
     let stamp = match temp.rename(old.is_none()) {

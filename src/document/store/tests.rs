@@ -197,3 +197,28 @@ fn what_killed_runs_left_is_swept() {
     expected.sort();
     assert_eq!(names(home.path()), expected);
 }
+
+#[test]
+fn the_lock_beside_a_link_is_respected_as_is_the_one_beside_its_target() {
+    let home = temp();
+    let dotfiles = home.path().join("dotfiles");
+    fs::create_dir(&dotfiles).unwrap();
+    let link = home.path().join(".claude.json");
+    symlink(dotfiles.join("claude.json"), &link).unwrap();
+    let options = Options {
+        lock_timeout: Duration::from_millis(30),
+        ..Options::default()
+    };
+    for lock in [
+        home.path().join(".claude.json.lock"),
+        dotfiles.join("claude.json.lock"),
+    ] {
+        fs::create_dir(&lock).unwrap();
+        let error = update(&link, &options, |_| Ok(vec![])).unwrap_err();
+        assert!(problem(&error).starts_with(&format!("another process holds the lock {}", lock.display())));
+        assert!(lock.exists());
+        fs::remove_dir(&lock).unwrap();
+    }
+    set(&link, "v").unwrap();
+    assert_eq!((names(home.path()).len(), names(&dotfiles).len()), (2, 1));
+}
