@@ -5,6 +5,8 @@
 //! (lone surrogates, `1e400`, any depth), and of duplicate members the last is read and edited, as the client does.
 
 mod plan;
+#[cfg(test)]
+mod properties;
 mod scan;
 mod style;
 #[cfg(test)]

@@ -70,9 +70,9 @@ impl Style {
             separator,
         };
         if newline.is_some() {
-            style.indent = after_break(lead).to_owned();
+            style.indent = leading_blanks(after_break(lead)).to_owned();
             let rest = &text[value.end..];
-            let closing = after_break(&rest[..rest.len() - rest.trim_start_matches(BLANKS).len()]);
+            let closing = after_break(leading_blanks(rest));
             if let Some(unit) = style.indent.strip_prefix(closing).filter(|unit| !unit.is_empty()) {
                 style.unit = unit.to_owned();
             }
@@ -200,6 +200,11 @@ fn last_line(text: &str) -> &str {
         Some(at) => &text[at..],
         None => text,
     }
+}
+
+/// The blanks that `text` starts with.
+fn leading_blanks(text: &str) -> &str {
+    &text[..text.len() - text.trim_start_matches(BLANKS).len()]
 }
 
 /// The blanks that `text` ends with.
