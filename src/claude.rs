@@ -3,11 +3,16 @@
 //! Each rule cites the client version it was observed on, so that a new version is one small change here.
 
 pub mod advice;
+pub mod decision;
+pub mod federation;
 pub mod gather;
 pub mod headers;
 pub mod json;
+pub mod offers;
 pub mod paths;
+pub mod reason;
 pub mod resolve;
+pub mod schema;
 pub mod settings;
 pub mod source;
 pub mod state;
@@ -27,7 +32,9 @@ pub enum Client {
     V0_2,
     /// 1.x, observed on 1.0.128.
     V1,
-    /// 2.x, observed on 2.0.77 and 2.1.330.
+    /// 2.0.x, observed on 2.0.77.
+    V2_0,
+    /// 2.1 and later, observed on 2.1.330.
     V2,
 }
 
@@ -41,6 +48,7 @@ impl FromStr for Client {
         match number() {
             Some(0) => Ok(Client::V0_2),
             Some(1) => Ok(Client::V1),
+            Some(2) if number() == Some(0) => Ok(Client::V2_0),
             Some(_) => Ok(Client::V2),
             None => Err("not a version of Claude Code, such as 2.1.330".into()),
         }

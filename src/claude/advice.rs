@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use super::resolve::{self, Decision};
+use super::decision::Decision;
+use super::resolve;
 use super::settings;
 use super::source::Source;
 use super::state::State;
@@ -33,7 +34,7 @@ pub struct Problem {
 /// Everything to mend.
 pub fn problems(state: &State, _decision: &Decision) -> Vec<Problem> {
     let mut problems = Vec::new();
-    if let Some(failure) = resolve::helper_failure(&state.helper)
+    if let Some(failure) = resolve::helper_failure(state)
         && let Some((layer, _)) = settings::helper(state)
     {
         problems.push(Problem {

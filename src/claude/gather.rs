@@ -1,19 +1,22 @@
 //! Reads everything that decides which credential the client sends. IO only: nothing is judged here, and what cannot
 //! be read is data, not an error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::Client;
+use super::federation::{AnthropicProfile, is_name};
 use super::json::{Json, NotJson, decode};
 use super::paths::Paths;
-use super::settings::{self, Settings};
+use super::settings::{self, Settings, names};
 use super::source::Layer;
-use super::state::{Answers, Attributes, Config, FileState, HelperRun, Login, Reading, Secret, State};
+use super::state::{
+    Answers, Attributes, Config, FileState, HelperRun, Login, OddPrimary, Reading, Scopes, Secret, State,
+};
 use crate::command;
 use crate::context::Context;
 
@@ -35,7 +38,7 @@ pub fn gather(
     config_override: Option<&Path>,
 ) -> anyhow::Result<State> {
     let paths = Paths::locate(context, client, project, config_override)?;
-    let process = context
+    let process: BTreeMap<String, Secret> = context
         .vars()
         .iter()
         .filter_map(|(name, value)| {
@@ -43,14 +46,16 @@ pub fn gather(
             Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
         })
         .collect();
+    // First of all, while cck itself has no file open.
+    let open_descriptors = open_descriptors(&process);
 
     let mut settings_files = Vec::new();
     let layers: Vec<Settings> = Layer::ALL
         .into_iter()
-        .map(|layer| read_layer(&paths, layer, &mut settings_files))
+        .map(|layer| read_layer(&paths, client, layer, &mut settings_files))
         .collect();
 
-    let config_choice = paths.config_file(|path| fs::symlink_metadata(path).is_ok());
+    let config_choice = paths.config_file(|path| is_legacy_config(client, path));
     // Trust only matters where the project brings settings; looking for it in a large config costs a second scan.
     let project_has_settings = settings_files
         .iter()
@@ -65,7 +70,7 @@ pub fn gather(
     let credentials_path = credentials_path(&paths, client, context);
     let (mut credentials_file, bytes) = read(&credentials_path);
     let login = parse(&mut credentials_file, &bytes, read_login);
-    Ok(State {
+    let mut state = State {
         client,
         process,
         layers,
@@ -75,9 +80,23 @@ pub fn gather(
         config: config.unwrap_or_default(),
         credentials_file,
         login: login.flatten(),
+        open_descriptors,
+        profile: None,
+        has_identity_file: false,
+        now: SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0.0, |elapsed| elapsed.as_secs_f64()),
         helper: HelperRun::NotRun,
         paths,
-    })
+    };
+    if client >= Client::V2 {
+        state.profile = read_profile(&state, context);
+        state.has_identity_file = settings::effective(&state, names::IDENTITY_FILE).is_some_and(|setting| {
+            let (file, _) = read(&state.paths.project.join(setting.value.reveal()));
+            file.reading == Reading::Read
+        });
+    }
+    Ok(state)
 }
 
 /// Runs the helper that the client would run, as it does: by the shell, in the project, with the effective variables.
@@ -88,14 +107,20 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
     let Some((_, helper)) = settings::helper(state) else {
         return Ok(());
     };
+    // Before 2.1.330 the client took what a helper printed whatever its exit code (2.0.77, observed 2026-11).
+    let command = if state.client < Client::V2 {
+        format!("(\n{helper}\n)\nexit 0")
+    } else {
+        helper.to_owned()
+    };
     let printed = command::output_with(
-        helper,
+        &command,
         &state.paths.project,
         HELPER_TIMEOUT,
-        &settings::overrides(state),
+        &settings::helper_variables(state),
     )?;
     state.helper = match printed {
-        Ok(text) => HelperRun::Printed(Secret::new(text.trim().to_owned())),
+        Ok(text) => HelperRun::Printed(Secret::new(settings::js_trim(&text).to_owned())),
         Err(ended) => HelperRun::Failed(ended),
     };
     Ok(())
@@ -115,7 +140,69 @@ fn credentials_path(paths: &Paths, client: Client, context: &Context) -> PathBuf
     }
 }
 
-fn read_layer(paths: &Paths, layer: Layer, files: &mut Vec<(Layer, FileState)>) -> Settings {
+/// The file descriptors that variables name and that are open.
+fn open_descriptors(process: &BTreeMap<String, Secret>) -> BTreeSet<String> {
+    [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
+        .into_iter()
+        .filter_map(|name| process.get(name))
+        .map(|value| value.reveal().to_owned())
+        .filter(|number| number.parse::<u32>().is_ok())
+        .filter(|number| fs::metadata(format!("/proc/self/fd/{number}")).is_ok())
+        .collect()
+}
+
+/// Whether the legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does not;
+/// a dangling link is as absent (observed 2026-11).
+fn is_legacy_config(client: Client, path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| {
+        client < Client::V2 || (!metadata.is_dir() && (!metadata.is_file() || metadata.len() > 0))
+    })
+}
+
+/// The Anthropic profile that ANTHROPIC_PROFILE names, else the one in `active_config`, else `default`.
+fn read_profile(state: &State, context: &Context) -> Option<AnthropicProfile> {
+    let dir = match settings::effective(state, names::PROFILES_DIR) {
+        Some(setting) => state.paths.project.join(setting.value.reveal()),
+        None => match context.var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
+            Some(dir) => Path::new(dir).join("anthropic"),
+            None => context.home()?.join(".config/anthropic"),
+        },
+    };
+    let text = |path: &Path| match read(path) {
+        (
+            FileState {
+                reading: Reading::Read,
+                attributes,
+                ..
+            },
+            bytes,
+        ) => Some((bytes, attributes)),
+        _ => None,
+    };
+    let name = match settings::effective(state, names::PROFILE) {
+        Some(setting) => setting.value.reveal().trim().to_owned(),
+        None => text(&dir.join("active_config")).map_or_else(
+            || "default".to_owned(),
+            |(bytes, _)| decode(&bytes).trim().to_owned(),
+        ),
+    };
+    if !is_name(&name) {
+        return None;
+    }
+    let (config, _) = text(&dir.join(format!("configs/{name}.json")))?;
+    let credentials = text(&dir.join(format!("credentials/{name}.json")));
+    let mode = credentials
+        .as_ref()
+        .and_then(|(_, attributes)| attributes.map(|attributes| attributes.mode));
+    Some(AnthropicProfile::parse(
+        &name,
+        Some(&config),
+        credentials.as_ref().map(|(bytes, _)| bytes.as_slice()),
+        mode,
+    ))
+}
+
+fn read_layer(paths: &Paths, client: Client, layer: Layer, files: &mut Vec<(Layer, FileState)>) -> Settings {
     let main = match layer {
         Layer::Managed => &paths.managed_settings,
         Layer::Local => &paths.local_settings,
@@ -123,14 +210,15 @@ fn read_layer(paths: &Paths, layer: Layer, files: &mut Vec<(Layer, FileState)>) 
         Layer::User => &paths.user_settings,
     };
     let mut settings = Settings::empty(layer, main.clone());
-    let drop_ins = if layer == Layer::Managed {
+    // 2.0.77 knows no drop-ins (observed 2026-11).
+    let drop_ins = if layer == Layer::Managed && client >= Client::V2 {
         drop_ins(&paths.managed_drop_ins)
     } else {
         Vec::new()
     };
     for path in std::iter::once(main.clone()).chain(drop_ins) {
         let (mut file, bytes) = read(&path);
-        parse(&mut file, &bytes, |bytes| settings.merge(bytes));
+        parse(&mut file, &bytes, |bytes| settings.merge(client, bytes));
         files.push((layer, file));
     }
     settings
@@ -150,38 +238,43 @@ fn drop_ins(dir: &Path) -> Vec<PathBuf> {
                 .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
         })
         .collect();
+    // Directories of that name are passed over.
+    paths.retain(|path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()));
     paths.sort();
     paths
 }
 
-/// Parses what was read; what is no JSON becomes the file's reading.
+/// Parses what was read; what the client does not take becomes the file's reading.
 fn parse<T>(
     file: &mut FileState,
     bytes: &[u8],
-    parser: impl FnOnce(&[u8]) -> Result<T, NotJson>,
+    parser: impl FnOnce(&[u8]) -> Result<T, Reading>,
 ) -> Option<T> {
     if file.reading != Reading::Read {
         return None;
     }
     match parser(bytes) {
         Ok(value) => Some(value),
-        Err(error) => {
-            file.reading = Reading::Malformed(error);
+        Err(reading) => {
+            file.reading = reading;
             None
         }
     }
 }
 
-fn read_config(bytes: &[u8], client: Client, project: Option<&Path>) -> Result<Config, NotJson> {
+fn read_config(bytes: &[u8], client: Client, project: Option<&Path>) -> Result<Config, Reading> {
     // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
-    if client < Client::V2 && bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(NotJson {
+    if client < Client::V2_0 && bytes.starts_with(b"\xef\xbb\xbf") {
+        return Err(Reading::Malformed(NotJson {
             line: 1,
             column: 1,
             why: "this client does not take a byte order mark".into(),
-        });
+        }));
     }
     let text = decode(bytes);
+    if text.trim_start().is_empty() {
+        return Err(Reading::Empty);
+    }
     let [key, onboarded, answers, env, projects] = Json::pick(
         &text,
         [
@@ -191,28 +284,36 @@ fn read_config(bytes: &[u8], client: Client, project: Option<&Path>) -> Result<C
             "env",
             "projects",
         ],
-    )?;
-    let list = |name| {
-        let items = answers
-            .and_then(|answers| answers.get(name))
-            .and_then(Json::items);
-        items.map_or(Answers::None, |items| {
-            Answers::List(items.into_iter().filter_map(Json::string).collect())
-        })
+    )
+    .map_err(Reading::Malformed)?;
+    let list = |name| match answers.and_then(|answers| answers.get(name)) {
+        None => Answers::None,
+        Some(value) if value.literal() == Some("null") => Answers::None,
+        Some(value) => match (value.items(), value.string()) {
+            (Some(items), _) => Answers::List(items.into_iter().filter_map(Json::string).collect()),
+            (None, Some(text)) => Answers::Text(text),
+            (None, None) => Answers::Odd,
+        },
     };
-    let mut variables = BTreeMap::new();
-    for (name, value) in env.map(Json::members).unwrap_or_default() {
-        if let Some(value) = value.string().or_else(|| value.literal().map(str::to_owned)) {
-            variables.insert(name, Secret::new(value));
-        }
-    }
+    let env = env.map(Json::members).unwrap_or_default().into_iter();
     Ok(Config {
         primary_key: key.and_then(Json::string).map(Secret::new),
-        primary_key_kind: key.map(Json::kind).filter(|kind| *kind != "a string"),
+        odd_primary: key.filter(|key| !key.is_string()).map(|key| OddPrimary {
+            kind: key.kind(),
+            truthy: key.is_truthy(),
+        }),
         onboarded: onboarded.is_some_and(Json::is_truthy),
         approved: list("approved"),
         rejected: list("rejected"),
-        env: variables,
+        // 2.1.330 skips null, arrays and objects; 2.0.77 makes text of them (observed 2026-11).
+        env: env
+            .filter(|(_, value)| {
+                client < Client::V2
+                    || value.is_string()
+                    || value.literal().is_some_and(|literal| literal != "null")
+            })
+            .map(|(name, value)| (name, Secret::new(value.to_js_string())))
+            .collect(),
         trusted: match (projects, project) {
             (Some(projects), Some(project)) => is_trusted(projects, project),
             _ => false,
@@ -231,19 +332,30 @@ fn is_trusted(projects: Json<'_>, project: &Path) -> bool {
         .any(|entry| entry.get("hasTrustDialogAccepted").is_some_and(Json::is_truthy))
 }
 
-fn read_login(bytes: &[u8]) -> Result<Option<Login>, NotJson> {
-    let text = decode(bytes);
-    let [login] = Json::pick(&text, ["claudeAiOauth"])?;
-    Ok(login.and_then(|login| {
-        let token = login.get("accessToken")?.string()?;
-        let scopes = login.get("scopes").and_then(Json::items).unwrap_or_default();
-        Some(Login {
-            token: Secret::new(token),
-            may_infer: scopes
+fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
+    // Unlike the other files, this one must not begin with a BOM (2.0.77, 2.1.330, observed 2026-11).
+    let text = String::from_utf8_lossy(bytes);
+    let [login] = Json::pick(&text, ["claudeAiOauth"]).map_err(Reading::Malformed)?;
+    let member = |name| login.and_then(|login: Json<'_>| login.get(name));
+    let Some(token) = member("accessToken").filter(|token| token.is_truthy()) else {
+        return Ok(None);
+    };
+    let scopes = member("scopes").map_or(Scopes::Lacking, |scopes| {
+        let granted = match (scopes.items(), scopes.string()) {
+            (Some(items), _) => items
                 .iter()
                 .any(|scope| scope.string().as_deref() == Some("user:inference")),
-            expires_at: login.get("expiresAt").and_then(Json::number),
-        })
+            // A text is searched.
+            (None, Some(text)) => text.contains("user:inference"),
+            (None, None) if scopes.is_truthy() => return Scopes::Odd,
+            (None, None) => false,
+        };
+        if granted { Scopes::Granted } else { Scopes::Lacking }
+    });
+    Ok(Some(Login {
+        token: Secret::new(token.to_js_string()),
+        scopes,
+        expires_at: member("expiresAt").and_then(Json::number),
     }))
 }
 

@@ -1,29 +1,44 @@
 //! `ANTHROPIC_CUSTOM_HEADERS`: one `Name: value` a line. Pure.
 
-/// The credentials among custom headers.
+/// What custom headers say of credentials.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Credentials<'a> {
+pub struct Custom<'a> {
     /// The value of the last `x-api-key` line.
     pub x_api_key: Option<&'a str>,
     /// The value of the last `authorization` line.
     pub authorization: Option<&'a str>,
+    /// Whether a line's name is empty.
+    pub has_empty_name: bool,
+    /// Whether a line's name is none that HTTP allows.
+    pub has_bad_name: bool,
 }
 
-/// Finds the credentials in the text of the variable. Names are compared without case (2.1.330, observed 2026-11).
-pub fn credentials(text: &str) -> Credentials<'_> {
-    let mut found = Credentials::default();
-    for line in text.lines() {
+/// Reads the text of the variable: lines are trimmed, names compared without case, a line without a colon is skipped, the
+/// last of duplicates counts (2.0.77, 2.1.330, observed 2026-11).
+pub fn parse(text: &str) -> Custom<'_> {
+    let mut custom = Custom::default();
+    for line in text.split('\n') {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
+        let name = name.trim();
         let value = Some(value.trim());
-        match name.trim().to_ascii_lowercase().as_str() {
-            "x-api-key" => found.x_api_key = value,
-            "authorization" => found.authorization = value,
-            _ => {}
+        if name.is_empty() {
+            custom.has_empty_name = true;
+        } else if !name.bytes().all(is_of_name) {
+            custom.has_bad_name = true;
+        } else if name.eq_ignore_ascii_case("x-api-key") {
+            custom.x_api_key = value;
+        } else if name.eq_ignore_ascii_case("authorization") {
+            custom.authorization = value;
         }
     }
-    found
+    custom
+}
+
+/// What RFC 9110 allows in a header's name.
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
 #[cfg(test)]
@@ -32,12 +47,15 @@ mod tests {
 
     #[test]
     fn credentials_are_found_among_other_headers() {
-        let found = credentials("X-Team: a\nX-Api-Key: sk-1\r\nauthorization:Bearer t\nnonsense");
-        let expected = Credentials {
-            x_api_key: Some("sk-1"),
+        let found = parse("X-Team: a\nX-Api-Key: sk-1\r\nx-api-key: sk-2\nauthorization:Bearer t\nnonsense");
+        let expected = Custom {
+            x_api_key: Some("sk-2"),
             authorization: Some("Bearer t"),
+            ..Custom::default()
         };
         assert_eq!(found, expected);
-        assert_eq!(credentials(""), Credentials::default());
+        assert_eq!(parse(""), Custom::default());
+        assert_eq!(parse("x-api-key:").x_api_key, Some(""));
+        assert!(parse(": x").has_empty_name && parse("x y: z").has_bad_name);
     }
 }

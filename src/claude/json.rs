@@ -56,6 +56,16 @@ impl<'a> Json<'a> {
         Ok(found)
     }
 
+    /// The members of a text that holds an object, the last of duplicates; `None` where it holds another value.
+    ///
+    /// # Errors
+    /// Where the text is not JSON from its first to its last character.
+    pub fn object(text: &'a str) -> Result<Option<BTreeMap<String, Json<'a>>>, NotJson> {
+        let raw: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
+        let json = Json(raw.get());
+        Ok(json.is_object().then(|| json.members()))
+    }
+
     /// The member of that name, if this is an object that has it.
     pub fn get(self, name: &str) -> Option<Json<'a>> {
         Json::pick(self.0, [name]).ok().and_then(|[value]| value)
@@ -124,9 +134,31 @@ impl<'a> Json<'a> {
         self.literal()?.parse().ok()
     }
 
-    /// Whether this is `true`.
-    pub fn is_true(self) -> bool {
-        self.0 == "true"
+    /// Whether this is a string.
+    pub fn is_string(self) -> bool {
+        self.0.starts_with('"')
+    }
+
+    /// The text that JavaScript's `String()` makes of the value.
+    pub fn to_js_string(self) -> String {
+        if let Some(text) = self.string() {
+            return text;
+        }
+        if let Some(items) = self.items() {
+            let text = |item: Json<'_>| match item.literal() {
+                Some("null") => String::new(),
+                _ => item.to_js_string(),
+            };
+            return items.into_iter().map(text).collect::<Vec<_>>().join(",");
+        }
+        match (self.literal(), self.number()) {
+            // Rust and JavaScript both print the shortest text that reads back, until it needs an exponent.
+            (Some(_), Some(number)) if number.abs() < 1e21 && (number == 0.0 || number.abs() >= 1e-6) => {
+                format!("{}", if number == 0.0 { 0.0 } else { number })
+            }
+            (Some(literal), _) => literal.to_owned(),
+            (None, _) => "[object Object]".to_owned(),
+        }
     }
 
     /// Whether this is an object.
@@ -261,6 +293,24 @@ mod tests {
             assert_eq!((error.line, error.column), (line, column), "{text} {}", error.why);
         }
         assert!(pick("").is_err() && pick("  ").is_err());
+    }
+
+    #[test]
+    fn values_become_text_as_in_javascript() {
+        for (text, expected) in [
+            ("null", "null"),
+            ("5.0", "5"),
+            ("-0", "0"),
+            ("1e3", "1000"),
+            ("0.1", "0.1"),
+            ("true", "true"),
+            ("[]", ""),
+            (r#"["x", null, [1, 2]]"#, "x,,1,2"),
+            ("{}", "[object Object]"),
+            (r#""a""#, "a"),
+        ] {
+            assert_eq!(Json(text).to_js_string(), expected, "{text}");
+        }
     }
 
     #[test]

@@ -4,9 +4,33 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::Client;
-use super::json::{Json, NotJson, decode};
+use super::json::{Json, decode};
+use super::schema;
 use super::source::{Layer, Origin, Source};
-use super::state::{Secret, State};
+use super::state::{Reading, Secret, State};
+
+/// The names of the variables that decide.
+pub mod names {
+    #![expect(missing_docs, reason = "the values say it")]
+    pub const KEY: &str = "ANTHROPIC_API_KEY";
+    pub const KEY_DESCRIPTOR: &str = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";
+    pub const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
+    pub const OAUTH: &str = "CLAUDE_CODE_OAUTH_TOKEN";
+    pub const OAUTH_DESCRIPTOR: &str = "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR";
+    pub const HEADERS: &str = "ANTHROPIC_CUSTOM_HEADERS";
+    pub const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+    pub const SIMPLE: &str = "CLAUDE_CODE_SIMPLE";
+    pub const GATEWAY: &str = "CLAUDE_CODE_USE_GATEWAY";
+    pub const PROFILE: &str = "ANTHROPIC_PROFILE";
+    pub const PROFILES_DIR: &str = "ANTHROPIC_CONFIG_DIR";
+    pub const FEDERATION_RULE: &str = "ANTHROPIC_FEDERATION_RULE_ID";
+    pub const ORGANIZATION: &str = "ANTHROPIC_ORGANIZATION_ID";
+    pub const IDENTITY: &str = "ANTHROPIC_IDENTITY_TOKEN";
+    pub const IDENTITY_FILE: &str = "ANTHROPIC_IDENTITY_TOKEN_FILE";
+}
+
+/// Where the client sends its requests if nothing else is said.
+pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 /// One layer of settings, as far as credentials go.
 #[derive(Clone, Debug)]
@@ -35,28 +59,32 @@ impl Settings {
     /// Takes over what the text of a settings file sets.
     ///
     /// # Errors
-    /// Where the file is not JSON; the client then goes on as if it was not there (2.1.330, observed 2026-11).
-    pub fn merge(&mut self, bytes: &[u8]) -> Result<(), NotJson> {
+    /// Where the client does not take the file: it is not JSON, no object, or breaks the client's schema anywhere. Members
+    /// of a wrong type in managed settings are dropped one by one by 2.1.330; everywhere else they cost the whole file
+    /// (2.0.77, 2.1.330, observed 2026-11).
+    pub fn merge(&mut self, client: Client, bytes: &[u8]) -> Result<(), Reading> {
         let text = decode(bytes);
-        let [helper, env] = Json::pick(&text, ["apiKeyHelper", "env"])?;
-        if let Some(helper) = helper.and_then(Json::string) {
+        let one_by_one = self.layer == Layer::Managed && client >= Client::V2;
+        let members = Json::object(&text).map_err(Reading::Malformed)?;
+        let Some(members) = members else {
+            return Err(Reading::Invalid("it holds no object".into()));
+        };
+        if !one_by_one && let Some(broken) = schema::violation(client, &members) {
+            return Err(Reading::Invalid(broken));
+        }
+        if let Some(helper) = members.get("apiKeyHelper").and_then(|helper| helper.string()) {
             self.helper = Some(helper);
         }
-        for (name, value) in env.map(Json::members).unwrap_or_default() {
-            // A number or a boolean becomes its text.
-            let value = value.string().or_else(|| value.literal().map(str::to_owned));
-            if let Some(value) = value {
-                self.env.insert(name, Secret::new(value));
-            }
+        for (name, value) in members.get("env").map(|env| env.members()).unwrap_or_default() {
+            self.env.insert(name, Secret::new(value.to_js_string()));
         }
         Ok(())
     }
 }
 
-/// Whether the client reads this layer at all.
-fn is_read(client: Client, layer: Layer) -> bool {
-    // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
-    client != Client::V0_2 || matches!(layer, Layer::Managed | Layer::Project)
+/// Trims a text as JavaScript does.
+pub fn js_trim(text: &str) -> &str {
+    text.trim_matches(|c: char| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}')
 }
 
 /// A variable where it is set.
@@ -68,15 +96,48 @@ pub struct Setting<'a> {
     pub value: &'a Secret,
 }
 
-/// Every place that sets the variable `name`, the effective one first.
-///
-/// `env` blocks of settings override the process's environment: managed > local > project > user, then `env` of the
-/// global config, then the process (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
-pub fn settings_of<'a>(state: &'a State, name: &str) -> Vec<Setting<'a>> {
+/// Why the client does not read the variable `name` where it is set; `None` where it does.
+fn disregard(client: Client, origin: Origin, name: &str) -> Option<&'static str> {
+    let project_only = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
+    match (client, origin) {
+        // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
+        (Client::V0_2, Origin::Settings(Layer::Local | Layer::User)) => {
+            Some("this client does not read `env` there")
+        }
+        (_, Origin::Process) => None,
+        // 2.0.77, 2.1.330, observed 2026-11.
+        _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
+            Some("the client reads this variable from its environment only")
+        }
+        // 2.0.77, observed 2026-11: read as it was at the start.
+        (Client::V2_0, _) if name == names::OAUTH => Some("this client reads it from its environment only"),
+        // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
+        (Client::V2, _) if project_only && is_weak_in_projects(name) => {
+            Some("the client does not take this variable from a project")
+        }
+        _ => None,
+    }
+}
+
+fn is_weak_in_projects(name: &str) -> bool {
+    matches!(
+        name,
+        names::OAUTH
+            | names::SIMPLE
+            | names::PROFILE
+            | names::PROFILES_DIR
+            | names::FEDERATION_RULE
+            | names::ORGANIZATION
+            | names::IDENTITY
+            | names::IDENTITY_FILE
+    )
+}
+
+/// Every place that sets the variable `name`, highest first, and why the client does not read it there if it does not.
+pub fn places<'a>(state: &'a State, name: &str) -> Vec<(Setting<'a>, Option<&'static str>)> {
     let layers = state
         .layers
         .iter()
-        .filter(|settings| is_read(state.client, settings.layer))
         .map(|settings| (Origin::Settings(settings.layer), &settings.env));
     layers
         .chain([
@@ -84,12 +145,33 @@ pub fn settings_of<'a>(state: &'a State, name: &str) -> Vec<Setting<'a>> {
             (Origin::Process, &state.process),
         ])
         .filter_map(|(origin, env)| {
-            env.get(name).map(|value| Setting {
-                source: Source::Variable(origin, name.to_owned()),
-                value,
-            })
+            let value = env.get(name)?;
+            let source = Source::Variable(origin, name.to_owned());
+            Some((Setting { source, value }, disregard(state.client, origin, name)))
         })
         .collect()
+}
+
+/// Every place that sets the variable `name` and that the client reads, the effective one first.
+///
+/// `env` blocks of settings override the process's environment: managed > local > project > user, then `env` of the
+/// global config, then the process (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+pub fn settings_of<'a>(state: &'a State, name: &str) -> Vec<Setting<'a>> {
+    let places = places(state, name).into_iter();
+    places
+        .filter(|(_, disregarded)| disregarded.is_none())
+        .map(|(setting, _)| setting)
+        .collect()
+}
+
+/// Whether a variable counts as set: not empty, and for 2.1.330 not blank; a blank token counts as unset everywhere, and
+/// only what is then sent differs (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+pub fn is_set(client: Client, name: &str, value: &Secret) -> bool {
+    if client >= Client::V2 || name == names::TOKEN {
+        !js_trim(value.reveal()).is_empty()
+    } else {
+        !value.is_empty()
+    }
 }
 
 /// The effective value of a variable; none where it is unset or empty.
@@ -97,14 +179,14 @@ pub fn effective<'a>(state: &'a State, name: &str) -> Option<Setting<'a>> {
     settings_of(state, name)
         .into_iter()
         .next()
-        .filter(|setting| !setting.value.is_empty())
+        .filter(|setting| is_set(state.client, name, setting.value))
 }
 
-/// Whether a variable is switched on, as the client reads its switches (2.1.330, observed 2026-11: `0`, `false`, `no`,
-/// `off` and the empty text do not switch on).
+/// Whether a variable is switched on: `1`, `true`, `yes` or `on`, trimmed and without case; `2`, `y` and the like are
+/// not (2.0.77, 2.1.330, observed 2026-11).
 pub fn is_on(state: &State, name: &str) -> bool {
     effective(state, name).is_some_and(|setting| {
-        let value = setting.value.reveal().trim().to_ascii_lowercase();
+        let value = js_trim(setting.value.reveal()).to_ascii_lowercase();
         ["1", "true", "yes", "on"].contains(&value.as_str())
     })
 }
@@ -122,33 +204,38 @@ pub fn helper(state: &State) -> Option<(Layer, &str)> {
         .filter(|(_, helper)| !helper.is_empty())
 }
 
-/// The variables that settings and config set over the process's environment, with the values in force.
-pub fn overrides(state: &State) -> BTreeMap<&str, &str> {
+/// The variables that a helper sees besides the process's environment: 2.1.330 adds those of settings and config, 2.0.77
+/// none (observed 2026-11).
+pub fn helper_variables(state: &State) -> BTreeMap<&str, &str> {
+    let mut all = BTreeMap::new();
+    if state.client < Client::V2 {
+        return all;
+    }
     let layers = state
         .layers
         .iter()
-        .filter(|settings| is_read(state.client, settings.layer))
-        .map(|settings| &settings.env);
-    let mut all = BTreeMap::new();
-    for env in layers.chain([&state.config.env]) {
-        // What no environment can hold is left out.
-        let fits = |text: &str| !text.contains('\0');
-        for (name, value) in env.iter().filter(|(name, value)| {
-            fits(name) && fits(value.reveal()) && !name.is_empty() && !name.contains('=')
-        }) {
-            all.entry(name.as_str()).or_insert(value.reveal());
+        .map(|settings| (Origin::Settings(settings.layer), &settings.env));
+    // What no environment can hold is left out.
+    let fits = |text: &str| !text.contains('\0');
+    for (origin, env) in layers.chain([(Origin::Config, &state.config.env)]) {
+        for (name, value) in env {
+            let fits = fits(name) && fits(value.reveal()) && !name.is_empty() && !name.contains('=');
+            if fits && disregard(state.client, origin, name).is_none() {
+                all.entry(name.as_str()).or_insert(value.reveal());
+            }
         }
     }
     all
 }
 
-/// Where the client sends its requests: the effective ANTHROPIC_BASE_URL, and who set it.
+/// Where the client sends its requests: the effective ANTHROPIC_BASE_URL, and who set it. Blanks and a trailing slash are
+/// cut (2.0.77, 2.1.330, observed 2026-11).
 pub fn base_url(state: &State) -> (Option<Source>, &str) {
-    match effective(state, "ANTHROPIC_BASE_URL") {
-        Some(setting) => (Some(setting.source), setting.value.reveal()),
+    match effective(state, names::BASE_URL) {
+        Some(setting) => {
+            let url = js_trim(setting.value.reveal());
+            (Some(setting.source), url.strip_suffix('/').unwrap_or(url))
+        }
         None => (None, DEFAULT_BASE_URL),
     }
 }
-
-/// Where the client sends its requests if nothing else is said.
-pub const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use super::federation::is_name;
+use super::settings::names;
 use crate::failure::fail;
 
 /// A layer of the client's settings, highest first: a member of one hides that member of those after it
@@ -61,14 +63,20 @@ pub enum Source {
     PrimaryKey,
     /// The stored subscription login.
     Login,
+    /// The default Anthropic profile of that name.
+    Profile(String),
 }
 
-/// The variables that hold a credential or change which one is sent; an id with another name is a typing error.
-pub const VARIABLES: [&str; 4] = [
-    "ANTHROPIC_API_KEY",
-    "ANTHROPIC_AUTH_TOKEN",
-    "CLAUDE_CODE_OAUTH_TOKEN",
-    "ANTHROPIC_CUSTOM_HEADERS",
+/// The variables that stand for a credential; an id with another name is a typing error.
+pub const VARIABLES: [&str; 8] = [
+    names::KEY,
+    names::KEY_DESCRIPTOR,
+    names::TOKEN,
+    names::OAUTH,
+    names::OAUTH_DESCRIPTOR,
+    names::HEADERS,
+    names::PROFILE,
+    names::FEDERATION_RULE,
 ];
 
 impl Source {
@@ -89,6 +97,7 @@ impl fmt::Display for Source {
             Source::Helper(layer) => write!(f, "settings.{}.apiKeyHelper", layer.name()),
             Source::PrimaryKey => f.write_str("config.primaryApiKey"),
             Source::Login => f.write_str("credentials.claudeAiOauth"),
+            Source::Profile(name) => write!(f, "profile.{name}"),
         }
     }
 }
@@ -114,6 +123,7 @@ impl FromStr for Source {
             "config.primaryApiKey" => Some(Source::PrimaryKey),
             "credentials.claudeAiOauth" => Some(Source::Login),
             _ => match id.split_once('.') {
+                Some(("profile", name)) => is_name(name).then(|| Source::Profile(name.to_owned())),
                 Some(("env", name)) => variable(Origin::Process, name),
                 Some(("config", rest)) => rest
                     .strip_prefix("env.")
@@ -146,6 +156,8 @@ mod tests {
             "config.env.CLAUDE_CODE_OAUTH_TOKEN",
             "config.primaryApiKey",
             "credentials.claudeAiOauth",
+            "env.ANTHROPIC_PROFILE",
+            "profile.default",
         ] {
             assert_eq!(id.parse::<Source>().unwrap().to_string(), id);
         }

@@ -1,13 +1,14 @@
 //! Everything on the machine that decides which credential the client sends: what [`super::gather`] reads and
 //! [`super::resolve`] judges.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
 use super::Client;
+use super::federation::AnthropicProfile;
 use super::json::NotJson;
 use super::paths::{ConfigFile, Paths};
 use super::settings::Settings;
@@ -52,6 +53,8 @@ pub enum Reading {
     Empty,
     /// It was read and is not JSON.
     Malformed(NotJson),
+    /// It was read and is JSON that the client does not take.
+    Invalid(String),
     /// It is there and cannot be read.
     Unreadable(String),
     /// It is a directory, a FIFO, a device or a socket.
@@ -97,16 +100,31 @@ pub enum Answers {
     None,
     /// The last characters of keys.
     List(Vec<String>),
+    /// A text in place of a list: 2.0.77 searches it, for 2.1.330 it is no list.
+    Text(String),
+    /// A number, boolean or object: 2.0.77 stumbles over it, for 2.1.330 it is no list.
+    Odd,
 }
 
 impl Answers {
-    /// Whether the key that ends so is in the list.
-    pub fn include(&self, suffix: &str) -> bool {
+    /// Whether the key that ends so is in the list; `None` where the client stumbles over it.
+    pub fn include(&self, client: Client, suffix: &str) -> Option<bool> {
         match self {
-            Answers::None => false,
-            Answers::List(list) => list.iter().any(|item| item == suffix),
+            Answers::List(list) => Some(list.iter().any(|item| item == suffix)),
+            Answers::Text(text) if client < Client::V2 => Some(text.contains(suffix)),
+            Answers::Odd if client < Client::V2 => None,
+            Answers::None | Answers::Text(_) | Answers::Odd => Some(false),
         }
     }
+}
+
+/// A `primaryApiKey` that is no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OddPrimary {
+    /// What it is.
+    pub kind: &'static str,
+    /// Whether JavaScript takes it for true.
+    pub truthy: bool,
 }
 
 /// What the global config says.
@@ -114,8 +132,8 @@ impl Answers {
 pub struct Config {
     /// `primaryApiKey`, if it is text.
     pub primary_key: Option<Secret>,
-    /// The kind of a `primaryApiKey` that is no text.
-    pub primary_key_kind: Option<&'static str>,
+    /// A `primaryApiKey` that is no text.
+    pub odd_primary: Option<OddPrimary>,
     /// Whether `hasCompletedOnboarding` holds.
     pub onboarded: bool,
     /// `customApiKeyResponses.approved`.
@@ -128,13 +146,24 @@ pub struct Config {
     pub trusted: bool,
 }
 
-/// The stored subscription login.
+/// Whether the login's scopes let it be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scopes {
+    /// They have `user:inference`.
+    Granted,
+    /// They do not, or there are none.
+    Lacking,
+    /// They are a number or an object, over which the client stumbles when it needs them.
+    Odd,
+}
+
+/// The stored subscription login, where it has a token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     /// `claudeAiOauth.accessToken`.
     pub token: Secret,
-    /// Whether its scopes have `user:inference`.
-    pub may_infer: bool,
+    /// What its scopes say.
+    pub scopes: Scopes,
     /// `expiresAt`, in milliseconds since 1970.
     pub expires_at: Option<f64>,
 }
@@ -173,6 +202,14 @@ pub struct State {
     pub credentials_file: FileState,
     /// The login in it.
     pub login: Option<Login>,
+    /// Those of the file descriptors named by variables that are open.
+    pub open_descriptors: BTreeSet<String>,
+    /// The Anthropic profile that ANTHROPIC_PROFILE names, or the default one.
+    pub profile: Option<AnthropicProfile>,
+    /// Whether the file in ANTHROPIC_IDENTITY_TOKEN_FILE holds something.
+    pub has_identity_file: bool,
+    /// The time, in seconds since 1970.
+    pub now: f64,
     /// What the helper did.
     pub helper: HelperRun,
 }

@@ -6,8 +6,9 @@ use clap::{Args, ValueEnum};
 
 use crate::claude::Client;
 use crate::claude::advice;
+use crate::claude::decision::Mode;
 use crate::claude::gather;
-use crate::claude::resolve::{self, Mode};
+use crate::claude::resolve;
 use crate::claude::source::Source;
 use crate::claude::state::State;
 use crate::context::Context;

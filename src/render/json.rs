@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use crate::claude::advice::Problem;
+use crate::claude::decision::{Decision, Header, Mode, Outcome};
 use crate::claude::paths::ChosenBy;
-use crate::claude::resolve::{Decision, Header, Mode, Outcome};
 use crate::claude::source::Source;
 use crate::claude::state::State;
 use crate::key;

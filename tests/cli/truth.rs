@@ -4,8 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use cck::claude::Client;
+use cck::claude::decision::{Dialog, Header, Mode};
 use cck::claude::gather::{gather, run_helper};
-use cck::claude::resolve::{Dialog, Header, Mode, resolve};
+use cck::claude::resolve::resolve;
 use cck::context::Context;
 use serde::Deserialize;
 use serde_json::Value;
@@ -55,12 +56,17 @@ macro_rules! truths {
 
 truths! {
     v0_2_109_print: "0.2.109-print.json",
+    v1_0_128_print_odd: "1.0.128-print-odd.json",
     v1_0_128_print: "1.0.128-print.json",
+    v2_0_77_interactive_odd: "2.0.77-interactive-odd.json",
     v2_0_77_interactive: "2.0.77-interactive.json",
+    v2_0_77_print_odd: "2.0.77-print-odd.json",
     v2_0_77_print: "2.0.77-print.json",
     v2_1_330_interactive_hard: "2.1.330-interactive-hard.json",
+    v2_1_330_interactive_odd: "2.1.330-interactive-odd.json",
     v2_1_330_interactive: "2.1.330-interactive.json",
     v2_1_330_print_hard: "2.1.330-print-hard.json",
+    v2_1_330_print_odd: "2.1.330-print-odd.json",
     v2_1_330_print: "2.1.330-print.json",
 }
 
@@ -99,6 +105,9 @@ fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
             .as_str()
             .map_or_else(|| content.to_string(), str::to_owned);
         let path = Path::new(root).join(path);
+        if content.is_null() {
+            return fs::create_dir_all(path).unwrap();
+        }
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, expand(&text)).unwrap();
     };

@@ -1,0 +1,345 @@
+//! Sorts out which sources count in one mode, and says of the others why they do not. Pure.
+
+use std::collections::BTreeMap;
+
+use super::Client;
+use super::decision::{Dialog, Mode, Standing};
+use super::federation::{self, Grant};
+use super::settings::{self, Setting, names};
+use super::source::{Layer, Source};
+use super::state::{Answers, Scopes, State};
+use crate::key;
+
+/// What became of each source, and why. The first word about a source stands.
+#[derive(Debug, Default)]
+pub struct Ledger(BTreeMap<Source, (Standing, String)>);
+
+impl Ledger {
+    /// Notes what became of a source, unless it was noted before.
+    pub fn mark(&mut self, source: &Source, standing: Standing, reason: impl Into<String>) {
+        self.0.entry(source.clone()).or_insert((standing, reason.into()));
+    }
+
+    /// What was noted of a source.
+    pub fn standing(&self, source: &Source) -> (Standing, String) {
+        self.0
+            .get(source)
+            .cloned()
+            .unwrap_or((Standing::Unset, "not set".into()))
+    }
+
+    /// Notes of every source that was to be sent that it is not.
+    pub fn nothing_sent(&mut self, reason: &str) {
+        for (standing, because) in self.0.values_mut() {
+            if *standing == Standing::Used {
+                *standing = Standing::Ignored;
+                reason.clone_into(because);
+            }
+        }
+    }
+}
+
+/// The sources that count.
+#[derive(Debug, Default)]
+pub struct Offers<'a> {
+    /// ANTHROPIC_AUTH_TOKEN.
+    pub token: Option<Setting<'a>>,
+    /// Whether CLAUDE_CODE_USE_GATEWAY is on, and has a token: then no API key is sent (2.1.330, observed 2026-11).
+    pub gateway: bool,
+    /// The API key: ANTHROPIC_API_KEY, or the one that comes by a file descriptor.
+    pub key: Option<Source>,
+    /// The helper in force.
+    pub helper: Option<Layer>,
+    /// The OAuth token of a variable or a file descriptor.
+    pub oauth: Option<Source>,
+    /// Federation or an explicit Anthropic profile.
+    pub grant: Option<Grant>,
+    /// The stored login.
+    pub login: bool,
+    /// The default Anthropic profile.
+    pub default_profile: Option<Grant>,
+    /// `primaryApiKey`.
+    pub primary: bool,
+}
+
+/// Why only some sources count with CLAUDE_CODE_SIMPLE.
+const SIMPLE: &str =
+    "CLAUDE_CODE_SIMPLE is on: only ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN and custom headers count";
+
+/// What the client asks about the sources.
+#[derive(Debug, Default)]
+pub struct Asks {
+    /// The questions.
+    pub dialogs: Vec<Dialog>,
+    /// Whether it stumbles over a list of approvals that is none.
+    pub stumbles: bool,
+}
+
+/// Sorts out the sources of `state` in `mode`.
+pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mut Asks) -> Offers<'a> {
+    let mut sorter = Sorter { state, mode, ledger };
+    // 2.0.77: the switch changes nothing about credentials; 2.1.330: it does (observed 2026-11).
+    let simple = state.client >= Client::V2 && settings::is_on(state, names::SIMPLE);
+    let token = sorter.variable(names::TOKEN);
+    let gateway = state.client >= Client::V2 && token.is_some() && settings::is_on(state, names::GATEWAY);
+    let key = sorter.variable(names::KEY);
+    let key = match key {
+        Some(setting) if gateway || sorter.is_approved(&setting, simple, asks) => Some(setting.source),
+        _ => None,
+    };
+    let descriptor = sorter.descriptor(names::KEY_DESCRIPTOR, key.as_ref());
+    let mut offers = Offers {
+        token,
+        gateway,
+        key: key.or(descriptor),
+        helper: sorter.helper(),
+        oauth: sorter.oauth(),
+        grant: None,
+        login: sorter.login(),
+        default_profile: None,
+        primary: sorter.primary(),
+    };
+    sorter.grants(&mut offers);
+    if simple {
+        sorter.simple(&mut offers);
+    }
+    offers
+}
+
+struct Sorter<'s, 'l> {
+    state: &'s State,
+    mode: Mode,
+    ledger: &'l mut Ledger,
+}
+
+impl<'s> Sorter<'s, '_> {
+    /// The effective value of a variable; those it hides are marked.
+    fn variable(&mut self, name: &str) -> Option<Setting<'s>> {
+        for (setting, disregarded) in settings::places(self.state, name) {
+            if let Some(reason) = disregarded {
+                self.ledger.mark(&setting.source, Standing::Ignored, reason);
+            }
+        }
+        let mut all = settings::settings_of(self.state, name).into_iter();
+        let first = all.next()?;
+        let is_set = settings::is_set(self.state.client, name, first.value);
+        let hidden_by = if is_set {
+            format!("{} overrides it", first.source)
+        } else {
+            let reason = "set to nothing, which counts as unset and hides the variable's lower values";
+            self.ledger.mark(&first.source, Standing::Unset, reason);
+            format!("{} is set to nothing, and hides it", first.source)
+        };
+        for setting in all {
+            if setting.value.is_empty() {
+                self.ledger
+                    .mark(&setting.source, Standing::Unset, "set to nothing");
+            } else {
+                self.ledger
+                    .mark(&setting.source, Standing::Shadowed, hidden_by.clone());
+            }
+        }
+        Some(first).filter(|_| is_set)
+    }
+
+    /// Whether the client counts the effective ANTHROPIC_API_KEY.
+    ///
+    /// Print mode always does. Interactive mode does only if its last 20 characters are among the approved ones; where
+    /// they are in neither list it asks, and no is the default (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+    fn is_approved(&mut self, setting: &Setting<'_>, simple: bool, asks: &mut Asks) -> bool {
+        if self.mode == Mode::Print {
+            return true;
+        }
+        let config = &self.state.config;
+        let key = setting.value.reveal();
+        // 2.0.77 compares the raw end, blanks included; 2.1.330 trims first (observed 2026-11).
+        let key = if self.state.client < Client::V2 {
+            key
+        } else {
+            settings::js_trim(key)
+        };
+        let include = |answers: &Answers| answers.include(self.state.client, key::suffix(key));
+        let (approved, rejected) = match (include(&config.approved), include(&config.rejected)) {
+            (Some(true), _) => (true, false),
+            (Some(false), Some(rejected)) => (false, rejected),
+            _ => {
+                asks.stumbles = true;
+                (false, true)
+            }
+        };
+        if approved {
+            return true;
+        }
+        if !rejected {
+            asks.dialogs.push(Dialog::ApproveEnvKey);
+        }
+        if simple {
+            // It asks, and sends the key whatever the answer (2.1.330, observed 2026-11).
+            return true;
+        }
+        let reason = if rejected {
+            "not approved: its end is in customApiKeyResponses.rejected"
+        } else {
+            "not approved: the client asks, and the default answer is no"
+        };
+        self.ledger.mark(&setting.source, Standing::Ignored, reason);
+        false
+    }
+
+    /// The source of a key or token that comes by a file descriptor, if that is open. It is read from the process's
+    /// environment only, and an API key that comes so needs no approval (2.0.77, 2.1.330, observed 2026-11).
+    fn descriptor(&mut self, name: &str, higher: Option<&Source>) -> Option<Source> {
+        let source = Source::env(name);
+        for (setting, disregarded) in settings::places(self.state, name) {
+            if let Some(reason) = disregarded {
+                self.ledger.mark(&setting.source, Standing::Ignored, reason);
+            }
+        }
+        let value = self.state.process.get(name)?;
+        if value.is_empty() {
+            return None;
+        }
+        if self.state.client < Client::V2_0 {
+            let reason = "this client was not observed to know this variable";
+            self.ledger.mark(&source, Standing::Ignored, reason);
+            return None;
+        }
+        if !self.state.open_descriptors.contains(value.reveal()) {
+            let reason = format!("no file descriptor {} is open", value.reveal());
+            self.ledger.mark(&source, Standing::Ignored, reason);
+            return None;
+        }
+        if let Some(higher) = higher {
+            self.ledger
+                .mark(&source, Standing::Shadowed, format!("{higher} comes first"));
+            return None;
+        }
+        Some(source)
+    }
+
+    /// The helper in force; those it hides are marked.
+    fn helper(&mut self) -> Option<Layer> {
+        let helpers = self
+            .state
+            .layers
+            .iter()
+            .filter_map(|settings| settings.helper.as_ref().map(|helper| (settings.layer, helper)));
+        let mut first = None;
+        for (layer, helper) in helpers {
+            let source = Source::Helper(layer);
+            if self.state.client == Client::V0_2 {
+                // 0.2.109, observed 2026-11.
+                let reason = "this client does not know apiKeyHelper in settings";
+                self.ledger.mark(&source, Standing::Ignored, reason);
+            } else if helper.is_empty() {
+                self.ledger.mark(
+                    &source,
+                    Standing::Unset,
+                    "set to nothing, which hides a lower one",
+                );
+            } else if let Some(higher) = first {
+                let reason = format!("{} overrides it", Source::Helper(higher));
+                self.ledger.mark(&source, Standing::Shadowed, reason);
+            }
+            first = first.or(Some(layer));
+        }
+        settings::helper(self.state).map(|(layer, _)| layer)
+    }
+
+    fn oauth(&mut self) -> Option<Source> {
+        let variable = self.variable(names::OAUTH);
+        if self.state.client == Client::V0_2 {
+            if let Some(setting) = variable {
+                // 0.2.109, observed 2026-11.
+                let reason = "this client does not know this variable";
+                self.ledger.mark(&setting.source, Standing::Ignored, reason);
+            }
+            return None;
+        }
+        let variable = variable.map(|setting| setting.source);
+        let descriptor = self.descriptor(names::OAUTH_DESCRIPTOR, variable.as_ref());
+        variable.or(descriptor)
+    }
+
+    /// Whether the stored login counts: an expired one does, one without the scope does not (0.2.109, 1.0.128, 2.0.77,
+    /// 2.1.330, observed 2026-11).
+    fn login(&mut self) -> bool {
+        let Some(login) = &self.state.login else {
+            return false;
+        };
+        if login.scopes == Scopes::Lacking {
+            let reason = "its scopes lack user:inference";
+            self.ledger.mark(&Source::Login, Standing::Ignored, reason);
+        }
+        login.scopes != Scopes::Lacking
+    }
+
+    /// Whether `primaryApiKey` counts: text, and not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+    fn primary(&mut self) -> bool {
+        let config = &self.state.config;
+        if let Some(odd) = config.odd_primary {
+            let reason = format!("it is {}, not a string", odd.kind);
+            let standing = if odd.kind == "null" {
+                Standing::Unset
+            } else {
+                Standing::Ignored
+            };
+            self.ledger.mark(&Source::PrimaryKey, standing, reason);
+        }
+        let primary = config.primary_key.as_ref();
+        primary.is_some_and(|key| !settings::js_trim(key.reveal()).is_empty())
+    }
+
+    /// Federation and Anthropic profiles: those in use take the stored login out of use.
+    fn grants(&mut self, offers: &mut Offers<'_>) {
+        if self.state.client < Client::V2 {
+            // 2.0.77 knows none of it (observed 2026-11).
+            for name in [names::PROFILE, names::FEDERATION_RULE] {
+                for (setting, _) in settings::places(self.state, name) {
+                    let reason = "this client does not know this variable";
+                    self.ledger.mark(&setting.source, Standing::Ignored, reason);
+                }
+            }
+            return;
+        }
+        let explicit = self.variable(names::PROFILE).map(|setting| setting.source);
+        let rule = self
+            .variable(names::FEDERATION_RULE)
+            .map(|setting| setting.source);
+        let judged = federation::judge(self.state, explicit, rule);
+        for (source, reason) in judged.ignored {
+            self.ledger.mark(&source, Standing::Ignored, reason);
+        }
+        if let Some(grant) = &judged.grant
+            && std::mem::take(&mut offers.login)
+        {
+            let reason = format!("{} takes the stored login out of use", grant.source);
+            self.ledger.mark(&Source::Login, Standing::Shadowed, reason);
+        }
+        offers.grant = judged.grant;
+        offers.default_profile = judged.default_profile;
+    }
+
+    /// 2.1.330, observed 2026-11: with CLAUDE_CODE_SIMPLE on, nothing counts but the two variables and custom headers.
+    fn simple(&mut self, offers: &mut Offers<'_>) {
+        let is_variable = |source: &Source| matches!(source, Source::Variable(_, name) if name == names::KEY);
+        let key = offers.key.take();
+        let (key, descriptor) = match key {
+            Some(key) if is_variable(&key) => (Some(key), None),
+            other => (None, other),
+        };
+        let out = [
+            descriptor,
+            offers.helper.take().map(Source::Helper),
+            offers.oauth.take(),
+            offers.grant.take().map(|grant| grant.source),
+            std::mem::take(&mut offers.login).then_some(Source::Login),
+            offers.default_profile.take().map(|grant| grant.source),
+            std::mem::take(&mut offers.primary).then_some(Source::PrimaryKey),
+        ];
+        for source in out.into_iter().flatten() {
+            self.ledger.mark(&source, Standing::Ignored, SIMPLE);
+        }
+        offers.key = key;
+    }
+}
