@@ -11,6 +11,7 @@ use super::reason;
 use super::settings::{self, names};
 use super::source::{Layer, Source};
 use super::state::{HelperRun, Reading, Scopes, Secret, State};
+use crate::command::Ended;
 
 /// Judges the state in both modes.
 pub fn resolve(state: &State) -> Decision {
@@ -315,6 +316,7 @@ fn unsendable(
         if let Header::Invalid(Source::Helper(_)) = header
             && state.client < Client::V2
             && let HelperRun::Failed(ended) = &state.helper
+            && !matches!(ended, Ended::Code(_) | Ended::Signal(_))
         {
             return Some(format!("the helper {ended}"));
         }
@@ -335,9 +337,10 @@ fn unsendable(
 fn fits_header(client: Client, value: &str) -> bool {
     let value = settings::js_trim(value);
     let old = client < Client::V2;
-    !value.contains(|c: char| {
-        matches!(c, '\r' | '\n' | '\0') || c > '\u{ff}' || (old && c.is_ascii_control() && c != '\t')
-    }) && !(old && value.is_empty())
+    let fits = |c: char| {
+        !matches!(c, '\r' | '\n' | '\0') && c <= '\u{ff}' && (!old || !c.is_ascii_control() || c == '\t')
+    };
+    value.chars().all(fits) && (!old || !value.is_empty())
 }
 
 /// How the helper failed, if it was run and did. 2.1.330 takes nothing but visible ASCII on one line; 2.0.77 takes what it
