@@ -43,6 +43,10 @@ pub enum Command {
     Audit(cmd::audit::AuditCmdArgs),
     /// Name the places that keys come from, one a tenant
     Profile(cmd::profile::ProfileArgs),
+    /// Print the script that completes this command line in a shell
+    Completions(cmd::completions::CompletionsArgs),
+    /// Print the manual page
+    Man(cmd::man::ManArgs),
 }
 
 /// Shorter arguments are words, not keys.

@@ -3,6 +3,8 @@
 pub mod approve;
 pub mod audit;
 pub mod change;
+pub mod completions;
+pub mod man;
 pub mod profile;
 pub mod set_key;
 pub mod target;
@@ -28,5 +30,7 @@ pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
         Some(Command::Approve(args)) => approve::run(args, context),
         Some(Command::Undo(args)) => undo::run(args, context),
         Some(Command::Audit(args)) => audit::run(&args, context),
+        Some(Command::Completions(args)) => completions::run(&args, context),
+        Some(Command::Man(args)) => man::run(&args, context),
     }
 }

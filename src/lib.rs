@@ -30,12 +30,9 @@ use failure::Failure;
 
 /// Runs cck on the arguments of `context` and returns how it ended.
 pub fn run(context: &mut Context) -> Exit {
-    let exit = match cli::Cli::try_parse_from(context.args()) {
-        Ok(cli) => cmd::run(cli, context).unwrap_or_else(|error| {
-            report(context, &error);
-            Exit::Error
-        }),
-        Err(error) => cli::usage(context, &error),
+    let exit = match cmd::completions::answer(context) {
+        Some(exit) => exit,
+        None => parse_and_run(context),
     };
     match context.flush() {
         Ok(()) => exit,
@@ -45,6 +42,16 @@ pub fn run(context: &mut Context) -> Exit {
             context.warn(&format!("cannot write to standard output: {error}"));
             Exit::Error
         }
+    }
+}
+
+fn parse_and_run(context: &mut Context) -> Exit {
+    match cli::Cli::try_parse_from(context.args()) {
+        Ok(cli) => cmd::run(cli, context).unwrap_or_else(|error| {
+            report(context, &error);
+            Exit::Error
+        }),
+        Err(error) => cli::usage(context, &error),
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use clap::Args;
 
+use crate::cmd::completions::profile_names;
 use crate::context::Context;
 use crate::failure::fail;
 use crate::key::source::Source;
@@ -26,7 +27,7 @@ const DEFAULT_TIMEOUT: u64 = 30;
 #[derive(Clone, Debug, Default, Args)]
 pub struct ProfileArg {
     /// Work on this profile: its key's source and its own CLAUDE_CONFIG_DIR (see `cck profile`)
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = profile_names())]
     pub profile: Option<String>,
 }
 

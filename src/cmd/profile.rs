@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::completions::profile_names;
 use crate::claude::paths::display;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -30,6 +31,7 @@ enum Action {
     /// Show one profile
     Show {
         /// Its name
+        #[arg(add = profile_names())]
         name: String,
         #[command(flatten)]
         report: ReportArgs,
@@ -37,6 +39,7 @@ enum Action {
     /// Remove one of your profiles; its config directory stays
     Remove {
         /// Its name
+        #[arg(add = profile_names())]
         name: String,
     },
 }
