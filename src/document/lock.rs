@@ -169,7 +169,8 @@ impl Shared {
     /// Refreshes the lock until it is released or lost.
     fn refresh(&self) {
         let mut state = self.state();
-        loop {
+        // The thread may start only when the lock is released already, with nobody left to wake it.
+        while !state.released {
             let woken = self.released.wait_timeout(state, REFRESH);
             state = woken.unwrap_or_else(PoisonError::into_inner).0;
             if state.released || !self.is_ours(&state) {

@@ -190,7 +190,7 @@ fn what_killed_runs_left_is_swept() {
     for name in kept {
         lay(&home.path().join(name), "");
     }
-    lay(&home.path().join("..claude.json.cck-0123456789ab.tmp"), "half");
+    lay(&home.path().join(".claude.json.cck-0123456789ab.tmp"), "half");
     set(&path, "v").unwrap();
     let mut expected: Vec<_> = kept.map(String::from).to_vec();
     expected.push(".claude.json".into());
@@ -221,4 +221,15 @@ fn the_lock_beside_a_link_is_respected_as_is_the_one_beside_its_target() {
     }
     set(&link, "v").unwrap();
     assert_eq!((names(home.path()).len(), names(&dotfiles).len()), (2, 1));
+}
+
+#[test]
+fn a_lock_that_is_released_at_once_keeps_nobody_waiting() {
+    let home = temp();
+    let path = home.path().join(".claude.json");
+    let start = Instant::now();
+    for value in 0..20 {
+        set(&path, &value.to_string()).unwrap();
+    }
+    assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
