@@ -85,6 +85,13 @@ pub fn save(action: &str, config: &Path, changes: &[Change], context: &Context) 
     private::write(&file(config, context)?, &text)
 }
 
+/// Clears away what a killed run has left of a record of `config`.
+pub fn tidy(config: &Path, context: &Context) {
+    if let Ok(path) = file(config, context) {
+        store::tidy(&path);
+    }
+}
+
 /// The record of the last change of `config`, if there is one.
 ///
 /// # Errors

@@ -71,6 +71,8 @@ pub fn apply(
         event.old = old_key.as_deref().map(|key| fingerprint(key));
         event.new = new_key.as_deref().map(|key| fingerprint(key));
         args.audit.log(&event, "done", context);
+    } else if !args.target.dry_run {
+        undo::tidy(&path, context);
     }
     let shown = outcome.changes.iter().map(ShownChange::from).collect();
     Ok(Changed {

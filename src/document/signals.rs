@@ -3,7 +3,8 @@
 //! A signal that the parent had ignored (`nohup`, a shell's `&`) stays ignored. Outside of a [`Section`] every signal
 //! does what it does by default.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -81,7 +82,9 @@ impl Handlers {
 
 /// The signals that this process ignores, one bit each. Only Linux tells without unsafe code; elsewhere none.
 fn ignored() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mut status = [0; 4096];
+    let read = File::open("/proc/self/status").and_then(|mut file| file.read(&mut status));
+    let status = String::from_utf8_lossy(&status[..read.unwrap_or(0)]);
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0)

@@ -9,6 +9,7 @@ pub mod dir;
 pub mod error;
 mod load;
 mod meta;
+mod own;
 mod recovery;
 mod replace;
 #[cfg(test)]
@@ -21,6 +22,8 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use rustix::io::Errno;
+
+pub use own::{put, tidy};
 
 use super::edit::{Change, Document, Edit, Edited, Malformed};
 use super::lock::Lock;
@@ -120,13 +123,17 @@ pub fn update(
             });
         }
     }
-    Err(fail(
+    Err(outrun(&target))
+}
+
+fn outrun(path: &Path) -> anyhow::Error {
+    fail(
         format!(
             "another program keeps writing {} without its lock",
-            target.display()
+            path.display()
         ),
         "end it (ps ax | grep claude shows it), and run this again",
-    ))
+    )
 }
 
 /// The content of the file at `path`; `None` where there is none.

@@ -209,7 +209,10 @@ fn apply_twice(source: &str, edits: &[Edit]) -> String {
     once
 }
 
+// Deep documents are slow without optimisation; PROPTEST_CASES has no effect on a number that is given here.
 proptest! {
+    #![proptest_config(ProptestConfig::with_cases(100))]
+
     #[test]
     fn setting_a_member_changes_its_bytes_alone(source in document(), key in "[!-~]{0,20}") {
         let text = source.text();

@@ -200,8 +200,9 @@ fn temp_name(target: &OsStr, tag: &str) -> OsString {
 /// A hidden name beside `target` with this ending.
 pub fn beside(target: &OsStr, ending: &str) -> OsString {
     let target = target.as_bytes();
-    let kept = &target[..target.len().min(NAME_MAX - 1 - ending.len())];
-    OsString::from_vec([b".", kept, ending.as_bytes()].concat())
+    let dot: &[u8] = if target.starts_with(b".") { b"" } else { b"." };
+    let kept = &target[..target.len().min(NAME_MAX - dot.len() - ending.len())];
+    OsString::from_vec([dot, kept, ending.as_bytes()].concat())
 }
 
 /// Removes what killed runs have left beside the file. The lock is held, so none of it is in use.

@@ -1,0 +1,150 @@
+//! A HOME to do harm in, and what is to be true of it afterwards.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, SystemTime};
+
+/// The key that is set. No error may show it, and no file of looser mode than 0600 may hold it.
+pub const KEY: &str =
+    "sk-ant-api03-CANARYaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPwxyz";
+/// The key that was there before.
+pub const OLD: &str =
+    "sk-ant-api03-FORMERaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPabcd";
+
+/// What a run does, and on what.
+pub struct Scenario {
+    pub name: &'static str,
+    pub args: &'static [&'static str],
+    /// The config before; none where there is to be no file.
+    pub before: Option<String>,
+    /// The file that the run is to change, from HOME.
+    pub target: &'static str,
+}
+
+/// A directory with HOME in it.
+pub struct Machine {
+    root: tempfile::TempDir,
+}
+
+impl Machine {
+    pub fn new() -> Machine {
+        Machine {
+            root: tempfile::Builder::new().prefix("cck-fault-").tempdir().unwrap(),
+        }
+    }
+
+    pub fn home(&self) -> PathBuf {
+        self.root.path().join("home")
+    }
+
+    pub fn record(&self) -> PathBuf {
+        self.root.path().join("trace")
+    }
+
+    /// Makes HOME anew, with the scenario's config.
+    pub fn lay(&self, scenario: &Scenario) {
+        let _ = fs::remove_dir_all(self.home());
+        fs::create_dir(self.home()).unwrap();
+        if let Some(before) = &scenario.before {
+            let path = self.home().join(".claude.json");
+            fs::write(&path, before).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        }
+    }
+
+    /// Runs the scenario's command; with `inject`, under strace with that injection.
+    pub fn run(&self, scenario: &Scenario, inject: Option<&str>) -> Output {
+        let cck = env!("CARGO_BIN_EXE_cck");
+        let mut command = match inject {
+            None => Command::new(cck),
+            Some(inject) => {
+                let mut strace = Command::new("strace");
+                strace.args(["-f", "-qq", "-o"]).arg(self.record());
+                if !inject.is_empty() {
+                    strace.arg("-e").arg(format!("inject={inject}"));
+                }
+                strace.arg(cck);
+                strace
+            }
+        };
+        command
+            .args(scenario.args)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HOME", self.home());
+        command
+            .env("ANTHROPIC_API_KEY", KEY)
+            .current_dir(self.root.path())
+            .stdin(Stdio::null());
+        command.output().unwrap()
+    }
+
+    /// The content of the file that the run is to change.
+    pub fn content(&self, scenario: &Scenario) -> Option<Vec<u8>> {
+        fs::read(self.home().join(scenario.target)).ok()
+    }
+
+    /// All files under HOME, by their path from there.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        walk(&self.home(), &mut found);
+        found.sort();
+        found
+    }
+
+    /// The files with a key in them that somebody else may read.
+    pub fn exposed(&self, scenario: &Scenario) -> Vec<PathBuf> {
+        let holds_key = |path: &PathBuf| {
+            let bytes = fs::read(path).unwrap_or_default();
+            // The config was laid with a loose mode and the old key in it; until it is replaced it may keep both.
+            let is_old = scenario
+                .before
+                .as_ref()
+                .is_some_and(|before| before.as_bytes() == bytes);
+            !is_old
+                && [KEY, OLD]
+                    .iter()
+                    .any(|key| bytes.windows(key.len()).any(|part| part == key.as_bytes()))
+        };
+        let is_loose = |path: &PathBuf| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o077 != 0;
+        self.files()
+            .into_iter()
+            .filter(|path| is_loose(path) && holds_key(path))
+            .collect()
+    }
+
+    /// What a run that has ended must not leave.
+    pub fn litter(&self) -> Vec<PathBuf> {
+        let is_litter = |path: &PathBuf| {
+            let name = path.file_name().unwrap().to_string_lossy().into_owned();
+            name.ends_with(".lock") || name.contains(".tmp") || name.contains("cck-")
+        };
+        self.files().into_iter().filter(is_litter).collect()
+    }
+
+    /// Lets the locks that a killed run has left go stale, without waiting for it.
+    pub fn age_locks(&self) {
+        for lock in self
+            .files()
+            .iter()
+            .filter(|path| path.extension().is_some_and(|end| end == "lock"))
+        {
+            let past = SystemTime::now() - Duration::from_secs(11);
+            fs::File::open(lock).unwrap().set_modified(past).unwrap();
+        }
+    }
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        let is_lock = path.extension().is_some_and(|end| end == "lock");
+        if path.is_dir() && !is_lock {
+            walk(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
