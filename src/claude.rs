@@ -5,6 +5,7 @@
 pub mod advice;
 pub mod decision;
 pub mod federation;
+pub mod conflict;
 pub mod gather;
 pub mod headers;
 pub mod json;

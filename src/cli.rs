@@ -47,6 +47,8 @@ pub enum Command {
     Completions(cmd::completions::CompletionsArgs),
     /// Print the manual page
     Man(cmd::man::ManArgs),
+    /// Run a command with the key in a private config that is gone afterwards
+    Run(cmd::run::RunArgs),
 }
 
 /// Shorter arguments are words, not keys.

@@ -6,6 +6,7 @@ pub mod change;
 pub mod completions;
 pub mod man;
 pub mod profile;
+pub mod run;
 pub mod set_key;
 pub mod target;
 pub mod undo;
@@ -32,5 +33,6 @@ pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
         Some(Command::Audit(args)) => audit::run(&args, context),
         Some(Command::Completions(args)) => completions::run(&args, context),
         Some(Command::Man(args)) => man::run(&args, context),
+        Some(Command::Run(args)) => run::run(args, context),
     }
 }

@@ -19,6 +19,7 @@ pub mod private;
 pub mod profile;
 pub mod render;
 pub mod scrub;
+pub mod session;
 pub mod state;
 pub mod undo;
 

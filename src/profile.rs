@@ -266,20 +266,21 @@ pub fn check_entry(entry: &Entry) -> Result<(), String> {
     if kind == "key-env" && !is_variable(what) {
         return Err("`key-env` is not the name of a variable".into());
     }
-    if let Some(url) = &entry.base_url {
-        let rest = url
-            .strip_prefix("https://")
-            .or_else(|| url.strip_prefix("http://"));
-        if !rest
-            .is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && c != '@'))
-        {
-            return Err(
-                "`base-url` is no address of the form https://HOST[:PORT][/PATH], without a password in it"
-                    .into(),
-            );
-        }
+    entry.base_url.as_deref().map_or(Ok(()), check_base_url)
+}
+
+/// Whether the text can be the API's address.
+///
+/// # Errors
+/// What it should look like. A password in it would end up in a file and in the environment.
+pub fn check_base_url(url: &str) -> Result<(), String> {
+    let rest = url
+        .strip_prefix("https://")
+        .or_else(|| url.strip_prefix("http://"));
+    if rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && c != '@')) {
+        return Ok(());
     }
-    Ok(())
+    Err("the base URL is no address of the form https://HOST[:PORT][/PATH], without a password in it".into())
 }
 
 /// Whether the text has a whole key in it, and not just the prefix that all keys have.

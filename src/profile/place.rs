@@ -6,8 +6,11 @@ use std::io::{ErrorKind, Read};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+
 use crate::context::Context;
 use crate::failure::fail;
+use crate::private;
 
 /// More than this is no list of profiles.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -167,17 +170,22 @@ pub fn update(
     context: &Context,
     decide: impl Fn(&str) -> anyhow::Result<Option<String>>,
 ) -> anyhow::Result<()> {
-    use std::io::Write;
-
     let file = user_file(context)?;
     let dir = file.parent().unwrap_or(&file);
-    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    let cannot = || format!("cannot make {}", dir.display());
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(cannot)?;
+    let lock = fs::File::open(dir).with_context(cannot)?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
+        .with_context(|| format!("cannot lock {}", dir.display()))?;
     let text = read(&file)?.unwrap_or_default();
     if let Some(text) = decide(&text)? {
-        let mut new = tempfile::NamedTempFile::new_in(dir)?;
-        new.write_all(text.as_bytes())?;
-        new.as_file().sync_all()?;
-        new.persist(&file)?;
+        // Where the file is a link into a person's dotfiles, it stays one.
+        let target = fs::canonicalize(&file).unwrap_or(file);
+        private::write(&target, text.as_bytes())?;
     }
     Ok(())
 }

@@ -1,0 +1,242 @@
+//! A config directory for one run of a command: private, in memory where the machine allows, gone afterwards.
+//!
+//! ```text
+//! <base>/cck-run-XXXXXX/     0700
+//!     lock                   held (flock) by the cck that made the directory
+//!     child                  the process id and start time of the command
+//!     config/                its CLAUDE_CONFIG_DIR
+//! ```
+//! A cck that is killed cannot remove its directory. The next run does: the lock of such a directory is free, and its
+//! command has ended.
+
+pub mod child;
+pub mod keep;
+pub mod place;
+pub mod seed;
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use anyhow::Context as _;
+use rustix::fs::{FlockOperation, OFlags};
+
+/// How the names of the directories begin. The rest is random, so nobody can take a name in advance.
+const PREFIX: &str = "cck-run-";
+
+/// A directory without a lock is one that is being made; after this time, one that never was finished.
+const UNFINISHED: Duration = Duration::from_secs(60);
+
+/// The directory of one run. It is removed when this is dropped.
+pub struct Session {
+    root: PathBuf,
+    config: PathBuf,
+    /// Held for as long as the session is.
+    _lock: File,
+}
+
+impl Session {
+    /// Makes the directory in `base`.
+    ///
+    /// # Errors
+    /// Where `base` cannot be written to.
+    pub fn create(base: &Path) -> anyhow::Result<Session> {
+        let cannot = || format!("cannot make a private directory in {}", base.display());
+        let root = tempfile::Builder::new()
+            .prefix(PREFIX)
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir_in(base)
+            .with_context(cannot)?;
+        // The lock gets its name when it is held: a sweeper never sees it free.
+        let unnamed = root.path().join("lock.new");
+        let lock = create_file(&unnamed, b"").with_context(cannot)?;
+        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+            .map_err(io::Error::from)
+            .with_context(cannot)?;
+        fs::rename(&unnamed, root.path().join("lock")).with_context(cannot)?;
+        let config = root.path().join("config");
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&config)
+            .with_context(cannot)?;
+        Ok(Session {
+            root: root.keep(),
+            config,
+            _lock: lock,
+        })
+    }
+
+    /// The CLAUDE_CONFIG_DIR.
+    pub fn config_dir(&self) -> &Path {
+        &self.config
+    }
+
+    /// Makes a file in the config directory, 0600.
+    ///
+    /// # Errors
+    /// Where it cannot be written: the memory is full, say.
+    pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
+        let path = self.config.join(name);
+        create_file(&path, content)
+            .map(drop)
+            .with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    /// Writes down the command's process, so that its directory is left to it should cck be killed.
+    pub fn note_child(&self, pid: u32) {
+        // Without the note the directory is only swept earlier.
+        if let Some(start) = start_time(pid) {
+            let _ = create_file(&self.root.join("child"), format!("{pid} {start}").as_bytes());
+        }
+    }
+
+    /// Removes the directory.
+    ///
+    /// # Errors
+    /// Where something of it stays; what the command left running may still be writing there.
+    pub fn remove(self) -> io::Result<()> {
+        remove(&self.root)
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let _ = remove(&self.root);
+    }
+}
+
+/// Removes a directory that others may still be adding to.
+fn remove(root: &Path) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match fs::remove_dir_all(root) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && tries < 20 => {
+                tries += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            result => return result,
+        }
+    }
+}
+
+/// Removes what killed runs have left in `base`, and returns how many that were.
+pub fn sweep(base: &Path) -> usize {
+    let me = rustix::process::geteuid().as_raw();
+    let Ok(entries) = fs::read_dir(base) else { return 0 };
+    entries
+        .flatten()
+        .filter(|entry| {
+            entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(PREFIX.as_bytes())
+        })
+        .filter(|entry| {
+            entry
+                .metadata()
+                .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me)
+        })
+        .filter(|entry| sweep_one(&entry.path()))
+        .count()
+}
+
+fn sweep_one(root: &Path) -> bool {
+    let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match rustix::fs::open(root.join("lock"), flags, rustix::fs::Mode::empty()) {
+        Ok(lock) => {
+            rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+                && !child_lives(root)
+                && remove(root).is_ok()
+        }
+        Err(rustix::io::Errno::NOENT) => {
+            let age = fs::symlink_metadata(root)
+                .and_then(|metadata| metadata.modified())
+                .map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());
+            age.is_ok_and(|age| age > UNFINISHED) && remove(root).is_ok()
+        }
+        Err(_) => false,
+    }
+}
+
+fn child_lives(root: &Path) -> bool {
+    let Ok(note) = fs::read_to_string(root.join("child")) else {
+        return false;
+    };
+    let Some((pid, start)) = note.split_once(' ') else {
+        return false;
+    };
+    pid.parse()
+        .ok()
+        .and_then(start_time)
+        .is_some_and(|now| now == start)
+}
+
+/// When a process was started, as its kernel tells it; with the process id it names a process for good.
+fn start_time(pid: u32) -> Option<String> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the program's name in parentheses and may hold anything; the time is the 22nd.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
+}
+
+/// Makes a new file, 0600 from birth.
+fn create_file(path: &Path, content: &[u8]) -> io::Result<File> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)?;
+    file.write_all(content)?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    fn names(base: &Path) -> usize {
+        fs::read_dir(base).unwrap().count()
+    }
+
+    #[test]
+    fn a_session_is_private_and_gone_afterwards() {
+        let base = tempfile::tempdir().unwrap();
+        let session = Session::create(base.path()).unwrap();
+        session.write("x", b"secret").unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().mode() & 0o777;
+        assert_eq!(mode(session.config_dir()), 0o700);
+        assert_eq!(mode(session.config_dir().parent().unwrap()), 0o700);
+        assert_eq!(mode(&session.config_dir().join("x")), 0o600);
+        assert_eq!(sweep(base.path()), 0, "a live one is never swept");
+        session.remove().unwrap();
+        assert_eq!(names(base.path()), 0);
+    }
+
+    #[test]
+    fn only_what_the_dead_have_left_is_swept() {
+        let base = tempfile::tempdir().unwrap();
+        let leave = |child: Option<u32>| {
+            let mut session = Session::create(base.path()).unwrap();
+            if let Some(child) = child {
+                session.note_child(child);
+            }
+            // As if killed: the lock is freed, the directory stays.
+            session.root = base.path().join("none");
+        };
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        leave(None);
+        leave(Some(child.id()));
+        fs::create_dir(base.path().join("cck-run-new")).unwrap();
+        fs::create_dir(base.path().join("other")).unwrap();
+        assert_eq!(sweep(base.path()), 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(sweep(base.path()), 1);
+        assert_eq!(names(base.path()), 2);
+    }
+}
