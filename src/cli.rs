@@ -49,6 +49,10 @@ pub enum Command {
     Man(cmd::man::ManArgs),
     /// Run a command with the key in a private config that is gone afterwards
     Run(cmd::run::RunArgs),
+    /// Print the key alone, for apiKeyHelper and other programs
+    GetKey(cmd::get_key::GetKeyArgs),
+    /// Have Claude Code ask cck for the key, so that none rests in its config
+    Helper(cmd::helper::HelperArgs),
 }
 
 /// Shorter arguments are words, not keys.

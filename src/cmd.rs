@@ -5,6 +5,8 @@ pub mod audit;
 pub mod change;
 pub mod completions;
 pub mod man;
+pub mod get_key;
+pub mod helper;
 pub mod profile;
 pub mod run;
 pub mod set_key;
@@ -34,5 +36,7 @@ pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
         Some(Command::Completions(args)) => completions::run(&args, context),
         Some(Command::Man(args)) => man::run(&args, context),
         Some(Command::Run(args)) => run::run(args, context),
+        Some(Command::GetKey(args)) => get_key::run(args, context),
+        Some(Command::Helper(args)) => helper::run(args, context),
     }
 }

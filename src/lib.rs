@@ -6,6 +6,7 @@
 //! - verify: gather the state → resolve (pure) → decision → render
 
 pub mod audit;
+pub mod cache;
 pub mod claude;
 pub mod cli;
 pub mod cmd;
@@ -20,6 +21,7 @@ pub mod profile;
 pub mod render;
 pub mod scrub;
 pub mod session;
+pub mod shell;
 pub mod state;
 pub mod undo;
 

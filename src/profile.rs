@@ -14,6 +14,7 @@ use clap::Args;
 
 use crate::cmd::completions::profile_names;
 use crate::context::Context;
+use crate::document::edit::Edit;
 use crate::failure::fail;
 use crate::key::source::Source;
 use file::Entry;
@@ -154,6 +155,13 @@ impl Profiles {
 }
 
 impl Profile {
+    /// What gives the client of the profile's directory its base URL, if it has one: a member of its settings.
+    pub fn base_url_edit(&self) -> Option<Edit> {
+        self.base_url
+            .as_deref()
+            .map(|url| Edit::set(&["env", "ANTHROPIC_BASE_URL"], url))
+    }
+
     /// Whether the user of this process may use it.
     ///
     /// # Errors

@@ -55,11 +55,19 @@ impl SourceArgs {
     }
 }
 
-/// The flags that name a source which is asked again and again, so that it can be written down.
+/// The flags that name a source which is asked again and again, so that it can be written down; one has to be given.
 #[derive(Clone, Debug, Args)]
 #[group(required = true, multiple = false, args = ["key_command", "key_env", "key_file"])]
-#[command(next_help_heading = "Key source (one of)")]
 pub struct StoredSourceArgs {
+    #[command(flatten)]
+    stored: OptionalStoredSourceArgs,
+}
+
+/// As [`StoredSourceArgs`], where another flag may stand in for them.
+#[derive(Clone, Debug, Args)]
+#[group(id = "stored_source", multiple = false, args = ["key_command", "key_env", "key_file"])]
+#[command(next_help_heading = "Key source (one of)")]
+pub struct OptionalStoredSourceArgs {
     /// A shell command that prints the key: `pass show anthropic`
     #[arg(long, value_name = "CMD")]
     key_command: Option<String>,
@@ -75,17 +83,22 @@ pub struct StoredSourceArgs {
 }
 
 impl StoredSourceArgs {
-    /// The source as a member of a profile and its value, and the time that a command may take.
+    /// See [`OptionalStoredSourceArgs::into_entry`].
     pub fn into_entry(self, cwd: &Path) -> ((String, String), Option<u64>) {
+        // clap has seen to it that one is given.
+        self.stored.into_entry(cwd).unwrap_or_default()
+    }
+}
+
+impl OptionalStoredSourceArgs {
+    /// The source as a member of a profile and its value, and the time that a command may take.
+    pub fn into_entry(self, cwd: &Path) -> Option<((String, String), Option<u64>)> {
         let (member, what) = match (self.key_command, self.key_env, self.key_file) {
             (Some(command), _, _) => ("key-command", command),
             (_, Some(name), _) => ("key-env", name),
-            (_, _, file) => {
-                let file = cwd.join(file.unwrap_or_default());
-                ("key-file", file.to_string_lossy().into_owned())
-            }
+            (_, _, file) => ("key-file", cwd.join(file?).to_string_lossy().into_owned()),
         };
-        ((member.into(), what), self.timeout)
+        Some(((member.into(), what), self.timeout))
     }
 }
 
