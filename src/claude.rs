@@ -3,9 +3,9 @@
 //! Each rule cites the client version it was observed on, so that a new version is one small change here.
 
 pub mod advice;
+pub mod conflict;
 pub mod decision;
 pub mod federation;
-pub mod conflict;
 pub mod gather;
 pub mod headers;
 pub mod json;
