@@ -1,0 +1,167 @@
+//! One state: what cck says, what the client does, and where they differ.
+
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use crate::generate::{self, Generated};
+use crate::support::client::{Client, Sent};
+use crate::support::sandbox;
+use crate::support::world::World;
+
+/// How the client is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// `claude -p`.
+    Print,
+    /// The terminal UI.
+    Interactive,
+}
+
+impl Mode {
+    /// The mode of that name.
+    pub fn named(name: &str) -> Mode {
+        match name {
+            "print" => Mode::Print,
+            "interactive" => Mode::Interactive,
+            other => panic!("CCK_CONFORMANCE_MODES: {other} is neither print nor interactive"),
+        }
+    }
+
+    /// Its name in `cck verify`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Mode::Print => "print",
+            Mode::Interactive => "interactive",
+        }
+    }
+}
+
+/// What came of one state.
+pub struct Report {
+    /// The version of the client.
+    pub version: String,
+    /// The mode.
+    pub mode: Mode,
+    /// The state, both answers and how to see them again, where they differ.
+    pub disagreement: Option<String>,
+    /// The state could not be laid here.
+    pub skipped: bool,
+    /// The first answer was not the second one's: a busy machine, most likely.
+    pub ran_twice: bool,
+}
+
+/// An answer, from either side. A header without a known credential is none: `cck verify --json` says null of it.
+#[derive(Debug, PartialEq, Eq)]
+struct Answer {
+    sends: bool,
+    x_api_key: Option<String>,
+    authorization: Option<String>,
+    asks_about_key: bool,
+}
+
+/// Runs the state of that seed and index.
+pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
+    let generated = generate::state(seed, index);
+    let mut report = Report {
+        version: version.to_owned(),
+        mode,
+        disagreement: None,
+        skipped: generated.state.is_managed() && !sandbox::can_manage(),
+        ran_twice: false,
+    };
+    if report.skipped {
+        return report;
+    }
+    let client = Client::new(version).expect("the client was installed before");
+    let told = told(&generated, version, mode);
+    let (mut sent, mut seen) = seen(&client, &generated, mode);
+    if told.as_ref().ok() != Some(&seen) || sent.timed_out {
+        report.ran_twice = true;
+        (sent, seen) = self::seen(&client, &generated, mode);
+    }
+    if told.as_ref().ok() != Some(&seen) || sent.timed_out {
+        report.disagreement = Some(format!(
+            "\nDISAGREEMENT, client {version}, {}\nstate:  {}\ncck:    {told:?}\nclient: {seen:?}\n        as sent: {:?} {:?}{}\n        \
+             dialogs {:?}; it wrote: {}\nagain:  CCK_CONFORMANCE_SEED={seed} CCK_CONFORMANCE_INDEX={index} \
+             CCK_CONFORMANCE_VERSIONS={version} CCK_CONFORMANCE_MODES={} cargo test --test conformance -- --nocapture",
+            mode.name(),
+            serde_json::to_string(&generated.state).expect("a state is JSON"),
+            sent.x_api_key,
+            sent.authorization,
+            if sent.timed_out {
+                " (the bound was reached)"
+            } else {
+                ""
+            },
+            sent.dialogs,
+            tail(&sent.output),
+            mode.name(),
+        ));
+    }
+    report
+}
+
+/// The end of what the client wrote, on one line.
+fn tail(output: &str) -> String {
+    let words: Vec<&str> = output
+        .split_whitespace()
+        .filter(|word| !word.contains('─'))
+        .collect();
+    words[words.len().saturating_sub(30)..].join(" ")
+}
+
+/// What `cck verify` says.
+fn told(generated: &Generated, version: &str, mode: Mode) -> Result<Answer, String> {
+    let world = World::lay(&generated.state);
+    let project = world.project().to_string_lossy().into_owned();
+    let words = [
+        env!("CARGO_BIN_EXE_cck"),
+        "verify",
+        "--json",
+        "--run-helper",
+        "--expect",
+        "any",
+        "--mode",
+        mode.name(),
+        "--project",
+        &project,
+        "--client-version",
+        version,
+    ]
+    .map(str::to_owned);
+    let output = sandbox::command(&words, &world, "http://127.0.0.1:9")
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| error.to_string())?;
+    let json: Value = serde_json::from_slice(&output.stdout)
+        .map_err(|error| format!("{error}: {}", String::from_utf8_lossy(&output.stderr)))?;
+    let answer = &json["modes"][mode.name()];
+    let text = |value: &Value| value.as_str().map(str::to_owned);
+    let asks = answer["dialogs"]
+        .as_array()
+        .is_some_and(|dialogs| dialogs.iter().any(|dialog| dialog == "approve_env_key"));
+    Ok(Answer {
+        sends: answer["sends"].as_bool().ok_or("no `sends` in the answer")?,
+        x_api_key: text(&answer["x_api_key"]),
+        authorization: text(&answer["authorization"]),
+        asks_about_key: asks,
+    })
+}
+
+/// What the client does.
+fn seen(client: &Client, generated: &Generated, mode: Mode) -> (Sent, Answer) {
+    let world = World::lay(&generated.state);
+    let sent = match mode {
+        Mode::Print => client.print(&world),
+        Mode::Interactive => client.interactive(&world),
+    };
+    let id = |value: &Option<String>| generated.id(value.as_deref()?);
+    let answer = Answer {
+        sends: sent.sent,
+        x_api_key: id(&sent.x_api_key),
+        authorization: id(&sent.authorization),
+        asks_about_key: sent.dialogs.contains(&"approve_env_key"),
+    };
+    (sent, answer)
+}

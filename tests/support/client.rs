@@ -1,0 +1,121 @@
+//! Runs a pinned client in a laid state, and says what it sent.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::standin::{Standin, WORD};
+use super::world::World;
+use super::{install, pty, sandbox};
+
+/// What the client sent to the API, and what it asked first.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// Whether it sent a message at all.
+    pub sent: bool,
+    /// The header `x-api-key`, as sent.
+    pub x_api_key: Option<String>,
+    /// The header `authorization`, as sent.
+    pub authorization: Option<String>,
+    /// The dialogs it showed, by their names in `cck verify --json`.
+    pub dialogs: Vec<&'static str>,
+    /// What it wrote last, for whoever has to understand a surprise.
+    pub output: String,
+    /// Whether a bound was reached before it ended: then nothing is proved.
+    pub timed_out: bool,
+}
+
+/// One version of the client.
+pub struct Client {
+    command: Vec<String>,
+}
+
+impl Client {
+    /// The client of that version, installed if need be.
+    ///
+    /// # Errors
+    /// Why it is not to be had here.
+    pub fn new(version: &str) -> Result<Client, String> {
+        install::command(version).map(|command| Client { command })
+    }
+
+    /// `claude -p WORD`.
+    pub fn print(&self, world: &World) -> Sent {
+        let standin = Standin::start();
+        let program = [&self.command[..], &["-p".into(), WORD.into()]].concat();
+        let log = world.root().join("output");
+        let output = || {
+            File::options()
+                .create(true)
+                .append(true)
+                .open(&log)
+                .expect("a file can be made")
+        };
+        let mut child = sandbox::command(&program, world, &standin.url())
+            .stdin(Stdio::null())
+            .stdout(output())
+            .stderr(output())
+            .process_group(0)
+            .spawn()
+            .expect("the client can be started");
+        let timed_out = !ends_within(&mut child, Duration::from_secs(40));
+        stop(&mut child);
+        Sent {
+            output: fs::read_to_string(&log).unwrap_or_default(),
+            timed_out,
+            ..seen(&standin)
+        }
+    }
+
+    /// The terminal UI: answers dialogs by their defaults, types [`WORD`], waits for the message.
+    pub fn interactive(&self, world: &World) -> Sent {
+        let standin = Standin::start();
+        // A session of its own makes the pseudo-terminal its controlling one.
+        let setsid = ["setsid".to_owned(), "--ctty".to_owned()];
+        let program = [&setsid[..], &self.command[..]].concat();
+        let ended = pty::drive(sandbox::command(&program, world, &standin.url()), &standin);
+        Sent {
+            dialogs: ended.dialogs,
+            output: ended.screen,
+            timed_out: ended.timed_out,
+            ..seen(&standin)
+        }
+    }
+}
+
+fn seen(standin: &Standin) -> Sent {
+    let message = standin.message();
+    Sent {
+        sent: message.is_some(),
+        x_api_key: message.as_ref().and_then(|message| message.x_api_key.clone()),
+        authorization: message.and_then(|message| message.authorization),
+        ..Sent::default()
+    }
+}
+
+/// Whether the child ends within the bound.
+pub fn ends_within(child: &mut Child, bound: Duration) -> bool {
+    let end = Instant::now() + bound;
+    while Instant::now() < end {
+        if matches!(child.try_wait(), Ok(Some(_))) {
+            return true;
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+    false
+}
+
+/// Ends the child with all it started in its process group.
+pub fn stop(child: &mut Child) {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may be gone already.
+        _ = kill_process_group(pid, Signal::KILL);
+    }
+    _ = child.kill();
+    _ = child.wait();
+}

@@ -1,0 +1,73 @@
+//! The pinned clients: one lock a version in `tests/client/`, installed by `npm ci` to `target/clients/VERSION` when
+//! first asked for. Install scripts are not needed, so none is run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Mutex;
+
+static INSTALLING: Mutex<()> = Mutex::new(());
+
+/// The command that starts this version of the client.
+///
+/// # Errors
+/// Why it is not to be had here: no npm, no network, an unknown version.
+pub fn command(version: &str) -> Result<Vec<String>, String> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let dir = root.join("target/clients").join(version);
+    if let Some(command) = installed(&dir) {
+        return Ok(command);
+    }
+    let _one_at_a_time = INSTALLING.lock().expect("no installer panics");
+    if let Some(command) = installed(&dir) {
+        return Ok(command);
+    }
+    install(&root.join("tests/client").join(version), &dir)?;
+    installed(&dir).ok_or_else(|| format!("{} holds no client", dir.display()))
+}
+
+fn installed(dir: &Path) -> Option<Vec<String>> {
+    let packages = dir.join("node_modules/@anthropic-ai");
+    let text = |path: PathBuf| path.to_str().map(str::to_owned);
+    // A native binary by 2.1.200, JavaScript before.
+    let native = packages.join("claude-code-linux-x64/claude");
+    if native.is_file() {
+        return Some(vec![text(native)?]);
+    }
+    let script = packages.join("claude-code/cli.js");
+    script
+        .is_file()
+        .then(|| text(script).map(|script| vec!["node".into(), script]))
+        .flatten()
+}
+
+fn install(lock: &Path, dir: &Path) -> Result<(), String> {
+    let failed = |error: std::io::Error| format!("cannot install {}: {error}", lock.display());
+    // Beside its place and renamed, so that an installation cut short is none, and two processes cannot mix theirs.
+    let parent = dir.parent().expect("target/clients/VERSION has a parent");
+    fs::create_dir_all(parent).map_err(failed)?;
+    let temporary = tempfile::tempdir_in(parent).map_err(failed)?;
+    for name in ["package.json", "package-lock.json"] {
+        fs::copy(lock.join(name), temporary.path().join(name)).map_err(failed)?;
+    }
+    let npm = Command::new("npm")
+        .args([
+            "ci",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ])
+        .current_dir(temporary.path())
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("npm: {error}"))?;
+    if !npm.status.success() {
+        return Err(format!("npm ci: {}", String::from_utf8_lossy(&npm.stderr).trim()));
+    }
+    match fs::rename(temporary.path(), dir) {
+        // Another process was first.
+        Err(_) if installed(dir).is_some() => Ok(()),
+        other => other.map_err(failed),
+    }
+}
