@@ -76,6 +76,8 @@ impl Plan {
                 }
             }
             (Node::Remove, _) => {}
+            // As in a document: where no object is, there is nothing to remove.
+            (Node::Set(value), Action::Remove) if !value.starts_with('{') => {}
             (Node::Set(value), _) => {
                 let action = match action {
                     Action::Set(value) => Action::Set(value.clone()),

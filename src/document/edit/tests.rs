@@ -170,6 +170,13 @@ fn edits_are_made_in_turn() {
     );
 }
 
+/// Found by fuzzing: it was an error.
+#[test]
+fn there_is_nothing_to_remove_from_a_value_that_was_set() {
+    let edits = [Edit::set(&["a"], &3), Edit::remove(&["a", "b"])];
+    assert_eq!(edited(r#"{"a":[1]}"#, &edits).0, r#"{"a":3}"#);
+}
+
 #[test]
 fn what_javascript_accepts_is_accepted() {
     let deep = format!("{}1{}", "[".repeat(200_000), "]".repeat(200_000));
