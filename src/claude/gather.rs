@@ -262,7 +262,11 @@ fn parse<T>(
     }
 }
 
-fn read_config(bytes: &[u8], client: Client, project: Option<&Path>) -> Result<Config, Reading> {
+/// What the bytes of a config say to `client`, started in `project`.
+///
+/// # Errors
+/// How the client fails to read them.
+pub fn read_config(bytes: &[u8], client: Client, project: Option<&Path>) -> Result<Config, Reading> {
     // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
     if client < Client::V2_0 && bytes.starts_with(b"\xef\xbb\xbf") {
         return Err(Reading::Malformed(NotJson {
@@ -332,7 +336,11 @@ fn is_trusted(projects: Json<'_>, project: &Path) -> bool {
         .any(|entry| entry.get("hasTrustDialogAccepted").is_some_and(Json::is_truthy))
 }
 
-fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
+/// The login in the bytes of a credentials file, if there is one.
+///
+/// # Errors
+/// How the client fails to read them.
+pub fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
     // Unlike the other files, this one must not begin with a BOM (2.0.77, 2.1.330, observed 2026-11).
     let text = String::from_utf8_lossy(bytes);
     let [login] = Json::pick(&text, ["claudeAiOauth"]).map_err(Reading::Malformed)?;

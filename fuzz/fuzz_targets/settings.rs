@@ -1,0 +1,129 @@
+//! Everything that is read as text: settings, config, login, profiles, headers, the audit trail, a record for undo, keys.
+//!
+//! Nothing may panic; what verify reads and what an edit would change agree on what a document is; text that is shown
+//! drives no terminal and holds no key.
+#![no_main]
+
+use std::path::Path;
+
+use cck::audit::chain;
+use cck::claude::federation::AnthropicProfile;
+use cck::claude::gather::{read_config, read_login};
+use cck::claude::settings::Settings;
+use cck::claude::source::{Layer, Source};
+use cck::claude::state::Reading;
+use cck::claude::{Client, headers};
+use cck::document::edit::Document;
+use cck::key::{self, ApiKey};
+use cck::profile::file::{self, Entry};
+use cck::render::sanitize;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|data: &[u8]| {
+    json(data);
+    if let Ok(text) = std::str::from_utf8(data) {
+        profiles(text);
+        keys(text);
+    }
+});
+
+fn json(data: &[u8]) {
+    for client in [Client::V0_2, Client::V1, Client::V2_0, Client::V2] {
+        for layer in Layer::ALL {
+            let mut settings = Settings::empty(layer, "/settings.json".into());
+            let read = settings.merge(client, data);
+            let mut twice = settings.clone();
+            assert_eq!(twice.merge(client, data).is_ok(), read.is_ok());
+            assert_eq!(
+                (&twice.helper, &twice.env),
+                (&settings.helper, &settings.env),
+                "merging twice"
+            );
+            assert!(
+                read.is_ok() || (settings.helper.is_none() && settings.env.is_empty()),
+                "a refused file"
+            );
+            placed(&read);
+        }
+        placed(&read_config(data, client, Some(Path::new("/work/project"))));
+    }
+    placed(&read_login(data));
+    // What can be edited can be read. (The reverse does not hold: bytes that are no UTF-8 are read, and not edited.)
+    if let Ok(document) = Document::parse(data) {
+        let key = document.get::<String>(&["primaryApiKey"]);
+        match read_config(data, Client::V2, None) {
+            Ok(config) if key.is_some() => {
+                assert_eq!(
+                    config.primary_key.as_ref().map(|key| key.reveal()),
+                    key.as_deref()
+                );
+            }
+            Ok(_) => {}
+            Err(reading) => assert_eq!(reading, Reading::Empty, "what can be edited can be read"),
+        }
+    }
+    let _ = AnthropicProfile::parse("p", Some(data), Some(data), Some(0o600));
+    let (records, broken) = chain::read(data);
+    assert!(broken.is_some() || records.is_empty() == data.is_empty());
+    let _ = serde_json::from_slice::<cck::undo::Record>(data);
+}
+
+/// An error names a place.
+fn placed<T>(read: &Result<T, Reading>) {
+    if let Err(Reading::Malformed(error)) = read {
+        assert!(error.line > 0 && error.column > 0 && !error.why.is_empty());
+    }
+}
+
+fn profiles(text: &str) {
+    let Ok(entries) = file::parse(text) else {
+        return;
+    };
+    let entry = Entry {
+        name: "added".into(),
+        source: ("key-env".into(), "K".into()),
+        ..Entry::default()
+    };
+    let with = file::with(text, &entry).expect("what parses can be added to");
+    let mut expected: Vec<Entry> = entries
+        .iter()
+        .filter(|old| old.name != "added")
+        .cloned()
+        .collect();
+    let mut now = file::parse(&with).expect("what was added to parses");
+    assert!(now.contains(&entry));
+    now.retain(|entry| entry.name != "added");
+    // Where a table stands in the file may change with what is added; what it says may not.
+    expected.sort_by(|one, other| one.name.cmp(&other.name));
+    now.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(now, expected);
+    let without = file::without(&with, "added")
+        .expect("what was added to parses")
+        .expect("it is there");
+    let mut left = file::parse(&without).expect("what was taken from parses");
+    left.sort_by(|one, other| one.name.cmp(&other.name));
+    assert_eq!(left, expected);
+}
+
+fn keys(text: &str) {
+    let _ = headers::parse(text);
+    if let Ok(source) = text.parse::<Source>() {
+        assert_eq!(source.to_string(), text);
+    }
+    let _ = text.parse::<Client>();
+    if let Ok(key) = ApiKey::parse(text) {
+        assert!(key.reveal().chars().all(|c| c.is_ascii_graphic()));
+        // The prefix (up to 16 characters) and the last four.
+        assert!(key.hint().chars().count() <= 21 && key.reveal().ends_with(key.suffix()));
+        assert!(key.reveal().len() < 24 || !key.hint().contains(key.reveal()));
+    }
+    let masked = key::mask(text);
+    for (at, _) in masked.match_indices("sk-ant-") {
+        let end = masked[at..].find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        assert!(
+            end.unwrap_or(masked.len() - at) <= 16,
+            "a key behind the mask: {masked}"
+        );
+    }
+    assert!(!sanitize(text).chars().any(|c| c.is_control() && c != '\n'));
+}
