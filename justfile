@@ -1,0 +1,40 @@
+# What CI runs, by name: `.ci/run` calls these recipes and nothing else. `just` alone lists them.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+
+# List the recipes
+default:
+    @just --list --unsorted
+
+# The tests, as the README gives them
+test:
+    cargo test --locked
+
+# Formatting, lints, the crate's documentation
+lint:
+    cargo fmt --check
+    cargo clippy --locked --all-targets -- -D warnings
+    cargo clippy --locked --all-targets --no-default-features -- -D warnings
+    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+
+# Dependencies: licences, duplicates, sources; none that is not used
+deps:
+    cargo deny --locked --offline check licenses bans sources
+    cargo rustc --locked --quiet --profile check --lib -- -D unused_crate_dependencies
+
+# Spelling, and the scripts
+prose:
+    typos
+    git ls-files | xargs grep -lE '^#!(/usr/bin/env bash|/bin/sh)' | xargs shellcheck -x
+
+# The static binary, built in two directories and compared, and tried in an empty chroot
+static:
+    .ci/static --twice
+
+# What is in examples/ and packaging/: run, or validated (needs `just static`)
+examples:
+    .ci/examples
+
+# The real client against `cck verify`
+conformance:
+    CCK_CONFORMANCE_COUNT="${CCK_CONFORMANCE_COUNT:-60}" cargo test --locked --test conformance -- --nocapture
