@@ -39,6 +39,9 @@ const MAX_TRIES: usize = 50;
 /// How long a file that is just being written by somebody without a lock is given to become whole.
 const SETTLE: Duration = Duration::from_millis(120);
 
+/// How long to look after the replaced file where a writer without the lock is at work.
+const LINGER: Duration = Duration::from_millis(30);
+
 /// Up to this size, a fresh file is parsed once more to see that it is whole.
 const MAX_CHECKED: usize = 1 << 20;
 
@@ -109,6 +112,7 @@ pub fn update(
         swept: false,
         first: None,
         lost: None,
+        disturbed: false,
     };
     let deadline = Instant::now() + options.lock_timeout;
     for _ in 0..MAX_TRIES {
@@ -189,6 +193,8 @@ struct Work<'w> {
     first: Option<(bool, Vec<Change>)>,
     /// What another writer has put into the file that was replaced meanwhile.
     lost: Option<Vec<u8>>,
+    /// Whether a writer without the lock was seen at work.
+    disturbed: bool,
 }
 
 impl Work<'_> {
@@ -222,14 +228,21 @@ impl Work<'_> {
         };
         let Replaced::Done(written) = replace::replace(&site, old.as_ref(), &edited.pieces)? else {
             self.lost = lost;
+            self.disturbed = true;
             return Ok(false);
         };
         self.first.get_or_insert((old.is_none(), edited.changes));
         self.lost = old.and_then(|old| written_since(&old, self.target));
+        self.disturbed |= self.lost.is_some();
+        if self.disturbed {
+            // It may have read before the replace what it is about to write after it.
+            thread::sleep(LINGER);
+        }
         let now = self
             .dir
             .stat(self.name)
             .map_err(|errno| error::disk(errno, "read back", self.target))?;
+        self.disturbed |= Stamp::of(&now) != written;
         Ok(self.lost.is_none() && Stamp::of(&now) == written)
     }
 }

@@ -53,7 +53,7 @@ pub fn adopt(file: &File, old: Option<(&File, &Stat)>, dir: &Dir, path: &Path) -
 /// key's place matters more than a tag.
 fn copy_attributes(old: &File, new: &File) {
     let mut names = Vec::new();
-    match rustix::fs::flistxattr(old, &mut [] as &mut [u8]) {
+    match rustix::fs::flistxattr_query(old) {
         Ok(0) | Err(_) => return,
         Ok(length) => names.resize(length, 0u8),
     }
@@ -79,7 +79,7 @@ fn copy_attributes(old: &File, new: &File) {
 }
 
 fn attribute(file: &File, name: &[u8]) -> Result<Vec<u8>, Errno> {
-    let mut value = vec![0u8; rustix::fs::fgetxattr(file, name, &mut [] as &mut [u8])?];
+    let mut value = vec![0u8; rustix::fs::fgetxattr_query(file, name)?];
     let length = rustix::fs::fgetxattr(file, name, &mut value[..])?;
     value.truncate(length);
     Ok(value)

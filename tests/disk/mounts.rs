@@ -1,0 +1,243 @@
+//! File systems that are unlike a plain directory, and files that are more than their content.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+use rustix::fs::{XattrFlags, getxattr, setxattr};
+
+use super::{Home, can_mount, key, text};
+
+const BEFORE: &str =
+    "{\n  \"userID\": \"abc\",\n  \"long\": \"0123456789012345678901234567890123456789\"\n}\n";
+
+/// Lays `real` beside the config and mounts it in the config's place.
+const BIND: &str =
+    "mv $HOME/.claude.json $HOME/real; : > $HOME/.claude.json; mount --bind $HOME/real $HOME/.claude.json;";
+
+#[test]
+fn a_file_that_is_a_mount_point_is_written_in_place() {
+    if !can_mount("a bind-mounted file") {
+        return;
+    }
+    let home = Home::new();
+    home.lay(BEFORE);
+    fs::set_permissions(home.config(), fs::Permissions::from_mode(0o644)).unwrap();
+    let inode = fs::metadata(home.config()).unwrap().ino();
+    let run = home.in_namespace(&format!("{BIND} $CCK set-key; $CCK unset-key; $CCK set-key"));
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let real = fs::metadata(home.path().join("real")).unwrap();
+    assert_eq!((real.ino(), real.mode() & 0o7777), (inode, 0o600));
+    let content = fs::read_to_string(home.path().join("real")).unwrap();
+    assert!(
+        content.starts_with(&BEFORE[..BEFORE.len() - 3]) && content.contains(&key(1)),
+        "{content}"
+    );
+    assert_eq!(home.names(), [".claude.json", "real"]);
+}
+
+/// Kills the run at each call that an in-place write makes: the next one must end what was begun.
+#[test]
+fn a_killed_write_in_place_is_ended_by_the_next_run() {
+    if !can_mount("a killed write in place") {
+        return;
+    }
+    let calls = [
+        "fsync:1",
+        "unlinkat:1",
+        "unlinkat:2",
+        "writev:1",
+        "writev:2",
+        "fsync:2",
+        "fsync:3",
+        "openat:8",
+        "pwrite64:1",
+    ];
+    let more = [
+        "pwrite64:2",
+        "pwrite64:3",
+        "ftruncate:1",
+        "fsync:4",
+        "unlinkat:3",
+        "fsync:5",
+    ];
+    let mut interrupted = 0;
+    // set-key makes the file longer, unset-key shorter.
+    for (command, first) in [("set-key", ""), ("unset-key", "$CCK set-key;")] {
+        let clean = Home::new();
+        clean.lay(BEFORE);
+        assert!(
+            clean
+                .cck(&["set-key"], &key(1))
+                .output()
+                .unwrap()
+                .status
+                .success()
+        );
+        if command == "unset-key" {
+            assert!(
+                clean
+                    .cck(&["unset-key"], &key(1))
+                    .output()
+                    .unwrap()
+                    .status
+                    .success()
+            );
+        }
+        let expected = fs::read_to_string(clean.config()).unwrap();
+        for call in calls.iter().chain(&more) {
+            let home = Home::new();
+            home.lay(BEFORE);
+            let (name, nth) = call.split_once(':').unwrap();
+            let script = format!(
+                "{BIND} {first} strace -f -qq -o /dev/null -e inject={name}:signal=KILL:when={nth} $CCK {command} || echo killed; \
+                 ls -A $HOME | grep recovery || true; cat $HOME/real; \
+                 ! test -d $HOME/.claude.json.lock || touch -d '11 seconds ago' $HOME/.claude.json.lock; $CCK {command} >&2"
+            );
+            let run = home.in_namespace(&script);
+            assert!(run.status.success(), "{call}: {}", text(&run.stderr));
+            interrupted += usize::from(text(&run.stdout).contains("recovery"));
+            let content = fs::read_to_string(home.path().join("real")).unwrap();
+            assert_eq!(content, expected, "{command} {call}: {}", text(&run.stdout));
+            assert_eq!(home.names(), [".claude.json", "real"], "{command} {call}");
+        }
+    }
+    println!(
+        "{} points tried, {interrupted} of them left a recovery copy",
+        2 * (calls.len() + more.len())
+    );
+    assert!(interrupted >= 6);
+}
+
+#[test]
+fn a_rename_across_devices_is_written_in_place() {
+    let home = Home::new();
+    home.lay(BEFORE);
+    let script = "strace -f -qq -o /dev/null -e inject=renameat2:error=EXDEV:when=1 $CCK set-key";
+    let run = std::process::Command::new("sh")
+        .args(["-c", script])
+        .env_clear()
+        .env("HOME", home.path())
+        .env("PATH", "/usr/bin:/bin")
+        .env("CCK", env!("CARGO_BIN_EXE_cck"))
+        .env("ANTHROPIC_API_KEY", key(1))
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    if run.status.code() == Some(127) || text(&run.stderr).contains("ptrace") {
+        println!("SKIPPED a rename across devices: strace cannot run here");
+        return;
+    }
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(fs::read_to_string(home.config()).unwrap().contains(&key(1)));
+    assert_eq!(home.names(), [".claude.json"]);
+}
+
+#[test]
+fn a_full_or_read_only_file_system_is_named_and_the_file_stays() {
+    if !can_mount("a full and a read-only file system") {
+        return;
+    }
+    for (limit, problem) in [
+        (
+            "dd if=/dev/zero of=$D/fill bs=4k >/dev/null 2>&1 || true",
+            "no space left",
+        ),
+        ("mount -o remount,ro $D", "read-only file system"),
+    ] {
+        let home = Home::new();
+        fs::create_dir(home.path().join("d")).unwrap();
+        let script = format!(
+            "D=$HOME/d; mount -t tmpfs -o size=64k none $D; printf '{{\"a\":1}}' > $D/c; {limit}; \
+             code=0; $CCK set-key --config-file $D/c || code=$?; cat $D/c; ls -A $D; exit $code"
+        );
+        let run = home.in_namespace(&script);
+        assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+        assert!(text(&run.stderr).contains(problem), "{}", text(&run.stderr));
+        let stdout = text(&run.stdout);
+        assert!(
+            stdout.starts_with("{\"a\":1}c\n") && !stdout.contains("cck") && !stdout.contains("lock"),
+            "{stdout}"
+        );
+    }
+}
+
+#[test]
+fn a_directory_that_may_not_be_written_is_named() {
+    if !can_mount("a directory without write permission") {
+        return;
+    }
+    let home = Home::new();
+    home.lay(BEFORE);
+    let script = "cp $CCK $HOME/bin; chmod 755 $HOME; chmod 555 $HOME/bin; chown 65534 $HOME/.claude.json; \
+                  exec setpriv --reuid=65534 --regid=65534 --clear-groups $HOME/bin set-key";
+    let run = home.in_namespace(script);
+    assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+    assert!(
+        text(&run.stderr).contains("cannot make the lock"),
+        "{}",
+        text(&run.stderr)
+    );
+    assert!(text(&run.stderr).contains("ls -ld"), "{}", text(&run.stderr));
+    assert_eq!(fs::read_to_string(home.config()).unwrap(), BEFORE);
+}
+
+#[test]
+fn under_sudo_files_stay_and_new_ones_become_their_users() {
+    if !can_mount("another owner") {
+        return;
+    }
+    let home = Home::new();
+    home.lay(BEFORE);
+    let script = "chown -R 65534:65534 $HOME; $CCK set-key; $CCK set-key --config-file $HOME/new/deep/c; \
+                  cd $HOME; stat -c '%n %u:%g %a' .claude.json new new/deep new/deep/c; find . -user 0";
+    let run = home.in_namespace(script);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let owners = text(&run.stdout);
+    for line in [
+        ".claude.json 65534:65534 600",
+        "new 65534:65534 700",
+        "new/deep 65534:65534 700",
+        "new/deep/c 65534:65534 600",
+    ] {
+        assert!(owners.contains(line), "{owners}");
+    }
+}
+
+#[test]
+fn attributes_stay_and_an_access_list_lets_nobody_in() {
+    let home = Home::new();
+    home.lay(BEFORE);
+    let entry = |tag: u16, permissions: u16, id: u32| {
+        [
+            &tag.to_le_bytes()[..],
+            &permissions.to_le_bytes(),
+            &id.to_le_bytes(),
+        ]
+        .concat()
+    };
+    let none = u32::MAX;
+    let acl = [
+        2u32.to_le_bytes().to_vec(),
+        entry(0x01, 6, none),
+        entry(0x02, 4, 65534),
+        entry(0x04, 0, none),
+        entry(0x10, 4, none),
+        entry(0x20, 0, none),
+    ]
+    .concat();
+    let set = |name: &str, value: &[u8]| setxattr(home.config(), name, value, XattrFlags::empty());
+    if set("user.tag", b"value").is_err() || set("system.posix_acl_access", &acl).is_err() {
+        println!("SKIPPED attributes: this file system has none");
+        return;
+    }
+    assert!(home.cck(&["set-key"], &key(1)).output().unwrap().status.success());
+    let get = |name: &str| {
+        let mut value = [0u8; 256];
+        getxattr(home.config(), name, &mut value[..]).map(|length| value[..length].to_vec())
+    };
+    assert_eq!(get("user.tag").unwrap(), b"value");
+    let after = get("system.posix_acl_access").unwrap();
+    assert_eq!(after.len(), acl.len(), "the entries are kept");
+    assert_eq!(after[4 + 3 * 8 + 2], 0, "the mask takes their effect");
+    assert_eq!(fs::metadata(home.config()).unwrap().mode() & 0o7777, 0o600);
+}
