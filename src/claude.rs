@@ -17,6 +17,7 @@ pub mod schema;
 pub mod settings;
 pub mod source;
 pub mod state;
+pub mod surroundings;
 
 use std::str::FromStr;
 

@@ -1,6 +1,7 @@
 //! Text for people.
 
 pub mod json;
+pub mod text;
 
 use std::borrow::Cow;
 

@@ -1,18 +1,24 @@
 //! What to mend, and how. Pure: it judges the state and the decision, and touches nothing.
 
+mod files;
+mod sending;
+
+use std::ffi::OsStr;
+use std::path::Path;
+
 use serde::Serialize;
 
-use super::decision::Decision;
-use super::resolve;
-use super::settings;
-use super::source::Source;
+use super::decision::{Decision, Mode};
+use super::paths;
+use super::source::{Layer, Origin, Source};
 use super::state::State;
+use super::surroundings::Surroundings;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// The client does something other than it looks like, or a key is open to others.
+    /// The client does something other than was asked for, or a key is open to others.
     Error,
     /// It works, and should be seen to.
     Warning,
@@ -31,19 +37,97 @@ pub struct Problem {
     pub fix: String,
 }
 
-/// Everything to mend.
-pub fn problems(state: &State, _decision: &Decision) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    if let Some(failure) = resolve::helper_failure(state)
-        && let Some((layer, _)) = settings::helper(state)
-    {
-        problems.push(Problem {
-            code: "helper-failed",
-            severity: Severity::Error,
-            message: format!("{} {failure}", Source::Helper(layer)),
-            fix: "run the command by hand: it must print the key alone on standard output and exit with 0"
-                .into(),
-        });
+/// What the advice is about.
+pub struct Case<'a> {
+    /// The machine.
+    pub state: &'a State,
+    /// What lies around its files.
+    pub around: &'a Surroundings,
+    /// What the client does.
+    pub decision: &'a Decision,
+    /// The modes asked about.
+    pub modes: &'a [Mode],
+    /// The source that was expected; none for any.
+    pub expected: Option<&'a Source>,
+    /// The home directory, for paths as the user writes them.
+    pub home: Option<&'a OsStr>,
+}
+
+/// The problems found so far.
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn error(&mut self, code: &'static str, message: impl Into<String>, fix: impl Into<String>) {
+        self.add(code, Severity::Error, message.into(), fix.into());
     }
-    problems
+
+    fn warn(&mut self, code: &'static str, message: impl Into<String>, fix: impl Into<String>) {
+        self.add(code, Severity::Warning, message.into(), fix.into());
+    }
+
+    fn add(&mut self, code: &'static str, severity: Severity, message: String, fix: String) {
+        let problem = Problem {
+            code,
+            severity,
+            message,
+            fix,
+        };
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
+        }
+    }
+}
+
+/// Everything to mend, errors first.
+pub fn problems(case: &Case<'_>) -> Vec<Problem> {
+    let mut problems = Problems::default();
+    sending::add(case, &mut problems);
+    files::add(case, &mut problems);
+    problems.0.sort_by_key(|problem| problem.severity);
+    problems.0
+}
+
+impl Case<'_> {
+    /// A path as the user would write it.
+    fn show(&self, path: &Path) -> String {
+        paths::display(path, self.home)
+    }
+
+    /// A path for a command line.
+    fn quote(&self, path: &Path) -> String {
+        let shown = self.show(path);
+        let is_plain = |c: char| c.is_alphanumeric() || "/._-~+@%:,".contains(c);
+        if shown.chars().all(is_plain) {
+            shown
+        } else {
+            format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
+        }
+    }
+
+    /// The file that a layer's settings are in.
+    fn layer_file(&self, layer: Layer) -> String {
+        let settings = self.state.layers.iter().find(|settings| settings.layer == layer);
+        settings.map_or_else(String::new, |settings| self.show(&settings.file))
+    }
+
+    /// What takes a source away.
+    fn remove(&self, source: &Source) -> String {
+        match source {
+            Source::Variable(Origin::Process, name) => format!("unset {name}"),
+            Source::Variable(Origin::Config, name) => {
+                format!(
+                    "remove {name} from `env` in {}",
+                    self.show(&self.state.config_file.path)
+                )
+            }
+            Source::Variable(Origin::Settings(layer), name) => {
+                format!("remove {name} from `env` in {}", self.layer_file(*layer))
+            }
+            Source::Helper(layer) => format!("remove apiKeyHelper from {}", self.layer_file(*layer)),
+            Source::PrimaryKey => "cck unset-key".into(),
+            Source::Login => "run /logout in claude".into(),
+            Source::Profile(name) => format!("remove the Anthropic profile {name}"),
+        }
+    }
 }

@@ -368,7 +368,7 @@ pub fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
 }
 
 /// Reads a file. Never waits: a FIFO is opened without blocking and not read.
-fn read(path: &Path) -> (FileState, Vec<u8>) {
+pub fn read(path: &Path) -> (FileState, Vec<u8>) {
     let mut attributes = None;
     let mut bytes = Vec::new();
     let reading = match open(path) {
@@ -387,6 +387,15 @@ fn read(path: &Path) -> (FileState, Vec<u8>) {
         attributes,
     };
     (file, bytes)
+}
+
+/// What the file system says about a file that is not looked into.
+pub fn attributes_only(path: &Path) -> FileState {
+    FileState {
+        path: path.to_path_buf(),
+        reading: Reading::Read,
+        attributes: fs::metadata(path).ok().map(|metadata| attributes_of(&metadata)),
+    }
 }
 
 fn open(path: &Path) -> io::Result<File> {

@@ -5,16 +5,18 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::claude::Client;
-use crate::claude::advice;
+use crate::claude::advice::{self, Case};
 use crate::claude::decision::Mode;
 use crate::claude::gather;
 use crate::claude::resolve;
 use crate::claude::source::Source;
 use crate::claude::state::State;
+use crate::claude::surroundings;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::fail;
 use crate::render::json::{self, Summary};
+use crate::render::text;
 
 /// Which modes are asked about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -90,8 +92,17 @@ pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         gather::run_helper(&mut state)?;
     }
     let decision = resolve::resolve(&state);
-    let problems = advice::problems(&state, &decision);
+    let around = surroundings::look(&state, context);
     let modes = args.mode.list();
+    let home = context.home().map(PathBuf::into_os_string);
+    let problems = advice::problems(&Case {
+        state: &state,
+        around: &around,
+        decision: &decision,
+        modes,
+        expected: expected.as_ref(),
+        home: home.as_deref(),
+    });
     let verdict = modes
         .iter()
         .all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
@@ -100,8 +111,14 @@ pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         expected: expected.as_ref(),
         verdict,
         problems: &problems,
+        online: None,
     };
-    context.out.push_str(&json::render(&state, &decision, &summary)?);
+    let report = if args.json {
+        json::render(&state, &decision, &summary)?
+    } else {
+        text::render(&state, &decision, &summary)
+    };
+    context.out.push_str(&report);
     Ok(if verdict { Exit::Done } else { Exit::No })
 }
 

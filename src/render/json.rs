@@ -17,6 +17,8 @@ struct Report<'a> {
     modes: Modes<'a>,
     candidates: Vec<Candidate<'a>>,
     problems: &'a [Problem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<&'a str>,
     expected: String,
     verdict: &'static str,
 }
@@ -69,6 +71,8 @@ pub struct Summary<'a> {
     pub verdict: bool,
     /// What to mend.
     pub problems: &'a [Problem],
+    /// What the server said, if it was asked.
+    pub online: Option<String>,
 }
 
 /// The report as one line-broken JSON object.
@@ -110,6 +114,7 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serd
             })
             .collect(),
         problems: summary.problems,
+        online: summary.online.as_deref(),
         expected: summary.expected.map_or("any".into(), Source::to_string),
         verdict: if summary.verdict { "yes" } else { "no" },
     };
