@@ -16,6 +16,7 @@ pub mod document;
 pub mod exit;
 pub mod failure;
 pub mod key;
+pub mod online;
 pub mod private;
 pub mod profile;
 pub mod render;

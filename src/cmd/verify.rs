@@ -1,5 +1,7 @@
 //! `cck verify`: which credential the client really sends, and why.
 
+pub mod online;
+
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -53,6 +55,10 @@ pub struct VerifyArgs {
     /// Run the apiKeyHelper that the client would run; without this it is taken to succeed
     #[arg(long)]
     run_helper: bool,
+    /// Ask the API whether it takes the credential that would be sent: one GET of /v1/models to the client's base URL.
+    /// Rejection makes the answer no
+    #[arg(long)]
+    online: bool,
     /// The directory that the client is started in [default: the working directory]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
@@ -95,7 +101,7 @@ pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let around = surroundings::look(&state, context);
     let modes = args.mode.list();
     let home = context.home().map(PathBuf::into_os_string);
-    let problems = advice::problems(&Case {
+    let mut problems = advice::problems(&Case {
         state: &state,
         around: &around,
         decision: &decision,
@@ -106,12 +112,19 @@ pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let verdict = modes
         .iter()
         .all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
+    let mut online = None;
+    if args.online {
+        let mut answer = online::ask(&state, &decision, modes, context)?;
+        problems.splice(0..0, answer.problem.take());
+        online = Some(answer);
+    }
+    let verdict = verdict && online.as_ref().is_none_or(|answer| answer.result != "rejected");
     let summary = Summary {
         modes,
         expected: expected.as_ref(),
         verdict,
         problems: &problems,
-        online: None,
+        online: online.as_ref(),
     };
     let report = if args.json {
         json::render(&state, &decision, &summary)?

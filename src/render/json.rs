@@ -7,18 +7,20 @@ use crate::claude::decision::{Decision, Header, Mode, Outcome};
 use crate::claude::paths::ChosenBy;
 use crate::claude::source::Source;
 use crate::claude::state::State;
+use crate::cmd::verify::online::Online;
 use crate::key;
+use crate::online::without_user;
 
 /// The report.
 #[derive(Serialize)]
 struct Report<'a> {
     schema: u32,
     config_file: ConfigFile,
-    modes: Modes<'a>,
+    modes: Modes,
     candidates: Vec<Candidate<'a>>,
     problems: &'a [Problem],
     #[serde(skip_serializing_if = "Option::is_none")]
-    online: Option<&'a str>,
+    online: Option<&'a Online>,
     expected: String,
     verdict: &'static str,
 }
@@ -32,15 +34,15 @@ struct ConfigFile {
 }
 
 #[derive(Serialize)]
-struct Modes<'a> {
+struct Modes {
     #[serde(skip_serializing_if = "Option::is_none")]
-    print: Option<ModeReport<'a>>,
+    print: Option<ModeReport>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    interactive: Option<ModeReport<'a>>,
+    interactive: Option<ModeReport>,
 }
 
 #[derive(Serialize)]
-struct ModeReport<'a> {
+struct ModeReport {
     provider: &'static str,
     x_api_key: Option<String>,
     authorization: Option<String>,
@@ -48,7 +50,7 @@ struct ModeReport<'a> {
     invalid: Vec<&'static str>,
     sends: bool,
     dialogs: Vec<&'static str>,
-    base_url: &'a str,
+    base_url: String,
 }
 
 #[derive(Serialize)]
@@ -72,7 +74,7 @@ pub struct Summary<'a> {
     /// What to mend.
     pub problems: &'a [Problem],
     /// What the server said, if it was asked.
-    pub online: Option<String>,
+    pub online: Option<&'a Online>,
 }
 
 /// The report as one line-broken JSON object.
@@ -114,7 +116,7 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serd
             })
             .collect(),
         problems: summary.problems,
-        online: summary.online.as_deref(),
+        online: summary.online,
         expected: summary.expected.map_or("any".into(), Source::to_string),
         verdict: if summary.verdict { "yes" } else { "no" },
     };
@@ -123,7 +125,7 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serd
     Ok(text)
 }
 
-fn mode_report<'a>(outcome: &Outcome, state: &'a State) -> ModeReport<'a> {
+fn mode_report(outcome: &Outcome, state: &State) -> ModeReport {
     let headers = [
         ("x_api_key", &outcome.x_api_key),
         ("authorization", &outcome.authorization),
@@ -140,6 +142,6 @@ fn mode_report<'a>(outcome: &Outcome, state: &'a State) -> ModeReport<'a> {
             .collect(),
         sends: outcome.sends,
         dialogs: outcome.dialogs.iter().map(|dialog| dialog.name()).collect(),
-        base_url: crate::claude::settings::base_url(state).1,
+        base_url: without_user(crate::claude::settings::base_url(state).1),
     }
 }

@@ -12,6 +12,7 @@ use crate::claude::settings;
 use crate::claude::source::Source;
 use crate::claude::state::State;
 use crate::key;
+use crate::online::without_user;
 
 const WIDTH: usize = 80;
 const GOOD: Style = AnsiColor::Green.on_default().bold();
@@ -25,12 +26,24 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> Stri
     let mut out = String::new();
     verdict(decision, summary, &mut out);
     out.push('\n');
-    for mode in summary.modes {
-        sent(state, decision, *mode, &mut out);
+    match summary.modes {
+        // What holds for both is said once.
+        [one, other] if decision.outcome(*one) == decision.outcome(*other) => {
+            sent(state, decision, *one, "both modes", &mut out);
+        }
+        modes => {
+            for mode in modes {
+                sent(state, decision, *mode, name(*mode), &mut out);
+            }
+        }
     }
     sources(decision, summary.modes, &mut out);
     if let Some(online) = &summary.online {
-        wrap(&mut out, "online       ", 13, online);
+        let status = online
+            .status
+            .map_or_else(String::new, |status| format!(" (HTTP {status})"));
+        let text = format!("{}{status}, asked {}", online.result, online.url);
+        wrap(&mut out, &format!("\n{HEAD}online{HEAD:#}       "), 13, &text);
     }
     problems(summary.problems, &mut out);
     out
@@ -77,9 +90,9 @@ fn verdict(decision: &Decision, summary: &Summary<'_>, out: &mut String) {
 }
 
 /// What one mode sends, and where.
-fn sent(state: &State, decision: &Decision, mode: Mode, out: &mut String) {
+fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut String) {
     let outcome = decision.outcome(mode);
-    let label = format!("{HEAD}{:<11}{HEAD:#}  ", name(mode));
+    let label = format!("{HEAD}{name:<11}{HEAD:#}  ");
     if !outcome.sends {
         let why = if outcome.provider == Provider::Anthropic {
             "nothing is sent".to_owned()
@@ -103,13 +116,17 @@ fn sent(state: &State, decision: &Decision, mode: Mode, out: &mut String) {
                 lines.push(format!("{header}: {source}{}", hint(decision, source)));
             }
             Header::Invalid(source) => {
-                lines.push(format!("{header}: no credential in it, for {source} gave none"))
+                lines.push(format!("{header}: no credential in it, for {source} gave none"));
             }
         }
     }
     let (setter, url) = settings::base_url(state);
     let by = setter.map_or_else(String::new, |source| format!(" ({source})"));
-    lines.push(format!("to {}{by}{}", one_line(url), dialogs(outcome)));
+    lines.push(format!(
+        "to {}{by}{}",
+        one_line(&without_user(url)),
+        dialogs(outcome)
+    ));
     for (at, line) in lines.iter().enumerate() {
         let blank = " ".repeat(13);
         wrap(out, if at == 0 { &label } else { &blank }, 13, line);

@@ -16,6 +16,7 @@ pub fn add(case: &Case<'_>, problems: &mut Problems) {
         dialogs(case, *mode, outcome, problems);
     }
     provider(case, problems);
+    base_url(case, problems);
     custom_headers(case, problems);
     helper(case, problems);
     login(case, problems);
@@ -97,7 +98,7 @@ fn several(case: &Case<'_>, outcome: &Outcome, problems: &mut Problems) {
     if key == token {
         return;
     }
-    let (_, url) = settings::base_url(case.state);
+    let url = crate::online::without_user(settings::base_url(case.state).1);
     let is_token = matches!(token, Source::Variable(_, variable) if variable == names::TOKEN);
     if is_token && *key == Source::PrimaryKey {
         problems.error(
@@ -167,6 +168,25 @@ fn provider(case: &Case<'_>, problems: &mut Problems) {
     }
 }
 
+/// A project that sends the credential to a host of its choice.
+fn base_url(case: &Case<'_>, problems: &mut Problems) {
+    let (setter, url) = settings::base_url(case.state);
+    let sends = case.modes.iter().any(|mode| case.decision.outcome(*mode).sends);
+    if let Some(source @ Source::Variable(Origin::Settings(layer), _)) = &setter
+        && layer.is_of_project()
+        && sends
+    {
+        problems.warn(
+            "host-set-by-project",
+            format!(
+                "this project has the credential sent to {}",
+                crate::online::without_user(url)
+            ),
+            format!("if that host is not yours: {}", case.remove(source)),
+        );
+    }
+}
+
 fn custom_headers(case: &Case<'_>, problems: &mut Problems) {
     for mode in case.modes {
         let outcome = case.decision.outcome(*mode);
@@ -204,8 +224,11 @@ fn helper(case: &Case<'_>, problems: &mut Problems) {
     } else if let Some(program) = &case.around.unusable_helper {
         problems.error(
             "helper-not-executable",
-            format!("{source} names {}, which cannot be run", case.show(program)),
-            format!("chmod +x {}", case.quote(program)),
+            format!(
+                "{source} names {}, which is no file that can be run",
+                case.show(program)
+            ),
+            format!("chmod +x {}; or: {}", case.quote(program), case.remove(&source)),
         );
     }
     if layer.is_of_project() && !case.state.config.trusted && case.modes.contains(&Mode::Print) {
@@ -248,9 +271,7 @@ fn shapes(case: &Case<'_>, problems: &mut Problems) {
         let text = settings::js_trim(secret.reveal());
         let is_key = match &candidate.source {
             Source::PrimaryKey => true,
-            Source::Variable(origin, name) => {
-                name == names::KEY || (*origin == Origin::Process && name == names::KEY)
-            }
+            Source::Variable(_, name) => name == names::KEY,
             _ => false,
         };
         if is_key && text.starts_with("sk-ant-oat") {
