@@ -10,6 +10,7 @@ pub mod man;
 pub mod profile;
 pub mod run;
 pub mod set_key;
+pub mod status;
 pub mod target;
 pub mod undo;
 pub mod unset_key;
@@ -25,7 +26,7 @@ use crate::exit::Exit;
 /// Whatever the command could not do; the caller prints it.
 pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
     match cli.command {
-        None => Ok(Exit::Done),
+        None => status::run(context),
         Some(Command::Profile(args)) => profile::run(args, context),
         Some(Command::Verify(args)) => verify::run(&args, context),
         Some(Command::SetKey(args)) => set_key::run(args, context),

@@ -205,7 +205,7 @@ impl<'s> Sorter<'s, '_> {
             return None;
         }
         if !self.state.open_descriptors.contains(value.reveal()) {
-            let reason = format!("no file descriptor {} is open", value.reveal());
+            let reason = "it names no open file descriptor";
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;
         }

@@ -102,8 +102,8 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop> {
     let old = state.client < Client::V2;
     let config_is_refused = match state.config_file.reading {
         Reading::Malformed(_) | Reading::TooLarge(_) => true,
-        // 2.1.330 takes a directory for an empty config, 2.0.77 stops (observed 2026-11).
-        Reading::NotAFile(_) => old,
+        // 2.1.330 takes a directory for an empty config, 2.0.77 stops (observed 2026-11). A FIFO would be waited for.
+        Reading::NotAFile(kind) => old || kind != "a directory",
         // 2.0.77 sends nothing with a config of 0 bytes or blanks, 2.1.330 starts with defaults (observed 2026-11).
         Reading::Empty => old,
         Reading::Invalid(_) | Reading::Unreadable(_) | Reading::Missing | Reading::Read => false,

@@ -134,7 +134,12 @@ impl FromStr for Source {
         };
         source.ok_or_else(|| {
             fail(
-                format!("`{id}` is no source of a credential"),
+                // It may be a key, typed in the wrong place.
+                if id.contains("sk-ant") || id.len() > 80 {
+                    "what was given is no id of a source of a credential".to_owned()
+                } else {
+                    format!("`{id}` is no source of a credential")
+                },
                 "one of: any, config.primaryApiKey, env.ANTHROPIC_API_KEY, env.ANTHROPIC_AUTH_TOKEN, \
                  env.CLAUDE_CODE_OAUTH_TOKEN, credentials.claudeAiOauth, config.env.NAME, \
                  settings.LAYER.env.NAME, settings.LAYER.apiKeyHelper (LAYER: managed, local, project, user)",

@@ -5,9 +5,9 @@
     reason = "these are tests; they lay files and stop where something is amiss"
 )]
 
-mod truth;
-
 mod cases;
 mod leaks;
 mod sandbox;
 mod set_key;
+mod truth;
+mod verify;

@@ -4,7 +4,7 @@ use super::super::decision::{Dialog, Header, Mode, Outcome, Provider, Standing};
 use super::super::resolve::helper_failure;
 use super::super::settings::{self, names};
 use super::super::source::{Origin, Source};
-use super::super::state::HelperRun;
+use super::super::state::{HelperRun, Reading};
 use super::{Case, Problems};
 use crate::key;
 
@@ -77,7 +77,13 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
         }
     }
     let there = candidates.iter().any(|candidate| candidate.secret.is_some());
-    if !outcome.sends && outcome.provider == Provider::Anthropic && !there && helper_of(case).is_none() {
+    let nothing = !there && helper_of(case).is_none();
+    // What is wrong with an unusable config is said with the files; setting a key would not mend it.
+    let readable = matches!(
+        case.state.config_file.reading,
+        Reading::Missing | Reading::Empty | Reading::Read
+    );
+    if !outcome.sends && outcome.provider == Provider::Anthropic && nothing && readable {
         problems.error(
             "no-credential",
             "the client finds no credential, and asks to log in",
