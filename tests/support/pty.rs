@@ -108,7 +108,9 @@ pub fn drive(mut command: Command, standin: &Standin) -> Ended {
 }
 
 fn open() -> (OwnedFd, File) {
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).expect("a pseudo-terminal is to be had");
+    // Closed on exec: a client that got another session's terminal as its descriptor 9 would read its key from there.
+    let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+    let master = openpt(flags).expect("a pseudo-terminal is to be had");
     grantpt(&master).expect("the pseudo-terminal is ours");
     unlockpt(&master).expect("the pseudo-terminal is ours");
     let size = Winsize {
