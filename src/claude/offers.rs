@@ -99,6 +99,7 @@ pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mu
         default_profile: None,
         primary: sorter.primary(),
     };
+    sorter.dead_descriptor(&mut offers);
     sorter.grants(&mut offers);
     if simple {
         sorter.simple(&mut offers);
@@ -215,6 +216,21 @@ impl<'s> Sorter<'s, '_> {
             return None;
         }
         Some(source)
+    }
+
+    /// A descriptor named for an API key keeps OAuth tokens and the stored login out even where it gives no key, being
+    /// closed or no number; federation it does not touch (2.0.77 and 2.1.330, both modes, observed 2026-11-24).
+    fn dead_descriptor(&mut self, offers: &mut Offers<'_>) {
+        let named = self.state.process.get(names::KEY_DESCRIPTOR);
+        let is_named = self.state.client >= Client::V2_0 && named.is_some_and(|value| !value.is_empty());
+        if !is_named || offers.key.is_some() {
+            return;
+        }
+        let login = std::mem::take(&mut offers.login).then_some(Source::Login);
+        for source in [offers.oauth.take(), login].into_iter().flatten() {
+            let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
+            self.ledger.mark(&source, Standing::Ignored, reason);
+        }
     }
 
     /// The helper in force; those it hides are marked.

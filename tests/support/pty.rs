@@ -39,7 +39,7 @@ pub struct Ended {
 enum Shown {
     ApproveKey,
     Trust { yes: bool },
-    SettingsError,
+    SettingsError { exit: bool },
     Prompt,
     Refusal,
     Other,
@@ -53,7 +53,9 @@ impl Shown {
         if has("detected a custom api key") {
             Shown::ApproveKey
         } else if has("continue without these settings") {
-            Shown::SettingsError
+            Shown::SettingsError {
+                exit: has("❯ 1. exit"),
+            }
         } else if has("trust this folder") || has("trust the files") || has("one you trust") {
             Shown::Trust {
                 yes: has("❯ 1. yes") || has("❯ yes"),
@@ -178,8 +180,15 @@ impl Session {
                 (Shown::Trust { yes: true }, None) => self.answer("trust", &["\r"]),
                 // 2.1.330's default is "No, exit", which would be the end of the test.
                 (Shown::Trust { yes: false }, None) => self.answer("trust", &["\x1b[B", "\r"]),
-                // The default starts a repair by Claude, with the same credentials.
-                (Shown::SettingsError, None) => self.answer("invalid_settings", &["\x1b[B", "\x1b[B", "\r"]),
+                // 2.0.77's default is to exit.
+                (Shown::SettingsError { exit: true }, None) => {
+                    self.answer("invalid_settings", &["\r"]);
+                    return self.ended;
+                }
+                // 2.1.330's default starts a repair by Claude, with the same credentials.
+                (Shown::SettingsError { exit: false }, None) => {
+                    self.answer("invalid_settings", &["\x1b[B", "\x1b[B", "\r"]);
+                }
                 (Shown::Prompt, None) => {
                     typed = Some(Instant::now());
                     self.press(&[WORD, "\r"]);
