@@ -373,6 +373,7 @@ pub fn read(path: &Path) -> (FileState, Vec<u8>) {
     let mut bytes = Vec::new();
     let reading = match open(path) {
         Ok(file) => read_open(&file, &mut attributes, &mut bytes).unwrap_or_else(|error| unreadable(&error)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Reading::Missing,
         Err(error) => {
             attributes = fs::metadata(path).ok().map(|metadata| attributes_of(&metadata));
             unreadable(&error)

@@ -7,6 +7,7 @@
 
 mod cases;
 mod leaks;
+mod rules;
 mod sandbox;
 mod set_key;
 mod truth;

@@ -18,8 +18,9 @@ struct Truth {
     rows: Vec<Row>,
 }
 
+/// A recorded state, and what the client did in it.
 #[derive(Deserialize)]
-struct Row {
+pub struct Row {
     id: Value,
     state: Laid,
     sent: bool,
@@ -92,7 +93,7 @@ fn check(file: &str, text: &str) {
     );
 }
 
-fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
+pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     let dir = tempfile::tempdir().unwrap();
     let place = |name| dir.path().join(name).to_str().unwrap().to_owned();
     let (home, project, etc) = (place("home"), place("project"), place("etc"));
