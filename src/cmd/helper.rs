@@ -15,7 +15,7 @@ use crate::document::edit::{Document, Edit};
 use crate::document::store;
 use crate::exit::Exit;
 use crate::failure::fail;
-use crate::key::source::{OptionalStoredSourceArgs, Source};
+use crate::key::source::{Source, StoredSourceArgs};
 use crate::profile::{self, Profile, ProfileArg};
 use crate::render::one_line;
 use crate::shell;
@@ -64,7 +64,7 @@ struct InstallArgs {
     #[command(flatten)]
     change: ChangeArgs,
     #[command(flatten)]
-    source: OptionalStoredSourceArgs,
+    source: StoredSourceArgs,
 }
 
 #[derive(Debug, Args)]
@@ -167,9 +167,12 @@ fn primary_key(
         return Ok(());
     }
     // Without a key from the helper the one in the config may be the last that works.
-    source
-        .read(context)
-        .with_context(|| format!("the key in {shown} stays, as the helper would give none"))?;
+    if let Err(error) = source.read(context) {
+        context.warn(&format!(
+            "the key in {shown} stays, as the helper would give none"
+        ));
+        return Err(error);
+    }
     let changed = change::apply(
         change,
         target,
@@ -203,7 +206,7 @@ fn confirm(question: &str, context: &mut Context) -> bool {
 
 /// The arguments of `get-key`, and the source that they mean.
 fn what_to_ask(
-    source: OptionalStoredSourceArgs,
+    source: StoredSourceArgs,
     profile: Option<&Profile>,
     context: &Context,
 ) -> anyhow::Result<(Vec<String>, Source)> {

@@ -129,7 +129,12 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     profile::check_name(&name)
         .map_err(|problem| fail(problem, "choose a plain word: cck profile add acme …"))?;
     let whole = |path: PathBuf| context.cwd().join(path).to_string_lossy().into_owned();
-    let (source, timeout) = args.source.into_entry(context.cwd());
+    let (source, timeout) = args.source.into_entry(context.cwd()).ok_or_else(|| {
+        fail(
+            format!("the profile {name} needs a source for its key"),
+            "name one: --key-command CMD, --key-env VAR or --key-file FILE",
+        )
+    })?;
     let entry = Entry {
         name: name.clone(),
         source,

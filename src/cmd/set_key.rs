@@ -9,9 +9,11 @@ use crate::claude::DEFAULT_ONBOARDING_VERSION;
 use crate::claude::paths::ChosenBy;
 use crate::context::Context;
 use crate::document::edit::{Document, Edit};
+use crate::document::store;
 use crate::exit::Exit;
 use crate::key::ApiKey;
 use crate::key::source::{Source, SourceArgs};
+use crate::profile::ProfileArg;
 
 /// The arguments of `cck set-key`.
 #[derive(Debug, Args)]
@@ -28,6 +30,8 @@ pub struct SetKeyArgs {
     /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 where there is none)
     #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new())]
     onboarding_version: Option<String>,
+    #[command(flatten)]
+    profile: ProfileArg,
     #[command(flatten)]
     change: ChangeArgs,
     // Last: its heading holds for all flags that follow.
@@ -55,8 +59,9 @@ struct Report<'a> {
 /// # Errors
 /// Those of the source and of the store; nothing is changed then.
 pub fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let profile = args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
-    let source = Source::resolve(args.source, context)?;
+    let source = Source::resolve_for(args.source, profile.as_ref(), context)?;
     let key = source.read(context)?;
     let version = args.onboarding_version.as_deref();
     let changed = change::apply(
@@ -67,6 +72,12 @@ pub fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         context,
         |document| Ok(edits(document, &key, version)),
     )?;
+    if let Some(profile) = profile.as_ref().filter(|profile| profile.base_url.is_some()) {
+        // The client of the profile's directory has to send the key where it belongs.
+        store::update(&target.paths.user_settings, target.options(), |_| {
+            Ok(profile.base_url_edit().into_iter().collect())
+        })?;
+    }
     let (changes, dry_run) = (&changed.shown, args.change.target.dry_run);
 
     if args.change.target.json {

@@ -17,6 +17,7 @@ use crate::claude::surroundings;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::fail;
+use crate::profile::ProfileArg;
 use crate::render::json::{self, Summary};
 use crate::render::text;
 
@@ -45,6 +46,8 @@ impl Modes {
 /// Exits with 0 if the expected source, and no other, is sent in every mode asked about; with 1 if not.
 #[derive(Clone, Debug, Args)]
 pub struct VerifyArgs {
+    #[command(flatten)]
+    profile: ProfileArg,
     /// The mode of the client to ask about
     #[arg(long, value_enum, default_value_t, value_name = "MODE")]
     mode: Modes,
@@ -78,6 +81,7 @@ pub struct VerifyArgs {
 /// # Errors
 /// Where it is unknown where to look, or the arguments make no sense. What is wrong with files is in the report.
 pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    args.profile.enter(context)?;
     if let Some(project) = &args.project
         && !context.cwd().join(project).is_dir()
     {

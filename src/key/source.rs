@@ -55,27 +55,18 @@ impl SourceArgs {
     }
 }
 
-/// The flags that name a source which is asked again and again, so that it can be written down; one has to be given.
+/// The flags that name a source which is asked again and again, so that it can be written down.
 #[derive(Clone, Debug, Args)]
-#[group(required = true, multiple = false, args = ["key_command", "key_env", "key_file"])]
-pub struct StoredSourceArgs {
-    #[command(flatten)]
-    stored: OptionalStoredSourceArgs,
-}
-
-/// As [`StoredSourceArgs`], where another flag may stand in for them.
-#[derive(Clone, Debug, Args)]
-#[group(id = "stored_source", multiple = false, args = ["key_command", "key_env", "key_file"])]
 #[command(next_help_heading = "Key source (one of)")]
-pub struct OptionalStoredSourceArgs {
+pub struct StoredSourceArgs {
     /// A shell command that prints the key: `pass show anthropic`
-    #[arg(long, value_name = "CMD")]
+    #[arg(long, value_name = "CMD", group = "stored_source")]
     key_command: Option<String>,
     /// A variable that holds the key
-    #[arg(long, value_name = "VAR")]
+    #[arg(long, value_name = "VAR", group = "stored_source")]
     key_env: Option<String>,
     /// A file that holds the key alone
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "stored_source")]
     key_file: Option<PathBuf>,
     /// How many seconds --key-command may take [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -83,14 +74,6 @@ pub struct OptionalStoredSourceArgs {
 }
 
 impl StoredSourceArgs {
-    /// See [`OptionalStoredSourceArgs::into_entry`].
-    pub fn into_entry(self, cwd: &Path) -> ((String, String), Option<u64>) {
-        // clap has seen to it that one is given.
-        self.stored.into_entry(cwd).unwrap_or_default()
-    }
-}
-
-impl OptionalStoredSourceArgs {
     /// The source as a member of a profile and its value, and the time that a command may take.
     pub fn into_entry(self, cwd: &Path) -> Option<((String, String), Option<u64>)> {
         let (member, what) = match (self.key_command, self.key_env, self.key_file) {

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use crate::context::Context;
 use crate::failure::fail;
@@ -53,8 +54,8 @@ pub fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
 pub fn read(path: &Path) -> anyhow::Result<Option<String>> {
     let open = || {
         // Without NONBLOCK a FIFO in its place would hang us.
-        let flags = rustix::fs::OFlags::RDONLY | rustix::fs::OFlags::CLOEXEC | rustix::fs::OFlags::NONBLOCK;
-        rustix::fs::open(path, flags, rustix::fs::Mode::empty()).map(fs::File::from)
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        rustix::fs::open(path, flags, Mode::empty()).map(fs::File::from)
     };
     let file = match open() {
         Ok(file) => file,
@@ -178,9 +179,12 @@ pub fn update(
         .mode(0o700)
         .create(dir)
         .with_context(cannot)?;
-    let lock = fs::File::open(dir).with_context(cannot)?;
-    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)
-        .with_context(|| format!("cannot lock {}", dir.display()))?;
+    // Two that add at once would each write only their own. The file itself cannot be locked: it is replaced.
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let lock = rustix::fs::open(dir.join(".profiles.lock"), flags, Mode::RUSR | Mode::WUSR)
+        .with_context(|| format!("cannot lock {}", file.display()))?;
+    rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+        .with_context(|| format!("cannot lock {}", file.display()))?;
     let text = read(&file)?.unwrap_or_default();
     if let Some(text) = decide(&text)? {
         // Where the file is a link into a person's dotfiles, it stays one.

@@ -130,3 +130,46 @@ fn a_key_with_a_slip_in_it_is_not_shown() {
         }
     }
 }
+
+/// Where a key comes from by a profile, and where it goes without a trace in any report.
+#[test]
+fn no_tenant_sees_a_key_in_a_report() {
+    let s = Sandbox::new();
+    let file = s.lay("key", KEY);
+    let command = format!("cat {}", file.display());
+    for args in [
+        &["profile", "add", "p", "--key-command", &command][..],
+        &["profile", "list", "--json"],
+        &["profile", "show", "p"],
+        &["helper", "install", "--profile", "p", "--json"],
+        &["helper", "show", "--profile", "p"],
+        &["set-key", "--profile", "p", "--json"],
+        &["helper", "install", "--profile", "p", "--remove-primary-key"],
+        &["verify", "--profile", "p", "--run-helper", "--json"],
+        &["verify", "--profile", "p", "--run-helper"],
+        &["run", "--profile", "p", "--verbose", "--", "true"],
+        &["run", "--profile", "p", "--", "false"],
+        &["run", "--profile", "p", "--", "no-such-command"],
+        &["run", "--profile", "p", "--", "echo", KEY],
+        &[
+            "run",
+            "--profile",
+            "p",
+            "--keep-sessions",
+            "--trust",
+            "--",
+            "true",
+        ],
+        &["profile", "add", KEY, "--key-env", "K"],
+        &["profile", "add", "q", "--key-command", KEY],
+        &["profile", "show", KEY],
+        &["get-key", "--profile", KEY],
+        &["get-key", KEY],
+        &["helper", "install", "--key-file", KEY],
+        &["helper", "remove", "--profile", "p"],
+        &["profile", "remove", "p"],
+    ] {
+        check(&s.cck(args).env("ANTHROPIC_AUTH_TOKEN", OTHER).run(), args);
+    }
+    assert_files_keep_keys(&s.home());
+}

@@ -6,8 +6,12 @@
 )]
 
 mod cases;
+mod get_key;
+mod helper;
 mod leaks;
 mod rules;
+mod profile;
+mod run;
 mod sandbox;
 mod set_key;
 mod truth;

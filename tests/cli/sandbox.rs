@@ -103,6 +103,11 @@ impl Cck {
         self
     }
 
+    /// The command, for what a test does to it by itself.
+    pub fn command(self) -> Command {
+        self.command
+    }
+
     pub fn run(mut self) -> Ran {
         self.command.stdin(if self.stdin.is_some() {
             Stdio::piped()

@@ -1,0 +1,151 @@
+//! `cck helper`: one member of settings, and nothing else.
+
+use std::fs;
+use std::process::Command;
+
+use crate::sandbox::{KEY, Sandbox};
+
+const SETTINGS: &str = ".claude/settings.json";
+
+#[test]
+fn a_helper_is_set_losslessly_and_works() {
+    let s = Sandbox::new();
+    let file = s.lay("it's a key", KEY);
+    s.lay(SETTINGS, "{\n\t\"model\": \"x\",\n\t\"big\": 1e400\n}\n");
+    let install = ["helper", "install", "--key-file", file.to_str().unwrap()];
+    let dry = [&install[..], &["--dry-run"]].concat();
+    let before = fs::read(s.home().join(SETTINGS)).unwrap();
+    s.cck(&dry).run().code(0).out(&["dry run"]);
+    assert_eq!(fs::read(s.home().join(SETTINGS)).unwrap(), before);
+    s.cck(&install).run().code(0).out(&["now has the helper"]);
+    s.cck(&install).run().code(0).out(&["nothing to change"]);
+    let text = fs::read_to_string(s.home().join(SETTINGS)).unwrap();
+    assert!(
+        text.starts_with("{\n\t\"model\": \"x\",\n\t\"big\": 1e400,\n\t\"apiKeyHelper\": "),
+        "{text}"
+    );
+
+    let json = s.cck(&["helper", "show", "--json"]).run().code(0).json();
+    assert_eq!(json["ours"], true);
+    let helper = json["helper"].as_str().unwrap();
+    assert!(helper.starts_with("'/"), "{helper}");
+    let output = Command::new("sh")
+        .arg("-c")
+        .arg(helper)
+        .current_dir("/")
+        .env_clear()
+        .env("HOME", s.home())
+        .output();
+    assert_eq!(
+        String::from_utf8(output.unwrap().stdout).unwrap(),
+        format!("{KEY}\n")
+    );
+
+    s.cck(&["helper", "remove"]).run().code(0).out(&["removed"]);
+    assert_eq!(fs::read(s.home().join(SETTINGS)).unwrap(), before);
+    s.cck(&["helper", "remove"])
+        .run()
+        .code(0)
+        .out(&["nothing to remove"]);
+    s.cck(&["helper", "show"]).run().code(1).out(&["no helper"]);
+}
+
+#[test]
+fn a_foreign_helper_is_left_alone_unless_forced() {
+    let s = Sandbox::new();
+    let text = "{ \"apiKeyHelper\": \"/opt/vault-key\" }";
+    s.lay(SETTINGS, text);
+    for args in [
+        &["helper", "install", "--key-env", "K"][..],
+        &["helper", "remove"],
+    ] {
+        s.cck(args)
+            .run()
+            .code(2)
+            .err(&["not cck's", "/opt/vault-key", "--force"]);
+        assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), text);
+    }
+    s.cck(&["helper", "show"]).run().code(0).out(&["another helper"]);
+    s.cck(&["helper", "install", "--key-env", "K", "--force"])
+        .run()
+        .code(0);
+    s.cck(&["helper", "remove"]).run().code(0);
+    assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), "{}");
+}
+
+#[test]
+fn the_key_at_rest_goes_only_when_the_helper_gives_one() {
+    let s = Sandbox::new();
+    let config = format!("{{ \"primaryApiKey\": \"{KEY}\", \"x\": 1 }}");
+    s.lay(".claude.json", &config);
+    s.cck(&["helper", "install", "--key-env", "K"])
+        .run()
+        .code(0)
+        .err(&["still holds a key", "--remove-primary-key"]);
+    assert_eq!(fs::read_to_string(s.config()).unwrap(), config);
+    let args = ["helper", "install", "--key-env", "K", "--remove-primary-key"];
+    s.cck(&args).run().code(2).err(&["stays", "K is not set"]);
+    assert_eq!(fs::read_to_string(s.config()).unwrap(), config);
+    s.cck(&args).env("K", KEY).run().code(0).out(&["removed the key"]);
+    assert_eq!(fs::read_to_string(s.config()).unwrap(), "{ \"x\": 1 }");
+}
+
+#[test]
+fn a_profile_has_its_helper_in_its_own_settings() {
+    let s = Sandbox::new();
+    s.cck(&[
+        "profile",
+        "add",
+        "a",
+        "--key-env",
+        "K",
+        "--base-url",
+        "https://g.example",
+    ])
+    .run()
+    .code(0);
+    s.cck(&["helper", "install", "--profile", "a", "--ttl", "60"])
+        .run()
+        .code(0);
+    let text = fs::read_to_string(s.home().join(".local/share/cck/profiles/a/settings.json")).unwrap();
+    assert!(
+        text.contains("get-key --profile 'a' --ttl 60") && text.contains("https://g.example"),
+        "{text}"
+    );
+    assert!(!s.home().join(SETTINGS).exists());
+    s.cck(&["helper", "show", "--profile", "a"])
+        .run()
+        .code(0)
+        .out(&["cck's helper"]);
+}
+
+#[test]
+fn without_a_source_or_with_two_there_is_no_helper() {
+    let s = Sandbox::new();
+    s.cck(&["profile", "add", "a", "--key-env", "K"]).run().code(0);
+    s.cck(&["helper", "install"])
+        .run()
+        .code(2)
+        .err(&["where the key comes from"]);
+    s.cck(&["helper", "install", "--profile", "a", "--key-env", "K"])
+        .run()
+        .code(2)
+        .err(&["leave one of them out"]);
+    let command = format!("echo {KEY}");
+    let ran = s
+        .cck(&["helper", "install", "--key-command", &command])
+        .run()
+        .code(2)
+        .err(&["looks like a key"]);
+    assert!(!ran.stderr.contains(KEY));
+    s.lay(SETTINGS, "{\n  \"a\": ,\n}");
+    s.cck(&["helper", "install", "--key-env", "K"])
+        .run()
+        .code(2)
+        .err(&["2:8", "settings.json"]);
+    s.cck(&["helper", "show"]).run().code(2).err(&["2:8"]);
+    assert_eq!(
+        fs::read_to_string(s.home().join(SETTINGS)).unwrap(),
+        "{\n  \"a\": ,\n}"
+    );
+}
