@@ -67,6 +67,7 @@ truths! {
     v2_1_330_interactive_odd: "2.1.330-interactive-odd.json",
     v2_1_330_interactive: "2.1.330-interactive.json",
     v2_1_330_print_hard: "2.1.330-print-hard.json",
+    v2_1_330_print_observed: "2.1.330-print-observed.json",
     v2_1_330_print_odd: "2.1.330-print-odd.json",
     v2_1_330_print: "2.1.330-print.json",
 }
