@@ -31,6 +31,8 @@ pub struct Cli {
 pub enum Command {
     /// Put a key into Claude Code's config
     SetKey(cmd::set_key::SetKeyArgs),
+    /// Swap a new key in for the old one, and leave nothing of the old behind
+    Rotate(Box<cmd::rotate::RotateArgs>),
     /// Take the key out of Claude Code's config, and out of its copies
     UnsetKey(cmd::unset_key::UnsetKeyArgs),
     /// Say which credential Claude Code really sends, and why the others are not sent

@@ -6,8 +6,10 @@ pub mod change;
 pub mod completions;
 pub mod get_key;
 pub mod helper;
+pub mod in_force;
 pub mod man;
 pub mod profile;
+pub mod rotate;
 pub mod run;
 pub mod set_key;
 pub mod status;
@@ -30,6 +32,7 @@ pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
         Some(Command::Profile(args)) => profile::run(args, context),
         Some(Command::Verify(args)) => verify::run(&args, context),
         Some(Command::SetKey(args)) => set_key::run(args, context),
+        Some(Command::Rotate(args)) => rotate::run(*args, context),
         Some(Command::UnsetKey(args)) => unset_key::run(args, context),
         Some(Command::Approve(args)) => approve::run(args, context),
         Some(Command::Undo(args)) => undo::run(args, context),

@@ -1,5 +1,6 @@
 //! The API key: kept out of logs by its type, named in reports by a hint and a fingerprint.
 
+mod prompt;
 pub mod source;
 
 use std::fmt;

@@ -5,6 +5,7 @@
 //! - inject: key source → [`key::ApiKey`] → locate the config → lock → read → edit (pure) → replace → report
 //! - verify: gather the state → resolve (pure) → decision → render
 
+pub mod admin;
 pub mod audit;
 pub mod cache;
 pub mod claude;

@@ -15,6 +15,9 @@ use crate::document::edit::{Document, Edit};
 use crate::document::store;
 use crate::undo;
 
+/// The name of the member that holds the key.
+const MEMBER: &str = "primaryApiKey";
+
 /// What became of the copies.
 #[derive(Debug, Default, Serialize)]
 pub struct Scrubbed {
@@ -100,6 +103,8 @@ pub fn scrub(
         match store::update(path, options, |document| Ok(removal(document, keep))) {
             Ok(outcome) if outcome.changes.is_empty() => {}
             Ok(_) => scrubbed.cleaned.push(path.clone()),
+            // Malformed, and no key in it.
+            Err(_) if !holds(path, MEMBER) => {}
             Err(error) => scrubbed.left.push(Left {
                 path: path.clone(),
                 why: error.to_string(),
@@ -129,12 +134,12 @@ pub fn scrub(
 }
 
 fn removal(document: &Document<'_>, keep: Option<&str>) -> Vec<Edit> {
-    let key: Option<String> = document.get(&["primaryApiKey"]);
+    let key: Option<String> = document.get(&[MEMBER]);
     let kept = keep.is_some() && key.as_deref().map(str::trim) == keep;
-    if document.raw(&["primaryApiKey"]).is_none() || kept {
+    if document.raw(&[MEMBER]).is_none() || kept {
         Vec::new()
     } else {
-        vec![Edit::remove(&["primaryApiKey"])]
+        vec![Edit::remove(&[MEMBER])]
     }
 }
 

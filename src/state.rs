@@ -1,6 +1,8 @@
 //! cck's own files that are no config: the audit trail, the records for undo, a rotation that is not finished.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::failure::fail;
@@ -23,4 +25,16 @@ pub fn dir(context: &Context) -> anyhow::Result<PathBuf> {
                 "set one of them, or name the audit file in CCK_AUDIT_FILE",
             )
         })
+}
+
+/// The record of this kind for a config: `<state>/KIND/<a hash of the config's path>.json`.
+///
+/// # Errors
+/// As [`dir`].
+pub fn file_for(config: &Path, kind: &str, context: &Context) -> anyhow::Result<PathBuf> {
+    use std::os::unix::ffi::OsStrExt;
+
+    let name = Sha256::digest(config.as_os_str().as_bytes());
+    let name: String = name.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Ok(dir(context)?.join(kind).join(format!("{name}.json")))
 }

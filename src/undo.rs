@@ -111,19 +111,11 @@ pub fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> 
 /// # Errors
 /// Where it cannot be removed.
 pub fn forget(config: &Path, context: &Context) -> anyhow::Result<Option<PathBuf>> {
-    let path = file(config, context)?;
-    match std::fs::remove_file(&path) {
-        Ok(()) => Ok(Some(path)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).with_context(|| format!("cannot remove {}", path.display())),
-    }
+    private::remove(&file(config, context)?)
 }
 
 fn file(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
-    let name = digest(&config.to_string_lossy());
-    Ok(state::dir(context)?
-        .join("undo")
-        .join(format!("{}.json", &name[..16])))
+    state::file_for(config, "undo", context)
 }
 
 fn digest(text: &str) -> String {

@@ -123,6 +123,28 @@ pub fn edits(document: &Document<'_>, suffix: &str, approve: bool) -> Vec<Edit> 
     edits
 }
 
+/// Gives the approval of the key that ends in `old` to the one that ends in `new`.
+pub fn carry(document: &Document<'_>, old: &str, new: &str) -> Vec<Edit> {
+    let list = |name| document.get::<Vec<Value>>(&[RESPONSES, name]).unwrap_or_default();
+    let approved = list("approved");
+    if !approved.contains(&old.into()) {
+        return Vec::new();
+    }
+    let mut carried: Vec<Value> = approved.into_iter().filter(|entry| *entry != *new).collect();
+    carried
+        .iter_mut()
+        .filter(|entry| **entry == *old)
+        .for_each(|entry| *entry = new.into());
+    carried.dedup();
+    let mut edits = vec![Edit::set(&[RESPONSES, "approved"], &carried)];
+    let rejected = list("rejected");
+    if rejected.contains(&new.into()) {
+        let kept: Vec<Value> = rejected.into_iter().filter(|entry| *entry != *new).collect();
+        edits.push(Edit::set(&[RESPONSES, "rejected"], &kept));
+    }
+    edits
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -154,6 +176,27 @@ mod tests {
             after(&rejected, false),
             rejected,
             "revoking takes back an approval, not a refusal"
+        );
+    }
+
+    #[test]
+    fn an_approval_is_carried_over() {
+        let edited = |config: &str| {
+            let document = Document::parse(config.as_bytes()).unwrap();
+            let edited = document.apply(&carry(&document, "old", "new")).unwrap();
+            String::from_utf8(edited.pieces.concat()).unwrap()
+        };
+        let lists = |approved: &str, rejected: &str| {
+            format!("{{\"customApiKeyResponses\":{{\"approved\":[{approved}],\"rejected\":[{rejected}]}}}}")
+        };
+        let row = |a, r, after_a, after_r| assert_eq!(edited(&lists(a, r)), lists(after_a, after_r));
+        row("\"a\",\"old\",\"b\"", "", "\"a\",\"new\",\"b\"", "");
+        row("\"old\"", "\"new\",\"c\"", "\"new\"", "\"c\"");
+        row("\"new\",\"old\"", "", "\"new\"", "");
+        row("\"a\"", "\"old\"", "\"a\"", "\"old\"");
+        assert_eq!(
+            edited("{\"customApiKeyResponses\":7}"),
+            "{\"customApiKeyResponses\":7}"
         );
     }
 

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::change::{self, ChangeArgs};
+use super::in_force;
 use super::target::{ShownChange, Target};
 use crate::claude::DEFAULT_ONBOARDING_VERSION;
 use crate::claude::paths::ChosenBy;
@@ -79,6 +80,10 @@ pub fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         })?;
     }
     let (changes, dry_run) = (&changed.shown, args.change.target.dry_run);
+
+    if !dry_run {
+        in_force::warn_if_shadowed(&target.file, context);
+    }
 
     if args.change.target.json {
         let report = Report {

@@ -71,6 +71,18 @@ impl Target {
         store::update(&self.file.path, &self.options, decide)
     }
 
+    /// Reads the config as for an edit, and makes none.
+    ///
+    /// # Errors
+    /// Where the config could not be edited as it is.
+    pub fn update_dry(&self) -> anyhow::Result<()> {
+        let options = store::Options {
+            dry_run: true,
+            ..self.options
+        };
+        store::update(&self.file.path, &options, |_| Ok(Vec::new())).map(|_| ())
+    }
+
     /// How the store writes.
     pub fn options(&self) -> &store::Options {
         &self.options

@@ -4,6 +4,7 @@ use clap::Args;
 use serde::Serialize;
 
 use super::change::{self, ChangeArgs};
+use super::in_force;
 use super::target::{ShownChange, Target};
 use crate::claude::paths::{self, ChosenBy};
 use crate::context::Context;
@@ -92,6 +93,9 @@ pub fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     });
     if let Some(scrubbed) = &scrubbed {
         tell(scrubbed, dry_run, context);
+    }
+    if !dry_run && let Some(line) = in_force::line(&target.file, context) {
+        context.say(line);
     }
     Ok(exit)
 }

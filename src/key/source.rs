@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::ApiKey;
+use super::{ApiKey, prompt};
 use crate::command;
 use crate::context::{Context, StdinKind};
 use crate::failure::fail;
@@ -206,7 +206,7 @@ impl Source {
             Source::File(file) => ApiKey::parse(&from_file(&context.cwd().join(file), context)?)?,
             Source::Command(command, timeout) => from_command(command, *timeout, context)?,
             Source::Stdin => ApiKey::parse(&from_stdin(context)?)?,
-            Source::Prompt => ApiKey::parse(&prompt()?)?,
+            Source::Prompt => ApiKey::parse(&ask()?)?,
             Source::Profile(_, source) => return source.read(context),
         };
         if !key.is_usual_shape() {
@@ -286,15 +286,13 @@ fn from_command(command: &str, timeout: Duration, context: &Context) -> anyhow::
     ApiKey::parse(&output)
 }
 
-fn prompt() -> anyhow::Result<Zeroizing<String>> {
-    rpassword::prompt_password("Anthropic API key (not shown): ")
-        .map(Zeroizing::new)
-        .map_err(|error| {
-            fail(
-                format!("cannot ask for the key: {error}"),
-                "name a source: --key-env, --key-file, --key-command or --stdin",
-            )
-        })
+fn ask() -> anyhow::Result<Zeroizing<String>> {
+    prompt::ask("Anthropic API key (not shown): ").map_err(|error| {
+        fail(
+            format!("cannot ask for the key: {error}"),
+            "name a source: --key-env, --key-file, --key-command or --stdin",
+        )
+    })
 }
 
 /// Reads text of at most [`MAX_BYTES`].

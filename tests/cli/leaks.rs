@@ -7,7 +7,7 @@ use std::path::Path;
 use crate::sandbox::{KEY, OTHER, Ran, Sandbox};
 
 /// So many consecutive characters of a key are a leak.
-const WINDOW: usize = 24;
+pub const WINDOW: usize = 24;
 
 /// Checks that no piece of a key is in `text`.
 #[track_caller]

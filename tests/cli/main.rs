@@ -5,14 +5,19 @@
     reason = "these are tests; they lay files and stop where something is amiss"
 )]
 
+mod approve;
+mod audit;
 mod cases;
 mod get_key;
 mod helper;
 mod leaks;
 mod profile;
+mod prompt;
+mod rotate;
 mod rules;
 mod run;
 mod sandbox;
 mod set_key;
 mod truth;
+mod unset_key;
 mod verify;

@@ -12,7 +12,7 @@ pub const KEY: &str =
     "sk-ant-api03-CANARYaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPwxyz";
 /// Another one.
 pub const OTHER: &str =
-    "sk-ant-api03-SECONDaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPabcd";
+    "sk-ant-api03-SECONDqqqqRRRRssssTTTTuuuuVVVVwwwwXXXXyyyyZZZZ000011112222-33334444abcd";
 
 /// The machine.
 pub struct Sandbox {

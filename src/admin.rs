@@ -1,0 +1,294 @@
+//! Sets an API key inactive through the Admin API.
+//!
+//! `GET /v1/organizations/api_keys` lists keys with a `partial_key_hint` (`sk-ant-api03-R2D...igAA`), up to 1,000 a page;
+//! `POST /v1/organizations/api_keys/{id}` with `{"status":"inactive"}` switches one off (Anthropic's API reference, read
+//! 2026-11; not tried against the real service).
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::context::Context;
+use crate::failure::fail;
+use crate::key::ApiKey;
+use crate::online::{self, Answer, Request};
+use crate::render::one_line;
+
+/// Where the Admin API is.
+pub const DEFAULT_URL: &str = "https://api.anthropic.com";
+
+/// The variable that holds the Admin API key.
+pub const VARIABLE: &str = "ANTHROPIC_ADMIN_KEY";
+
+/// How many characters of a key's beginning and end the Admin API may show, and a [`Trace`] keeps.
+const LEAD: usize = 16;
+const TAIL: usize = 4;
+
+/// More pages are taken for a server that does not end.
+const MAX_PAGES: usize = 100;
+
+/// What is kept of a key to find it by when the key itself is gone: its first 16 and last 4 characters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trace {
+    lead: String,
+    tail: String,
+}
+
+impl Trace {
+    /// The trace of a key.
+    pub fn of(key: &ApiKey) -> Trace {
+        let key = key.reveal();
+        // A short key would be kept whole.
+        if key.len() < 2 * (LEAD + TAIL) {
+            return Trace {
+                lead: String::new(),
+                tail: String::new(),
+            };
+        }
+        Trace {
+            lead: key[..LEAD].to_owned(),
+            tail: key[key.len() - TAIL..].to_owned(),
+        }
+    }
+
+    /// Whether a `partial_key_hint` may be of this key. A hint that shows next to nothing matches nothing.
+    fn matches(&self, hint: &str) -> bool {
+        let Some((lead, tail)) = hint.split_once("...").or_else(|| hint.split_once('…')) else {
+            return false;
+        };
+        let common = lead.len().min(self.lead.len());
+        let is_lead = lead.as_bytes()[..common] == self.lead.as_bytes()[..common];
+        let (short, long) = if tail.len() < self.tail.len() {
+            (tail, &*self.tail)
+        } else {
+            (&*self.tail, tail)
+        };
+        !self.lead.is_empty() && tail.len() >= TAIL && is_lead && long.ends_with(short)
+    }
+}
+
+/// A key of the organisation, as the Admin API lists it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Listed {
+    /// Its id, `apikey_…`.
+    pub id: String,
+    /// The name that a person gave it.
+    #[serde(default)]
+    pub name: String,
+    /// `active`, `inactive`, …
+    pub status: String,
+    #[serde(default, skip_serializing)]
+    partial_key_hint: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    data: Vec<Listed>,
+    #[serde(default)]
+    has_more: bool,
+    #[serde(default)]
+    last_id: Option<String>,
+}
+
+/// An organisation's keys.
+pub struct Admin<'a> {
+    context: &'a Context,
+    url: &'a str,
+    key: Zeroizing<String>,
+}
+
+impl<'a> Admin<'a> {
+    /// The Admin API at `url`, with the key in [`VARIABLE`].
+    ///
+    /// # Errors
+    /// Where the variable holds no Admin API key, or the URL is not safe to send it to.
+    pub fn new(url: &'a str, context: &'a Context) -> anyhow::Result<Admin<'a>> {
+        if !online::is_safe(url) {
+            return Err(fail(
+                format!(
+                    "the Admin API key is not sent to {}",
+                    one_line(&online::without_user(url))
+                ),
+                "name an https URL in --admin-url, or leave it out",
+            ));
+        }
+        let key = Zeroizing::new(context.var(VARIABLE).unwrap_or_default().trim().to_owned());
+        if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic()) {
+            return Err(fail(
+                format!("--retire-old needs an Admin API key, and {VARIABLE} holds none"),
+                format!(
+                    "export {VARIABLE} (sk-ant-admin…, from the Console), or retire the old key in the Console"
+                ),
+            ));
+        }
+        Ok(Admin {
+            context,
+            url: url.trim_end_matches('/'),
+            key,
+        })
+    }
+
+    /// Sets the key of this trace inactive and returns it; one that is inactive already stays so.
+    ///
+    /// # Errors
+    /// Where no key or more than one matches, and whatever the API answers but success. Nothing is guessed.
+    pub fn retire(&self, trace: &Trace) -> anyhow::Result<Listed> {
+        let found: Vec<Listed> = self
+            .list()?
+            .into_iter()
+            .filter(|key| {
+                key.partial_key_hint
+                    .as_deref()
+                    .is_some_and(|hint| trace.matches(hint))
+            })
+            .collect();
+        let by_hand = "set it inactive in the Console (Settings, API keys)";
+        match found.as_slice() {
+            [] => Err(fail(
+                "the organisation has no key that looks like the old one",
+                by_hand,
+            )),
+            [key] if key.status != "active" => Ok(key.clone()),
+            [key] => self.deactivate(key),
+            several => Err(fail(
+                format!(
+                    "{} keys of the organisation look like the old one, and cck does not guess",
+                    several.len()
+                ),
+                by_hand,
+            )),
+        }
+    }
+
+    fn list(&self) -> anyhow::Result<Vec<Listed>> {
+        let mut keys = Vec::new();
+        let mut after = String::new();
+        for _ in 0..MAX_PAGES {
+            let page: Page = self.call("GET", &format!("?limit=1000{after}"), None)?;
+            keys.extend(page.data);
+            match page.last_id.filter(|_| page.has_more) {
+                Some(id) if is_id(&id) => after = format!("&after_id={id}"),
+                Some(_) => break,
+                None => return Ok(keys),
+            }
+        }
+        // A part of the list could hide that a match is not the only one.
+        Err(fail(
+            "the Admin API's list of keys does not end",
+            "set the old key inactive in the Console",
+        ))
+    }
+
+    fn deactivate(&self, key: &Listed) -> anyhow::Result<Listed> {
+        if !is_id(&key.id) {
+            return Err(fail(
+                "the Admin API gave a key an id that is none",
+                "set the old key inactive in the Console",
+            ));
+        }
+        let after: Listed = self.call("POST", &format!("/{}", key.id), Some(r#"{"status":"inactive"}"#))?;
+        if after.status == "active" {
+            return Err(fail(
+                "the Admin API says that the old key is still active",
+                "set it inactive in the Console",
+            ));
+        }
+        Ok(after)
+    }
+
+    fn call<T: for<'de> Deserialize<'de>>(
+        &self,
+        method: &str,
+        rest: &str,
+        body: Option<&str>,
+    ) -> anyhow::Result<T> {
+        let header = |name, value: &str| (name, Zeroizing::new(value.to_owned()));
+        let url = format!("{}/v1/organizations/api_keys{rest}", self.url);
+        let headers = vec![
+            header("x-api-key", &self.key),
+            header("anthropic-version", online::API_VERSION),
+            header("content-type", "application/json"),
+        ];
+        let again = "run the same command again to complete it";
+        let (code, body) = match online::send(
+            self.context,
+            &Request {
+                method,
+                url: &url,
+                headers,
+                body,
+            },
+        )? {
+            Answer::Status { code, body } => (code, body),
+            Answer::Unreachable(why) => {
+                return Err(fail(
+                    format!("the Admin API cannot be reached: {}", one_line(&why)),
+                    again,
+                ));
+            }
+        };
+        let problem = |what: &str| format!("the Admin API {what} (HTTP {code})");
+        Err(match code {
+            200..=299 => match serde_json::from_str(&body) {
+                Ok(answer) => return Ok(answer),
+                Err(_) => fail(problem("gave an answer that is not understood"), again),
+            },
+            401 | 403 => fail(
+                problem("rejects the key in ANTHROPIC_ADMIN_KEY"),
+                "export a valid Admin API key; then run this again",
+            ),
+            404 => fail(
+                problem("does not know this address"),
+                "check --admin-url, then run this again",
+            ),
+            429 => fail(
+                problem("limits the rate"),
+                "wait a minute, then run the same command again",
+            ),
+            500.. => fail(problem("has a fault of its own"), again),
+            _ => fail(problem("refuses the request"), again),
+        })
+    }
+}
+
+/// Whether an id can stand in a URL as it is.
+fn is_id(id: &str) -> bool {
+    !id.is_empty()
+        && id
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_matches_by_both_ends() {
+        let key = ApiKey::parse("sk-ant-api03-R2D00000000000000000000000000000000000000igAA").unwrap();
+        let trace = Trace::of(&key);
+        // The first is the example of Anthropic's API reference.
+        for hint in [
+            "sk-ant-api03-R2D...igAA",
+            "sk-ant-api03-R2D…igAA",
+            "sk-ant-...igAA",
+            "sk-ant-api03-R2D0...igAA",
+        ] {
+            assert!(trace.matches(hint), "{hint}");
+        }
+        for hint in [
+            "",
+            "...",
+            "sk-ant-api03-R2D...",
+            "sk-ant-api03-R2D...AA",
+            "sk-ant-api03-R2E...igAA",
+            "sk-ant-api03-R2D...igAB",
+        ] {
+            assert!(!trace.matches(hint), "{hint}");
+        }
+        let short = Trace::of(&ApiKey::parse("sk-ant-short").unwrap());
+        assert!(
+            !short.matches("sk-ant-short...hort"),
+            "of a short key nothing is kept"
+        );
+    }
+}

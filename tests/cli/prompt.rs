@@ -1,0 +1,94 @@
+//! The hidden prompt, on a real terminal that `script` makes.
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+
+use crate::sandbox::{KEY, Sandbox};
+
+/// A shell on a terminal of its own, in the sandbox.
+fn terminal(sandbox: &Sandbox, command: &str) -> Child {
+    // A prompt that hangs fails the test in place of the whole run.
+    Command::new("timeout")
+        .args([
+            "--foreground",
+            "30",
+            "script",
+            "-qe",
+            "-E",
+            "always",
+            "-c",
+            command,
+            "/dev/null",
+        ])
+        .env_clear()
+        .env("HOME", sandbox.home())
+        .env("PATH", "/usr/bin:/bin")
+        .env("CCK", env!("CARGO_BIN_EXE_cck"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Reads until `words` were seen, or to the end.
+fn read_until(child: &mut Child, words: &str) -> String {
+    let stdout = child.stdout.as_mut().unwrap();
+    let mut text = String::new();
+    let mut byte = [0];
+    while !text.ends_with(words) && stdout.read(&mut byte).unwrap() == 1 {
+        text.push(char::from(byte[0]));
+    }
+    text
+}
+
+fn answer(sandbox: &Sandbox, typed: &str) -> String {
+    let mut child = terminal(
+        sandbox,
+        "trap : INT; stty -a; before=$(stty -g); $CCK set-key; echo code=$?; test $before = $(stty -g) && echo same-terminal",
+    );
+    let mut text = read_until(&mut child, "(not shown): ");
+    assert!(
+        text.contains(" echo ") && text.contains("isig icanon"),
+        "the terminal does not echo to begin with: {text}"
+    );
+    child.stdin.as_mut().unwrap().write_all(typed.as_bytes()).unwrap();
+    text += &read_until(&mut child, "\0");
+    child.wait().unwrap();
+    text
+}
+
+#[test]
+fn a_typed_key_is_not_echoed_and_is_stored() {
+    let sandbox = Sandbox::new();
+    let text = answer(&sandbox, &format!("{KEY}\r"));
+    assert!(text.contains("code=0") && text.contains("the prompt"), "{text}");
+    assert!(!text.contains(&KEY[20..]), "the key was echoed: {text}");
+    assert!(
+        text.contains(" echo ") && text.contains("isig icanon"),
+        "the terminal was left changed: {text}"
+    );
+    assert!(std::fs::read_to_string(sandbox.config()).unwrap().contains(KEY));
+}
+
+#[test]
+fn ctrl_c_leaves_the_terminal_and_the_file_as_they_were() {
+    let sandbox = Sandbox::new();
+    let before = "{\"theme\": \"dark\"}";
+    sandbox.lay(".claude.json", before);
+    let text = answer(&sandbox, &format!("{}\u{3}", &KEY[..30]));
+    assert!(text.contains("code=130"), "{text}");
+    assert!(
+        text.contains(" echo ") && text.contains(" icanon ") && text.contains("isig icanon"),
+        "{text}"
+    );
+    assert_eq!(std::fs::read_to_string(sandbox.config()).unwrap(), before);
+    assert_eq!(sandbox.names(), [".claude.json"]);
+}
+
+#[test]
+fn nothing_typed_is_an_error() {
+    let sandbox = Sandbox::new();
+    let text = answer(&sandbox, "\r");
+    assert!(text.contains("code=2") && text.contains("empty"), "{text}");
+    assert_eq!(sandbox.names(), [""; 0]);
+}

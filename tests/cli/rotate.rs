@@ -1,0 +1,318 @@
+//! `cck rotate`, against a stand-in for the Messages and the Admin API.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
+use std::sync::{Arc, Mutex};
+use std::thread;
+
+use serde_json::{Value, json};
+
+use crate::leaks::assert_keeps_keys;
+use crate::sandbox::{KEY, OTHER, Sandbox};
+use crate::unset_key::holders;
+
+const ADMIN: &str = "sk-ant-admin01-MADEUPaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
+/// A stand-in, written from Anthropic's public reference of the Admin API: it answers with what `answer` gives for a
+/// method and a path, and keeps `METHOD PATH KEY BODY` of each request.
+struct Api {
+    url: String,
+    seen: Arc<Mutex<Vec<String>>>,
+}
+
+fn api(answer: impl Fn(&str, &str) -> (u16, Value) + Send + 'static) -> Api {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let seen: Arc<Mutex<Vec<String>>> = Arc::default();
+    let log = Arc::clone(&seen);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut reader = BufReader::new(stream.try_clone().unwrap());
+            let mut first = String::new();
+            reader.read_line(&mut first).unwrap();
+            let (mut key, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                reader.read_line(&mut line).unwrap();
+                let Some((name, value)) = line.trim_end().split_once(": ") else {
+                    break;
+                };
+                match name.to_ascii_lowercase().as_str() {
+                    "x-api-key" => key = value.to_owned(),
+                    "content-length" => length = value.parse().unwrap(),
+                    _ => {}
+                }
+            }
+            let mut body = vec![0; length];
+            reader.read_exact(&mut body).unwrap();
+            let mut words = first.split(' ');
+            let (method, path) = (words.next().unwrap(), words.next().unwrap());
+            let body = String::from_utf8(body).unwrap();
+            log.lock().unwrap().push(format!("{method} {path} {key} {body}"));
+            let (code, answer) = answer(method, path);
+            let answer = answer.to_string();
+            let head = format!(
+                "HTTP/1.1 {code} X\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+                answer.len()
+            );
+            let _ = stream.write_all((head + &answer).as_bytes());
+        }
+    });
+    Api { url, seen }
+}
+
+fn listed(id: &str, hint: &str, status: &str) -> Value {
+    json!({"type": "api_key", "id": id, "name": "team", "status": status, "partial_key_hint": hint,
+        "workspace_id": null, "created_at": "2026-01-01T00:00:00Z", "created_by": {"id": "user_1", "type": "user"}})
+}
+
+/// The hint that the Admin API would show of a key.
+fn hint(key: &str) -> String {
+    format!("{}...{}", &key[..16], &key[key.len() - 4..])
+}
+
+fn page(keys: Vec<Value>) -> Value {
+    let id = |key: Option<&Value>| key.map(|key| key["id"].clone());
+    json!({"has_more": false, "first_id": id(keys.first()), "last_id": id(keys.last()), "data": keys})
+}
+
+/// An API that takes the new key, and has the old one among `keys`.
+fn good(keys: Vec<Value>) -> Api {
+    api(move |method, path| match (method, path) {
+        ("GET", path) if path.starts_with("/v1/models") => (200, json!({"data": []})),
+        ("GET", path) if path.starts_with("/v1/organizations/api_keys") => (200, page(keys.clone())),
+        ("POST", path) => (
+            200,
+            listed(path.rsplit('/').next().unwrap(), &hint(OTHER), "inactive"),
+        ),
+        _ => (404, json!({})),
+    })
+}
+
+fn config(key: &str) -> String {
+    let suffix = &key[key.len() - 20..];
+    format!(
+        "{{\"primaryApiKey\":\"{key}\",\"hasCompletedOnboarding\":true,\"customApiKeyResponses\":{{\"approved\":[\"{suffix}\"],\"rejected\":[]}}}}"
+    )
+}
+
+/// A home whose config and backups hold the old key.
+fn home() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", config(OTHER));
+    sandbox.lay(".claude/backups/.claude.json.backup.1", config(OTHER));
+    sandbox
+}
+
+fn rotate(sandbox: &Sandbox, args: &[&str], api: Option<&Api>) -> crate::sandbox::Ran {
+    let mut all = vec!["rotate", "--stdin"];
+    all.extend(args);
+    let admin = api.map(|api| format!("--admin-url={}", api.url));
+    all.extend(admin.as_deref());
+    let mut cck = sandbox.cck(&all).env("ANTHROPIC_ADMIN_KEY", ADMIN).stdin(KEY);
+    if let Some(api) = api {
+        cck = cck.env("ANTHROPIC_BASE_URL", &api.url);
+    }
+    let ran = cck.run();
+    assert_keeps_keys(&format!("{}{}", ran.stdout, ran.stderr), "rotate");
+    assert!(!ran.stdout.contains(ADMIN) && !ran.stderr.contains(ADMIN));
+    ran
+}
+
+#[test]
+fn the_new_key_is_in_and_nothing_is_left_of_the_old() {
+    let sandbox = home();
+    rotate(&sandbox, &["--dry-run"], None)
+        .code(0)
+        .out(&["would be replaced", "would take"]);
+    assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
+
+    rotate(&sandbox, &[], None).code(0).out(&[
+        "replaced sk-ant-api03-…abcd by sk-ant-api03-…wxyz",
+        "revoke the old key",
+    ]);
+    assert_eq!(
+        fs::read_to_string(sandbox.config()).unwrap(),
+        config(KEY),
+        "the approval is carried over"
+    );
+    assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
+    sandbox.cck(&["undo"]).run().code(1);
+    sandbox.cck(&["audit"]).run().code(0).out(&["rotate", "stdin"]);
+    rotate(&sandbox, &[], None)
+        .code(2)
+        .err(&["nothing to rotate", "try:"]);
+}
+
+#[test]
+fn without_an_old_key_there_is_nothing_to_rotate() {
+    let sandbox = Sandbox::new();
+    rotate(&sandbox, &[], None)
+        .code(2)
+        .err(&["no key", "cck set-key"]);
+    assert_eq!(sandbox.names(), [""; 0]);
+    sandbox.lay(".claude.json", "{\"a\": }");
+    rotate(&sandbox, &[], None).code(2).err(&[":1:7"]);
+    assert_eq!(sandbox.names(), [".claude.json"]);
+}
+
+#[test]
+fn a_key_that_the_api_does_not_take_changes_nothing() {
+    for (code, word) in [
+        (401, "rejects the new key"),
+        (403, "rejects"),
+        (429, "HTTP 429"),
+        (500, "HTTP 500"),
+    ] {
+        let sandbox = home();
+        let api = api(move |_, _| (code, json!({})));
+        rotate(&sandbox, &["--online"], Some(&api))
+            .code(2)
+            .err(&[word, "nothing was changed"]);
+        assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
+        assert_eq!(sandbox.names(), [".claude", ".claude.json"]);
+    }
+    let sandbox = home();
+    let nobody = Api {
+        url: "http://127.0.0.1:9".into(),
+        seen: Arc::default(),
+    };
+    rotate(&sandbox, &["--online"], Some(&nobody))
+        .code(2)
+        .err(&["cannot be reached", "nothing was changed"]);
+    assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
+}
+
+#[test]
+fn the_old_key_is_retired_only_by_a_match_that_is_sure() {
+    let sandbox = home();
+    let api = good(vec![
+        listed("apikey_1", &hint(KEY), "active"),
+        listed("apikey_2", &hint(OTHER), "active"),
+        listed("apikey_3", "sk-ant-api03-xxx...abcd", "active"),
+    ]);
+    rotate(&sandbox, &["--retire-old"], Some(&api))
+        .code(0)
+        .out(&["is inactive: apikey_2"]);
+    let seen = api.seen.lock().unwrap().clone();
+    assert_eq!(seen.len(), 3, "{seen:?}");
+    assert_eq!(seen[0], format!("GET /v1/models?limit=1 {KEY} "));
+    assert_eq!(
+        seen[1],
+        format!("GET /v1/organizations/api_keys?limit=1000 {ADMIN} ")
+    );
+    assert_eq!(
+        seen[2],
+        format!("POST /v1/organizations/api_keys/apikey_2 {ADMIN} {{\"status\":\"inactive\"}}")
+    );
+
+    for (keys, word) in [
+        (vec![], "no key that looks like the old one"),
+        (
+            vec![
+                listed("apikey_1", &hint(OTHER), "active"),
+                listed("apikey_2", &hint(OTHER), "active"),
+            ],
+            "does not guess",
+        ),
+        (
+            vec![listed("../users/1", &hint(OTHER), "active")],
+            "an id that is none",
+        ),
+    ] {
+        let sandbox = home();
+        let api = good(keys);
+        rotate(&sandbox, &["--retire-old"], Some(&api))
+            .code(1)
+            .err(&["retire the old key", word]);
+        assert!(
+            api.seen
+                .lock()
+                .unwrap()
+                .iter()
+                .all(|line| !line.starts_with("POST")),
+            "nothing is guessed"
+        );
+        assert!(
+            fs::read_to_string(sandbox.config()).unwrap().contains(KEY),
+            "the swap stands"
+        );
+    }
+}
+
+#[test]
+fn what_was_left_is_completed_by_the_same_command() {
+    for code in [401, 404, 429, 500] {
+        let sandbox = home();
+        let broken = api(move |_, path| {
+            if path.starts_with("/v1/models") {
+                (200, json!({}))
+            } else {
+                (code, json!({}))
+            }
+        });
+        rotate(&sandbox, &["--retire-old"], Some(&broken))
+            .code(1)
+            .err(&["in place", &format!("HTTP {code}")]);
+        let fixed = good(vec![listed("apikey_2", &hint(OTHER), "active")]);
+        rotate(&sandbox, &["--retire-old"], Some(&fixed))
+            .code(0)
+            .out(&["went on with what was left", "apikey_2"]);
+        assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
+    }
+    let sandbox = home();
+    let args = [
+        "--command-after",
+        "test -e ready && echo \"$CCK_OLD_HINT $CCK_OLD_FINGERPRINT\" > seen",
+    ];
+    rotate(&sandbox, &args, None)
+        .code(1)
+        .err(&["--command-after", "code 1"]);
+    fs::write(sandbox.project().join("ready"), "").unwrap();
+    rotate(&sandbox, &args, None).code(0);
+    let seen = fs::read_to_string(sandbox.project().join("seen")).unwrap();
+    assert!(seen.starts_with("sk-ant-api03-…abcd sha256:"), "{seen}");
+    rotate(&sandbox, &args, None).code(2).err(&["nothing to rotate"]);
+}
+
+#[test]
+fn a_page_of_a_thousand_keys_is_read_to_its_end() {
+    let sandbox = home();
+    let api = api(|method, path| match (method, path) {
+        (_, path) if path.starts_with("/v1/models") => (200, json!({})),
+        ("POST", path) => (200, listed(path.rsplit('/').next().unwrap(), "", "inactive")),
+        (_, path) if path.contains("after_id=apikey_999") => {
+            (200, page(vec![listed("apikey_last", &hint(OTHER), "active")]))
+        }
+        _ => {
+            let keys =
+                (0..1000).map(|at| listed(&format!("apikey_{at}"), "sk-ant-api03-aaa...zzzz", "active"));
+            let mut first = page(keys.collect());
+            first["has_more"] = true.into();
+            (200, first)
+        }
+    });
+    rotate(&sandbox, &["--retire-old"], Some(&api))
+        .code(0)
+        .out(&["apikey_last"]);
+}
+
+#[test]
+fn the_admin_key_has_to_be_there_and_goes_nowhere_unsafe() {
+    let sandbox = home();
+    let ran = sandbox
+        .cck(&["rotate", "--stdin", "--retire-old"])
+        .stdin(KEY)
+        .run();
+    ran.code(2).err(&["ANTHROPIC_ADMIN_KEY", "try:"]);
+    let elsewhere = Api {
+        url: "http://example.invalid".into(),
+        seen: Arc::default(),
+    };
+    rotate(&sandbox, &["--retire-old"], Some(&elsewhere))
+        .code(2)
+        .err(&["not sent to"]);
+    assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
+}
