@@ -107,6 +107,11 @@ impl Context {
         self.vars.insert(name.into(), value.into());
     }
 
+    /// Takes a variable away for the rest of this run.
+    pub fn remove_var(&mut self, name: &OsStr) {
+        self.vars.remove(name);
+    }
+
     /// Where a user's configuration files are: `$XDG_CONFIG_HOME`, else `~/.config`; elsewhere as the system has it.
     pub fn config_home(&self) -> anyhow::Result<PathBuf> {
         self.base_dir("XDG_CONFIG_HOME", ".config", dirs::config_dir)

@@ -2,6 +2,7 @@
 
 mod prompt;
 pub mod source;
+pub mod stored;
 
 use std::fmt;
 

@@ -3,6 +3,7 @@
 //! A profile never holds a key. A user's profiles are in `~/.config/cck/profiles.toml`; those of the whole machine in
 //! `/etc/cck/profiles.d/*.toml`, where `locked = true` keeps a user's profile from taking the name.
 
+mod check;
 pub mod file;
 mod groups;
 mod place;
@@ -19,6 +20,7 @@ use crate::failure::fail;
 use crate::key::source::Source;
 use file::Entry;
 
+pub use check::{check_base_url, check_entry, check_name};
 pub use place::{ready_dir, update, user_file};
 
 /// The time that a key-command may take where nothing is said.
@@ -142,7 +144,7 @@ impl Profiles {
             .find(|profile| profile.name == name)
             .ok_or_else(|| {
                 let names = self.list.iter().map(|profile| profile.name.as_str());
-                let advice = match nearest(name, names) {
+                let advice = match check::nearest(name, names) {
                     Some(near) => format!("did you mean {near}? cck profile list shows them all"),
                     None if self.list.is_empty() => {
                         format!("there are none yet: cck profile add {name} --key-command CMD")
@@ -236,83 +238,6 @@ pub fn resolve(entry: Entry, file: &Path, system: bool, context: &Context) -> an
     })
 }
 
-/// Whether `name` can be a profile's: it becomes the name of a directory, and a word on a command line.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_name(name: &str) -> Result<(), String> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    if name.is_empty()
-        || name.len() > 64
-        || !name.chars().all(fits)
-        || name.starts_with(['.', '-'])
-        || name.contains("..")
-    {
-        return Err(format!(
-            "`{name}` cannot be a profile's name: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with . or -, no `..`"
-        ));
-    }
-    Ok(())
-}
-
-/// What no parser of TOML can tell: members that hold a key, or that cannot be used.
-///
-/// # Errors
-/// What is wrong; the text of a member that may be a key is not in it.
-pub fn check_entry(entry: &Entry) -> Result<(), String> {
-    let (kind, what) = &entry.source;
-    let optional = [&entry.config_dir, &entry.base_url, &entry.description];
-    if std::iter::once(what)
-        .chain(optional.into_iter().flatten())
-        .any(|text| holds_key(text))
-    {
-        return Err(format!(
-            "the profile `{}` holds what looks like a key (sk-ant-…); a profile says where the key comes from",
-            entry.name
-        ));
-    }
-    if kind == "key-env" && !is_variable(what) {
-        return Err("`key-env` is not the name of a variable".into());
-    }
-    entry.base_url.as_deref().map_or(Ok(()), check_base_url)
-}
-
-/// Whether the text can be the API's address.
-///
-/// # Errors
-/// What it should look like. A password in it would end up in a file and in the environment.
-pub fn check_base_url(url: &str) -> Result<(), String> {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    if rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && c != '@')) {
-        return Ok(());
-    }
-    Err("the base URL is no address of the form https://HOST[:PORT][/PATH], without a password in it".into())
-}
-
-/// Whether the text has a whole key in it, and not just the prefix that all keys have.
-fn holds_key(text: &str) -> bool {
-    text.match_indices("sk-ant-").any(|(at, prefix)| {
-        let rest = &text[at + prefix.len()..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-        end.unwrap_or(rest.len()) >= 16
-    })
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .map(|other| (strsim::damerau_levenshtein(name, other), other))
-        .filter(|(distance, other)| *distance <= 1 + name.len().max(other.len()) / 4)
-        .min()
-        .map(|(_, other)| other)
-}
-
 /// A malformed file as an error with its place.
 pub fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
     fail(
@@ -325,37 +250,4 @@ pub fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Erro
         ),
         "correct the file; cck leaves it as it is until then",
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_name_is_a_plain_word() {
-        for name in ["a", "acme", "Acme_2.prod-eu"] {
-            assert_eq!(check_name(name), Ok(()));
-        }
-        let long = "a".repeat(65);
-        for name in [
-            "", ".", "..", ".a", "-a", "a/b", "a..b", "../a", "a b", "é", "a\n", &long,
-        ] {
-            assert!(check_name(name).is_err(), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn the_nearest_name_is_offered_only_where_it_is_near() {
-        let names = ["acme", "globex", "acme-eu"];
-        assert_eq!(nearest("amce", names.into_iter()), Some("acme"));
-        assert_eq!(nearest("acme_eu", names.into_iter()), Some("acme-eu"));
-        assert_eq!(nearest("initech", names.into_iter()), None);
-    }
-
-    #[test]
-    fn a_key_in_a_profile_is_found_and_a_prefix_is_not() {
-        assert!(holds_key("echo sk-ant-api03-0123456789abcdef"));
-        assert!(!holds_key("pass show sk-ant-prod"));
-        assert!(is_variable("ACME_KEY") && !is_variable("2X") && !is_variable("A-B"));
-    }
 }

@@ -9,8 +9,10 @@ use std::process::Command;
 use anyhow::Context as _;
 use clap::Args;
 
+use crate::claude::decision::{Header, Provider};
 use crate::claude::paths::Paths;
-use crate::claude::{Client, conflict};
+use crate::claude::source::Source as Credential;
+use crate::claude::{Client, conflict, gather, resolve};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::failure::fail;
@@ -120,9 +122,12 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
                 name.to_string_lossy()
             ));
         }
-        command.env_remove(name);
+        command.env_remove(&name);
+        context.remove_var(&name);
     }
     command.env("CLAUDE_CONFIG_DIR", session.config_dir());
+    context.set_var("CLAUDE_CONFIG_DIR", session.config_dir());
+    warn_of_shadows(context)?;
     if let Some(url) = &base_url {
         command.env("ANTHROPIC_BASE_URL", url);
     }
@@ -226,4 +231,39 @@ fn left_out(key: &ApiKey, context: &Context) -> Vec<OsString> {
         .filter(out)
         .map(|(name, _)| name.clone())
         .collect()
+}
+
+/// Settings of the project and of the administrator hold in every config directory, and may have a credential of their
+/// own. That is theirs to say; but nobody should think that the key is sent when it is not.
+fn warn_of_shadows(context: &mut Context) -> anyhow::Result<()> {
+    let paths = Paths::locate(context, Client::V2, None, None)?;
+    let files = [
+        &paths.project_settings,
+        &paths.local_settings,
+        &paths.managed_settings,
+        &paths.managed_drop_ins,
+    ];
+    if !files.into_iter().any(|file| file.exists()) {
+        return Ok(());
+    }
+    let decision = resolve::resolve(&gather::gather(context, Client::V2, None, None)?);
+    let headers = [&decision.print.x_api_key, &decision.print.authorization];
+    let others = headers
+        .into_iter()
+        .filter_map(Header::taken_by)
+        .filter(|source| **source != Credential::PrimaryKey);
+    let mut others: Vec<String> = others.map(ToString::to_string).collect();
+    others.dedup();
+    if !others.is_empty() {
+        context.warn(&format!(
+            "Claude Code in this directory does not send the key alone: {} is in force; `cck verify` explains it",
+            others.join(", ")
+        ));
+    } else if decision.print.provider != Provider::Anthropic {
+        let provider = decision.print.provider.name();
+        context.warn(&format!(
+            "settings here switch Claude Code to {provider}, which does not take the key"
+        ));
+    }
+    Ok(())
 }

@@ -11,6 +11,7 @@ use crate::context::Context;
 use crate::document::edit::Edit;
 use crate::exit::Exit;
 use crate::key;
+use crate::profile::ProfileArg;
 use crate::scrub::{self, Scrubbed};
 
 /// The arguments of `cck unset-key`.
@@ -24,6 +25,8 @@ Examples:
 Revoke a key that may have been seen in the Console: what was on a disk can be
 read from it until its blocks are used again.")]
 pub struct UnsetKeyArgs {
+    #[command(flatten)]
+    profile: ProfileArg,
     #[command(flatten)]
     change: ChangeArgs,
     /// Take the key out of the client's backups and other copies too
@@ -47,6 +50,7 @@ struct Report<'a> {
 /// # Errors
 /// Those of the store.
 pub fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
     let dry_run = args.change.target.dry_run;
     let changed = change::apply(&args.change, &target, "unset-key", None, context, |document| {

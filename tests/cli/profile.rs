@@ -264,6 +264,8 @@ fn tenants_share_no_file() {
         read("a/.claude.json").contains(OTHER),
         "a source given by hand goes into the profile's config"
     );
+    s.cck(&["unset-key", "--profile", "a"]).run().code(0);
+    assert!(!read("a/.claude.json").contains("primaryApiKey") && read("b/.claude.json").contains(OTHER));
 }
 
 /// A machine of profiles in /etc, in this process: the real /etc is not ours.

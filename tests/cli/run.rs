@@ -377,6 +377,21 @@ fn a_profile_lends_its_settings_and_address() {
     ran.run().code(0).out(&["theirs", "https://p.example"]);
 }
 
+#[test]
+fn a_project_with_a_credential_of_its_own_is_told() {
+    let r = Runner::new();
+    let dir = r.s.project().join(".claude");
+    fs::create_dir(&dir).unwrap();
+    fs::write(dir.join("settings.json"), "{}").unwrap();
+    assert_eq!(r.cck(&[], &["true"]).run().code(0).stderr, "");
+    fs::write(dir.join("settings.json"), "{\"apiKeyHelper\": \"echo x\"}").unwrap();
+    r.cck(&[], &["true"])
+        .env("ANTHROPIC_AUTH_TOKEN", "t")
+        .run()
+        .code(0)
+        .err(&["settings.project.apiKeyHelper is in force"]);
+}
+
 /// Where neither place is in memory, as root can arrange in a mount namespace.
 #[test]
 fn a_key_on_a_disk_is_told() {
