@@ -27,6 +27,10 @@ prose:
     typos
     git ls-files | xargs grep -lE '^#!(/usr/bin/env bash|/bin/sh)' | xargs shellcheck -x
 
+# The README's blocks, as written, in a fresh clone with an empty HOME
+readme:
+    .ci/readme
+
 # The static binary, built in two directories and compared, and tried in an empty chroot
 static:
     .ci/static --twice
