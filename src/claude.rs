@@ -18,6 +18,7 @@ pub mod settings;
 pub mod source;
 pub mod state;
 pub mod surroundings;
+pub mod worktree;
 
 use std::str::FromStr;
 

@@ -17,6 +17,7 @@ use super::source::Layer;
 use super::state::{
     Answers, Attributes, Config, FileState, HelperRun, Login, OddPrimary, Reading, Scopes, Secret, State,
 };
+use super::worktree;
 use crate::command;
 use crate::context::Context;
 
@@ -52,7 +53,7 @@ pub fn gather(
     let mut settings_files = Vec::new();
     let layers: Vec<Settings> = Layer::ALL
         .into_iter()
-        .map(|layer| read_layer(&paths, client, layer, &mut settings_files))
+        .map(|layer| read_layer(&paths, client, context, layer, &mut settings_files))
         .collect();
 
     let config_choice = paths.config_file(|path| is_legacy_config(client, path));
@@ -202,7 +203,13 @@ fn read_profile(state: &State, context: &Context) -> Option<AnthropicProfile> {
     ))
 }
 
-fn read_layer(paths: &Paths, client: Client, layer: Layer, files: &mut Vec<(Layer, FileState)>) -> Settings {
+fn read_layer(
+    paths: &Paths,
+    client: Client,
+    context: &Context,
+    layer: Layer,
+    files: &mut Vec<(Layer, FileState)>,
+) -> Settings {
     let main = match layer {
         Layer::Managed => &paths.managed_settings,
         Layer::Local => &paths.local_settings,
@@ -210,13 +217,16 @@ fn read_layer(paths: &Paths, client: Client, layer: Layer, files: &mut Vec<(Laye
         Layer::User => &paths.user_settings,
     };
     let mut settings = Settings::empty(layer, main.clone());
-    // 2.0.77 knows no drop-ins (observed 2026-11).
-    let drop_ins = if layer == Layer::Managed && client >= Client::V2 {
-        drop_ins(&paths.managed_drop_ins)
-    } else {
-        Vec::new()
+    // Laid over the main file, in this order. 2.0.77 knows none of them (observed 2026-11).
+    let over = match layer {
+        Layer::Managed if client >= Client::V2 => drop_ins(&paths.managed_drop_ins),
+        Layer::Local if client >= Client::V2 => worktree::root(&paths.project, context.home().as_deref())
+            .map(|root| root.join(".claude/settings.local.json"))
+            .into_iter()
+            .collect(),
+        _ => Vec::new(),
     };
-    for path in std::iter::once(main.clone()).chain(drop_ins) {
+    for path in std::iter::once(main.clone()).chain(over) {
         let (mut file, bytes) = read(&path);
         parse(&mut file, &bytes, |bytes| settings.merge(client, bytes));
         files.push((layer, file));

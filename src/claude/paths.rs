@@ -39,7 +39,7 @@ pub struct ConfigFile {
 pub struct Paths {
     /// `$CLAUDE_CONFIG_DIR` as it is set, if it is set and not empty. The client expands nothing in it.
     pub config_dir_var: Option<PathBuf>,
-    /// `$CLAUDE_CONFIG_DIR`, else `~/.claude`.
+    /// `$CLAUDE_CONFIG_DIR`, else `~/.claude`; where that variable is empty, the project.
     pub claude_dir: PathBuf,
     /// The global config, were there no legacy config.
     pub global_config: PathBuf,
@@ -79,12 +79,12 @@ impl Paths {
     ) -> anyhow::Result<Paths> {
         let cwd = context.cwd();
         let project = project.map_or_else(|| cwd.to_path_buf(), |project| cwd.join(project));
-        // An empty CLAUDE_CONFIG_DIR counts as unset; a relative one is taken from the directory the client starts in
-        // (2.1.330, observed 2026-11).
-        let config_dir_var = context
-            .var_os("CLAUDE_CONFIG_DIR")
-            .filter(|dir| !dir.is_empty())
-            .map(PathBuf::from);
+        // A relative CLAUDE_CONFIG_DIR is taken from the directory the client starts in (2.1.330, observed 2026-11).
+        let set = context.var_os("CLAUDE_CONFIG_DIR");
+        // An empty one makes that directory itself the claude directory, and leaves the global config at home; to
+        // 0.2.109 it is as unset (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
+        let is_here = client != Client::V0_2 && set.as_ref().is_some_and(|dir| dir.is_empty());
+        let config_dir_var = set.filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let (claude_dir, global_config) = match &config_dir_var {
             Some(dir) => {
                 let dir = project.join(dir);
@@ -104,7 +104,12 @@ impl Paths {
                     None => Some(context.require_home()?),
                 }
                 .unwrap_or_else(|| cwd.to_path_buf());
-                (home.join(".claude"), home.join(".claude.json"))
+                let claude_dir = if is_here {
+                    project.clone()
+                } else {
+                    home.join(".claude")
+                };
+                (claude_dir, home.join(".claude.json"))
             }
         };
         let managed = context.etc().join("claude-code");

@@ -5,11 +5,25 @@ use serde_json::{Map, Value, json};
 use super::{HEADERS, KEY, Maker, OAUTH, TOKEN};
 
 impl Maker {
+    /// Lays a file of the claude directory: the project itself, where CLAUDE_CONFIG_DIR is empty.
+    fn claude_file(&mut self, dir: &str, name: &str, content: Value) {
+        if self
+            .state
+            .env
+            .get("CLAUDE_CONFIG_DIR")
+            .is_some_and(String::is_empty)
+        {
+            self.state.project.insert(name.into(), content);
+        } else {
+            self.state.home.insert(format!("{dir}/{name}"), content);
+        }
+    }
+
     /// The settings of every layer.
     pub(super) fn settings(&mut self, dir: &str) {
         if self.rng.chance(30) {
             let settings = self.layer("user");
-            self.state.home.insert(format!("{dir}/settings.json"), settings);
+            self.claude_file(dir, "settings.json", settings);
         }
         for (layer, file) in [("project", "settings.json"), ("local", "settings.local.json")] {
             if self.rng.chance(30) {
@@ -140,7 +154,7 @@ impl Maker {
         } else {
             whole
         };
-        self.state.home.insert(format!("{dir}/.credentials.json"), text);
+        self.claude_file(dir, ".credentials.json", text);
     }
 
     pub(super) fn config(&mut self, dir: &str, path: &str) {
@@ -151,9 +165,7 @@ impl Maker {
                 .to_string()
                 .replace("sk-ant-api03-", "sk-ant-unread-");
             self.state.home.insert(path.into(), json!(other));
-            self.state
-                .home
-                .insert(format!("{dir}/.config.json"), config.into());
+            self.claude_file(dir, ".config.json", config.into());
         } else if self.odd() {
             self.state
                 .home
