@@ -7,18 +7,26 @@ pub mod chain;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::Args;
 use rustix::fs::{FlockOperation, OFlags, flock};
+use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::failure::fail;
 use crate::state;
+
+/// How long another holder of the trail's lock is waited for. Each holds it for one line.
+const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// No line of the trail is longer.
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// Where the trail goes and how much it matters.
 #[derive(Clone, Debug, Default, Args)]
@@ -127,7 +135,7 @@ fn append(args: &AuditArgs, event: &Event<'_>, outcome: &str, context: &Context)
     let path = file(args.audit_file.as_deref(), context)?;
     let shown = path.display();
     let mut trail = open(&path).with_context(|| format!("{shown}"))?;
-    flock(&trail, FlockOperation::LockExclusive).with_context(|| format!("{shown}: cannot lock"))?;
+    lock(&trail).with_context(|| format!("{shown}: cannot lock"))?;
     let end = trail.seek(SeekFrom::End(0))?;
     let last = last_line(&mut trail, end).with_context(|| format!("{shown}: cannot read"))?;
     let record = Record {
@@ -160,6 +168,21 @@ fn append(args: &AuditArgs, event: &Event<'_>, outcome: &str, context: &Context)
     Ok(())
 }
 
+/// Takes the lock of the trail. Whoever may read the file can hold it, so it is not waited for without end.
+fn lock(trail: &File) -> io::Result<()> {
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        match flock(trail, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+            Err(Errno::WOULDBLOCK) => {
+                return Err(io::Error::other("another process has held it for too long"));
+            }
+            Err(Errno::INTR) => {}
+            result => return Ok(result?),
+        }
+    }
+}
+
 /// Opens the trail for appending. A link at its place is refused: it would let another user choose what is written to.
 fn open(path: &Path) -> io::Result<File> {
     if let Some(dir) = path.parent() {
@@ -173,10 +196,15 @@ fn open(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .custom_flags(flags)
         .open(path)?;
-    if trail.metadata()?.is_file() {
-        Ok(trail)
-    } else {
+    let metadata = trail.metadata()?;
+    if !metadata.is_file() {
         Err(io::Error::other("it is not a regular file"))
+    } else if metadata.nlink() > 1 {
+        Err(io::Error::other(
+            "it has another name (a hard link), and may be another file",
+        ))
+    } else {
+        Ok(trail)
     }
 }
 
@@ -192,6 +220,9 @@ fn last_line(trail: &mut File, end: u64) -> io::Result<Option<LastLine>> {
     let mut tail = Vec::new();
     let mut start = end;
     while start > 0 {
+        if tail.len() > LONGEST_LINE {
+            return Err(io::Error::other("its last line is too long for an audit line"));
+        }
         let from = start.saturating_sub(4096);
         let mut block = vec![0; usize::try_from(start - from).unwrap_or_default()];
         trail.seek(SeekFrom::Start(from))?;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use anstyle::{AnsiColor, Style};
 
 use crate::failure::fail;
-use crate::key::mask;
-use crate::render::sanitize;
+use crate::key::{ApiKey, mask};
+use crate::render::{escape, sanitize};
 
 /// What standard input is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,9 +219,26 @@ impl Context {
         self
     }
 
-    /// Adds a line to the report.
+    /// Adds a line to the report. What it has from outside (a path, a command) drives no terminal and shows no key.
     pub fn say(&mut self, line: impl AsRef<str>) {
-        self.out.push_str(line.as_ref());
+        self.out.push_str(&sanitize(&mask(line.as_ref())));
+        self.out.push('\n');
+    }
+
+    /// Adds a report for programs. It shows no key either, and what could drive a terminal is escaped in it.
+    ///
+    /// # Errors
+    /// Only where the report is none that JSON can hold.
+    pub fn say_json(&mut self, report: &impl serde::Serialize) -> serde_json::Result<()> {
+        let text = serde_json::to_string_pretty(report)?;
+        self.out.push_str(&escape(&mask(&text)));
+        self.out.push('\n');
+        Ok(())
+    }
+
+    /// Adds a key to the report: what `cck get-key` is for.
+    pub fn say_key(&mut self, key: &ApiKey) {
+        self.out.push_str(key.reveal());
         self.out.push('\n');
     }
 

@@ -16,6 +16,7 @@ pub mod context;
 pub mod document;
 pub mod exit;
 pub mod failure;
+pub mod guard;
 pub mod key;
 pub mod online;
 pub mod private;

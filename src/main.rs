@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    cck::guard::close();
     let mut context = cck::context::Context::from_process();
     cck::run(&mut context).into()
 }

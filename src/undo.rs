@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::document::edit::{Change, Document, Edit};
 use crate::document::store;
+use crate::failure::fail;
 use crate::private;
 use crate::state;
 
@@ -98,11 +99,17 @@ pub fn tidy(config: &Path, context: &Context) {
 /// Where it cannot be read or is no such record.
 pub fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
     let path = file(config, context)?;
-    let Some(bytes) = store::read(&path)? else {
+    let Some(bytes) = private::read(&path)? else {
         return Ok(None);
     };
     let record = serde_json::from_slice::<Record>(&bytes)
         .with_context(|| format!("{} is no record of a change", path.display()))?;
+    if record.config != config {
+        return Err(fail(
+            format!("{} is the record of another config", path.display()),
+            "it was put there by hand: look at it, and remove it",
+        ));
+    }
     Ok(Some(record))
 }
 

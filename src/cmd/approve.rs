@@ -70,7 +70,7 @@ pub fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
             dry_run,
             changes: &changed.shown,
         };
-        context.say(serde_json::to_string_pretty(&report)?);
+        context.say_json(&report)?;
         return Ok(Exit::Done);
     }
     let (shown, hint) = (target.shown(context), key.hint());

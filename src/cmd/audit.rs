@@ -61,7 +61,7 @@ pub fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
             chain: if broken.is_some() { "broken" } else { "whole" },
             broken_line: broken.map(|broken| broken.line),
         };
-        context.say(serde_json::to_string_pretty(&report)?);
+        context.say_json(&report)?;
         return Ok(exit);
     }
     if !args.check {

@@ -8,6 +8,7 @@ use crate::context::Context;
 use crate::document::edit::{Document, Edit};
 use crate::document::store::Outcome;
 use crate::key::fingerprint;
+use crate::private;
 use crate::undo;
 
 /// The flags of every command that changes the config.
@@ -71,6 +72,13 @@ pub fn apply(
         event.old = old_key.as_deref().map(|key| fingerprint(key));
         event.new = new_key.as_deref().map(|key| fingerprint(key));
         args.audit.log(&event, "done", context);
+        let dir = outcome.path.parent().unwrap_or(&outcome.path);
+        if let Some(problem) = private::exposure(dir).filter(|_| new_key.is_some()) {
+            context.warn(&format!(
+                "{} {problem}: they can put another config in its place, and settings beside it that send the key elsewhere",
+                dir.display()
+            ));
+        }
     } else if !args.target.dry_run {
         undo::tidy(&path, context);
     }

@@ -67,7 +67,8 @@ pub fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Result<Exit
         .write_registration(VARIABLE, "cck", "cck", "cck", &mut script)?;
     // Standard output carries text only, without the vertical tab that the script for bash would have between words.
     let script = String::from_utf8(script)?.replace(r"IFS=$'\013'", r"IFS=$'\n'");
-    context.say(script.trim());
+    context.out.push_str(script.trim());
+    context.out.push('\n');
     Ok(Exit::Done)
 }
 

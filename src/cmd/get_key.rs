@@ -40,7 +40,7 @@ pub fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         Some(ttl) => cached(&source, profile.as_ref(), ttl, context)?,
         None => source.read(context)?,
     };
-    context.say(key.reveal());
+    context.say_key(&key);
     Ok(Exit::Done)
 }
 

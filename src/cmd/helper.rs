@@ -124,12 +124,12 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     })?;
     if args.change.target.json {
         let settings = settings.to_string_lossy();
-        context.say(serde_json::to_string_pretty(&Report {
+        context.say_json(&Report {
             schema: 1,
             settings: &settings,
             helper: Some(&helper),
             ours: true,
-        })?);
+        })?;
     } else if outcome.changes.is_empty() {
         context.say(format!("{shown} already has this helper; nothing to change"));
     } else if dry_run {
@@ -285,12 +285,12 @@ fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let ours = helper.as_deref().is_some_and(is_ours);
     if args.json {
         let settings = settings.to_string_lossy();
-        context.say(serde_json::to_string_pretty(&Report {
+        context.say_json(&Report {
             schema: 1,
             settings: &settings,
             helper: helper.as_deref(),
             ours,
-        })?);
+        })?;
     } else {
         let shown = display(&settings, context.var_os("HOME"));
         context.say(match &helper {

@@ -198,10 +198,10 @@ fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         .map(|profile| shown(profile, context))
         .collect::<anyhow::Result<Vec<_>>>()?;
     if json {
-        context.say(serde_json::to_string_pretty(&List {
+        context.say_json(&List {
             schema: 1,
             profiles: shown,
-        })?);
+        })?;
     } else if shown.is_empty() {
         context.say("no profiles; cck profile add NAME --key-command CMD adds one");
     } else {
@@ -231,10 +231,10 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = profiles.find(name)?;
     let shown = shown(profile, context)?;
     if json {
-        context.say(serde_json::to_string_pretty(&One {
+        context.say_json(&One {
             schema: 1,
             profile: shown,
-        })?);
+        })?;
         return Ok(Exit::Done);
     }
     let mut lines = vec![

@@ -98,7 +98,7 @@ pub fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
             dry_run,
             changes,
         };
-        context.say(serde_json::to_string_pretty(&report)?);
+        context.say_json(&report)?;
         return Ok(Exit::Done);
     }
     let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());

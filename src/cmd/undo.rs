@@ -53,11 +53,11 @@ pub fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
         changes: &[],
     };
     let Some(record) = undo::load(&target.file.path, context)? else {
-        context.say(if json {
-            serde_json::to_string_pretty(&report)?
+        if json {
+            context.say_json(&report)?;
         } else {
-            format!("cck knows of no change to {shown} that it could undo")
-        });
+            context.say(format!("cck knows of no change to {shown} that it could undo"));
+        }
         return Ok(Exit::No);
     };
     let changed = change::apply(&args.change, &target, "undo", None, context, |document| {
@@ -77,7 +77,7 @@ pub fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
         report.of = Some(&record.time);
         report.changed = !changed.shown.is_empty();
         report.changes = &changed.shown;
-        context.say(serde_json::to_string_pretty(&report)?);
+        context.say_json(&report)?;
         return Ok(Exit::Done);
     }
     let verb = if args.change.target.dry_run {

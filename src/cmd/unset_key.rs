@@ -82,7 +82,7 @@ pub fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
             changes: &changed.shown,
             scrubbed: scrubbed.as_ref(),
         };
-        context.say(serde_json::to_string_pretty(&report)?);
+        context.say_json(&report)?;
         return Ok(exit);
     }
     let shown = target.shown(context);

@@ -1,6 +1,7 @@
 //! Whether the user is in a group. This keeps people from using the wrong profile by mistake; what keeps them from
 //! another's key is that they cannot read its source.
 
+use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use anyhow::Context as _;
@@ -18,7 +19,7 @@ pub fn is_member(groups: &[String], context: &Context) -> anyhow::Result<bool> {
     let local = std::fs::read_to_string(context.etc().join("group")).unwrap_or_default();
     Ok(groups
         .iter()
-        .filter_map(|group| number(group, &local).or_else(|| from_directory(group)))
+        .filter_map(|group| number(group, &local).or_else(|| from_directory(group, context.var_os("PATH"))))
         .any(|gid| mine.contains(&gid)))
 }
 
@@ -33,11 +34,17 @@ fn number(group: &str, local: &str) -> Option<u32> {
 }
 
 /// Groups that are not in /etc/group may be in a directory service, which the C library's own tool asks.
-fn from_directory(group: &str) -> Option<u32> {
+fn from_directory(group: &str, path: Option<&OsStr>) -> Option<u32> {
     if group.starts_with('-') {
         return None;
     }
-    let output = Command::new("getent")
+    let mut getent = Command::new("getent");
+    getent.env_clear();
+    // It needs nothing of the environment, in which there may be keys.
+    if let Some(path) = path {
+        getent.env("PATH", path);
+    }
+    let output = getent
         .args(["group", group])
         .stdin(Stdio::null())
         .stderr(Stdio::null())

@@ -9,11 +9,11 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::AsFd;
 
-use rustix::fs::{Mode, OFlags, Uid};
+use rustix::fs::{Mode, OFlags, Stat, Uid};
 use rustix::io::{Errno, retry_on_intr};
 
 use super::dir::Dir;
-use super::load::{self, Stamp};
+use super::load::{self, Snapshot, Stamp};
 use super::replace::{Site, beside, write};
 use super::{error, meta};
 use crate::document::edit::Document;
@@ -27,8 +27,13 @@ pub fn copy_name(name: &OsStr) -> OsString {
 }
 
 /// Writes `pieces` over the file, whose content is `old`, and returns what it then looks like.
-pub fn write_in_place(site: &Site<'_>, old: &[u8], pieces: &[Cow<'_, [u8]>]) -> anyhow::Result<Stamp> {
+pub fn write_in_place(
+    site: &Site<'_>,
+    snapshot: &Snapshot,
+    pieces: &[Cow<'_, [u8]>],
+) -> anyhow::Result<Stamp> {
     let Site { dir, name, .. } = *site;
+    let old = &snapshot.bytes[..];
     let path = dir.path().join(name);
     let copy = copy_name(name);
     let failed = |errno| error::disk(errno, "write in place", &path);
@@ -37,7 +42,7 @@ pub fn write_in_place(site: &Site<'_>, old: &[u8], pieces: &[Cow<'_, [u8]>]) -> 
     let mut parts = vec![Cow::Borrowed(head.as_bytes())];
     parts.extend(pieces.iter().map(|piece| Cow::Borrowed(&**piece)));
     parts.push(Cow::Borrowed(old));
-    let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name));
+    let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name, &snapshot.stat));
     let file = made.map_err(|errno| {
         let _ = dir.remove_file(&copy);
         if errno == Errno::CANCELED {
@@ -60,9 +65,14 @@ pub fn write_in_place(site: &Site<'_>, old: &[u8], pieces: &[Cow<'_, [u8]>]) -> 
     Ok(Stamp::of(&stat))
 }
 
-fn open(dir: &Dir, name: &OsStr) -> Result<File, Errno> {
-    let file = File::from(dir.open_file(name, OFlags::WRONLY, Mode::empty())?);
+/// Opens the file that was read, for writing. In a directory that others may write to, another one could have been put in
+/// its place since: a hard link to a file that only the user of this process may write.
+fn open(dir: &Dir, name: &OsStr, read: &Stat) -> Result<File, Errno> {
+    let file = File::from(dir.open_file(name, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty())?);
     let stat = rustix::fs::fstat(&file)?;
+    if (stat.st_dev, stat.st_ino) != (read.st_dev, read.st_ino) {
+        return Err(Errno::STALE);
+    }
     let mode = meta::mode(Some(&stat));
     if mode != Mode::from_raw_mode(stat.st_mode) {
         // The key is not written where others may read it.
@@ -115,20 +125,20 @@ fn overwrite(file: &File, pieces: &[Cow<'_, [u8]>], length: u64) -> Result<(), E
 pub fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
     let copy = copy_name(name);
     // The usual case costs one look.
-    let Ok(found) = dir.stat(&copy) else {
-        return Ok(());
-    };
-    // Without the file, what was mounted there may come back; and a copy by somebody else is none.
-    let user = rustix::process::geteuid().as_raw();
-    if !dir
-        .stat(name)
-        .is_ok_and(|file| found.st_uid == user || found.st_uid == file.st_uid)
-    {
+    if dir.stat(&copy).is_err() {
         return Ok(());
     }
+    // Without the file, what was mounted there may come back; and a copy by somebody else is none.
+    let Ok(target) = dir.stat(name) else {
+        return Ok(());
+    };
     let Some(saved) = load::load(dir, &copy)? else {
         return Ok(());
     };
+    let (owner, user) = (saved.stat.st_uid, rustix::process::geteuid().as_raw());
+    if owner != user && owner != target.st_uid {
+        return Ok(());
+    }
     let path = dir.path().join(name);
     if let Some((new, old)) = parse(&saved.bytes)
         && let Some(now) = load::load(dir, name)?
@@ -137,7 +147,7 @@ pub fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
         && (is_mixed(&now.bytes, new, old) || !is_usable(&now.bytes))
     {
         let failed = |errno| error::disk(errno, "restore", &path);
-        let file = open(dir, name).map_err(failed)?;
+        let file = open(dir, name, &now.stat).map_err(failed)?;
         overwrite(&file, &[Cow::Borrowed(new)], new.len() as u64).map_err(failed)?;
     }
     dir.remove_file(&copy)

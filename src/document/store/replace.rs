@@ -69,16 +69,15 @@ pub fn replace(
     if !site.locks.iter().all(Lock::is_held) || !is_as_read(dir, name, old.map(|old| &old.stat)) {
         return Ok(Replaced::Outrun);
     }
-    let stamp = match temp.rename(old.is_none()) {
-        Ok(()) => Stamp::of(&written),
-        Err(Errno::EXIST | Errno::NOENT) => return Ok(Replaced::Outrun),
+    let stamp = match (temp.rename(old.is_none()), old) {
+        (Ok(()), _) => Stamp::of(&written),
+        (Err(Errno::EXIST | Errno::NOENT), _) => return Ok(Replaced::Outrun),
         // A single file that is mounted there cannot be replaced, only written to.
-        Err(Errno::BUSY | Errno::XDEV) if old.is_some() => {
-            let old = old.map_or(&[][..], |old| &old.bytes);
+        (Err(Errno::BUSY | Errno::XDEV), Some(old)) => {
             drop(temp);
             recovery::write_in_place(site, old, pieces)?
         }
-        Err(errno) => return Err(error::disk(errno, "replace", &path)),
+        (Err(errno), _) => return Err(error::disk(errno, "replace", &path)),
     };
     dir.sync()
         .map_err(|errno| error::disk(errno, "make sure of the new", &path))?;
