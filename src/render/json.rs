@@ -10,6 +10,7 @@ use crate::claude::state::State;
 use crate::cmd::verify::online::Online;
 use crate::key;
 use crate::online::without_user;
+use crate::render::escape;
 
 /// The report.
 #[derive(Serialize)]
@@ -122,7 +123,7 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serd
     };
     let mut text = serde_json::to_string_pretty(&report)?;
     text.push('\n');
-    Ok(text)
+    Ok(escape(&key::mask(&text)).into_owned())
 }
 
 fn mode_report(outcome: &Outcome, state: &State) -> ModeReport {
