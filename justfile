@@ -22,6 +22,10 @@ deps:
     cargo deny --locked --offline check licenses bans sources
     cargo rustc --locked --quiet --profile check --lib -- -D unused_crate_dependencies
 
+# Dependencies against the RustSec database, where it can be reached; where not, it says so
+advisories:
+    .ci/advisories
+
 # Spelling, and the scripts
 prose:
     typos
