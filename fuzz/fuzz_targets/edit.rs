@@ -39,7 +39,8 @@ fn split(data: &[u8]) -> Option<(Vec<Op>, &[u8])> {
         if line.is_empty() {
             return Some((ops, rest));
         }
-        if ops.len() == 4 {
+        // Each step of a path costs a scan of what is below it; cck's own are three deep at most.
+        if ops.len() == 4 || line.matches('/').count() > 8 {
             return None;
         }
         let (path, value) = match line.split_once('=') {
