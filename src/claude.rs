@@ -7,6 +7,7 @@ pub mod conflict;
 pub mod decision;
 pub mod federation;
 pub mod gather;
+pub mod git;
 pub mod headers;
 pub mod json;
 pub mod offers;

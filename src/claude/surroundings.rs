@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::gather;
+use super::git::{self, Git};
 use super::json::{Json, decode};
 use super::settings::{self, names};
 use super::state::{FileState, Reading, State};
@@ -14,19 +14,6 @@ use crate::scrub;
 
 /// Copies larger than this are not looked into.
 const MAX_COPY_BYTES: u64 = 4 << 20;
-
-/// How git sees a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Git {
-    /// It is in the index.
-    Tracked,
-    /// It is not, and nothing keeps it from being added.
-    Addable,
-    /// It is ignored.
-    Ignored,
-    /// git could not tell.
-    Unknown,
-}
 
 /// What lies around the files.
 #[derive(Debug, Default)]
@@ -58,7 +45,7 @@ pub fn look(state: &State, context: &Context) -> Surroundings {
             .collect(),
         in_git: with_credentials(state)
             .into_iter()
-            .filter_map(|path| Some((path.to_path_buf(), git(path)?)))
+            .filter_map(|path| Some((path.to_path_buf(), git::look(path, context)?)))
             .collect(),
         replaced_config: Some(paths.global_config.clone())
             .filter(|path| is_legacy && fs::symlink_metadata(path).is_ok()),
@@ -107,52 +94,6 @@ fn copy_with_key(path: &Path) -> Option<FileState> {
     };
     holds.then_some(file)
 }
-
-/// How git sees the file, if it is inside a work tree. No process is started outside of one.
-fn git(path: &Path) -> Option<Git> {
-    let dir = path.parent()?;
-    dir.ancestors().find(|dir| dir.join(".git").exists())?;
-    let run = |args: &[&str]| {
-        let mut git = Command::new("git");
-        // The work tree may be hostile: nothing it configures may start a program, and no variable may point elsewhere.
-        git.arg("-C").arg(dir);
-        git.args([
-            "--no-optional-locks",
-            "-c",
-            "core.fsmonitor=false",
-            "-c",
-            "core.hooksPath=/dev/null",
-        ]);
-        git.args(args).arg("--").arg(path);
-        for name in GIT_VARIABLES {
-            git.env_remove(name);
-        }
-        git.stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
-        git.status().ok().and_then(|status| status.code())
-    };
-    Some(match run(&["ls-files", "--error-unmatch"]) {
-        Some(0) => Git::Tracked,
-        Some(1) => match run(&["check-ignore", "-q"]) {
-            Some(0) => Git::Ignored,
-            Some(1) => Git::Addable,
-            _ => Git::Unknown,
-        },
-        _ => Git::Unknown,
-    })
-}
-
-const GIT_VARIABLES: [&str; 8] = [
-    "GIT_DIR",
-    "GIT_WORK_TREE",
-    "GIT_INDEX_FILE",
-    "GIT_COMMON_DIR",
-    "GIT_CONFIG",
-    "GIT_CONFIG_PARAMETERS",
-    "GIT_CONFIG_COUNT",
-    "GIT_TRACE",
-];
 
 /// The program that a helper starts, where it is plainly a path.
 fn program(helper: &str, project: &Path, context: &Context) -> Option<PathBuf> {

@@ -1,9 +1,10 @@
 //! Problems with the files: unreadable ones, open ones, copies, git, and where they are.
 
 use super::super::Client;
+use super::super::git::Git;
 use super::super::source::Layer;
 use super::super::state::{FileState, Reading};
-use super::super::surroundings::{self, Git};
+use super::super::surroundings;
 use super::{Case, Problems};
 
 pub fn add(case: &Case<'_>, problems: &mut Problems) {
