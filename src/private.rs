@@ -31,7 +31,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 pub fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(Some(path.to_path_buf())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(anyhow::Error::new(error).context(format!("cannot remove {}", path.display()))),
     }
 }

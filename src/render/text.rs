@@ -46,7 +46,8 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> Stri
         wrap(&mut out, &format!("\n{HEAD}online{HEAD:#}       "), 13, &text);
     }
     problems(summary.problems, &mut out);
-    out
+    // An address may have a key in it.
+    key::mask(&out)
 }
 
 fn name(mode: Mode) -> &'static str {

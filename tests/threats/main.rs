@@ -16,6 +16,7 @@ mod links;
 mod memory;
 mod others;
 mod processes;
+mod repository;
 mod text;
 
 use std::fs;

@@ -1,0 +1,169 @@
+//! A project that comes with a repository: its configuration is whatever its author wrote into `.git`.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use crate::sandbox::{KEY, Sandbox};
+
+/// A project with a key in its settings, so that verify asks git about them, and a repository around it.
+fn project() -> Sandbox {
+    let sandbox = Sandbox::new();
+    let settings = sandbox.project().join(".claude/settings.local.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(
+        &settings,
+        format!("{{\"env\": {{\"ANTHROPIC_API_KEY\": \"{KEY}\"}}}}"),
+    )
+    .unwrap();
+    git(&sandbox, &["init", "-q"]);
+    sandbox
+}
+
+fn git(sandbox: &Sandbox, args: &[&str]) -> bool {
+    let git = Command::new("git")
+        .args(args)
+        .env_clear()
+        .env("HOME", sandbox.home())
+        .env("PATH", "/usr/bin:/bin")
+        .current_dir(sandbox.project())
+        .status();
+    git.expect("these tests need git").success()
+}
+
+/// Every program that a repository's configuration or hooks can name is the same: one that leaves a mark.
+#[test]
+fn a_hostile_repository_runs_nothing() {
+    let sandbox = project();
+    let mark = sandbox.home().join("mark");
+    let program = sandbox.lay("program", format!("#!/bin/sh\ntouch '{}'\n", mark.display()));
+    crate::sandbox::chmod(&program, 0o755);
+    let program = program.to_str().unwrap();
+    for name in [
+        "core.fsmonitor",
+        "core.pager",
+        "core.editor",
+        "core.askPass",
+        "core.sshCommand",
+        "core.gitProxy",
+        "core.alternateRefsCommand",
+        "credential.helper",
+        "diff.external",
+        "filter.x.clean",
+        "filter.x.smudge",
+        "filter.x.process",
+        "remote.origin.uploadpack",
+        "pager.ls-files",
+        "pager.check-ignore",
+        "alias.ls-files",
+        "alias.check-ignore",
+        "gpg.program",
+    ] {
+        assert!(git(&sandbox, &["config", name, program]));
+    }
+    for (name, value) in [
+        ("core.pager", "true"),
+        ("remote.origin.url", "."),
+        ("remote.origin.promisor", "true"),
+        ("protocol.allow", "always"),
+    ] {
+        assert!(git(&sandbox, &["config", name, value]));
+    }
+    let hooks = sandbox.project().join(".git/hooks");
+    fs::create_dir_all(&hooks).unwrap();
+    for hook in [
+        "post-index-change",
+        "pre-commit",
+        "fsmonitor-watchman",
+        "post-checkout",
+        "reference-transaction",
+    ] {
+        fs::copy(program, hooks.join(hook)).unwrap();
+    }
+    fs::write(sandbox.project().join(".gitattributes"), "* filter=x diff=x\n").unwrap();
+    git(&sandbox, &["add", "-f", ".gitattributes"]);
+    git(&sandbox, &["status"]);
+    assert!(mark.exists(), "the repository is not hostile at all");
+    fs::remove_file(&mark).unwrap();
+
+    for args in [
+        &["verify"][..],
+        &["verify", "--json"],
+        &["set-key", "--stdin"],
+        &[],
+    ] {
+        let ran = sandbox.cck(args).stdin(KEY).run();
+        assert!(matches!(ran.code, Some(0 | 1)), "{args:?}: {ran:?}");
+        assert!(!mark.exists(), "{args:?} ran a program of the repository");
+    }
+}
+
+/// Parts of a repository as pipes that nobody writes to: git would wait for ever.
+#[test]
+fn a_repository_of_pipes_hangs_nothing() {
+    for part in [
+        ".git/config",
+        ".git/index",
+        ".git/HEAD",
+        ".git/info/exclude",
+        ".gitignore",
+        ".claude/.gitignore",
+        ".git",
+    ] {
+        let sandbox = project();
+        let path = sandbox.project().join(part);
+        remove(&path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &path,
+            rustix::fs::FileType::Fifo,
+            0o600.into(),
+            0,
+        )
+        .unwrap();
+        let start = Instant::now();
+        let ran = sandbox.cck(&["verify"]).run();
+        assert!(matches!(ran.code, Some(0 | 1)), "{part}: {ran:?}");
+        assert!(
+            start.elapsed() < Duration::from_secs(15),
+            "{part} took {:?}",
+            start.elapsed()
+        );
+    }
+}
+
+fn remove(path: &Path) {
+    let _ = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+}
+
+/// verify takes a helper to succeed and does not run it, whoever names it.
+#[test]
+fn a_helper_of_the_project_is_run_only_if_asked_for() {
+    let sandbox = Sandbox::new();
+    let mark = sandbox.home().join("mark");
+    let settings = sandbox.project().join(".claude/settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    fs::write(
+        settings,
+        format!("{{\"apiKeyHelper\": \"touch {}\"}}", mark.display()),
+    )
+    .unwrap();
+    for args in [
+        &["verify"][..],
+        &["verify", "--json"],
+        &["set-key", "--stdin"],
+        &["helper", "show"],
+        &[],
+    ] {
+        sandbox.cck(args).stdin(KEY).run();
+        assert!(!mark.exists(), "{args:?} ran the helper");
+    }
+    sandbox.cck(&["verify", "--run-helper"]).run();
+    assert!(mark.exists());
+}
