@@ -32,10 +32,10 @@ const LONGEST_LINE: usize = 64 * 1024;
 #[derive(Clone, Debug, Default, Args)]
 pub struct AuditArgs {
     /// Write the audit line to this file [default: $CCK_AUDIT_FILE, else the state directory]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     audit_file: Option<PathBuf>,
     /// Change nothing where the audit line cannot be written
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     require_audit: bool,
 }
 

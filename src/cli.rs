@@ -13,8 +13,8 @@ use crate::exit::Exit;
     name = "cck",
     version,
     max_term_width = 100,
-    disable_help_subcommand = true,
-    disable_help_flag = true
+    disable_help_flag = true,
+    after_help = "Rarer options, files and variables: cck man | man -l -"
 )]
 pub struct Cli {
     // `--help` is as short as `-h`, so that it fits a screen; the man pages have the rest.
@@ -45,16 +45,16 @@ pub enum Command {
     Audit(cmd::audit::AuditCmdArgs),
     /// Name the places that keys come from, one a tenant
     Profile(cmd::profile::ProfileArgs),
-    /// Print the script that completes this command line in a shell
-    Completions(cmd::completions::CompletionsArgs),
-    /// Print the manual page
-    Man(cmd::man::ManArgs),
     /// Run a command with the key in a private config that is gone afterwards
     Run(cmd::run::RunArgs),
     /// Print the key alone, for apiKeyHelper and other programs
     GetKey(cmd::get_key::GetKeyArgs),
     /// Have Claude Code ask cck for the key, so that none rests in its config
     Helper(cmd::helper::HelperArgs),
+    /// Print the script that completes this command line in a shell
+    Completions(cmd::completions::CompletionsArgs),
+    /// Print the manual page
+    Man(cmd::man::ManArgs),
 }
 
 /// Shorter arguments are words, not keys.

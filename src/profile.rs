@@ -29,7 +29,7 @@ const DEFAULT_TIMEOUT: u64 = 30;
 /// `--profile`, for the commands that work on one.
 #[derive(Clone, Debug, Default, Args)]
 pub struct ProfileArg {
-    /// Work on this profile: its key's source and its own CLAUDE_CONFIG_DIR (see `cck profile`)
+    /// Work on this profile (see `cck profile`)
     #[arg(long, value_name = "NAME", add = profile_names())]
     pub profile: Option<String>,
 }

@@ -145,7 +145,7 @@ impl Page {
 
     /// A command and what is below it. What holds for all commands is said once, under OPTIONS.
     fn command(&mut self, command: &Command) {
-        if command.is_hide_set() {
+        if command.is_hide_set() || command.get_name() == "help" {
             return;
         }
         if command.has_subcommands() {

@@ -38,24 +38,24 @@ use pending::Pending;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  pass show anthropic-new | cck rotate --stdin --online     check the new key first
-  cck rotate --key-file new --retire-old                    and set the old one inactive
-  cck rotate --key-env NEW --command-after './revoke.sh'    revoke in your own way
+  pass show anthropic-new | cck rotate --stdin --online    check it first
+  cck rotate --key-file new --retire-old                   the old one: inactive
+  cck rotate --key-env NEW --command-after './revoke.sh'   or in your own way
 
-Where a step after the swap fails, cck says what is left; the same command again completes
-it. The command of --command-after finds CCK_OLD_HINT, CCK_OLD_FINGERPRINT,
+Where a step fails after the swap, the same command again completes it.
+The command of --command-after finds CCK_OLD_HINT, CCK_OLD_FINGERPRINT,
 CCK_NEW_FINGERPRINT and CCK_CONFIG in its environment.")]
 pub struct RotateArgs {
-    /// Ask the API whether it takes the new key, and change nothing if not
+    /// Change nothing unless the API takes the new key
     #[arg(long)]
     online: bool,
     /// Set the old key inactive through the Admin API (key in ANTHROPIC_ADMIN_KEY); implies --online
     #[arg(long)]
     retire_old: bool,
     /// Where the Admin API is
-    #[arg(long, value_name = "URL", default_value = admin::DEFAULT_URL, hide_default_value = true)]
+    #[arg(long, value_name = "URL", default_value = admin::DEFAULT_URL, hide_default_value = true, hide_short_help = true)]
     admin_url: String,
-    /// A shell command to run when the old key is gone from here
+    /// A shell command to run when the old key is gone
     #[arg(long, value_name = "CMD")]
     command_after: Option<String>,
     #[command(flatten)]

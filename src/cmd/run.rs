@@ -28,10 +28,10 @@ use crate::session::{self, Session, keep, place, seed};
 #[command(after_help = "\
 Examples:
   cck run --profile acme -- claude
-  vault kv get -field=key secret/claude | cck run --stdin -- claude -p 'fix the tests'
+  vault kv get -field=key secret/claude | cck run --stdin -- claude -p 'hello'
 
-The command gets a CLAUDE_CONFIG_DIR of its own, in memory, which is removed when
-it ends. Its exit code is cck's: 127 if it is not found, 126 if it cannot be run,
+The command gets a CLAUDE_CONFIG_DIR of its own, in memory, which is gone when
+it ends. Its exit code is cck's: 127 if not found, 126 if it cannot be run,
 128 + N if signal N ended it, 2 if cck itself could not get that far.")]
 pub struct RunArgs {
     #[command(flatten)]

@@ -29,7 +29,7 @@ Without a source: $ANTHROPIC_API_KEY if set, else standard input if it is no
 terminal, else a hidden prompt. Where both may hold a key, cck asks which.")]
 pub struct SetKeyArgs {
     /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 where there is none)
-    #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new(), hide_short_help = true)]
     onboarding_version: Option<String>,
     #[command(flatten)]
     profile: ProfileArg,

@@ -18,7 +18,7 @@ use crate::render::one_line;
 /// Flags of every command that edits the config.
 #[derive(Clone, Debug, Args)]
 pub struct TargetArgs {
-    /// Edit this file instead of the one that the client reads
+    /// Edit this file instead of the client's
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
     /// Show what would change and write nothing
@@ -28,7 +28,7 @@ pub struct TargetArgs {
     #[arg(long)]
     pub json: bool,
     /// How long to wait for another process that is writing the file
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=600), hide_short_help = true)]
     lock_timeout: u64,
 }
 

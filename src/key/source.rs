@@ -24,23 +24,23 @@ const MAX_BYTES: u64 = command::MAX_OUTPUT_BYTES as u64;
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Key source (one of)")]
 pub struct SourceArgs {
-    /// The key itself; visible in `ps` and the shell's history
+    /// The key itself; visible in `ps` and in the history
     #[arg(long, value_name = "KEY", group = "source", hide_default_value = true)]
     key: Option<String>,
-    /// A variable that holds the key [default: ANTHROPIC_API_KEY]
+    /// A variable with the key [default: ANTHROPIC_API_KEY]
     #[arg(long, value_name = "VAR", group = "source", num_args = 0..=1, default_missing_value = DEFAULT_VARIABLE)]
     key_env: Option<String>,
-    /// A file that holds the key alone (`-`: standard input)
+    /// A file with the key alone (`-`: standard input)
     #[arg(long, value_name = "FILE", group = "source")]
     key_file: Option<PathBuf>,
-    /// A shell command that prints the key: `pass show anthropic`
+    /// A shell command that prints it: `pass show key`
     #[arg(long, value_name = "CMD", group = "source")]
     key_command: Option<String>,
     /// Read the key from standard input
     #[arg(long, group = "source")]
     stdin: bool,
     /// How many seconds --key-command may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
     timeout: u64,
 }
 

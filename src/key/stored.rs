@@ -18,7 +18,7 @@ pub struct StoredSourceArgs {
     #[arg(long, value_name = "FILE", group = "stored_source")]
     key_file: Option<PathBuf>,
     /// How many seconds --key-command may take [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
     timeout: Option<u64>,
 }
 

@@ -71,7 +71,10 @@ fn commands_in_the_readmes_exist() {
             let mut words = line.split_whitespace();
             let command = words.next().unwrap_or_default();
             if !command.contains('-')
-                && !["verify", "approve", "undo", "audit", "run", "helper", "profile"].contains(&command)
+                && ![
+                    "verify", "rotate", "approve", "undo", "audit", "run", "helper", "profile",
+                ]
+                .contains(&command)
             {
                 continue;
             }

@@ -44,6 +44,7 @@ fn run(program: &str, args: &[&str], input: &str) -> (bool, String) {
         .env("TERM", "dumb")
         .env("LC_ALL", "C.UTF-8")
         .env("MANWIDTH", "100")
+        .env("COLUMNS", "80")
         .current_dir(home.path())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -175,9 +176,8 @@ fn help_fits_a_screen() {
         let args: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
         let (ok, text) = run(env!("CARGO_BIN_EXE_cck"), &args, "");
         assert!(ok, "{text}");
-        // cck folds at 100 columns where it knows of no terminal.
         assert!(
-            text.lines().count() <= 45,
+            text.lines().count() <= 32,
             "{args:?}: {} lines\n{text}",
             text.lines().count()
         );
@@ -185,6 +185,9 @@ fn help_fits_a_screen() {
         let below = text.lines().skip_while(|line| *line != "Commands:").skip(1);
         for line in below.take_while(|line| line.starts_with("  ")) {
             let name = line.split_whitespace().next().unwrap().to_owned();
+            if name == "help" {
+                continue;
+            }
             commands.push(command.iter().cloned().chain([name]).collect());
         }
     }
