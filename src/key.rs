@@ -143,7 +143,9 @@ pub fn mask(text: &str) -> String {
             .unwrap_or(rest.len() - start);
         let (before, key) = (&rest[..start], &rest[start..start + length]);
         masked.push_str(before);
-        masked.push_str(&hint(key));
+        // A hint stays one: masking what is masked changes nothing.
+        let is_hint = key.len() <= 16 && key.ends_with('-') && rest[start + length..].starts_with('…');
+        masked.push_str(&if is_hint { key.to_owned() } else { hint(key) });
         rest = &rest[start + length..];
     }
     masked + rest
@@ -225,6 +227,7 @@ mod tests {
             "echo sk-ant-api03-…wxyz; echo 'sk-ant-api03-…wxyz'"
         );
         assert_eq!(mask("sk-ant-"), "…");
+        assert_eq!(mask("sk-ant-api03-…wxyz"), "sk-ant-api03-…wxyz");
         assert_eq!(mask("no key"), "no key");
     }
 
