@@ -30,7 +30,7 @@ use super::lock::Lock;
 use super::signals::Section;
 use crate::failure::fail;
 use dir::Dir;
-use load::{Snapshot, Stamp};
+use load::{Bytes, Snapshot, Stamp};
 use replace::{Replaced, Site};
 
 /// How often the work is done again because another writer was faster.
@@ -148,7 +148,7 @@ pub fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let target = dir::resolve(path)?;
     let (parent, name) = dir::split(&target)?;
     match Dir::open(parent) {
-        Ok(dir) => Ok(load::load(&dir, name)?.map(|file| file.bytes)),
+        Ok(dir) => Ok(load::load(&dir, name)?.map(|file| file.bytes.into_vec())),
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(error::disk(errno, "read", &target)),
     }
@@ -192,7 +192,7 @@ struct Work<'w> {
     /// Whether the file was made, and what changed, when it was first written.
     first: Option<(bool, Vec<Change>)>,
     /// What another writer has put into the file that was replaced meanwhile.
-    lost: Option<Vec<u8>>,
+    lost: Option<Bytes>,
     /// Whether a writer without the lock was seen at work.
     disturbed: bool,
 }
@@ -261,7 +261,7 @@ fn edit<'a>(
 
 /// What a writer has put into `old` since it was read. A program that does not know the lock may have had the file open
 /// when it was replaced, and then writes into one that has no name any more.
-fn written_since(old: &Snapshot, path: &Path) -> Option<Vec<u8>> {
+fn written_since(old: &Snapshot, path: &Path) -> Option<Bytes> {
     let is_written = || {
         let now = rustix::fs::fstat(&old.file).ok()?;
         (now.st_nlink == 0 && Stamp::of(&now) != Stamp::of(&old.stat)).then_some(())

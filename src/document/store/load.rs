@@ -2,9 +2,11 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
+use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use memmap2::MmapMut;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
@@ -16,10 +18,42 @@ use crate::failure::fail;
 /// A larger file is refused: the largest that users report has 0.24 GB.
 pub const MAX_BYTES: u64 = 1 << 30;
 
+/// From this size on, memory is asked for in large pages.
+const LARGE: u64 = 4 << 20;
+
+/// The content of a file.
+pub enum Bytes {
+    /// Of most files.
+    Small(Vec<u8>),
+    /// Of a large one: anonymous memory, of which so much is content.
+    Large(MmapMut, usize),
+}
+
+impl Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Bytes::Small(bytes) => bytes,
+            Bytes::Large(map, length) => &map[..*length],
+        }
+    }
+}
+
+impl Bytes {
+    /// The content as a vector.
+    pub fn into_vec(self) -> Vec<u8> {
+        match self {
+            Bytes::Small(bytes) => bytes,
+            Bytes::Large(map, length) => map[..length].to_vec(),
+        }
+    }
+}
+
 /// A file as it was read.
 pub struct Snapshot {
     /// Its content.
-    pub bytes: Vec<u8>,
+    pub bytes: Bytes,
     /// The file, still open: a writer that had it open before a replace writes into this one.
     pub file: File,
     /// What it looked like once it was read.
@@ -70,7 +104,7 @@ fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {
 }
 
 /// The whole content of an open file. It is read anew where it changes meanwhile.
-pub fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
+pub fn contents(file: &File, path: &Path) -> anyhow::Result<Bytes> {
     let mut before = stat(file, path)?;
     let kind = match FileType::from_raw_mode(before.st_mode) {
         FileType::RegularFile => None,
@@ -95,7 +129,7 @@ pub fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
     }
 }
 
-fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Vec<u8>> {
+fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Bytes> {
     let too_large = || {
         fail(
             format!("{} is larger than {} GiB", path.display(), MAX_BYTES >> 30),
@@ -105,20 +139,48 @@ fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Vec<u8>> {
     if size > MAX_BYTES {
         return Err(too_large());
     }
+    let failed = |errno| error::disk(errno, "read", path);
     // One byte more than expected: a full buffer then means that the file has grown.
-    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1));
+    let expected = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
+    let mut start = Vec::new();
+    if size >= LARGE
+        && let Ok(map) = MmapMut::map_anon(expected)
+    {
+        let (map, length) = fill(file, map).map_err(failed)?;
+        if length < expected {
+            return Ok(Bytes::Large(map, length));
+        }
+        start = map.to_vec();
+    }
+    let mut bytes = start;
+    bytes.reserve_exact(expected.saturating_sub(bytes.len()));
     loop {
         if bytes.len() == bytes.capacity() {
             bytes.reserve(64 * 1024);
         }
         let at = bytes.len() as u64;
         match retry_on_intr(|| rustix::io::pread(file.as_fd(), spare_capacity(&mut bytes), at)) {
-            Ok(0) => return Ok(bytes),
+            Ok(0) => return Ok(Bytes::Small(bytes)),
             Ok(_) if bytes.len() as u64 > MAX_BYTES => return Err(too_large()),
             Ok(_) => {}
-            Err(errno) => return Err(error::disk(errno, "read", path)),
+            Err(errno) => return Err(failed(errno)),
         }
     }
+}
+
+/// Reads into `map` until it is full or the file ends, and returns how much that was.
+fn fill(file: &File, mut map: MmapMut) -> Result<(MmapMut, usize), Errno> {
+    // The kernel clears and maps the memory page by page: in large pages that takes a fraction of the time.
+    #[cfg(target_os = "linux")]
+    let _ = map.advise(memmap2::Advice::HugePage);
+    let mut length = 0;
+    while length < map.len() {
+        match retry_on_intr(|| rustix::io::pread(file.as_fd(), &mut map[length..], length as u64))? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok((map, length))
 }
 
 fn not_regular(path: &Path, kind: &str) -> anyhow::Error {

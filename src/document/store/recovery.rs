@@ -142,8 +142,8 @@ pub fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
     let path = dir.path().join(name);
     if let Some((new, old)) = parse(&saved.bytes)
         && let Some(now) = load::load(dir, name)?
-        && now.bytes != new
-        && now.bytes != old
+        && *now.bytes != *new
+        && *now.bytes != *old
         && (is_mixed(&now.bytes, new, old) || !is_usable(&now.bytes))
     {
         let failed = |errno| error::disk(errno, "restore", &path);
