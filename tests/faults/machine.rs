@@ -17,10 +17,10 @@ pub const OLD: &str =
 pub struct Scenario {
     pub name: &'static str,
     pub args: &'static [&'static str],
-    /// The config before; none where there is to be no file.
-    pub before: Option<String>,
     /// The file that the run is to change, from HOME.
     pub target: &'static str,
+    /// Its content before; none where there is to be no file.
+    pub before: Option<String>,
 }
 
 /// A directory with HOME in it.
@@ -48,7 +48,8 @@ impl Machine {
         let _ = fs::remove_dir_all(self.home());
         fs::create_dir(self.home()).unwrap();
         if let Some(before) = &scenario.before {
-            let path = self.home().join(".claude.json");
+            let path = self.home().join(scenario.target);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
             fs::write(&path, before).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         }
@@ -119,7 +120,10 @@ impl Machine {
     pub fn litter(&self) -> Vec<PathBuf> {
         let is_litter = |path: &PathBuf| {
             let name = path.file_name().unwrap().to_string_lossy().into_owned();
-            name.ends_with(".lock") || name.contains(".tmp") || name.contains("cck-")
+            // What profiles are locked by is a file that stays.
+            (name.ends_with(".lock") && name != ".profiles.lock")
+                || name.contains(".tmp")
+                || name.contains("cck-")
         };
         self.files().into_iter().filter(is_litter).collect()
     }

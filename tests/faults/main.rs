@@ -102,6 +102,38 @@ fn approve() {
     });
 }
 
+#[test]
+fn rotate() {
+    torment(&Scenario {
+        name: "rotate",
+        args: &["rotate"],
+        before: Some(format!(
+            "{{\r\n    \"primaryApiKey\": \"{OLD}\",\r\n    \"userID\": \"abc\"\r\n}}\r\n"
+        )),
+        target: ".claude.json",
+    });
+}
+
+#[test]
+fn helper_install() {
+    torment(&Scenario {
+        name: "helper install",
+        args: &["helper", "install", "--key-env", "ANTHROPIC_API_KEY"],
+        before: Some("{\n  \"model\": \"opus\"\n}\n".to_owned()),
+        target: ".claude/settings.json",
+    });
+}
+
+#[test]
+fn profile_add() {
+    torment(&Scenario {
+        name: "profile add",
+        args: &["profile", "add", "--replace", "acme", "--key-env", "ACME_KEY"],
+        before: Some("[[profile]]\nname = \"other\"\nkey-env = \"OTHER_KEY\"\n".to_owned()),
+        target: ".config/cck/profiles.toml",
+    });
+}
+
 /// Tries every point of the scenario, on all processors, and fails with the list of what went wrong.
 fn torment(scenario: &Scenario) {
     if !Command::new("strace")
