@@ -61,11 +61,21 @@ fn parse_and_run(context: &mut Context) -> Exit {
     }
 }
 
+/// What to do where the system refused something and no better advice is known.
+const LOOK: &str = "look at the file and its directory (ls -ld), and whether the disk is full (df -h)";
+
+/// Whether the cause of an error is a refusal of the system.
+fn refused_by_disk(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .any(|cause| cause.is::<std::io::Error>() || cause.is::<rustix::io::Errno>())
+}
+
 /// Prints an error: the problem, its causes, and what to do about it.
 fn report(context: &mut Context, error: &anyhow::Error) {
     let (problem, advice) = match error.downcast_ref::<Failure>() {
         Some(failure) => (failure.problem.clone(), Some(failure.advice.as_str())),
-        None => (format!("{error:#}"), None),
+        None => (format!("{error:#}"), refused_by_disk(error).then_some(LOOK)),
     };
     context.error(&problem, advice);
 }

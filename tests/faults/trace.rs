@@ -42,9 +42,20 @@ pub fn calls(record: &str) -> Vec<Call> {
     calls
 }
 
-/// The line of the call that strace made to fail.
-pub fn injected(record: &str) -> Option<&str> {
-    record.lines().find(|line| line.contains("(INJECTED)"))
+/// The call that strace made to fail, with its arguments where strace told them on a line before.
+pub fn injected(record: &str) -> Option<String> {
+    let at = record.find("(INJECTED)")?;
+    let start = record[..at].rfind('\n').map_or(0, |newline| newline + 1);
+    let line = record[start..].lines().next()?;
+    let pid = line.split_whitespace().next()?;
+    let begun = record[..start]
+        .lines()
+        .rev()
+        .find(|line| line.starts_with(pid) && line.contains("<unfinished"));
+    match begun {
+        Some(begun) if line.contains("resumed>") => Some(format!("{begun} {line}")),
+        _ => Some(line.to_owned()),
+    }
 }
 
 #[test]
