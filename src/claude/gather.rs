@@ -18,6 +18,7 @@ use super::state::{
     Answers, Attributes, Config, FileState, HelperRun, Login, OddPrimary, Reading, Scopes, Secret, State,
 };
 use super::worktree;
+use crate::bulk;
 use crate::command;
 use crate::context::Context;
 
@@ -438,6 +439,12 @@ fn read_open(
     }
     if metadata.len() > MAX_BYTES {
         return Ok(Reading::TooLarge(metadata.len()));
+    }
+    if metadata.len() >= bulk::LARGE_BYTES
+        && let Ok(all) = bulk::read(file, usize::try_from(metadata.len()).unwrap_or(usize::MAX))
+    {
+        *bytes = all;
+        return Ok(Reading::Read);
     }
     bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or_default() + 1);
     // One byte over the limit tells that the file has grown past it meanwhile.
