@@ -16,6 +16,7 @@ use super::approve;
 use super::change::{self, ChangeArgs};
 use super::in_force;
 use super::target::Target;
+use super::verify::online::is_untrusted;
 use crate::admin::{self, Admin, Listed, Trace};
 use crate::audit::Event;
 use crate::claude::Client;
@@ -209,6 +210,14 @@ fn check(new: &ApiKey, context: &Context) -> anyhow::Result<()> {
     let (_, base) = settings::base_url(&state);
     let shown = one_line(&online::without_user(base));
     let unchanged = "nothing was changed";
+    if is_untrusted(&state) {
+        return Err(fail(
+            format!(
+                "{shown} was set by this project, which you do not trust yet: the new key was not sent there; {unchanged}"
+            ),
+            "run it in another directory, or leave --online out",
+        ));
+    }
     if !online::is_safe(base) {
         return Err(fail(
             format!("{shown} is no https host, so the new key was not sent there to check it; {unchanged}"),

@@ -167,3 +167,50 @@ fn a_helper_of_the_project_is_run_only_if_asked_for() {
     sandbox.cck(&["verify", "--run-helper"]).run();
     assert!(mark.exists());
 }
+
+/// A project that says where the API is would get the key of whoever checks it there.
+#[test]
+fn a_project_that_is_not_trusted_gets_no_key_by_its_address() {
+    let sandbox = Sandbox::new();
+    let server = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    server.set_nonblocking(true).unwrap();
+    let settings = sandbox.project().join(".claude/settings.json");
+    fs::create_dir_all(settings.parent().unwrap()).unwrap();
+    let address = format!("http://{}", server.local_addr().unwrap());
+    fs::write(
+        &settings,
+        format!("{{\"env\": {{\"ANTHROPIC_BASE_URL\": \"{address}\"}}}}"),
+    )
+    .unwrap();
+    sandbox.lay(
+        ".claude.json",
+        format!("{{\"primaryApiKey\": \"{KEY}\", \"hasCompletedOnboarding\": true}}"),
+    );
+    for args in [
+        &["verify", "--online"][..],
+        &["verify", "--online", "--json"],
+        &["rotate", "--stdin", "--online"],
+    ] {
+        let ran = sandbox.cck(args).stdin(crate::sandbox::OTHER).run();
+        let said = format!("{}{}", ran.stdout, ran.stderr)
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join(" ");
+        assert!(said.contains("do not trust yet"), "{args:?}: {ran:?}");
+        assert!(server.accept().is_err(), "{args:?} asked the project's host");
+    }
+    // Once it is trusted, as in the client, its word counts.
+    let project = fs::canonicalize(sandbox.project()).unwrap();
+    sandbox.lay(
+        ".claude.json",
+        format!(
+            "{{\"primaryApiKey\": \"{KEY}\", \"hasCompletedOnboarding\": true, \
+             \"projects\": {{\"{}\": {{\"hasTrustDialogAccepted\": true}}}}}}",
+            project.display()
+        ),
+    );
+    server.set_nonblocking(false).unwrap();
+    let answer = std::thread::spawn(move || drop(server.accept().unwrap()));
+    sandbox.cck(&["verify", "--online"]).run();
+    answer.join().unwrap();
+}

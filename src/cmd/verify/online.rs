@@ -54,6 +54,12 @@ pub fn ask(state: &State, decision: &Decision, modes: &[Mode], context: &Context
     };
     let by_project =
         matches!(&setter, Some(Source::Variable(Origin::Settings(layer), _)) if layer.is_of_project());
+    if is_untrusted(state) {
+        let message =
+            format!("{shown} was set by this project, which you do not trust yet; the API was not asked");
+        let fix = "start claude here and trust the folder, if you mean that host".to_owned();
+        return answer("not-asked", None, problem("online-refused", message, fix));
+    }
     if !online::is_safe(base) && (by_project || !base.starts_with("http://")) {
         let message = format!("{shown} is no https host and was not set by you, so the API was not asked");
         let fix = "set ANTHROPIC_BASE_URL yourself, if you mean that host".to_owned();
@@ -99,6 +105,14 @@ pub fn ask(state: &State, decision: &Decision, modes: &[Mode], context: &Context
             }
         },
     }
+}
+
+/// Whether a project that the user has not told the client to trust says where the credential goes. Whoever wrote it would
+/// get the credential by it.
+pub fn is_untrusted(state: &State) -> bool {
+    let setter = settings::base_url(state).0;
+    !state.config.trusted
+        && matches!(setter, Some(Source::Variable(Origin::Settings(layer), _)) if layer.is_of_project())
 }
 
 /// The headers that the client would send; none where a credential is not known.
