@@ -83,6 +83,42 @@ fn no_command_shows_a_key() {
     }
 }
 
+/// Every other command that reads or edits the config, in a home where keys are in all the places that they can be in.
+#[test]
+fn no_command_that_looks_after_a_key_shows_it() {
+    let commands: [&[&str]; 12] = [
+        &[],
+        &["verify", "--run-helper"],
+        &["verify", "--run-helper", "--json"],
+        &["approve"],
+        &["approve", "--revoke", "--json"],
+        &["rotate", "--stdin"],
+        &["rotate", "--stdin", "--json"],
+        &["undo", "--force"],
+        &["unset-key", "--dry-run"],
+        &["unset-key", "--scrub", "--json"],
+        &["audit"],
+        &["audit", "--json"],
+    ];
+    for config in configs() {
+        let sandbox = Sandbox::new();
+        sandbox.lay(".claude.json", &config);
+        sandbox.lay(".claude/backups/.claude.json.backup.1", &config);
+        let settings = format!(
+            "{{\"apiKeyHelper\": \"echo {OTHER}\", \"env\": {{\"ANTHROPIC_AUTH_TOKEN\": \"{OTHER}\"}}}}"
+        );
+        sandbox.lay(".claude/settings.json", settings);
+        for args in commands {
+            let cck = sandbox
+                .cck(args)
+                .env("ANTHROPIC_API_KEY", OTHER)
+                .env("CLAUDE_CODE_OAUTH_TOKEN", KEY);
+            check(&cck.stdin(KEY).run(), args);
+        }
+        assert_files_keep_keys(&sandbox.home());
+    }
+}
+
 #[test]
 fn no_usage_error_shows_a_key() {
     let equals = format!("--key={KEY}");
