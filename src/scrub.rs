@@ -118,7 +118,7 @@ pub fn scrub(
             why: format!("{error:#}"),
         }),
     }
-    if let Some(old) = old.filter(|old| !options.dry_run && !old.is_empty()) {
+    if let Some(old) = old.filter(|old| !options.dry_run && !old.is_empty() && !is_in(old, keep)) {
         for path in copies.iter().chain([&config.path]) {
             let known = scrubbed.left.iter().any(|left| left.path == *path);
             if !known && holds(path, old) {
@@ -141,6 +141,11 @@ fn removal(document: &Document<'_>, keep: Option<&str>) -> Vec<Edit> {
     } else {
         vec![Edit::remove(&[MEMBER])]
     }
+}
+
+/// Whether `old` is a piece of the key that stays, and so cannot be looked for.
+fn is_in(old: &str, keep: Option<&str>) -> bool {
+    keep.is_some_and(|keep| keep.contains(old))
 }
 
 /// Whether the bytes of `text` are anywhere in the file.
