@@ -202,3 +202,45 @@ fn a_line_cut_short_does_not_swallow_the_next() {
         .code(1)
         .out(&["line 1 breaks"]);
 }
+
+/// A real full disk: a tmpfs of two pages in a mount namespace of its own.
+#[test]
+fn on_a_full_disk_no_half_line_is_left() {
+    let sandbox = Sandbox::new();
+    let disk = sandbox.home().join("disk");
+    fs::create_dir(&disk).unwrap();
+    let script = r#"
+        mount -t tmpfs -o size=8k none "$DISK" || exit 77
+        "$CCK" set-key --stdin --audit-file "$DISK/a" <key1 || exit 1
+        head -c 8192 /dev/zero | tr '\0' '\n' >>"$DISK/a" 2>/dev/null
+        size=$(stat -c %s "$DISK/a")
+        "$CCK" set-key --stdin --audit-file "$DISK/a" --require-audit <key2 && exit 2
+        grep -q "$(cat key1)" "$HOME/.claude.json" || exit 3
+        "$CCK" set-key --stdin --audit-file "$DISK/a" <key2 || exit 4
+        grep -q "$(cat key2)" "$HOME/.claude.json" || exit 5
+        test "$(stat -c %s "$DISK/a")" = "$size" || exit 6
+    "#;
+    for (name, key) in [("key1", KEY), ("key2", OTHER)] {
+        fs::write(sandbox.project().join(name), key).unwrap();
+    }
+    let output = Command::new("unshare")
+        .args(["-m", "sh", "-c", script])
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("HOME", sandbox.home())
+        .env("DISK", &disk)
+        .env("CCK", env!("CARGO_BIN_EXE_cck"))
+        .current_dir(sandbox.project())
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    if output.status.code() == Some(77) || stderr.contains("unshare failed") {
+        eprintln!("SKIPPED: a full disk takes the right to mount: {stderr}");
+        return;
+    }
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(
+        stderr.contains("the audit line was not written") && stderr.contains("nothing was changed"),
+        "{stderr}"
+    );
+}

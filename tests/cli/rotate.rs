@@ -316,3 +316,24 @@ fn the_admin_key_has_to_be_there_and_goes_nowhere_unsafe() {
         .err(&["not sent to"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
 }
+
+#[test]
+fn a_profile_is_rotated_in_its_own_directory() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.lay("source", OTHER);
+    let command = format!("cat {}", file.display());
+    sandbox
+        .cck(&["profile", "add", "team", "--key-command", &command])
+        .run()
+        .code(0);
+    sandbox.cck(&["set-key", "--profile", "team"]).run().code(0);
+    sandbox.lay("source", KEY);
+    let ran = sandbox
+        .cck(&["rotate", "--profile", "team", "--json"])
+        .run()
+        .code(0);
+    let path = ran.json()["path"].as_str().unwrap().to_owned();
+    assert!(path.contains("team") && fs::read_to_string(path).unwrap().contains(KEY));
+    assert!(!sandbox.config().exists(), "tenants share no file");
+    assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
+}
