@@ -7,7 +7,6 @@
 
 pub mod admin;
 pub mod audit;
-pub mod bulk;
 pub mod cache;
 pub mod claude;
 pub mod cli;

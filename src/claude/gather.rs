@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -18,9 +18,9 @@ use super::state::{
     Answers, Attributes, Config, FileState, HelperRun, Login, OddPrimary, Reading, Scopes, Secret, State,
 };
 use super::worktree;
-use crate::bulk;
 use crate::command;
 use crate::context::Context;
+use crate::document::store::{self, Bytes};
 
 /// A file with more bytes than this is not read: it is the longest text that the client's JavaScript engine can hold
 /// (V8: 2^29 - 24 characters).
@@ -155,7 +155,7 @@ fn open_descriptors(process: &BTreeMap<String, Secret>) -> BTreeSet<String> {
 
 /// Whether the legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does not;
 /// a dangling link is as absent (observed 2026-11).
-fn is_legacy_config(client: Client, path: &Path) -> bool {
+pub fn is_legacy_config(client: Client, path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| {
         client < Client::V2 || (!metadata.is_dir() && (!metadata.is_file() || metadata.len() > 0))
     })
@@ -185,7 +185,7 @@ fn read_profile(state: &State, context: &Context) -> Option<AnthropicProfile> {
         Some(setting) => setting.value.reveal().trim().to_owned(),
         None => text(&dir.join("active_config")).map_or_else(
             || "default".to_owned(),
-            |(bytes, _)| decode(&bytes).trim().to_owned(),
+            |(bytes, _): (Bytes, _)| decode(&bytes).trim().to_owned(),
         ),
     };
     if !is_name(&name) {
@@ -199,7 +199,7 @@ fn read_profile(state: &State, context: &Context) -> Option<AnthropicProfile> {
     Some(AnthropicProfile::parse(
         &name,
         Some(&config),
-        credentials.as_ref().map(|(bytes, _)| bytes.as_slice()),
+        credentials.as_ref().map(|(bytes, _)| &**bytes),
         mode,
     ))
 }
@@ -379,9 +379,9 @@ pub fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
 }
 
 /// Reads a file. Never waits: a FIFO is opened without blocking and not read.
-pub fn read(path: &Path) -> (FileState, Vec<u8>) {
+pub fn read(path: &Path) -> (FileState, Bytes) {
     let mut attributes = None;
-    let mut bytes = Vec::new();
+    let mut bytes = Bytes::Small(Vec::new());
     let reading = match open(path) {
         Ok(file) => read_open(&file, &mut attributes, &mut bytes).unwrap_or_else(|error| unreadable(&error)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Reading::Missing,
@@ -391,7 +391,7 @@ pub fn read(path: &Path) -> (FileState, Vec<u8>) {
         }
     };
     if reading != Reading::Read {
-        bytes.clear();
+        bytes = Bytes::Small(Vec::new());
     }
     let file = FileState {
         path: path.to_path_buf(),
@@ -418,11 +418,7 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn read_open(
-    mut file: &File,
-    attributes: &mut Option<Attributes>,
-    bytes: &mut Vec<u8>,
-) -> io::Result<Reading> {
+fn read_open(file: &File, attributes: &mut Option<Attributes>, bytes: &mut Bytes) -> io::Result<Reading> {
     let metadata = file.metadata()?;
     *attributes = Some(attributes_of(&metadata));
     let kind = metadata.file_type();
@@ -437,21 +433,12 @@ fn read_open(
             "a device"
         }));
     }
-    if metadata.len() > MAX_BYTES {
-        return Ok(Reading::TooLarge(metadata.len()));
-    }
-    if metadata.len() >= bulk::LARGE_BYTES
-        && let Ok(all) = bulk::read(file, usize::try_from(metadata.len()).unwrap_or(usize::MAX))
-    {
-        *bytes = all;
-        return Ok(Reading::Read);
-    }
-    bytes.reserve_exact(usize::try_from(metadata.len()).unwrap_or_default() + 1);
-    // One byte over the limit tells that the file has grown past it meanwhile.
-    let read = Read::by_ref(&mut file).take(MAX_BYTES + 1).read_to_end(bytes)? as u64;
-    Ok(if read > MAX_BYTES {
-        Reading::TooLarge(read)
-    } else if read == 0 {
+    let size = metadata.len();
+    *bytes = match store::up_to(file, size, MAX_BYTES)? {
+        Some(bytes) => bytes,
+        None => return Ok(Reading::TooLarge(size)),
+    };
+    Ok(if bytes.is_empty() {
         Reading::Empty
     } else {
         Reading::Read

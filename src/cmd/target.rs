@@ -1,6 +1,6 @@
 //! The config that a command edits: the flags that all such commands share, and how their changes are shown.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::claude::Client;
+use crate::claude::gather;
 use crate::claude::paths::{self, ChosenBy, ConfigFile, Paths};
 use crate::context::Context;
 use crate::document::edit::{Change, Document, Edit};
@@ -48,7 +49,7 @@ impl Target {
     /// Where HOME is needed and not set.
     pub fn locate(args: &TargetArgs, context: &Context) -> anyhow::Result<Target> {
         let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
-        let file = paths.config_file(Path::exists);
+        let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
         let lock_timeout = Duration::from_secs(args.lock_timeout);
         Ok(Target {
             paths,

@@ -30,7 +30,8 @@ use super::lock::Lock;
 use super::signals::Section;
 use crate::failure::fail;
 use dir::Dir;
-use load::{Bytes, Snapshot, Stamp};
+pub use load::{Bytes, up_to};
+use load::{Snapshot, Stamp};
 use replace::{Replaced, Site};
 
 /// How often the work is done again because another writer was faster.

@@ -1,6 +1,7 @@
 //! The command line from outside: the real binary, a HOME of its own, a cleared environment.
 #![allow(
     clippy::unwrap_used,
+    clippy::disallowed_macros,
     clippy::disallowed_methods,
     reason = "these are tests; they lay files and stop where something is amiss"
 )]

@@ -130,40 +130,46 @@ pub fn contents(file: &File, path: &Path) -> anyhow::Result<Bytes> {
 }
 
 fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Bytes> {
-    let too_large = || {
-        fail(
-            format!("{} is larger than {} GiB", path.display(), MAX_BYTES >> 30),
-            "the client cannot use such a file either: move it aside, or cut its history down",
-        )
-    };
-    if size > MAX_BYTES {
-        return Err(too_large());
+    up_to(file, size, MAX_BYTES)
+        .map_err(|errno| error::disk(errno, "read", path))?
+        .ok_or_else(|| {
+            fail(
+                format!("{} is larger than {} GiB", path.display(), MAX_BYTES >> 30),
+                "the client cannot use such a file either: move it aside, or cut its history down",
+            )
+        })
+}
+
+/// The content of a regular file of about `size` bytes; `None` where it has more than `max`.
+///
+/// # Errors
+/// Where it cannot be read.
+pub fn up_to(file: &File, size: u64, max: u64) -> Result<Option<Bytes>, Errno> {
+    if size > max {
+        return Ok(None);
     }
-    let failed = |errno| error::disk(errno, "read", path);
     // One byte more than expected: a full buffer then means that the file has grown.
     let expected = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
-    let mut start = Vec::new();
+    let mut bytes = Vec::new();
     if size >= LARGE
         && let Ok(map) = MmapMut::map_anon(expected)
     {
-        let (map, length) = fill(file, map).map_err(failed)?;
+        let (map, length) = fill(file, map)?;
         if length < expected {
-            return Ok(Bytes::Large(map, length));
+            return Ok(Some(Bytes::Large(map, length)));
         }
-        start = map.to_vec();
+        bytes = map.to_vec();
     }
-    let mut bytes = start;
     bytes.reserve_exact(expected.saturating_sub(bytes.len()));
     loop {
         if bytes.len() == bytes.capacity() {
             bytes.reserve(64 * 1024);
         }
         let at = bytes.len() as u64;
-        match retry_on_intr(|| rustix::io::pread(file.as_fd(), spare_capacity(&mut bytes), at)) {
-            Ok(0) => return Ok(Bytes::Small(bytes)),
-            Ok(_) if bytes.len() as u64 > MAX_BYTES => return Err(too_large()),
-            Ok(_) => {}
-            Err(errno) => return Err(failed(errno)),
+        match retry_on_intr(|| rustix::io::pread(file.as_fd(), spare_capacity(&mut bytes), at))? {
+            0 => return Ok(Some(Bytes::Small(bytes))),
+            _ if bytes.len() as u64 > max => return Ok(None),
+            _ => {}
         }
     }
 }
