@@ -16,6 +16,7 @@ lint:
     cargo clippy --locked --all-targets -- -D warnings
     cargo clippy --locked --all-targets --no-default-features -- -D warnings
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+    cd fuzz && cargo fmt --check && cargo check --quiet --target-dir ../target/fuzz
 
 # Dependencies: licences, duplicates, sources; none that is not used
 deps:
