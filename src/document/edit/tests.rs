@@ -5,7 +5,7 @@ fn edited(source: &str, edits: &[Edit]) -> (String, Vec<String>) {
     let document = Document::parse(source.as_bytes()).unwrap();
     let edited = document.apply(edits).unwrap();
     let text = String::from_utf8(edited.pieces.concat()).unwrap();
-    assert_eq!(edited.len(), text.len());
+    assert_eq!((edited.len(), edited.is_empty()), (text.len(), text.is_empty()));
     (
         text,
         edited
@@ -175,6 +175,9 @@ fn edits_are_made_in_turn() {
 fn there_is_nothing_to_remove_from_a_value_that_was_set() {
     let edits = [Edit::set(&["a"], &3), Edit::remove(&["a", "b"])];
     assert_eq!(edited(r#"{"a":[1]}"#, &edits).0, r#"{"a":3}"#);
+    let object = serde_json::json!({"b": 1, "c": 2});
+    let edits = [Edit::set(&["a"], &object), Edit::remove(&["a", "b"])];
+    assert_eq!(edited(r#"{"a":[1]}"#, &edits).0, r#"{"a":{"c":2}}"#);
 }
 
 #[test]
@@ -223,8 +226,19 @@ fn an_object_is_never_made_of_something_else() {
     for path in [&["s", "k"][..], &["o", "l", "k"]] {
         let error = document.apply(&[Edit::set(path, &1)]).err();
         let owner = path[..path.len() - 1].iter().map(ToString::to_string).collect();
-        assert_eq!(error, Some(Malformed::NotAnObject { path: owner }));
+        let error = error.unwrap();
+        assert_eq!(
+            error.to_string(),
+            format!("`{}` is not an object", path[..path.len() - 1].join("."))
+        );
+        assert_eq!(error, Malformed::NotAnObject { path: owner });
     }
+}
+
+#[test]
+fn nothing_stays_nothing() {
+    assert_eq!(remove("", &["k"]), "");
+    assert_eq!(remove(" \n", &["o", "k"]), " \n");
 }
 
 #[test]
@@ -234,4 +248,5 @@ fn debug_output_shows_no_value() {
     let changes = document.apply(std::slice::from_ref(&edit)).unwrap().changes;
     let shown = format!("{edit:?} {changes:?}");
     assert_eq!(shown, "Edit(set k) [Change(k: … → …)]");
+    assert_eq!(format!("{:?}", Edit::remove(&["o", "k"])), "Edit(remove o.k)");
 }
