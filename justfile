@@ -46,4 +46,4 @@ examples:
 
 # The real client against `cck verify`
 conformance:
-    CCK_CONFORMANCE_COUNT="${CCK_CONFORMANCE_COUNT:-60}" cargo test --locked --test conformance -- --nocapture
+    cargo test --locked --test conformance -- --nocapture
