@@ -123,7 +123,7 @@ impl<'s> Sorter<'s, '_> {
         }
         let mut all = settings::settings_of(self.state, name).into_iter();
         let first = all.next()?;
-        let is_set = settings::is_set(self.state.client, name, first.value);
+        let is_set = settings::is_set(self.state.client, first.value);
         let hidden_by = if is_set {
             format!("{} overrides it", first.source)
         } else {
@@ -188,7 +188,8 @@ impl<'s> Sorter<'s, '_> {
     }
 
     /// The source of a key or token that comes by a file descriptor, if that is open. It is read from the process's
-    /// environment only, and an API key that comes so needs no approval (2.0.77, 2.1.330, observed 2026-11).
+    /// environment only, and an API key that comes so needs no approval (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+    /// 0.2.109 does not know these variables (observed 2026-11-24).
     fn descriptor(&mut self, name: &str, higher: Option<&Source>) -> Option<Source> {
         let source = Source::env(name);
         for (setting, disregarded) in settings::places(self.state, name) {
@@ -200,8 +201,8 @@ impl<'s> Sorter<'s, '_> {
         if value.is_empty() {
             return None;
         }
-        if self.state.client < Client::V2_0 {
-            let reason = "this client was not observed to know this variable";
+        if self.state.client == Client::V0_2 {
+            let reason = "this client does not know this variable";
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;
         }
@@ -219,10 +220,10 @@ impl<'s> Sorter<'s, '_> {
     }
 
     /// A descriptor named for an API key keeps OAuth tokens and the stored login out even where it gives no key, being
-    /// closed or no number; federation it does not touch (2.0.77 and 2.1.330, both modes, observed 2026-11-24).
+    /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
     fn dead_descriptor(&mut self, offers: &mut Offers<'_>) {
         let named = self.state.process.get(names::KEY_DESCRIPTOR);
-        let is_named = self.state.client >= Client::V2_0 && named.is_some_and(|value| !value.is_empty());
+        let is_named = self.state.client >= Client::V1 && named.is_some_and(|value| !value.is_empty());
         if !is_named || offers.key.is_some() {
             return;
         }

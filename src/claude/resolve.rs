@@ -35,7 +35,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
         dialogs: Vec::new(),
     };
     if let Some(stop) = stop(state, mode, &outcome) {
-        outcome.dialogs = stop.dialog.into_iter().collect();
+        outcome.dialogs = stop.dialogs;
         ledger.ignore_all(state, &stop.reason);
         return (outcome, ledger);
     }
@@ -54,12 +54,12 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
     let failure = if asks.stumbles {
         Some("the client stumbles over customApiKeyResponses".to_owned())
     } else if state.client == Client::V0_2 {
-        headers_v0_2(&offers, &mut outcome);
+        headers_v0_2(&offers, &headers, custom.as_ref(), &mut outcome);
         None
     } else {
         headers_of(state, &offers, &headers, custom.as_ref(), &mut outcome)
     };
-    outcome.sends = failure.is_none() && sends(state.client, &outcome);
+    outcome.sends = failure.is_none() && sends(state.client, &offers, &outcome);
     let failure = failure.or_else(|| unsendable(state, mode, &offers, &headers, &outcome));
     reason::mark(state, &offers, custom.as_ref(), &headers, &outcome, &mut ledger);
     if let Some(failure) = failure {
@@ -77,7 +77,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
 
 /// What keeps the client from sending, and what it asks.
 struct Stop {
-    dialog: Option<Dialog>,
+    dialogs: Vec<Dialog>,
     reason: String,
 }
 
@@ -85,7 +85,7 @@ struct Stop {
 fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop> {
     let stop = |dialog: Option<Dialog>, reason: &str| {
         Some(Stop {
-            dialog: dialog.filter(|_| mode == Mode::Interactive),
+            dialogs: dialog.into_iter().filter(|_| mode == Mode::Interactive).collect(),
             reason: reason.to_owned(),
         })
     };
@@ -119,26 +119,36 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop> {
         let reason = "onboarding is not complete, so the client stops at its first questions";
         return stop(Some(Dialog::Onboarding), reason);
     }
-    // 2.0.77's default answer is to exit (observed 2026-11).
+    // 2.0.77's default answer is to exit; it asks about a key before (observed 2026-11-24).
     if mode == Mode::Interactive && old && has_settings_error(state) {
-        let reason = "the client asks what to do about a settings file, and its default answer is to exit";
-        return stop(Some(Dialog::InvalidSettings), reason);
+        let mut dialogs = asks(state, mode);
+        dialogs.push(Dialog::InvalidSettings);
+        return Some(Stop {
+            dialogs,
+            reason: "the client asks what to do about a settings file, and its default answer is to exit"
+                .into(),
+        });
     }
     if outcome.provider != Provider::Anthropic {
         let switch = Provider::SWITCHES
             .iter()
             .find(|(other, _)| *other == outcome.provider);
         let name = switch.map_or("another provider", |(_, name)| name);
-        let mut asks = Asks::default();
-        offers::sort_out(state, mode, &mut Ledger::default(), &mut asks);
         // 2.0.77 asks about an unapproved key all the same, 2.1.330 does not (observed 2026-11).
-        let dialog = asks.dialogs.first().copied().filter(|_| old);
+        let dialog = asks(state, mode).first().copied().filter(|_| old);
         return stop(
             dialog,
             &format!("{name} is on, and the client sends nothing to Anthropic"),
         );
     }
     None
+}
+
+/// What the client asks about the sources.
+fn asks(state: &State, mode: Mode) -> Vec<Dialog> {
+    let mut asks = Asks::default();
+    offers::sort_out(state, mode, &mut Ledger::default(), &mut asks);
+    asks.dialogs
 }
 
 /// Whether the interactive client shows its "Settings Error": a file of user, project or local settings is there and not
@@ -172,16 +182,9 @@ fn headers_of(
     custom_source: Option<&Source>,
     outcome: &mut Outcome,
 ) -> Option<String> {
-    let custom_header = |value: Option<&str>| match (value, custom_source) {
-        (Some(""), Some(source)) => Some(Header::Invalid(source.clone())),
-        (Some(_), Some(source)) => Some(Header::From(source.clone())),
-        _ => None,
-    };
+    let custom_header = |value| custom_header(value, custom_source);
     let helper = offers.helper.map(|layer| helper_header(state, layer));
-    let token = offers
-        .token
-        .as_ref()
-        .map(|setting| Header::From(setting.source.clone()));
+    let token = offers.token.as_ref().map(variable_header);
     let decided = token.is_some() || helper.is_some();
 
     // `primaryApiKey` goes before federation and profiles, also where those have taken a login out of use.
@@ -250,24 +253,65 @@ fn headers_of(
     None
 }
 
-/// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY.
-fn headers_v0_2(offers: &Offers<'_>, outcome: &mut Outcome) {
-    if offers.login {
-        outcome.authorization = Header::From(Source::Login);
-        return;
-    }
-    if let Some(token) = &offers.token {
-        outcome.authorization = Header::From(token.source.clone());
-    }
-    if let Some(key) = &offers.key {
-        outcome.x_api_key = Header::From(key.clone());
-    } else if offers.primary {
-        outcome.x_api_key = Header::From(Source::PrimaryKey);
+/// The header that a line of ANTHROPIC_CUSTOM_HEADERS gives.
+fn custom_header(value: Option<&str>, source: Option<&Source>) -> Option<Header> {
+    let source = source?.clone();
+    value.map(|value| {
+        if value.is_empty() {
+            Header::Invalid(source)
+        } else {
+            Header::From(source)
+        }
+    })
+}
+
+/// The header that a variable gives. Blanks count as set before 2.1.330, and are sent as nothing (0.2.109, 1.0.128, 2.0.77,
+/// observed 2026-11-24).
+fn variable_header(setting: &settings::Setting<'_>) -> Header {
+    let source = setting.source.clone();
+    if settings::js_trim(setting.value.reveal()).is_empty() {
+        Header::Invalid(source)
+    } else {
+        Header::From(source)
     }
 }
 
+/// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY, but no custom header.
+fn headers_v0_2(
+    offers: &Offers<'_>,
+    custom: &Custom<'_>,
+    custom_source: Option<&Source>,
+    outcome: &mut Outcome,
+) {
+    let own_key = offers
+        .key
+        .clone()
+        .or(offers.primary.then_some(Source::PrimaryKey));
+    let token = offers.token.as_ref().map(variable_header);
+    let authorization = custom_header(custom.authorization, custom_source);
+    let x_api_key = custom_header(custom.x_api_key, custom_source);
+    outcome.authorization = if offers.login {
+        authorization.unwrap_or(Header::From(Source::Login))
+    } else {
+        token.or(authorization).unwrap_or_default()
+    };
+    outcome.x_api_key = x_api_key
+        .or(own_key.filter(|_| !offers.login).map(Header::From))
+        .unwrap_or_default();
+}
+
 /// Whether a request is sent with these headers.
-fn sends(client: Client, outcome: &Outcome) -> bool {
+fn sends(client: Client, offers: &Offers<'_>, outcome: &Outcome) -> bool {
+    // Before 2.0.77 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
+    let has_own = offers.token.is_some()
+        || offers.key.is_some()
+        || offers.helper.is_some()
+        || offers.oauth.is_some()
+        || offers.login
+        || offers.primary;
+    if client < Client::V2_0 && !has_own {
+        return false;
+    }
     let headers = [&outcome.x_api_key, &outcome.authorization];
     let a_credential = headers.iter().any(|header| header.source().is_some());
     // A helper that fails, a login of blanks or a token set to nothing is sent as an empty Bearer (2.0.77, 2.1.330); 1.0.128

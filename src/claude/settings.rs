@@ -109,8 +109,10 @@ fn disregard(client: Client, origin: Origin, name: &str) -> Option<&'static str>
         _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
             Some("the client reads this variable from its environment only")
         }
-        // 2.0.77, observed 2026-11: read as it was at the start.
-        (Client::V2_0, _) if name == names::OAUTH => Some("this client reads it from its environment only"),
+        // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
+        (Client::V1 | Client::V2_0, _) if name == names::OAUTH => {
+            Some("this client reads it from its environment only")
+        }
         // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
         (Client::V2, _) if project_only && is_weak_in_projects(name) => {
             Some("the client does not take this variable from a project")
@@ -164,10 +166,9 @@ pub fn settings_of<'a>(state: &'a State, name: &str) -> Vec<Setting<'a>> {
         .collect()
 }
 
-/// Whether a variable counts as set: not empty, and for 2.1.330 not blank; a blank token counts as unset everywhere, and
-/// only what is then sent differs (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
-pub fn is_set(client: Client, name: &str, value: &Secret) -> bool {
-    if client >= Client::V2 || name == names::TOKEN {
+/// Whether a variable counts as set: not empty, and for 2.1.330 not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+pub fn is_set(client: Client, value: &Secret) -> bool {
+    if client >= Client::V2 {
         !js_trim(value.reveal()).is_empty()
     } else {
         !value.is_empty()
@@ -179,13 +180,17 @@ pub fn effective<'a>(state: &'a State, name: &str) -> Option<Setting<'a>> {
     settings_of(state, name)
         .into_iter()
         .next()
-        .filter(|setting| is_set(state.client, name, setting.value))
+        .filter(|setting| is_set(state.client, setting.value))
 }
 
 /// Whether a variable is switched on: `1`, `true`, `yes` or `on`, trimmed and without case; `2`, `y` and the like are
-/// not (2.0.77, 2.1.330, observed 2026-11).
+/// not (1.0.128, 2.0.77, 2.1.330, observed 2026-11). To 0.2.109 all but nothing is on, `0` and `false` too (observed
+/// 2026-11-24).
 pub fn is_on(state: &State, name: &str) -> bool {
     effective(state, name).is_some_and(|setting| {
+        if state.client == Client::V0_2 {
+            return true;
+        }
         let value = js_trim(setting.value.reveal()).to_ascii_lowercase();
         ["1", "true", "yes", "on"].contains(&value.as_str())
     })

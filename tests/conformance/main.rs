@@ -60,8 +60,8 @@ impl Wanted {
     /// The indices of the states to run: fewer where a run takes longer.
     fn indices(&self, mode: Mode) -> Vec<u64> {
         let usual = match mode {
-            Mode::Print => 70,
-            Mode::Interactive => 25,
+            Mode::Print => 60,
+            Mode::Interactive => 20,
         };
         match self.index {
             Some(index) => vec![index],
