@@ -158,6 +158,26 @@ fn a_planted_record_for_undo_is_not_obeyed() {
     sandbox.cck(&["undo"]).run().code(0);
 }
 
+/// The record of an unfinished rotation names the key that is to be set inactive.
+#[test]
+fn a_planted_record_of_a_rotation_is_not_obeyed() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", format!("{{\"primaryApiKey\": \"{OTHER}\"}}"));
+    let args = ["rotate", "--stdin", "--command-after", "false"];
+    sandbox.cck(&args).stdin(KEY).run().code(1);
+    let dir = sandbox.home().join(".local/state/cck/rotate");
+    let record = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&record).unwrap();
+    assert!(!holds_key(&text), "{text}");
+    crate::sandbox::chmod(&record, 0o666);
+    sandbox
+        .cck(&args)
+        .stdin(KEY)
+        .run()
+        .code(2)
+        .err(&["can be written by others", "not trusted"]);
+}
+
 /// Whoever swaps the config for a link while cck works gets a key into no file that others can read, and no file of
 /// which a part was written.
 #[test]

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::Trace;
 use crate::context::Context;
-use crate::document::store;
 use crate::private;
 use crate::state;
 
@@ -43,7 +42,7 @@ impl Pending {
     /// Where it cannot be read or is no such record.
     pub fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Pending>> {
         let path = file(config, context)?;
-        let Some(bytes) = store::read(&path)? else {
+        let Some(bytes) = private::read(&path)? else {
             return Ok(None);
         };
         let pending = serde_json::from_slice(&bytes);
