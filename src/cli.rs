@@ -31,13 +31,13 @@ pub struct Cli {
 pub enum Command {
     /// Put a key into Claude Code's config
     SetKey(cmd::set_key::SetKeyArgs),
-    /// Swap a new key in for the old one, and leave nothing of the old behind
+    /// Swap a new key in, and leave nothing of the old one behind
     Rotate(Box<cmd::rotate::RotateArgs>),
     /// Take the key out of Claude Code's config, and out of its copies
     UnsetKey(cmd::unset_key::UnsetKeyArgs),
-    /// Say which credential Claude Code really sends, and why the others are not sent
+    /// Say which credential Claude Code really sends, and why
     Verify(cmd::verify::VerifyArgs),
-    /// Let interactive Claude Code use a key of the environment without asking
+    /// Let interactive Claude Code use $ANTHROPIC_API_KEY unasked
     Approve(cmd::approve::ApproveArgs),
     /// Put back what the last change replaced
     Undo(cmd::undo::UndoArgs),
@@ -45,11 +45,11 @@ pub enum Command {
     Audit(cmd::audit::AuditCmdArgs),
     /// Name the places that keys come from, one a tenant
     Profile(cmd::profile::ProfileArgs),
-    /// Run a command with the key in a private config that is gone afterwards
+    /// Run a command with the key in a private config, gone afterwards
     Run(cmd::run::RunArgs),
     /// Print the key alone, for apiKeyHelper and other programs
     GetKey(cmd::get_key::GetKeyArgs),
-    /// Have Claude Code ask cck for the key, so that none rests in its config
+    /// Have Claude Code ask cck for the key, so that none rests in it
     Helper(cmd::helper::HelperArgs),
     /// Print the script that completes this command line in a shell
     Completions(cmd::completions::CompletionsArgs),
