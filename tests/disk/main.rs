@@ -63,8 +63,10 @@ impl Home {
 
     /// cck with this key in the environment.
     fn cck(&self, args: &[&str], key: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cck"));
+        // What the test itself was started with (`nohup`, a shell's `&`) may ignore signals, and children inherit that.
+        let mut command = Command::new("env");
         command
+            .args(["--default-signal=INT,HUP,TERM", env!("CARGO_BIN_EXE_cck")])
             .args(args)
             .env_clear()
             .env("HOME", self.path())
