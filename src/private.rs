@@ -36,7 +36,7 @@ pub fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     }
 }
 
-/// The content of a file that [`write`] wrote; `None` where there is none. It tells cck what to do, so one that somebody
+/// The content of a file that [`write()`] wrote; `None` where there is none. It tells cck what to do, so one that somebody
 /// else owns or may write to is refused, and so is a link.
 ///
 /// # Errors

@@ -72,7 +72,7 @@ pub fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Result<Exit
     Ok(Exit::Done)
 }
 
-/// Answers a script's question for completions, `cck -- WORDS…` with the shell's name in [`VARIABLE`]. None where this
+/// Answers a script's question for completions, `cck -- WORDS…` with the shell's name in `VARIABLE`. None where this
 /// run is no such question.
 pub fn answer(context: &mut Context) -> Option<Exit> {
     let shell = context.var(VARIABLE)?;

@@ -1,7 +1,7 @@
 //! Lock → read → edit → replace → read back. A dry run does all but the lock and the replace.
 //!
 //! The promise: at every instant the path holds the whole old or the whole new content (a file that is itself a mount
-//! point excepted, see [`recovery`]); nobody but the owner can read it; what cannot be understood is never written over.
+//! point excepted, see `store::recovery`); nobody but the owner can read it; what cannot be understood is never written over.
 //! Symlinks are followed and their target is replaced. Of a file with several hard links only the named one gets the
 //! new content, as with the client's own rename: the others, often backups, do not get the key.
 
