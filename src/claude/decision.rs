@@ -1,5 +1,6 @@
 //! The judgement over a state: what is sent, on which header, and what became of every source.
 
+use super::Client;
 use std::collections::BTreeSet;
 
 use super::source::Source;
@@ -48,9 +49,13 @@ impl Provider {
         ),
     ];
 
-    /// Whether 2.0.77 knows it.
-    pub fn is_old(self) -> bool {
-        matches!(self, Provider::Bedrock | Provider::Vertex | Provider::Foundry)
+    /// The first client known to know it (0.2.109, 1.0.128, 2.0.77, 2.1.330, observed 2026-11-24).
+    pub fn since(self) -> Client {
+        match self {
+            Provider::Anthropic | Provider::Bedrock | Provider::Vertex => Client::V0_2,
+            Provider::Foundry => Client::V2_0,
+            _ => Client::V2,
+        }
     }
 
     /// The provider's name in reports.

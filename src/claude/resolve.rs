@@ -409,7 +409,7 @@ pub fn helper_failure(state: &State) -> Option<String> {
 pub fn provider(state: &State) -> Provider {
     Provider::SWITCHES
         .into_iter()
-        .filter(|(provider, _)| state.client >= Client::V2 || provider.is_old())
+        .filter(|(provider, _)| state.client >= provider.since())
         .find(|(_, switch)| settings::is_on(state, switch))
         .map_or(Provider::Anthropic, |(provider, _)| provider)
 }
