@@ -121,6 +121,35 @@ fn a_new_object_is_laid_out_like_the_file() {
 }
 
 #[test]
+fn what_stood_on_one_line_stays_on_one() {
+    assert_eq!(
+        set("{\n  \"l\": [1],\n  \"z\": 0\n}", &["l"], [1, 2]),
+        "{\n  \"l\": [1, 2],\n  \"z\": 0\n}"
+    );
+    assert_eq!(
+        set("{\n  \"a\": 1,  \"o\": {}\n}", &["o", "k"], true),
+        "{\n  \"a\": 1,  \"o\": {\"k\": true}\n}"
+    );
+    assert_eq!(
+        set(
+            "{\n  \"a\": 1,  \"o\": 5,\n  \"z\": 0\n}",
+            &["o"],
+            serde_json::json!({"k": 1})
+        ),
+        "{\n  \"a\": 1,  \"o\": {\n    \"k\": 1\n  },\n  \"z\": 0\n}"
+    );
+}
+
+#[test]
+fn the_line_ends_of_the_file_are_used() {
+    for end in ["\n", "\r\n", "\r"] {
+        let source = format!("{{{end}  \"a\": 1{end}}}");
+        let expected = format!("{{{end}  \"a\": 1,{end}  \"k\": {{{end}    \"x\": 2{end}  }}{end}}}");
+        assert_eq!(set(&source, &["k"], serde_json::json!({"x": 2})), expected);
+    }
+}
+
+#[test]
 fn a_removed_member_takes_one_comma_with_it() {
     for (source, expected) in [
         ("{\"k\":1}", "{}"),
