@@ -80,6 +80,8 @@ pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mu
     let mut sorter = Sorter { state, mode, ledger };
     // 2.0.77: the switch changes nothing about credentials; 2.1.330: it does (observed 2026-11).
     let simple = state.client >= Client::V2 && settings::is_on(state, names::SIMPLE);
+    // What it does is judged with the headers; here the values that it hides are marked.
+    sorter.variable(names::HEADERS);
     let token = sorter.variable(names::TOKEN);
     let gateway = state.client >= Client::V2 && token.is_some() && settings::is_on(state, names::GATEWAY);
     let key = sorter.variable(names::KEY);

@@ -1,10 +1,11 @@
 //! The recorded truth: what real clients sent in given states, against what cck says they send.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use cck::claude::Client;
-use cck::claude::decision::{Dialog, Header, Mode};
+use cck::claude::decision::{Candidate, Decision, Dialog, Header, Mode, Standing};
 use cck::claude::gather::{gather, run_helper};
 use cck::claude::resolve::resolve;
 use cck::context::Context;
@@ -137,6 +138,9 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     let mut state = gather(&context, client, None, None).unwrap();
     run_helper(&mut state).unwrap();
     let decision = resolve(&state);
+    if let Some(wrong) = contradiction(&decision) {
+        return Some(format!("row {}: {wrong}", row.id));
+    }
     let outcome = decision.outcome(mode);
     let header = |header: &Header| match header {
         Header::Absent => None,
@@ -156,4 +160,50 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
         row.approval_dialog,
     );
     (said != seen).then(|| format!("row {}: cck said {said:?}, the client did {seen:?}", row.id))
+}
+
+/// Where the standings of the candidates do not say what the headers say.
+fn contradiction(decision: &Decision) -> Option<String> {
+    let candidates = &decision.candidates;
+    let ids: BTreeSet<String> = candidates
+        .iter()
+        .map(|candidate| candidate.source.to_string())
+        .collect();
+    if ids.len() != candidates.len() {
+        return Some(format!("a source is named twice: {ids:?}"));
+    }
+    for id in [
+        "env.ANTHROPIC_AUTH_TOKEN",
+        "env.ANTHROPIC_API_KEY",
+        "env.CLAUDE_CODE_OAUTH_TOKEN",
+        "credentials.claudeAiOauth",
+        "config.primaryApiKey",
+    ] {
+        if !ids.contains(id) {
+            return Some(format!("{id} is not named"));
+        }
+    }
+    for mode in [Mode::Print, Mode::Interactive] {
+        let standing = |candidate: &Candidate| match mode {
+            Mode::Print => candidate.print,
+            Mode::Interactive => candidate.interactive,
+        };
+        let used: BTreeSet<_> = candidates
+            .iter()
+            .filter(|candidate| standing(candidate) == Standing::Used)
+            .map(|candidate| &candidate.source)
+            .collect();
+        if used != decision.outcome(mode).sources() {
+            return Some(format!("{used:?} are used in {mode:?}, and others are sent"));
+        }
+        let unset =
+            |candidate: &&Candidate| candidate.secret.is_some() && standing(candidate) == Standing::Unset;
+        if let Some(candidate) = candidates.iter().find(unset) {
+            return Some(format!(
+                "{} is set and called unset in {mode:?}",
+                candidate.source
+            ));
+        }
+    }
+    None
 }
