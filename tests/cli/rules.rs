@@ -9,6 +9,8 @@ use crate::truth::{Row, disagreement};
 
 const KEY: &str = "sk-ant-api03-RULE-0000000000000000000000000000000000000000000000000000000000000000000";
 
+const KEY_DESCRIPTOR: &str = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";
+
 /// A rule's name, the version, what is in force, and the two headers (`-` none, `!` one without a credential).
 struct Rule(&'static str, &'static str, Value, [&'static str; 2]);
 
@@ -322,6 +324,61 @@ fn rules() -> Vec<Rule> {
                 none(),
             ),
             [config, "-"],
+        ),
+        // Standard output is open in every test.
+        Rule(
+            "an open descriptor gives the key",
+            v2,
+            state(json!({KEY_DESCRIPTOR: "1"}), primary(), stored()),
+            ["env.CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR", "-"],
+        ),
+        Rule(
+            "0.2.109 does not know the descriptor",
+            "0.2.109",
+            state(json!({KEY_DESCRIPTOR: "1"}), primary(), none()),
+            [config, "-"],
+        ),
+        Rule(
+            "a closed descriptor keeps the login out",
+            v2,
+            state(json!({KEY_DESCRIPTOR: "987654"}), primary(), stored()),
+            [config, "-"],
+        ),
+        Rule(
+            "an empty one does not",
+            v2,
+            state(json!({KEY_DESCRIPTOR: ""}), none(), stored()),
+            ["-", "credentials.claudeAiOauth"],
+        ),
+        Rule(
+            "an open descriptor gives the token",
+            v2,
+            state(
+                json!({"CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR": "1"}),
+                none(),
+                none(),
+            ),
+            ["-", "env.CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR"],
+        ),
+        Rule(
+            "CLAUDE_CODE_SIMPLE takes no key from a descriptor",
+            v2,
+            state(
+                json!({KEY_DESCRIPTOR: "1", "CLAUDE_CODE_SIMPLE": "1"}),
+                primary(),
+                none(),
+            ),
+            ["-", "-"],
+        ),
+        Rule(
+            "2.0.77 knows no profiles",
+            v2_0,
+            state(
+                json!({"ANTHROPIC_PROFILE": "work"}),
+                none(),
+                profile("oidc_federation"),
+            ),
+            ["-", "credentials.claudeAiOauth"],
         ),
         Rule(
             "a login with a BOM is as absent",

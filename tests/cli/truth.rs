@@ -8,6 +8,7 @@ use cck::claude::Client;
 use cck::claude::decision::{Candidate, Decision, Dialog, Header, Mode, Standing};
 use cck::claude::gather::{gather, run_helper};
 use cck::claude::resolve::resolve;
+use cck::claude::source::Source;
 use cck::context::Context;
 use serde::Deserialize;
 use serde_json::Value;
@@ -162,6 +163,14 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     (said != seen).then(|| format!("row {}: cck said {said:?}, the client did {seen:?}", row.id))
 }
 
+/// The variables whose value is the credential.
+const VALUES: [&str; 4] = [
+    "ANTHROPIC_API_KEY",
+    "ANTHROPIC_AUTH_TOKEN",
+    "CLAUDE_CODE_OAUTH_TOKEN",
+    "ANTHROPIC_CUSTOM_HEADERS",
+];
+
 /// Where the standings of the candidates do not say what the headers say.
 fn contradiction(decision: &Decision) -> Option<String> {
     let candidates = &decision.candidates;
@@ -183,6 +192,11 @@ fn contradiction(decision: &Decision) -> Option<String> {
             return Some(format!("{id} is not named"));
         }
     }
+    let printed =
+        |candidate: &&Candidate| matches!(candidate.source, Source::Helper(_)) && candidate.secret.is_some();
+    if candidates.iter().filter(printed).count() > 1 {
+        return Some("two helpers are said to have printed a key".into());
+    }
     for mode in [Mode::Print, Mode::Interactive] {
         let standing = |candidate: &Candidate| match mode {
             Mode::Print => candidate.print,
@@ -195,6 +209,20 @@ fn contradiction(decision: &Decision) -> Option<String> {
             .collect();
         if used != decision.outcome(mode).sources() {
             return Some(format!("{used:?} are used in {mode:?}, and others are sent"));
+        }
+        let unknown = |candidate: &&Candidate| {
+            let has_value = match &candidate.source {
+                Source::Variable(_, name) => VALUES.contains(&name.as_str()),
+                Source::Helper(_) | Source::PrimaryKey | Source::Login => true,
+                Source::Profile(_) => false,
+            };
+            has_value && candidate.secret.is_none() && standing(candidate) == Standing::Used
+        };
+        if let Some(candidate) = candidates.iter().find(unknown) {
+            return Some(format!(
+                "{} is used, and its credential not known",
+                candidate.source
+            ));
         }
         let unset =
             |candidate: &&Candidate| candidate.secret.is_some() && standing(candidate) == Standing::Unset;
