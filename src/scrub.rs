@@ -5,14 +5,16 @@
 //! what else it is kept for stays.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::claude::paths::{ConfigFile, Paths};
 use crate::context::Context;
 use crate::document::edit::{Document, Edit};
-use crate::document::store;
+use crate::document::store::{self, dir::Dir};
 use crate::undo;
 
 /// The name of the member that holds the key.
@@ -38,10 +40,25 @@ pub struct Left {
     pub why: String,
 }
 
-/// Every copy of the config that may hold a key: the client's backups of all ages, and the config that another
-/// one hides. Sorted, so that reports are the same each time.
+/// The copies of a config that may hold a key.
+#[derive(Debug, Default)]
+pub struct Copies {
+    /// The files. Sorted, so that reports are the same each time.
+    pub files: Vec<PathBuf>,
+    /// The directories that could not be looked through.
+    pub unseen: Vec<Left>,
+}
+
+/// The files of [`find`].
 pub fn copies(paths: &Paths, config: &ConfigFile) -> Vec<PathBuf> {
-    let mut copies = files_in(&paths.backups, |_| true);
+    find(paths, config).files
+}
+
+/// Every copy of the config that may hold a key: the client's backups of all ages, and the config that another
+/// one hides.
+pub fn find(paths: &Paths, config: &ConfigFile) -> Copies {
+    let mut copies = Copies::default();
+    copies.look_in(&paths.backups, |_| true);
     let beside = [
         Some(paths.claude_dir.as_path()),
         paths.global_config.parent(),
@@ -51,19 +68,49 @@ pub fn copies(paths: &Paths, config: &ConfigFile) -> Vec<PathBuf> {
     dirs.sort();
     dirs.dedup();
     for dir in dirs {
-        copies.extend(files_in(dir, is_copy));
+        copies.look_in(dir, is_copy);
     }
     let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()]
         .into_iter()
         .flatten();
-    copies.extend(
+    copies.files.extend(
         hidden
-            .filter(|path| **path != config.path && path.is_file())
+            .filter(|path| **path != config.path && may_be_file(path))
             .cloned(),
     );
-    copies.sort();
-    copies.dedup();
+    copies.files.sort();
+    copies.files.dedup();
     copies
+}
+
+impl Copies {
+    /// Adds the files in `dir` that `wanted` picks by their names.
+    fn look_in(&mut self, dir: &Path, wanted: impl Fn(&str) -> bool) {
+        // Not by the standard library, which panics where closing the directory fails.
+        match Dir::open(dir).and_then(|dir| dir.list()) {
+            Ok(names) => {
+                let names = names.iter().filter(|name| wanted(&name.to_string_lossy()));
+                let files = names.map(|name| dir.join(name)).filter(|path| may_be_file(path));
+                self.files.extend(files);
+            }
+            Err(Errno::NOENT | Errno::NOTDIR) => {}
+            Err(errno) => self.unseen.push(Left {
+                path: dir.to_path_buf(),
+                why: format!(
+                    "it cannot be looked through for copies: {}",
+                    store::error::what(errno)
+                ),
+            }),
+        }
+    }
+}
+
+/// Whether there is a file. Of what cannot be looked at, the edit will say why.
+fn may_be_file(path: &Path) -> bool {
+    match fs::metadata(path) {
+        Ok(metadata) => metadata.is_file(),
+        Err(error) => error.kind() != ErrorKind::NotFound,
+    }
 }
 
 /// Whether a file beside the config is one of the client's copies of it.
@@ -76,35 +123,27 @@ fn is_copy(name: &str) -> bool {
         })
 }
 
-fn files_in(dir: &Path, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(dir) else {
-        return Vec::new();
-    };
-    let entries = entries.filter_map(Result::ok);
-    entries
-        .filter(|entry| wanted(&entry.file_name().to_string_lossy()))
-        .map(|entry| entry.path())
-        .filter(|path| path.is_file())
-        .collect()
-}
-
 /// Takes `primaryApiKey` out of each of `copies`, unless it is `keep`; then looks for `old` in all of them, and in the
 /// config.
 pub fn scrub(
-    copies: &[PathBuf],
+    copies: Copies,
     config: &ConfigFile,
     keep: Option<&str>,
     old: Option<&str>,
     options: &store::Options,
     context: &Context,
 ) -> Scrubbed {
-    let mut scrubbed = Scrubbed::default();
-    for path in copies {
+    let mut scrubbed = Scrubbed {
+        left: copies.unseen,
+        ..Scrubbed::default()
+    };
+    let copies = copies.files;
+    for path in &copies {
         match store::update(path, options, |document| Ok(removal(document, keep))) {
             Ok(outcome) if outcome.changes.is_empty() => {}
             Ok(_) => scrubbed.cleaned.push(path.clone()),
             // Malformed, and no key in it.
-            Err(_) if !holds(path, MEMBER) => {}
+            Err(_) if holds(path, MEMBER).is_ok_and(|holds| !holds) => {}
             Err(error) => scrubbed.left.push(Left {
                 path: path.clone(),
                 why: error.to_string(),
@@ -120,14 +159,18 @@ pub fn scrub(
     }
     if let Some(old) = old.filter(|old| !options.dry_run && !old.is_empty() && !is_in(old, keep)) {
         for path in copies.iter().chain([&config.path]) {
-            let known = scrubbed.left.iter().any(|left| left.path == *path);
-            if !known && holds(path, old) {
-                let why = "the old key is also somewhere else in it".to_owned();
-                scrubbed.left.push(Left {
-                    path: path.clone(),
-                    why,
-                });
+            if scrubbed.left.iter().any(|left| left.path == *path) {
+                continue;
             }
+            let why = match holds(path, old) {
+                Ok(false) => continue,
+                Ok(true) => "the old key is also somewhere else in it".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            scrubbed.left.push(Left {
+                path: path.clone(),
+                why,
+            });
         }
     }
     scrubbed
@@ -149,9 +192,7 @@ fn is_in(old: &str, keep: Option<&str>) -> bool {
 }
 
 /// Whether the bytes of `text` are anywhere in the file.
-fn holds(path: &Path, text: &str) -> bool {
-    let Ok(Some(bytes)) = store::read(path) else {
-        return false;
-    };
-    memchr::memmem::find(&bytes, text.as_bytes()).is_some()
+fn holds(path: &Path, text: &str) -> anyhow::Result<bool> {
+    let bytes = store::read(path)?.unwrap_or_default();
+    Ok(memchr::memmem::find(&bytes, text.as_bytes()).is_some())
 }

@@ -3,6 +3,7 @@
 //! Up to the swap, a failure changes nothing. Before it a record of the rotation is laid down, which names the old key by
 //! its hints; it stays until every step is done, so that the same command again completes what was cut off.
 
+mod check;
 mod pending;
 mod report;
 
@@ -16,12 +17,8 @@ use super::approve;
 use super::change::{self, ChangeArgs};
 use super::in_force;
 use super::target::Target;
-use super::verify::online::is_untrusted;
 use crate::admin::{self, Admin, Listed, Trace};
 use crate::audit::Event;
-use crate::claude::Client;
-use crate::claude::gather;
-use crate::claude::settings;
 use crate::command;
 use crate::context::Context;
 use crate::document::edit::{Document, Edit};
@@ -30,9 +27,7 @@ use crate::exit::Exit;
 use crate::failure::{Failure, fail};
 use crate::key::source::{Source, SourceArgs};
 use crate::key::{self, ApiKey};
-use crate::online::{self, Answer, Request};
 use crate::profile::ProfileArg;
-use crate::render::one_line;
 use pending::Pending;
 
 /// The arguments of `cck rotate`.
@@ -87,10 +82,13 @@ pub fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let dry_run = args.change.target.dry_run;
     let (pending, resumed) = plan(&target, &new, context)?;
     if args.online || args.retire_old {
-        check(&new, context)?;
+        check::check(&new, context)?;
     }
-    if !dry_run && !resumed {
-        pending.save(&target.file.path, context)?;
+    let lay = !dry_run && !resumed;
+    if lay {
+        pending
+            .save(&target.file.path, context)
+            .inspect_err(|_| abandon(&target, &new, context))?;
     }
     let changed = change::apply(
         &args.change,
@@ -101,9 +99,8 @@ pub fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
         |document| edits(document, &pending, &new),
     )
     .inspect_err(|_| {
-        if !resumed && !dry_run {
-            // Nothing was swapped, so there is nothing to complete.
-            let _ = Pending::remove(&target.file.path, context);
+        if lay {
+            abandon(&target, &new, context);
         }
     })?;
     let old = changed
@@ -127,8 +124,10 @@ pub fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
             };
             args.change.audit.log(&event, "resumed", context);
         }
-        if done.left().is_empty() {
-            Pending::remove(&target.file.path, context)?;
+        if done.left().is_empty()
+            && let Err(error) = Pending::remove(&target.file.path, context)
+        {
+            done.failed.push(("forget this rotation", said(&error)));
         }
         in_force::warn_if_shadowed(&target.file, context);
     }
@@ -138,6 +137,21 @@ pub fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
     } else {
         Exit::No
     })
+}
+
+/// Removes the record of a rotation that failed, unless the key was swapped all the same: a disk may refuse to make
+/// sure of what it has. Then there are copies of the old key left, and the record is what completes the rotation.
+fn abandon(target: &Target, new: &ApiKey, context: &Context) {
+    let is_old = store::read(&target.file.path).is_ok_and(|bytes| {
+        let bytes = Zeroizing::new(bytes.unwrap_or_default());
+        Document::parse(&bytes)
+            .ok()
+            .and_then(|document| primary_key(&document))
+            .is_none_or(|key| *key != new.reveal())
+    });
+    if is_old {
+        let _ = Pending::remove(&target.file.path, context);
+    }
 }
 
 /// What is rotated: the record of it, and whether it goes on with one that was cut off.
@@ -202,63 +216,6 @@ fn edits(document: &Document<'_>, pending: &Pending, new: &ApiKey) -> anyhow::Re
     let mut edits = vec![Edit::set(&["primaryApiKey"], new.reveal())];
     edits.extend(approve::carry(document, &pending.old_suffix, new.suffix()));
     Ok(edits)
-}
-
-/// Asks the API that the client would ask whether it takes the new key.
-fn check(new: &ApiKey, context: &Context) -> anyhow::Result<()> {
-    let state = gather::gather(context, Client::V2, None, None)?;
-    let (_, base) = settings::base_url(&state);
-    let shown = one_line(&online::without_user(base));
-    let unchanged = "nothing was changed";
-    if is_untrusted(&state) {
-        return Err(fail(
-            format!(
-                "{shown} was set by this project, which you do not trust yet: the new key was not sent there; {unchanged}"
-            ),
-            "run it in another directory, or leave --online out",
-        ));
-    }
-    if !online::is_safe(base) {
-        return Err(fail(
-            format!("{shown} is no https host, so the new key was not sent there to check it; {unchanged}"),
-            "leave --online out, or mend ANTHROPIC_BASE_URL",
-        ));
-    }
-    let url = format!("{base}/v1/models?limit=1");
-    let headers = vec![
-        ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
-        (
-            "anthropic-version",
-            Zeroizing::new(online::API_VERSION.to_owned()),
-        ),
-    ];
-    let again = "try again, or leave --online out";
-    match online::send(
-        context,
-        &Request {
-            method: "GET",
-            url: &url,
-            headers,
-            body: None,
-        },
-    )? {
-        Answer::Status { code: 200..=299, .. } => Ok(()),
-        Answer::Status {
-            code: code @ (401 | 403),
-            ..
-        } => Err(fail(
-            format!("{shown} rejects the new key (HTTP {code}); {unchanged}"),
-            "check the new key, and that it is active",
-        )),
-        Answer::Status { code, .. } => Err(fail(
-            format!("{shown} does not say that the new key works (HTTP {code}); {unchanged}"),
-            again,
-        )),
-        Answer::Unreachable(why) => Err(fail(
-            format!("{shown} cannot be reached: {}; {unchanged}", one_line(&why)),
-            again,
-        )),
-    }
 }
 
 /// The steps after the swap and the scrub. What fails is noted, and the others are done all the same.

@@ -130,7 +130,7 @@ pub fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
 impl Target {
     /// Takes every key but `keep` out of the copies of this config; see [`scrub::scrub`].
     pub fn scrub(&self, keep: Option<&str>, old: Option<&str>, context: &Context) -> Scrubbed {
-        let copies = scrub::copies(&self.paths, &self.file);
-        scrub::scrub(&copies, &self.file, keep, old, self.options(), context)
+        let copies = scrub::find(&self.paths, &self.file);
+        scrub::scrub(copies, &self.file, keep, old, self.options(), context)
     }
 }

@@ -143,9 +143,11 @@ impl Drop for Lock {
     fn drop(&mut self) {
         let mut state = self.shared.state();
         state.released = true;
-        if self.shared.is_ours(&state) {
-            // What cannot be removed goes stale.
-            let _ = self.shared.dir.remove_dir(&self.shared.name);
+        // Tried again where the disk refuses. What cannot be removed goes stale, but beside a backup nobody takes it over.
+        for _ in 0..2 {
+            if self.shared.is_ours(&state) && self.shared.dir.remove_dir(&self.shared.name).is_ok() {
+                break;
+            }
         }
         drop(state);
         self.shared.released.notify_all();

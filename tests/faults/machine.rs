@@ -14,6 +14,7 @@ pub const OLD: &str =
     "sk-ant-api03-FORMERaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPabcd";
 
 /// What a run does, and on what.
+#[derive(Default)]
 pub struct Scenario {
     pub name: &'static str,
     pub args: &'static [&'static str],
@@ -21,6 +22,11 @@ pub struct Scenario {
     pub target: &'static str,
     /// Its content before; none where there is to be no file.
     pub before: Option<String>,
+    /// Copies of it, from HOME, that are to lose the key: the old one is to be nowhere in the end.
+    pub copies: &'static [&'static str],
+    /// Where the same command may find all done already and say so as an error: the command to run then, and what the
+    /// error says.
+    pub once_done: Option<(&'static [&'static str], &'static str)>,
 }
 
 /// A directory with HOME in it.
@@ -48,15 +54,17 @@ impl Machine {
         let _ = fs::remove_dir_all(self.home());
         fs::create_dir(self.home()).unwrap();
         if let Some(before) = &scenario.before {
-            let path = self.home().join(scenario.target);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, before).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            for name in scenario.copies.iter().chain([&scenario.target]) {
+                let path = self.home().join(name);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(&path, before).unwrap();
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+            }
         }
     }
 
-    /// Runs the scenario's command; with `inject`, under strace with that injection.
-    pub fn run(&self, scenario: &Scenario, inject: Option<&str>) -> Output {
+    /// Runs cck with these arguments; with `inject`, under strace with that injection.
+    pub fn run(&self, args: &[&str], inject: Option<&str>) -> Output {
         let cck = env!("CARGO_BIN_EXE_cck");
         let mut command = match inject {
             None => Command::new(cck),
@@ -71,7 +79,7 @@ impl Machine {
             }
         };
         command
-            .args(scenario.args)
+            .args(args)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.home());
@@ -82,9 +90,10 @@ impl Machine {
         command.output().unwrap()
     }
 
-    /// The content of the file that the run is to change.
-    pub fn content(&self, scenario: &Scenario) -> Option<Vec<u8>> {
-        fs::read(self.home().join(scenario.target)).ok()
+    /// The content of the file that the run is to change, and after it that of each copy.
+    pub fn contents(&self, scenario: &Scenario) -> Vec<Option<Vec<u8>>> {
+        let names = [&scenario.target].into_iter().chain(scenario.copies);
+        names.map(|name| fs::read(self.home().join(name)).ok()).collect()
     }
 
     /// All files under HOME, by their path from there.
@@ -95,25 +104,27 @@ impl Machine {
         found
     }
 
-    /// The files with a key in them that somebody else may read.
+    /// The files that somebody else may read and that hold a key, or are cck's own records.
     pub fn exposed(&self, scenario: &Scenario) -> Vec<PathBuf> {
-        let holds_key = |path: &PathBuf| {
-            let bytes = fs::read(path).unwrap_or_default();
-            // The config was laid with a loose mode and the old key in it; until it is replaced it may keep both.
-            let is_old = scenario
-                .before
-                .as_ref()
-                .is_some_and(|before| before.as_bytes() == bytes);
-            !is_old
-                && [KEY, OLD]
-                    .iter()
-                    .any(|key| bytes.windows(key.len()).any(|part| part == key.as_bytes()))
+        let laid = [&scenario.target].into_iter().chain(scenario.copies);
+        let laid: Vec<PathBuf> = laid.map(|name| self.home().join(name)).collect();
+        // The config was laid with a loose mode and the old key in it; until it is replaced it may keep both.
+        let is_as_laid = |path: &PathBuf| {
+            let before = scenario.before.as_ref().map(|before| before.as_bytes());
+            laid.contains(path) && before == Some(&fs::read(path).unwrap_or_default())
         };
+        let is_record = |path: &PathBuf| path.starts_with(self.home().join(".local/state"));
+        let holds_key = |path: &PathBuf| [KEY, OLD].iter().any(|key| holds(path, key));
         let is_loose = |path: &PathBuf| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o077 != 0;
         self.files()
             .into_iter()
-            .filter(|path| is_loose(path) && holds_key(path))
+            .filter(|path| is_loose(path) && (is_record(path) || holds_key(path)) && !is_as_laid(path))
             .collect()
+    }
+
+    /// The files that hold the old key.
+    pub fn traces(&self) -> Vec<PathBuf> {
+        self.files().into_iter().filter(|path| holds(path, OLD)).collect()
     }
 
     /// What a run that has ended must not leave.
@@ -128,6 +139,13 @@ impl Machine {
         self.files().into_iter().filter(is_litter).collect()
     }
 
+    /// The records of rotations that are not finished.
+    pub fn pending(&self) -> Vec<PathBuf> {
+        let dir = self.home().join(".local/state/cck/rotate");
+        let files = self.files().into_iter();
+        files.filter(|path| path.starts_with(&dir)).collect()
+    }
+
     /// Lets the locks that a killed run has left go stale, without waiting for it.
     pub fn age_locks(&self) {
         for lock in self
@@ -139,6 +157,11 @@ impl Machine {
             fs::File::open(lock).unwrap().set_modified(past).unwrap();
         }
     }
+}
+
+fn holds(path: &Path, key: &str) -> bool {
+    let bytes = fs::read(path).unwrap_or_default();
+    bytes.windows(key.len()).any(|part| part == key.as_bytes())
 }
 
 fn walk(dir: &Path, found: &mut Vec<PathBuf>) {

@@ -10,15 +10,17 @@
     reason = "these are tests; they lay files and report what they did"
 )]
 
+mod judge;
 mod machine;
 mod trace;
 
-use std::process::{Command, Output};
+use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use machine::{KEY, Machine, OLD, Scenario};
+use judge::try_point;
+use machine::{Machine, OLD, Scenario};
 use trace::Call;
 
 /// What the calls that have to do with files may be answered.
@@ -69,6 +71,7 @@ fn set_key_over_another_key() {
             "{{\n  \"numStartups\": 3,\n  \"primaryApiKey\": \"{OLD}\",\n  \"userID\": \"abc\"\n}}\n"
         )),
         target: ".claude.json",
+        ..Scenario::default()
     });
 }
 
@@ -79,6 +82,7 @@ fn set_key_in_an_empty_home() {
         args: &["set-key"],
         before: None,
         target: ".claude.json",
+        ..Scenario::default()
     });
 }
 
@@ -89,6 +93,41 @@ fn unset_key() {
         args: &["unset-key"],
         before: Some(format!("{{\"primaryApiKey\":\"{OLD}\",\"userID\":\"abc\"}}")),
         target: ".claude.json",
+        ..Scenario::default()
+    });
+}
+
+/// A copy as the client makes it.
+const COPY: &str = ".claude/backups/.claude.json.backup.1764000000000";
+
+#[test]
+fn unset_key_scrub() {
+    torment(&Scenario {
+        name: "unset-key --scrub",
+        args: &["unset-key", "--scrub"],
+        before: Some(format!("{{\"primaryApiKey\":\"{OLD}\",\"userID\":\"abc\"}}")),
+        target: ".claude.json",
+        copies: &[COPY],
+        ..Scenario::default()
+    });
+}
+
+#[test]
+fn rotate() {
+    torment(&Scenario {
+        name: "rotate",
+        args: &["rotate"],
+        // With all that set-key would add.
+        before: Some(format!(
+            "{{\n  \"primaryApiKey\": \"{OLD}\",\n  \"hasCompletedOnboarding\": true,\n  \
+             \"lastOnboardingVersion\": \"2.1.330\",\n  \
+             \"customApiKeyResponses\": {{\"approved\": [\"{}\"]}}\n}}\n",
+            &OLD[OLD.len() - 20..]
+        )),
+        target: ".claude.json",
+        copies: &[COPY],
+        // The run may have ended but for its report.
+        once_done: Some((&["set-key"], "there is nothing to rotate")),
     });
 }
 
@@ -99,6 +138,7 @@ fn approve() {
         args: &["approve"],
         before: Some(format!("{{\n\t\"primaryApiKey\": \"{OLD}\"\n}}")),
         target: ".claude.json",
+        ..Scenario::default()
     });
 }
 
@@ -109,6 +149,7 @@ fn helper_install() {
         args: &["helper", "install", "--key-env", "ANTHROPIC_API_KEY"],
         before: Some("{\n  \"model\": \"opus\"\n}\n".to_owned()),
         target: ".claude/settings.json",
+        ..Scenario::default()
     });
 }
 
@@ -119,6 +160,7 @@ fn profile_add() {
         args: &["profile", "add", "--replace", "acme", "--key-env", "ACME_KEY"],
         before: None,
         target: ".config/cck/profiles.toml",
+        ..Scenario::default()
     });
 }
 
@@ -134,21 +176,15 @@ fn torment(scenario: &Scenario) {
     }
     let machine = Machine::new();
     machine.lay(scenario);
-    let clean = machine.run(scenario, Some(""));
+    let clean = machine.run(scenario.args, Some(""));
     assert!(
         clean.status.success(),
         "{}",
         String::from_utf8_lossy(&clean.stderr)
     );
-    let new = machine.content(scenario).unwrap();
-    assert_ne!(
-        Some(&new),
-        scenario
-            .before
-            .as_ref()
-            .map(|text| text.clone().into_bytes())
-            .as_ref()
-    );
+    let new = machine.contents(scenario);
+    let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
+    assert!(new.iter().all(|new| new.is_some() && *new != before));
     let calls = trace::calls(&std::fs::read_to_string(machine.record()).unwrap());
     let points: Vec<(Call, &str)> = calls.into_iter().flat_map(faults).collect();
 
@@ -184,105 +220,4 @@ fn faults(call: Call) -> Vec<(Call, &'static str)> {
         faults.extend(ERRORS.map(|error| (call.clone(), error)));
     }
     faults
-}
-
-fn try_point(
-    machine: &Machine,
-    scenario: &Scenario,
-    call: &Call,
-    fault: &str,
-    new: &[u8],
-) -> Result<(), String> {
-    machine.lay(scenario);
-    let (name, nth) = (&call.name, call.nth);
-    let run = match fault {
-        "SIGKILL" => machine.run(scenario, Some(&format!("{name}:signal=KILL:when={nth}"))),
-        error => machine.run(scenario, Some(&format!("{name}:error={error}:when={nth}"))),
-    };
-    let record = std::fs::read_to_string(machine.record()).unwrap();
-    if trace::injected(&record).is_some_and(|line| line.contains("/proc/self/exe")) {
-        // A run that cannot learn its own path names itself otherwise in what it writes.
-        return Ok(());
-    }
-    let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
-    let check = |holds: bool, what: &str| {
-        if holds {
-            Ok(())
-        } else {
-            Err(format!("{what}\n    {stderr}"))
-        }
-    };
-
-    let content = machine.content(scenario);
-    let is_old = content == scenario.before.as_ref().map(|text| text.clone().into_bytes());
-    let is_new = content.as_deref() == Some(new);
-    check(
-        is_old || is_new,
-        "the file holds neither the old nor the new bytes",
-    )?;
-    let exposed = machine.exposed(scenario);
-    check(
-        exposed.is_empty(),
-        &format!("others may read the key in {exposed:?}"),
-    )?;
-    if fault != "SIGKILL" {
-        judge(machine, &run, is_new)?;
-    }
-
-    machine.age_locks();
-    let next = machine.run(scenario, None);
-    let said = String::from_utf8_lossy(&next.stderr).into_owned();
-    check(next.status.success(), &format!("the next run fails: {said}"))?;
-    check(
-        machine.content(scenario).as_deref() == Some(new),
-        "the next run does not give the new bytes",
-    )?;
-    let litter = machine.litter();
-    check(litter.is_empty(), &format!("the next run leaves {litter:?}"))
-}
-
-/// Whether a run in which a call failed tells the truth and cleans up.
-fn judge(machine: &Machine, run: &Output, is_new: bool) -> Result<(), String> {
-    let stderr = String::from_utf8_lossy(&run.stderr);
-    let record = std::fs::read_to_string(machine.record()).unwrap();
-    let Some(injected) = trace::injected(&record) else {
-        return Err("the call was not made this time".into());
-    };
-    let check = |holds: bool, what: &str| {
-        if holds {
-            Ok(())
-        } else {
-            Err(format!(
-                "{what}\n    {injected}\n    {:?} {stderr}",
-                run.status.code()
-            ))
-        }
-    };
-    let output = [&run.stdout[..], &run.stderr[..]].concat();
-    check(
-        ![KEY, OLD]
-            .iter()
-            .any(|key| String::from_utf8_lossy(&output).contains(key)),
-        "the key is shown",
-    )?;
-    // What cannot be said to a stream that fails is told by the code alone.
-    let mute = injected.contains("write(1,") || injected.contains("write(2,");
-    match run.status.code() {
-        Some(0) => check(is_new, "success without the new content")?,
-        Some(2) => {
-            check(
-                mute || stderr.contains("error: "),
-                "an exit code of 2 without an error",
-            )?;
-            check(mute || stderr.contains("  try: "), "an error without what to do")?;
-        }
-        _ => check(false, "another exit code than 0 or 2")?,
-    }
-    // The call that fails may be the one that would have cleaned up.
-    let litter = machine.litter();
-    let is_excused = |path: &std::path::PathBuf| {
-        let name = path.file_name().unwrap().to_string_lossy();
-        injected.contains(&format!("\"{name}\"")) || injected.contains(&*format!("\"{}\"", path.display()))
-    };
-    check(litter.iter().all(is_excused), &format!("it leaves {litter:?}"))
 }

@@ -80,18 +80,24 @@ impl Dir {
 
     /// The names in the directory that `wanted` picks; none where it cannot be listed.
     pub fn names(&self, wanted: impl Fn(&OsStr) -> bool) -> Vec<OsString> {
+        let mut names = self.list().unwrap_or_default();
+        names.retain(|name| wanted(name));
+        names
+    }
+
+    /// All names in the directory.
+    ///
+    /// # Errors
+    /// Where it cannot be listed to the end.
+    pub fn list(&self) -> Result<Vec<OsString>, Errno> {
         use std::os::unix::ffi::OsStrExt;
 
         if !self.readable {
-            return Vec::new();
+            return Err(Errno::ACCESS);
         }
-        let Ok(entries) = rustix::fs::Dir::read_from(&self.fd) else {
-            return Vec::new();
-        };
+        let entries = retry_on_intr(|| rustix::fs::Dir::read_from(&self.fd))?;
         entries
-            .flatten()
-            .map(|entry| OsStr::from_bytes(entry.file_name().to_bytes()).to_owned())
-            .filter(|name| wanted(name))
+            .map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()))
             .collect()
     }
 

@@ -41,7 +41,7 @@ pub fn disk(errno: Errno, operation: &str, path: &Path) -> anyhow::Error {
 }
 
 /// The error number in words, without Rust's "(os error N)".
-fn what(errno: Errno) -> String {
+pub fn what(errno: Errno) -> String {
     let text = std::io::Error::from(errno).to_string();
     match text.find(" (os error") {
         Some(end) => text[..end].to_lowercase(),

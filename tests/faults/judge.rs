@@ -1,0 +1,155 @@
+//! What is to be true after each point.
+
+use std::process::Output;
+
+use super::machine::{KEY, Machine, OLD, Scenario};
+use super::trace::{self, Call};
+
+/// Tries one point: the run with the fault, and the run after it. `new` is what a run without one makes of the files.
+pub fn try_point(
+    machine: &Machine,
+    scenario: &Scenario,
+    call: &Call,
+    fault: &str,
+    new: &[Option<Vec<u8>>],
+) -> Result<(), String> {
+    machine.lay(scenario);
+    let (name, nth) = (&call.name, call.nth);
+    let inject = match fault {
+        "SIGKILL" => format!("{name}:signal=KILL:when={nth}"),
+        error => format!("{name}:error={error}:when={nth}"),
+    };
+    let run = machine.run(scenario.args, Some(&inject));
+    let record = std::fs::read_to_string(machine.record()).unwrap();
+    if trace::injected(&record).is_some_and(|line| line.contains("/proc/self/exe")) {
+        // A run that cannot learn its own path names itself otherwise in what it writes.
+        return Ok(());
+    }
+    let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
+    let check = |holds: bool, what: &str| {
+        if holds {
+            Ok(())
+        } else {
+            Err(format!("{what}\n    {stderr}"))
+        }
+    };
+
+    let contents = machine.contents(scenario);
+    let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
+    check(
+        contents
+            .iter()
+            .zip(new)
+            .all(|(now, new)| *now == before || now == new),
+        "a file holds neither the old nor the new bytes",
+    )?;
+    let exposed = machine.exposed(scenario);
+    check(
+        exposed.is_empty(),
+        &format!("others may read the key in {exposed:?}"),
+    )?;
+    if fault != "SIGKILL" {
+        judge(machine, scenario, &run, contents[0] == new[0])?;
+    }
+
+    machine.age_locks();
+    let mut next = machine.run(scenario.args, None);
+    let mut said = String::from_utf8_lossy(&next.stderr).into_owned();
+    if let Some((otherwise, why)) = scenario.once_done
+        && next.status.code() == Some(2)
+        && said.contains(why)
+    {
+        check(
+            contents[0] == new[0],
+            "the next run says that all is done, and it is not",
+        )?;
+        next = machine.run(otherwise, None);
+        said += &String::from_utf8_lossy(&next.stderr);
+    }
+    check(next.status.success(), &format!("the next run fails: {said}"))?;
+    check(
+        machine.contents(scenario) == new,
+        "the next run does not give the new bytes",
+    )?;
+    let litter = [machine.litter(), machine.pending()].concat();
+    check(litter.is_empty(), &format!("the next run leaves {litter:?}"))?;
+    check_gone(machine, scenario)
+}
+
+/// Whether the old key is nowhere, if the scenario is to see to that.
+fn check_gone(machine: &Machine, scenario: &Scenario) -> Result<(), String> {
+    let traces = machine.traces();
+    if scenario.copies.is_empty() || traces.is_empty() {
+        Ok(())
+    } else {
+        Err(format!("the old key is still in {traces:?}"))
+    }
+}
+
+/// Whether a run in which a call failed tells the truth and cleans up.
+fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> Result<(), String> {
+    let stderr = String::from_utf8_lossy(&run.stderr);
+    let stdout = String::from_utf8_lossy(&run.stdout);
+    let record = std::fs::read_to_string(machine.record()).unwrap();
+    let Some(injected) = trace::injected(&record) else {
+        return Err("the call was not made this time".into());
+    };
+    let explained = |what: String| {
+        format!(
+            "{what}\n    {injected}\n    {:?} {stdout}{stderr}",
+            run.status.code()
+        )
+    };
+    let check = |holds: bool, what: &str| {
+        if holds {
+            Ok(())
+        } else {
+            Err(explained(what.to_owned()))
+        }
+    };
+    check(
+        ![KEY, OLD]
+            .iter()
+            .any(|key| stdout.contains(key) || stderr.contains(key)),
+        "the key is shown",
+    )?;
+    // What cannot be said to a stream that fails is told by the code alone.
+    let mute = injected.contains("write(1,") || injected.contains("write(2,");
+    match run.status.code() {
+        Some(0) => {
+            check(is_new, "success without the new content")?;
+            check(
+                machine.pending().is_empty(),
+                "success with a record of what is left",
+            )?;
+            check_gone(machine, scenario).map_err(explained)?;
+        }
+        // A copy that could not be cleaned is named.
+        Some(1) if !scenario.copies.is_empty() => {
+            check(is_new, "a remainder without the new content")?;
+            check(
+                mute || stdout.contains("left ") || stderr.contains("left to do"),
+                "an exit code of 1 without what is left",
+            )?;
+        }
+        Some(2) => {
+            check(
+                mute || stderr.contains("error: "),
+                "an exit code of 2 without an error",
+            )?;
+            check(mute || stderr.contains("  try: "), "an error without what to do")?;
+            check(
+                is_new || machine.pending().is_empty(),
+                "a record of a rotation that has not begun",
+            )?;
+        }
+        _ => check(false, "another exit code than 0, 1 or 2")?,
+    }
+    // The call that fails may be the one that would have cleaned up.
+    let litter = machine.litter();
+    let is_excused = |path: &std::path::PathBuf| {
+        let name = path.file_name().unwrap().to_string_lossy();
+        injected.contains(&format!("\"{name}\"")) || injected.contains(&*format!("\"{}\"", path.display()))
+    };
+    check(litter.iter().all(is_excused), &format!("it leaves {litter:?}"))
+}
