@@ -8,9 +8,12 @@
     reason = "these are tests; they lay files and report what they did"
 )]
 
+mod client;
 mod contention;
 mod mounts;
 mod signals;
+#[path = "../support/mod.rs"]
+mod support;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

@@ -71,6 +71,27 @@ impl Client {
         }
     }
 
+    /// `claude ARGS`, a command that sends nothing; whether it ended well within the bound, and what it said.
+    pub fn command(&self, world: &World, args: &[&str]) -> (bool, String) {
+        let args = args.iter().map(|arg| (*arg).to_owned());
+        let program: Vec<String> = self.command.iter().cloned().chain(args).collect();
+        let log = world.root().join("output-of-command");
+        let output = File::create(&log).expect("a file can be made");
+        let mut child = sandbox::command(&program, world, "http://127.0.0.1:9")
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().expect("a descriptor can be doubled"))
+            .stderr(output)
+            .process_group(0)
+            .spawn()
+            .expect("the client can be started");
+        let ended = ends_within(&mut child, Duration::from_secs(40));
+        if !ended {
+            stop(&mut child);
+        }
+        let well = ended && child.wait().is_ok_and(|status| status.success());
+        (well, fs::read_to_string(&log).unwrap_or_default())
+    }
+
     /// The terminal UI: answers dialogs by their defaults, types [`WORD`], waits for the message.
     pub fn interactive(&self, world: &World) -> Sent {
         let standin = Standin::start();
