@@ -3,6 +3,7 @@
 //! Each rule cites the client version it was observed on, so that a new version is one small change here.
 
 pub mod advice;
+pub mod config;
 pub mod conflict;
 pub mod decision;
 pub mod federation;

@@ -17,6 +17,7 @@ pub mod document;
 pub mod exit;
 pub mod failure;
 pub mod guard;
+pub mod json;
 pub mod key;
 pub mod online;
 pub mod private;

@@ -14,7 +14,8 @@ use cck::claude::Client;
 use cck::claude::advice::{self, Case};
 use cck::claude::decision::{Mode, Standing};
 use cck::claude::federation::AnthropicProfile;
-use cck::claude::gather::{read_config, read_login};
+use cck::claude::config;
+use cck::claude::gather::read_login;
 use cck::claude::git::Git;
 use cck::claude::paths::Paths;
 use cck::claude::resolve::resolve;
@@ -78,7 +79,7 @@ fn lay(data: &[u8]) -> Option<State> {
     }
     let context = Context::for_test(&[], &[("HOME", "/home/u")], Path::new("/work"), Path::new("/etc"));
     let paths = Paths::locate(&context, client, None, None).ok()?;
-    let (config, config_reading) = reading(read_config(named(b"config").unwrap_or(b"{}"), client, None));
+    let (config, config_reading) = reading(config::parse(named(b"config").unwrap_or(b"{}"), 64, client, None));
     let (login, login_reading) = reading(read_login(named(b"login").unwrap_or(b"{}")));
     let file = |path: &Path, reading| FileState {
         path: path.to_path_buf(),

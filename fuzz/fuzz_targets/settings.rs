@@ -8,7 +8,8 @@ use std::path::Path;
 
 use cck::audit::chain;
 use cck::claude::federation::AnthropicProfile;
-use cck::claude::gather::{read_config, read_login};
+use cck::claude::config;
+use cck::claude::gather::read_login;
 use cck::claude::settings::Settings;
 use cck::claude::source::{Layer, Source};
 use cck::claude::state::Reading;
@@ -45,13 +46,13 @@ fn json(data: &[u8]) {
             );
             placed(&read);
         }
-        placed(&read_config(data, client, Some(Path::new("/work/project"))));
+        placed(&config::parse(data, 64, client, Some(Path::new("/work/project"))));
     }
     placed(&read_login(data));
     // What can be edited can be read. (The reverse does not hold: bytes that are no UTF-8 are read, and not edited.)
     if let Ok(document) = Document::parse(data) {
         let key = document.get::<String>(&["primaryApiKey"]);
-        match read_config(data, Client::V2, None) {
+        match config::parse(data, 64, Client::V2, None) {
             Ok(config) if key.is_some() => {
                 assert_eq!(
                     config.primary_key.as_ref().map(|key| key.reveal()),

@@ -9,14 +9,13 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::Client;
+use super::config;
 use super::federation::{AnthropicProfile, is_name};
-use super::json::{Json, NotJson, decode};
+use super::json::{Json, decode};
 use super::paths::Paths;
 use super::settings::{self, Settings, names};
 use super::source::Layer;
-use super::state::{
-    Answers, Attributes, Config, FileState, HelperRun, Login, OddPrimary, Reading, Scopes, Secret, State,
-};
+use super::state::{Attributes, FileState, HelperRun, Login, Reading, Scopes, Secret, State};
 use super::worktree;
 use crate::command;
 use crate::context::Context;
@@ -58,16 +57,7 @@ pub fn gather(
         .collect();
 
     let config_choice = paths.config_file(|path| is_legacy_config(client, path));
-    // Trust only matters where the project brings settings; looking for it in a large config costs a second scan.
-    let project_has_settings = settings_files
-        .iter()
-        .any(|(layer, file)| layer.is_of_project() && file.reading == Reading::Read);
-    let (mut config_file, bytes) = read(&config_choice.path);
-    let config = parse(&mut config_file, &bytes, |bytes| {
-        let project = project_has_settings.then_some(paths.project.as_path());
-        read_config(bytes, client, project)
-    });
-    drop(bytes);
+    let (config_file, config) = config::read(&config_choice.path, client, Some(&paths.project));
 
     let credentials_path = credentials_path(&paths, client, context);
     let (mut credentials_file, bytes) = read(&credentials_path);
@@ -273,80 +263,6 @@ fn parse<T>(
     }
 }
 
-/// What the bytes of a config say to `client`, started in `project`.
-///
-/// # Errors
-/// How the client fails to read them.
-pub fn read_config(bytes: &[u8], client: Client, project: Option<&Path>) -> Result<Config, Reading> {
-    // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
-    if client < Client::V2_0 && bytes.starts_with(b"\xef\xbb\xbf") {
-        return Err(Reading::Malformed(NotJson {
-            line: 1,
-            column: 1,
-            why: "this client does not take a byte order mark".into(),
-        }));
-    }
-    let text = decode(bytes);
-    if text.trim_start().is_empty() {
-        return Err(Reading::Empty);
-    }
-    let [key, onboarded, answers, env, projects] = Json::pick(
-        &text,
-        [
-            "primaryApiKey",
-            "hasCompletedOnboarding",
-            "customApiKeyResponses",
-            "env",
-            "projects",
-        ],
-    )
-    .map_err(Reading::Malformed)?;
-    let list = |name| match answers.and_then(|answers| answers.get(name)) {
-        None => Answers::None,
-        Some(value) if value.literal() == Some("null") => Answers::None,
-        Some(value) => match (value.items(), value.string()) {
-            (Some(items), _) => Answers::List(items.into_iter().filter_map(Json::string).collect()),
-            (None, Some(text)) => Answers::Text(text),
-            (None, None) => Answers::Odd,
-        },
-    };
-    let env = env.map(Json::members).unwrap_or_default().into_iter();
-    Ok(Config {
-        primary_key: key.and_then(Json::string).map(Secret::new),
-        odd_primary: key.filter(|key| !key.is_string()).map(|key| OddPrimary {
-            kind: key.kind(),
-            truthy: key.is_truthy(),
-        }),
-        onboarded: onboarded.is_some_and(Json::is_truthy),
-        approved: list("approved"),
-        rejected: list("rejected"),
-        // 2.1.330 skips null, arrays and objects; 2.0.77 makes text of them (observed 2026-11).
-        env: env
-            .filter(|(_, value)| {
-                client < Client::V2
-                    || value.is_string()
-                    || value.literal().is_some_and(|literal| literal != "null")
-            })
-            .map(|(name, value)| (name, Secret::new(value.to_js_string())))
-            .collect(),
-        trusted: match (projects, project) {
-            (Some(projects), Some(project)) => is_trusted(projects, project),
-            _ => false,
-        },
-    })
-}
-
-/// Whether the client was told to trust the project or a directory above it.
-fn is_trusted(projects: Json<'_>, project: &Path) -> bool {
-    let real = fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf());
-    let names: Vec<&str> = real.ancestors().filter_map(Path::to_str).collect();
-    projects
-        .get_all(&names)
-        .into_iter()
-        .flatten()
-        .any(|entry| entry.get("hasTrustDialogAccepted").is_some_and(Json::is_truthy))
-}
-
 /// The login in the bytes of a credentials file, if there is one.
 ///
 /// # Errors
@@ -380,25 +296,54 @@ pub fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
 
 /// Reads a file. Never waits: a FIFO is opened without blocking and not read.
 pub fn read(path: &Path) -> (FileState, Bytes) {
-    let mut attributes = None;
-    let mut bytes = Bytes::Small(Vec::new());
-    let reading = match open(path) {
-        Ok(file) => read_open(&file, &mut attributes, &mut bytes).unwrap_or_else(|error| unreadable(&error)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Reading::Missing,
+    let (mut state, file) = look(path);
+    let nothing = Bytes::Small(Vec::new());
+    let Some((file, size)) = file else {
+        return (state, nothing);
+    };
+    let (reading, bytes) = match store::up_to(&file, size, MAX_BYTES) {
+        Ok(Some(bytes)) if bytes.is_empty() => (Reading::Empty, nothing),
+        Ok(Some(bytes)) => (Reading::Read, bytes),
+        Ok(None) => (Reading::TooLarge(size), nothing),
+        Err(errno) => (unreadable(&errno.into()), nothing),
+    };
+    state.reading = reading;
+    (state, bytes)
+}
+
+/// Opens a file, and gives it and its size if it is one that can be read.
+pub fn look(path: &Path) -> (FileState, Option<(File, u64)>) {
+    let mut state = FileState {
+        path: path.to_path_buf(),
+        reading: Reading::Read,
+        attributes: None,
+    };
+    let found = open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
+    let (file, metadata) = match found {
+        Ok(found) => found,
         Err(error) => {
-            attributes = fs::metadata(path).ok().map(|metadata| attributes_of(&metadata));
-            unreadable(&error)
+            if error.kind() != io::ErrorKind::NotFound {
+                state.attributes = fs::metadata(path).ok().map(|metadata| attributes_of(&metadata));
+            }
+            state.reading = unreadable(&error);
+            return (state, None);
         }
     };
-    if reading != Reading::Read {
-        bytes = Bytes::Small(Vec::new());
+    state.attributes = Some(attributes_of(&metadata));
+    let kind = metadata.file_type();
+    if kind.is_file() {
+        return (state, Some((file, metadata.len())));
     }
-    let file = FileState {
-        path: path.to_path_buf(),
-        reading,
-        attributes,
-    };
-    (file, bytes)
+    state.reading = Reading::NotAFile(if kind.is_dir() {
+        "a directory"
+    } else if kind.is_fifo() {
+        "a FIFO"
+    } else if kind.is_socket() {
+        "a socket"
+    } else {
+        "a device"
+    });
+    (state, None)
 }
 
 /// What the file system says about a file that is not looked into.
@@ -418,33 +363,6 @@ fn open(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-fn read_open(file: &File, attributes: &mut Option<Attributes>, bytes: &mut Bytes) -> io::Result<Reading> {
-    let metadata = file.metadata()?;
-    *attributes = Some(attributes_of(&metadata));
-    let kind = metadata.file_type();
-    if !kind.is_file() {
-        return Ok(Reading::NotAFile(if kind.is_dir() {
-            "a directory"
-        } else if kind.is_fifo() {
-            "a FIFO"
-        } else if kind.is_socket() {
-            "a socket"
-        } else {
-            "a device"
-        }));
-    }
-    let size = metadata.len();
-    *bytes = match store::up_to(file, size, MAX_BYTES)? {
-        Some(bytes) => bytes,
-        None => return Ok(Reading::TooLarge(size)),
-    };
-    Ok(if bytes.is_empty() {
-        Reading::Empty
-    } else {
-        Reading::Read
-    })
-}
-
 fn attributes_of(metadata: &fs::Metadata) -> Attributes {
     Attributes {
         mode: metadata.mode() & 0o7777,
@@ -453,7 +371,8 @@ fn attributes_of(metadata: &fs::Metadata) -> Attributes {
     }
 }
 
-fn unreadable(error: &io::Error) -> Reading {
+/// Why the client cannot read it.
+pub fn unreadable(error: &io::Error) -> Reading {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reading::Missing,
         // What opening a socket says.

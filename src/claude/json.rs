@@ -1,16 +1,16 @@
-//! JSON as the client's `JSON.parse` takes it, read without copying more than is asked for.
+//! JSON values as the client's `JSON.parse` takes them, looked into on demand.
 //!
 //! What differs from serde's own reading: the last of duplicate members counts, a lone surrogate in a string is no
 //! error, bytes that are no UTF-8 are replaced (the client decodes the file before it parses), and a leading BOM is
-//! skipped. Values stay spans of the input until they are asked for, so a config of hundreds of megabytes costs one
-//! scan.
+//! skipped.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+pub use crate::json::NotJson;
+use crate::json::{self, Member};
 
 /// The text that the client would parse: a BOM is gone, bytes that are no UTF-8 are replaced.
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
@@ -21,39 +21,20 @@ pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
 #[derive(Clone, Copy, Debug)]
 pub struct Json<'a>(&'a str);
 
-/// Where a text stops being JSON, and why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NotJson {
-    /// Counted from 1.
-    pub line: usize,
-    /// Counted from 1.
-    pub column: usize,
-    /// The parser's words. They name characters of the syntax, never content.
-    pub why: String,
-}
-
 impl<'a> Json<'a> {
+    /// The value whose text this is, which was checked before.
+    pub fn checked(text: &'a str) -> Json<'a> {
+        Json(text)
+    }
+
     /// The wanted members of a text that holds an object, in the order of `wanted`; all of them absent where it holds
     /// another value.
     ///
     /// # Errors
     /// Where the text is not JSON from its first to its last character.
     pub fn pick<const N: usize>(text: &'a str, wanted: [&str; N]) -> Result<[Option<Json<'a>>; N], NotJson> {
-        let mut found = [None; N];
-        if text.trim_start_matches([' ', '\t', '\n', '\r']).starts_with('{') {
-            let mut deserializer = serde_json::Deserializer::from_str(text);
-            deserializer
-                .deserialize_map(Members(|name: &[u8], value| {
-                    if let Some(at) = wanted.iter().position(|wanted| wanted.as_bytes() == name) {
-                        found[at] = Some(value);
-                    }
-                }))
-                .and_then(|()| deserializer.end())
-                .map_err(|error| not_json(&error))?;
-        } else {
-            serde_json::from_str::<IgnoredAny>(text).map_err(|error| not_json(&error))?;
-        }
-        Ok(found)
+        let members = json::members(text)?;
+        Ok(wanted.map(|name| json::last(&members, name).map(Json::of)))
     }
 
     /// The members of a text that holds an object, the last of duplicates; `None` where it holds another value.
@@ -61,41 +42,27 @@ impl<'a> Json<'a> {
     /// # Errors
     /// Where the text is not JSON from its first to its last character.
     pub fn object(text: &'a str) -> Result<Option<BTreeMap<String, Json<'a>>>, NotJson> {
-        let raw: &RawValue = serde_json::from_str(text).map_err(|error| not_json(&error))?;
-        let json = Json(raw.get());
+        json::members(text)?;
+        let json = Json(text.trim_matches(json::BLANKS));
         Ok(json.is_object().then(|| json.members()))
+    }
+
+    fn of(member: Member<'a>) -> Json<'a> {
+        Json(member.value)
     }
 
     /// The member of that name, if this is an object that has it.
     pub fn get(self, name: &str) -> Option<Json<'a>> {
-        Json::pick(self.0, [name]).ok().and_then(|[value]| value)
-    }
-
-    /// The members of these names, in one scan; each absent where this is no object or has none of that name.
-    pub fn get_all(self, names: &[&str]) -> Vec<Option<Json<'a>>> {
-        let mut found = vec![None; names.len()];
-        if self.is_object() {
-            let _ =
-                serde_json::Deserializer::from_str(self.0).deserialize_map(Members(|name: &[u8], value| {
-                    if let Some(at) = names.iter().position(|wanted| wanted.as_bytes() == name) {
-                        found[at] = Some(value);
-                    }
-                }));
-        }
-        found
+        json::last(&json::object(self.0)?, name).map(Json::of)
     }
 
     /// The members of an object, the last of duplicates only, by name; none for other values.
     pub fn members(self) -> BTreeMap<String, Json<'a>> {
-        let mut members = BTreeMap::new();
-        if self.is_object() {
-            // The text was parsed before; there is no error to see.
-            let _ =
-                serde_json::Deserializer::from_str(self.0).deserialize_map(Members(|name: &[u8], value| {
-                    members.insert(String::from_utf8_lossy(name).into_owned(), value);
-                }));
-        }
-        members
+        json::object(self.0)
+            .unwrap_or_default()
+            .into_iter()
+            .map(|member| (text(member.name), Json::of(member)))
+            .collect()
     }
 
     /// The items of an array; `None` for other values.
@@ -106,22 +73,7 @@ impl<'a> Json<'a> {
 
     /// The text of a string; `None` for other values. A lone surrogate is replaced.
     pub fn string(self) -> Option<String> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = String;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<String, E> {
-                Ok(String::from_utf8_lossy(bytes).into_owned())
-            }
-        }
-        if !self.0.starts_with('"') {
-            return None;
-        }
-        serde_json::Deserializer::from_str(self.0)
-            .deserialize_bytes(Text)
-            .ok()
+        self.is_string().then(|| text(self.0))
     }
 
     /// The text of a number, `true`, `false` or `null`, as it stands in the file.
@@ -189,55 +141,9 @@ impl<'a> Json<'a> {
     }
 }
 
-fn not_json(error: &serde_json::Error) -> NotJson {
-    let text = error.to_string();
-    let why = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    NotJson {
-        line: error.line(),
-        column: error.column().max(1),
-        why,
-    }
-}
-
-/// Gives each member of an object to a function, in the order of the text.
-struct Members<F>(F);
-
-impl<'de, F: FnMut(&[u8], Json<'de>)> Visitor<'de> for Members<F> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
-        while let Some(Name(name)) = map.next_key()? {
-            let value: &RawValue = map.next_value()?;
-            (self.0)(&name, Json(value.get()));
-        }
-        Ok(())
-    }
-}
-
-/// A member's name as bytes: serde would refuse one with a lone surrogate.
-struct Name<'de>(Cow<'de, [u8]>);
-
-impl<'de> Deserialize<'de> for Name<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl<'de> Visitor<'de> for Bytes {
-            type Value = Name<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a name")
-            }
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Name<'de>, E> {
-                Ok(Name(bytes.to_vec().into()))
-            }
-            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Name<'de>, E> {
-                Ok(Name(bytes.into()))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
-    }
+/// What a string says, given with its quotes.
+fn text(string: &str) -> String {
+    String::from_utf8_lossy(&json::decode(string)).into_owned()
 }
 
 #[cfg(test)]

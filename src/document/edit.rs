@@ -7,7 +7,6 @@
 mod plan;
 #[cfg(test)]
 mod properties;
-mod scan;
 mod style;
 #[cfg(test)]
 mod tests;
@@ -20,8 +19,9 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use plan::{Plan, Splice};
-use scan::Member;
 use style::Style;
+
+use crate::json::{self, Member, NotJson};
 
 /// The UTF-8 byte order mark. The client accepts one from 2.x on (2.0.77, observed 2026-11).
 const BOM: &str = "\u{feff}";
@@ -100,7 +100,7 @@ impl<'a> Document<'a> {
                 });
             }
         };
-        let start = text.trim_start_matches(scan::BLANKS);
+        let start = text.trim_start_matches(json::BLANKS);
         if start.is_empty() {
             return Ok(Document {
                 source,
@@ -110,10 +110,10 @@ impl<'a> Document<'a> {
             });
         }
         if !start.starts_with('{') {
-            scan::value(text)?;
+            json::members(text).map_err(|error| syntax(text, error))?;
             return Err(Malformed::NotAnObject { path: Vec::new() });
         }
-        let members = scan::members(text)?;
+        let members = json::members(text).map_err(|error| syntax(text, error))?;
         Ok(Document {
             source,
             text,
@@ -125,9 +125,9 @@ impl<'a> Document<'a> {
     /// The raw JSON text of the member at `path`; of duplicates, the last.
     pub fn raw(&self, path: &[&str]) -> Option<&'a str> {
         let (first, rest) = path.split_first()?;
-        let mut value = scan::last(&self.members, first)?.value;
+        let mut value = json::last(&self.members, first)?.value;
         for name in rest {
-            value = scan::last(&scan::object(value)?, name)?.value;
+            value = json::last(&json::object(value)?, name)?.value;
         }
         Some(value)
     }
@@ -198,6 +198,17 @@ impl<'a> Document<'a> {
     }
 }
 
+/// The error with its column in characters, as editors count.
+fn syntax(text: &str, error: NotJson) -> Malformed {
+    let line = &text.as_bytes()[error.offset + 1 - error.column..error.offset];
+    let before = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    Malformed::Syntax {
+        line: error.line,
+        column: before + 1,
+        message: error.why,
+    }
+}
+
 /// An edited document: the pieces that make it up, and what changed.
 pub struct Edited<'a> {
     /// The new content, in order; what did not change is borrowed from the source.
@@ -247,7 +258,7 @@ pub enum Malformed {
         /// The character in the line, from 1.
         column: usize,
         /// What is wrong there.
-        message: String,
+        message: &'static str,
     },
     /// The value at this path is no object; an empty path is the top level.
     NotAnObject {

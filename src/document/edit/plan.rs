@@ -5,9 +5,9 @@ use std::ops::Range;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::scan::{self, Member};
 use super::style::Style;
 use super::{Action, Change, Document, Edit, Malformed};
+use crate::json::{self, Member};
 
 /// A part of the text to be replaced.
 pub struct Splice {
@@ -145,8 +145,8 @@ impl Plan {
         members: &[Member<'_>],
         splices: &mut Vec<Splice>,
     ) -> Result<Vec<Change>, Malformed> {
-        let blanks = text.len() - text.trim_start_matches(scan::BLANKS).len();
-        let whole = blanks..text.trim_end_matches(scan::BLANKS).len();
+        let blanks = text.len() - text.trim_start_matches(json::BLANKS).len();
+        let whole = blanks..text.trim_end_matches(json::BLANKS).len();
         let mut site = Site {
             text,
             splices,
@@ -170,12 +170,12 @@ impl Plan {
         let mut gone = Vec::new();
         let mut added = Vec::new();
         for (name, node) in &self.0 {
-            let found = scan::last(members, name);
+            let found = json::last(members, name);
             let here = || [path, &[name.clone()][..]].concat();
             match (node, found) {
                 (Node::Set(value), Some(old)) if !equal(old.value, value) => {
                     let text = style.at(text, old).replacing(old.value).format(value);
-                    site.splice(scan::span(site.text, old.value), text);
+                    site.splice(json::span(site.text, old.value), text);
                     site.changed(here(), Some(old.value), Some(value.as_str()));
                 }
                 (Node::Set(value), None) => {
@@ -189,9 +189,9 @@ impl Plan {
                     }
                     site.changed(here(), Some(old.value), None);
                 }
-                (Node::Inner(plan), Some(old)) => match scan::object(old.value) {
+                (Node::Inner(plan), Some(old)) => match json::object(old.value) {
                     Some(inner) => {
-                        let span = scan::span(text, old.value);
+                        let span = json::span(text, old.value);
                         plan.edit(site, &span, &inner, &style.at(text, old), &here())?;
                     }
                     None if plan.sets() => return Err(Malformed::NotAnObject { path: here() }),
@@ -250,8 +250,8 @@ impl Site<'_> {
         let inside = whole.start + 1..whole.end - 1;
         let is_gone = |at: usize| gone.get(at).copied().unwrap_or(false);
         let first_kept = (0..members.len()).find(|at| !is_gone(*at));
-        let start = |at: usize| scan::span(text, members[at].name).start;
-        let end = |at: usize| scan::span(text, members[at].value).end;
+        let start = |at: usize| json::span(text, members[at].name).start;
+        let end = |at: usize| json::span(text, members[at].value).end;
         let Some(first_kept) = first_kept else {
             if added.is_empty() {
                 if !members.is_empty() {

@@ -1,6 +1,6 @@
 //! How a file is laid out, read off its members, so that what is added looks like what is there.
 
-use super::scan::{self, BLANKS, Member};
+use crate::json::{self, BLANKS, Member};
 
 /// The layout of one object's members.
 #[derive(Clone, Debug)]
@@ -47,12 +47,12 @@ impl Style {
         let Some((last, before)) = members.split_last() else {
             return outer.deeper();
         };
-        let name = scan::span(text, last.name);
-        let value = scan::span(text, last.value);
+        let name = json::span(text, last.name);
+        let value = json::span(text, last.value);
         let colon = &text[name.end..value.start];
         let colon = if has_break(colon) { ": " } else { colon };
         let lead = match before.last() {
-            Some(previous) => &text[scan::span(text, previous.value).end..name.start],
+            Some(previous) => &text[json::span(text, previous.value).end..name.start],
             None => blanks_before(&text[..name.start]),
         };
         let separator = match lead.split_once(',') {
@@ -82,7 +82,7 @@ impl Style {
 
     /// This layout on the line where `member` starts.
     pub fn at(&self, text: &str, member: Member<'_>) -> Style {
-        let lead = blanks_before(&text[..scan::span(text, member.name).start]);
+        let lead = blanks_before(&text[..json::span(text, member.name).start]);
         let mut style = self.clone();
         if self.newline.is_some() && has_break(lead) {
             style.indent = after_break(lead).to_owned();

@@ -1,0 +1,165 @@
+//! The client's config: what of it decides which credential is sent. It may have hundreds of megabytes, so it is read
+//! once, in blocks, and only these members are kept.
+
+use std::fs;
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::Client;
+use super::gather::{self, MAX_BYTES};
+use super::json::{Json, NotJson};
+use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
+use crate::json::Pick;
+
+/// How much is read at a time: what stays in a processor's cache until it is looked at.
+const BLOCK: usize = 256 << 10;
+
+/// The byte order mark in UTF-8.
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Reads the config at `path` as `client` does that was started in `project`; without one, trust is not looked for.
+pub fn read(path: &Path, client: Client, project: Option<&Path>) -> (FileState, Option<Config>) {
+    let (mut state, file) = gather::look(path);
+    let Some((file, size)) = file else {
+        return (state, None);
+    };
+    if size > MAX_BYTES {
+        state.reading = Reading::TooLarge(size);
+        return (state, None);
+    }
+    // One byte more than the file has, so that the first read of a small one shows its end.
+    let block = BLOCK.min(usize::try_from(size).unwrap_or(BLOCK) + 1);
+    match parse(file, block, client, project) {
+        Ok(config) => (state, Some(config)),
+        Err(reading) => {
+            state.reading = reading;
+            (state, None)
+        }
+    }
+}
+
+/// What a config says to `client`, started in `project`; read in blocks of so many bytes.
+///
+/// # Errors
+/// How the client fails to read it.
+pub fn parse(
+    mut source: impl Read,
+    block: usize,
+    client: Client,
+    project: Option<&Path>,
+) -> Result<Config, Reading> {
+    let mut paths = vec![
+        vec!["primaryApiKey"],
+        vec!["hasCompletedOnboarding"],
+        vec!["customApiKeyResponses"],
+        vec!["env"],
+    ];
+    let fixed = paths.len();
+    // The client was told to trust the project or a directory above it.
+    let project = project.map(|project| fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf()));
+    let above = project.iter().flat_map(|project| project.ancestors());
+    paths.extend(
+        above
+            .filter_map(Path::to_str)
+            .map(|dir| vec!["projects", dir, "hasTrustDialogAccepted"]),
+    );
+
+    let mut pick = Pick::new(&paths);
+    let mut buffer = vec![0; block];
+    let mut is_first = true;
+    loop {
+        let length = fill(&mut source, &mut buffer).map_err(|error| gather::unreadable(&error))?;
+        let mut bytes = &buffer[..length];
+        if is_first {
+            if let Some(rest) = bytes.strip_prefix(BOM) {
+                // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
+                if client < Client::V2_0 {
+                    return Err(Reading::Malformed(NotJson {
+                        offset: 0,
+                        line: 1,
+                        column: 1,
+                        why: "this client does not take a byte order mark",
+                    }));
+                }
+                bytes = rest;
+            }
+            if length < block && is_blank(bytes) {
+                return Err(Reading::Empty);
+            }
+            is_first = false;
+        }
+        pick.feed(bytes).map_err(Reading::Malformed)?;
+        if length < block {
+            break;
+        }
+    }
+    let picked = pick.finish().map_err(Reading::Malformed)?;
+    Ok(config(client, &picked[..fixed], &picked[fixed..]))
+}
+
+/// Whether JavaScript's `trim` leaves nothing.
+fn is_blank(bytes: &[u8]) -> bool {
+    let rest = bytes.trim_ascii_start();
+    rest.first()
+        .is_none_or(|byte| !byte.is_ascii() && String::from_utf8_lossy(rest).trim_start().is_empty())
+}
+
+/// Fills the buffer, as far as the source goes.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match source.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+fn config(
+    client: Client,
+    members: &[Option<Zeroizing<String>>],
+    trust: &[Option<Zeroizing<String>>],
+) -> Config {
+    fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {
+        value.as_deref().map(|text| Json::checked(text))
+    }
+    let [key, onboarded, answers, env] = members else {
+        return Config::default();
+    };
+    let (key, onboarded, answers, env) = (json(key), json(onboarded), json(answers), json(env));
+    let list = |name| match answers.and_then(|answers| answers.get(name)) {
+        None => Answers::None,
+        Some(value) if value.literal() == Some("null") => Answers::None,
+        Some(value) => match (value.items(), value.string()) {
+            (Some(items), _) => Answers::List(items.into_iter().filter_map(Json::string).collect()),
+            (None, Some(text)) => Answers::Text(text),
+            (None, None) => Answers::Odd,
+        },
+    };
+    let env = env.map(Json::members).unwrap_or_default().into_iter();
+    Config {
+        primary_key: key.and_then(Json::string).map(Secret::new),
+        odd_primary: key.filter(|key| !key.is_string()).map(|key| OddPrimary {
+            kind: key.kind(),
+            truthy: key.is_truthy(),
+        }),
+        onboarded: onboarded.is_some_and(Json::is_truthy),
+        approved: list("approved"),
+        rejected: list("rejected"),
+        // 2.1.330 skips null, arrays and objects; 2.0.77 makes text of them (observed 2026-11).
+        env: env
+            .filter(|(_, value)| {
+                client < Client::V2
+                    || value.is_string()
+                    || value.literal().is_some_and(|literal| literal != "null")
+            })
+            .map(|(name, value)| (name, Secret::new(value.to_js_string())))
+            .collect(),
+        trusted: trust.iter().filter_map(json).any(Json::is_truthy),
+    }
+}

@@ -1,0 +1,96 @@
+//! The members of an object that is in memory, as spans of its text.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::ops::Range;
+
+use serde::Deserializer as _;
+use serde::de::Visitor;
+
+use super::{NotJson, Scan};
+
+/// A member of an object, as two spans of the source.
+#[derive(Clone, Copy)]
+pub struct Member<'a> {
+    /// The name with its quotes and escapes.
+    pub name: &'a str,
+    /// The value's text.
+    pub value: &'a str,
+}
+
+impl Member<'_> {
+    /// Whether this is the member called `name`, whatever escapes it is written with.
+    pub fn is(&self, name: &str) -> bool {
+        let bare = &self.name[1..self.name.len() - 1];
+        if bare.contains('\\') {
+            *decode(self.name) == *name.as_bytes()
+        } else {
+            bare == name
+        }
+    }
+}
+
+/// The members of the object that `text` is, in their order; none where it is another value.
+///
+/// # Errors
+/// Where the text is not JSON from its first to its last character.
+pub fn members(text: &str) -> Result<Vec<Member<'_>>, NotJson> {
+    struct Members<'a>(&'a str, Vec<Member<'a>>);
+    impl super::Visitor for Members<'_> {
+        fn depth(&self) -> usize {
+            1
+        }
+        fn name(&mut self, _: usize, _: &[u8], span: Range<usize>) -> bool {
+            self.1.push(Member {
+                name: &self.0[span],
+                value: "",
+            });
+            false
+        }
+        fn value(&mut self, _: usize, span: Range<usize>, _: &[u8]) {
+            if let Some(member) = self.1.last_mut() {
+                member.value = &self.0[span];
+            }
+        }
+    }
+    let mut scan = Scan::new(Members(text, Vec::new()));
+    scan.feed(text.as_bytes())?;
+    Ok(scan.finish()?.1)
+}
+
+/// The members of a value that was checked before; `None` where it is no object.
+pub fn object(value: &str) -> Option<Vec<Member<'_>>> {
+    value.starts_with('{').then(|| members(value).ok()).flatten()
+}
+
+/// The last member called `name`: the one that `JSON.parse` keeps.
+pub fn last<'a>(members: &[Member<'a>], name: &str) -> Option<Member<'a>> {
+    members.iter().rev().find(|member| member.is(name)).copied()
+}
+
+/// Where `part` lies in `text`, of which it is a slice.
+pub fn span(text: &str, part: &str) -> Range<usize> {
+    let start = part.as_ptr() as usize - text.as_ptr() as usize;
+    start..start + part.len()
+}
+
+/// A string, given with its quotes, as bytes: UTF-8, but for lone surrogates, which no `&str` can equal.
+pub fn decode(string: &str) -> Cow<'_, [u8]> {
+    struct Bytes;
+    impl<'de> Visitor<'de> for Bytes {
+        type Value = Cow<'de, [u8]>;
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string")
+        }
+        fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
+            Ok(Cow::Borrowed(bytes))
+        }
+        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
+            Ok(Cow::Owned(bytes.to_vec()))
+        }
+    }
+    // The string was checked before; were it not, its own text equals no other name's.
+    serde_json::Deserializer::from_str(string)
+        .deserialize_bytes(Bytes)
+        .unwrap_or(Cow::Borrowed(string.as_bytes()))
+}

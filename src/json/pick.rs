@@ -1,0 +1,102 @@
+//! The values at a few paths of a text, whatever its size.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use zeroize::Zeroizing;
+
+use super::{NotJson, Scan, Visitor, decode};
+
+/// What was found at each path, in their order: the text of the value.
+pub type Picked = Vec<Option<Zeroizing<String>>>;
+
+/// The values at these paths of a text whose blocks are fed to it; of duplicate members, the last.
+pub struct Pick<'p>(Scan<Wanted<'p>>);
+
+impl<'p> Pick<'p> {
+    /// Each path names members from the top-level object down; none leads through another's end.
+    pub fn new(paths: &'p [Vec<&'p str>]) -> Self {
+        Pick(Scan::new(Wanted {
+            paths,
+            found: vec![None; paths.len()],
+            trail: (0, 0),
+            at: 0,
+        }))
+    }
+
+    /// Reads on.
+    ///
+    /// # Errors
+    /// Where the text stops being JSON.
+    pub fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
+        self.0.feed(block)
+    }
+
+    /// Ends the text.
+    ///
+    /// # Errors
+    /// Where it is not whole.
+    pub fn finish(self) -> Result<Picked, NotJson> {
+        Ok(self.0.finish()?.found)
+    }
+}
+
+/// The values at these paths of a text in memory.
+///
+/// # Errors
+/// Where the text is not JSON from its first to its last character.
+pub fn pick(text: &[u8], paths: &[Vec<&str>]) -> Result<Picked, NotJson> {
+    let mut pick = Pick::new(paths);
+    pick.feed(text)?;
+    pick.finish()
+}
+
+struct Wanted<'p> {
+    paths: &'p [Vec<&'p str>],
+    found: Picked,
+    /// The object at hand is the value at so many names of this path.
+    trail: (usize, usize),
+    /// The path whose value is on its way.
+    at: usize,
+}
+
+impl Visitor for Wanted<'_> {
+    fn depth(&self) -> usize {
+        self.paths.iter().map(Vec::len).max().unwrap_or_default()
+    }
+
+    fn name(&mut self, depth: usize, name: &[u8], _: Range<usize>) -> bool {
+        let (path, length) = self.trail;
+        if depth != length + 1 {
+            return false;
+        }
+        let mut text = String::from_utf8_lossy(name);
+        if text.contains('\\') {
+            let decoded = decode(&format!("\"{text}\"")).into_owned();
+            text = Cow::Owned(String::from_utf8_lossy(&decoded).into_owned());
+        }
+        let trail = &self.paths[path][..length];
+        let mut is_wanted = false;
+        for (at, path) in self.paths.iter().enumerate() {
+            if path.starts_with(trail) && path.get(length).is_some_and(|name| *name == text) {
+                // A duplicate takes the place of what was there, all that was inside included.
+                self.found[at] = None;
+                if path.len() == depth {
+                    self.at = at;
+                    is_wanted = true;
+                } else {
+                    self.trail = (at, depth);
+                }
+            }
+        }
+        is_wanted
+    }
+
+    fn value(&mut self, depth: usize, _: Range<usize>, text: &[u8]) {
+        if !text.is_empty() {
+            self.found[self.at] = Some(Zeroizing::new(String::from_utf8_lossy(text).into_owned()));
+        } else if self.trail.1 == depth {
+            self.trail.1 -= 1;
+        }
+    }
+}
