@@ -1,11 +1,14 @@
 //! The command line: the clap tree. Nothing is resolved here.
 
+mod lazy;
+
 use clap::Parser;
 use clap::error::ErrorKind;
 
 use crate::cmd;
 use crate::context::Context;
 use crate::exit::Exit;
+pub use lazy::Lazy;
 
 /// Put an Anthropic API key where Claude Code will use it, and prove that it does.
 #[derive(Debug, Parser)]
@@ -30,31 +33,31 @@ pub struct Cli {
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
     /// Put a key into Claude Code's config
-    SetKey(cmd::set_key::SetKeyArgs),
+    SetKey(Lazy<cmd::set_key::SetKeyArgs>),
     /// Swap a new key in, and leave nothing of the old one behind
-    Rotate(Box<cmd::rotate::RotateArgs>),
+    Rotate(Lazy<Box<cmd::rotate::RotateArgs>>),
     /// Take the key out of Claude Code's config, and out of its copies
-    UnsetKey(cmd::unset_key::UnsetKeyArgs),
+    UnsetKey(Lazy<cmd::unset_key::UnsetKeyArgs>),
     /// Say which credential Claude Code really sends, and why
-    Verify(cmd::verify::VerifyArgs),
+    Verify(Lazy<cmd::verify::VerifyArgs>),
     /// Let interactive Claude Code use $ANTHROPIC_API_KEY unasked
-    Approve(cmd::approve::ApproveArgs),
+    Approve(Lazy<cmd::approve::ApproveArgs>),
     /// Put back what the last change replaced
-    Undo(cmd::undo::UndoArgs),
+    Undo(Lazy<cmd::undo::UndoArgs>),
     /// Show or check the trail of changes
-    Audit(cmd::audit::AuditCmdArgs),
+    Audit(Lazy<cmd::audit::AuditCmdArgs>),
     /// Name the places that keys come from, one a tenant
-    Profile(cmd::profile::ProfileArgs),
+    Profile(Lazy<cmd::profile::ProfileArgs>),
     /// Run a command with the key in a private config, gone afterwards
-    Run(cmd::run::RunArgs),
+    Run(Lazy<cmd::run::RunArgs>),
     /// Print the key alone, for apiKeyHelper and other programs
-    GetKey(cmd::get_key::GetKeyArgs),
+    GetKey(Lazy<cmd::get_key::GetKeyArgs>),
     /// Have Claude Code ask cck for the key, so that none rests in it
-    Helper(cmd::helper::HelperArgs),
+    Helper(Lazy<cmd::helper::HelperArgs>),
     /// Print the script that completes this command line in a shell
-    Completions(cmd::completions::CompletionsArgs),
+    Completions(Lazy<cmd::completions::CompletionsArgs>),
     /// Print the manual page
-    Man(cmd::man::ManArgs),
+    Man(Lazy<cmd::man::ManArgs>),
 }
 
 /// Shorter arguments are words, not keys.

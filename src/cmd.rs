@@ -18,7 +18,7 @@ pub mod undo;
 pub mod unset_key;
 pub mod verify;
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Lazy};
 use crate::context::Context;
 use crate::exit::Exit;
 
@@ -29,18 +29,18 @@ use crate::exit::Exit;
 pub fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
     match cli.command {
         None => status::run(context),
-        Some(Command::Profile(args)) => profile::run(args, context),
-        Some(Command::Verify(args)) => verify::run(&args, context),
-        Some(Command::SetKey(args)) => set_key::run(args, context),
-        Some(Command::Rotate(args)) => rotate::run(*args, context),
-        Some(Command::UnsetKey(args)) => unset_key::run(args, context),
-        Some(Command::Approve(args)) => approve::run(args, context),
-        Some(Command::Undo(args)) => undo::run(args, context),
-        Some(Command::Audit(args)) => audit::run(&args, context),
-        Some(Command::Completions(args)) => completions::run(&args, context),
-        Some(Command::Man(args)) => man::run(&args, context),
-        Some(Command::Run(args)) => run::run(args, context),
-        Some(Command::GetKey(args)) => get_key::run(args, context),
-        Some(Command::Helper(args)) => helper::run(args, context),
+        Some(Command::Profile(Lazy(args))) => profile::run(args, context),
+        Some(Command::Verify(Lazy(args))) => verify::run(&args, context),
+        Some(Command::SetKey(Lazy(args))) => set_key::run(args, context),
+        Some(Command::Rotate(Lazy(args))) => rotate::run(*args, context),
+        Some(Command::UnsetKey(Lazy(args))) => unset_key::run(args, context),
+        Some(Command::Approve(Lazy(args))) => approve::run(args, context),
+        Some(Command::Undo(Lazy(args))) => undo::run(args, context),
+        Some(Command::Audit(Lazy(args))) => audit::run(&args, context),
+        Some(Command::Completions(Lazy(args))) => completions::run(&args, context),
+        Some(Command::Man(Lazy(args))) => man::run(&args, context),
+        Some(Command::Run(Lazy(args))) => run::run(args, context),
+        Some(Command::GetKey(Lazy(args))) => get_key::run(args, context),
+        Some(Command::Helper(Lazy(args))) => helper::run(args, context),
     }
 }
