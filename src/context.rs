@@ -8,6 +8,8 @@ use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
+use anstream::adapter::strip_str;
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 use crate::failure::fail;
@@ -31,8 +33,10 @@ pub struct Context {
     vars: BTreeMap<OsString, OsString>,
     cwd: PathBuf,
     etc: PathBuf,
-    stdin_kind: StdinKind,
-    stdin: Option<Box<dyn Read>>,
+    /// Looked up when asked for, but in tests.
+    stdin_kind: Option<StdinKind>,
+    /// Opens standard input, until it is claimed.
+    stdin: Option<Box<dyn FnOnce() -> Box<dyn Read>>>,
     /// The report for standard output. It is written once, at the end, by [`Context::flush`].
     pub out: String,
     to_process: bool,
@@ -46,12 +50,12 @@ impl Context {
     pub fn from_process() -> Self {
         Context {
             args: std::env::args_os().collect(),
-            vars: std::env::vars_os().collect(),
+            vars: map(std::env::vars_os()),
             // A deleted working directory is no reason to fail: only relative paths need it.
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             etc: PathBuf::from("/etc"),
-            stdin_kind: stdin_kind(),
-            stdin: Some(Box::new(io::stdin())),
+            stdin_kind: None,
+            stdin: Some(Box::new(|| Box::new(io::stdin()))),
             out: String::new(),
             to_process: true,
             err: String::new(),
@@ -66,13 +70,10 @@ impl Context {
             .collect();
         Context {
             args,
-            vars: vars
-                .iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+            vars: map(vars.iter().map(|(name, value)| (name.into(), value.into()))),
             cwd: cwd.to_path_buf(),
             etc: etc.to_path_buf(),
-            stdin_kind: StdinKind::Nothing,
+            stdin_kind: Some(StdinKind::Nothing),
             stdin: None,
             out: String::new(),
             to_process: false,
@@ -199,12 +200,12 @@ impl Context {
 
     /// What standard input is connected to.
     pub fn stdin_kind(&self) -> StdinKind {
-        self.stdin_kind
+        self.stdin_kind.unwrap_or_else(stdin_kind)
     }
 
     /// Standard input. It is handed out once: two readers would each get a part.
     pub fn claim_stdin(&mut self) -> anyhow::Result<Box<dyn Read>> {
-        self.stdin.take().ok_or_else(|| {
+        self.stdin.take().map(|open| open()).ok_or_else(|| {
             fail(
                 "standard input was already read",
                 "give each input its own source",
@@ -214,8 +215,9 @@ impl Context {
 
     /// Gives a test's context this standard input.
     pub fn with_stdin(mut self, bytes: &[u8]) -> Self {
-        self.stdin_kind = StdinKind::Data;
-        self.stdin = Some(Box::new(io::Cursor::new(bytes.to_vec())));
+        self.stdin_kind = Some(StdinKind::Data);
+        let bytes = bytes.to_vec();
+        self.stdin = Some(Box::new(|| Box::new(io::Cursor::new(bytes))));
         self
     }
 
@@ -276,8 +278,12 @@ impl Context {
         if !self.to_process || self.out.is_empty() {
             return Ok(());
         }
-        let text = zeroize::Zeroizing::new(std::mem::take(&mut self.out));
-        let mut stdout = anstream::stdout().lock();
+        let mut text = zeroize::Zeroizing::new(std::mem::take(&mut self.out));
+        let mut stdout = io::stdout().lock();
+        // All at once: anstream writes what stands between two colours, each in a system call of its own.
+        if AutoStream::choice(&stdout) == ColorChoice::Never {
+            text = strip_str(&text).to_string().into();
+        }
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
@@ -302,4 +308,11 @@ fn stdin_kind() -> StdinKind {
         (Err(_), _) => StdinKind::Nothing,
         _ => StdinKind::Data,
     }
+}
+
+/// Variables by name.
+fn map(vars: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<OsString, OsString> {
+    let mut map = BTreeMap::new();
+    map.extend(vars);
+    map
 }

@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-pub use members::{Member, decode, last, members, object, span};
+pub use members::{Member, decode, items, last, members, object, span};
 pub use pick::{Pick, Picked, pick};
 
 /// What JSON counts as blank.
@@ -24,7 +24,8 @@ pub trait Visitor {
     /// A member begins: its name without the quotes, and where that stands, quotes included. Whether its text is wanted.
     fn name(&mut self, depth: usize, name: &[u8], span: Range<usize>) -> bool;
 
-    /// The value of the member that began last at this depth has ended. `text` is empty if it was not wanted.
+    /// The value of the member that began last at this depth, or an item of an array there, has ended. `text` is empty
+    /// if it was not wanted.
     fn value(&mut self, depth: usize, span: Range<usize>, text: &[u8]);
 }
 
@@ -362,7 +363,7 @@ impl<V: Visitor> Scan<V> {
     fn ended(&mut self, rest: &[u8], end: usize) {
         self.expect = Expect::Next;
         let depth = self.open.len();
-        if self.open.last() != Some(&b'{') || depth >= self.starts.len() {
+        if depth == 0 || depth >= self.starts.len() {
             return;
         }
         let span = self.starts[depth].1..self.before + end;
@@ -399,35 +400,37 @@ impl<V: Visitor> Scan<V> {
     }
 }
 
+/// Marks in `word` the first byte at which a string stops going on as it is: quote, escape or control character. Bytes
+/// after the first may be marked wrongly.
+#[inline(always)]
+fn ends(word: [u8; 8]) -> u64 {
+    const ONES: u64 = u64::MAX / 255;
+    const HIGH: u64 = ONES * 0x80;
+    let word = u64::from_le_bytes(word);
+    let quote = word ^ (ONES * b'"' as u64);
+    let escape = word ^ (ONES * b'\\' as u64);
+    ((quote.wrapping_sub(ONES) & !quote)
+        | (escape.wrapping_sub(ONES) & !escape)
+        | (word.wrapping_sub(ONES * 0x20) & !word))
+        & HIGH
+}
+
 /// How many bytes at the start of `bytes` go on with a string as they are: no quote, no escape, no control character.
 ///
 /// Eight at a time (Bit Twiddling Hacks, "Determine if a word has a byte equal to n / less than n"): most of a large
 /// config is text that was pasted, and this is where the time goes.
 fn plain(bytes: &[u8]) -> usize {
-    const ONES: u64 = u64::MAX / 255;
-    const HIGH: u64 = ONES * 0x80;
-    let ends = |word: u64| {
-        let is_quote = word ^ (ONES * b'"' as u64);
-        let is_escape = word ^ (ONES * b'\\' as u64);
-        ((is_quote.wrapping_sub(ONES) & !is_quote)
-            | (is_escape.wrapping_sub(ONES) & !is_escape)
-            | (word.wrapping_sub(ONES * 0x20) & !word))
-            & HIGH
-    };
     let mut at = 0;
     let (blocks, _) = bytes.as_chunks::<32>();
     for block in blocks {
         let (words, _) = block.as_chunks::<8>();
-        let found = words
-            .iter()
-            .fold(0, |found, word| found | ends(u64::from_le_bytes(*word)));
-        if found != 0 {
+        if (ends(words[0]) | ends(words[1]) | ends(words[2]) | ends(words[3])) != 0 {
             break;
         }
         at += 32;
     }
     while let Some((word, _)) = bytes[at..].split_first_chunk::<8>() {
-        let found = ends(u64::from_le_bytes(*word));
+        let found = ends(*word);
         if found != 0 {
             return at + found.trailing_zeros() as usize / 8;
         }

@@ -64,10 +64,7 @@ pub fn find(paths: &Paths, config: &ConfigFile) -> Copies {
         paths.global_config.parent(),
         config.path.parent(),
     ];
-    let mut dirs: Vec<&Path> = beside.into_iter().flatten().collect();
-    dirs.sort();
-    dirs.dedup();
-    for dir in dirs {
+    for dir in beside.into_iter().flatten() {
         copies.look_in(dir, is_copy);
     }
     let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()]

@@ -84,8 +84,12 @@ pub fn problems(case: &Case<'_>) -> Vec<Problem> {
     let mut problems = Problems::default();
     sending::add(case, &mut problems);
     files::add(case, &mut problems);
-    problems.0.sort_by_key(|problem| problem.severity);
-    problems.0
+    let (mut first, then): (Vec<_>, Vec<_>) = problems
+        .0
+        .into_iter()
+        .partition(|problem| problem.severity == Severity::Error);
+    first.extend(then);
+    first
 }
 
 impl Case<'_> {

@@ -1,6 +1,7 @@
 //! The client's config: what of it decides which credential is sent. It may have hundreds of megabytes, so it is read
 //! once, in blocks, and only these members are kept.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
@@ -14,7 +15,7 @@ use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
 use crate::json::Pick;
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
-const BLOCK: usize = 256 << 10;
+const BLOCK: usize = 32 << 10;
 
 /// The byte order mark in UTF-8.
 const BOM: &[u8] = b"\xef\xbb\xbf";
@@ -141,7 +142,18 @@ fn config(
             (None, None) => Answers::Odd,
         },
     };
-    let env = env.map(Json::members).unwrap_or_default().into_iter();
+    // 2.1.330 skips null, arrays and objects; 2.0.77 makes text of them (observed 2026-11).
+    let counts = |value: &Json<'_>| {
+        client < Client::V2 || value.is_string() || value.literal().is_some_and(|literal| literal != "null")
+    };
+    let mut variables = BTreeMap::new();
+    variables.extend(
+        env.map(Json::members)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|(_, value)| counts(value))
+            .map(|(name, value)| (name, Secret::new(value.to_js_string()))),
+    );
     Config {
         primary_key: key.and_then(Json::string).map(Secret::new),
         odd_primary: key.filter(|key| !key.is_string()).map(|key| OddPrimary {
@@ -151,15 +163,7 @@ fn config(
         onboarded: onboarded.is_some_and(Json::is_truthy),
         approved: list("approved"),
         rejected: list("rejected"),
-        // 2.1.330 skips null, arrays and objects; 2.0.77 makes text of them (observed 2026-11).
-        env: env
-            .filter(|(_, value)| {
-                client < Client::V2
-                    || value.is_string()
-                    || value.literal().is_some_and(|literal| literal != "null")
-            })
-            .map(|(name, value)| (name, Secret::new(value.to_js_string())))
-            .collect(),
+        env: variables,
         trusted: trust.iter().filter_map(json).any(Json::is_truthy),
     }
 }

@@ -173,10 +173,10 @@ pub struct Outcome {
 impl Outcome {
     /// The sources whose credentials are sent.
     pub fn sources(&self) -> BTreeSet<&Source> {
-        [&self.x_api_key, &self.authorization]
-            .into_iter()
-            .filter_map(Header::source)
-            .collect()
+        let headers = [&self.x_api_key, &self.authorization];
+        let mut sources = BTreeSet::new();
+        sources.extend(headers.into_iter().filter_map(Header::source));
+        sources
     }
 
     /// Whether `expected` (or, without it, whichever one) is sent, and nothing besides it.

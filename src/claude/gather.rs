@@ -39,14 +39,11 @@ pub fn gather(
     config_override: Option<&Path>,
 ) -> anyhow::Result<State> {
     let paths = Paths::locate(context, client, project, config_override)?;
-    let process: BTreeMap<String, Secret> = context
-        .vars()
-        .iter()
-        .filter_map(|(name, value)| {
-            let name = name.to_str().filter(|name| matters(name))?;
-            Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
-        })
-        .collect();
+    let mut process = BTreeMap::new();
+    process.extend(context.vars().iter().filter_map(|(name, value)| {
+        let name = name.to_str().filter(|name| matters(name))?;
+        Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
+    }));
     // First of all, while cck itself has no file open.
     let open_descriptors = open_descriptors(&process);
 
@@ -134,13 +131,17 @@ fn credentials_path(paths: &Paths, client: Client, context: &Context) -> PathBuf
 
 /// The file descriptors that variables name and that are open.
 fn open_descriptors(process: &BTreeMap<String, Secret>) -> BTreeSet<String> {
-    [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
+    let named = [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
         .into_iter()
         .filter_map(|name| process.get(name))
-        .map(|value| value.reveal().to_owned())
-        .filter(|number| number.parse::<u32>().is_ok())
-        .filter(|number| fs::metadata(format!("/proc/self/fd/{number}")).is_ok())
-        .collect()
+        .map(|value| value.reveal().to_owned());
+    let mut open = BTreeSet::new();
+    open.extend(
+        named
+            .filter(|number| number.parse::<u32>().is_ok())
+            .filter(|number| fs::metadata(format!("/proc/self/fd/{number}")).is_ok()),
+    );
+    open
 }
 
 /// Whether the legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does not;

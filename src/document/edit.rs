@@ -175,9 +175,8 @@ impl<'a> Document<'a> {
         }
     }
 
-    /// The source with the splices made, the unchanged parts borrowed from it.
-    fn pieces(&self, mut splices: Vec<Splice>) -> Vec<Cow<'a, [u8]>> {
-        splices.sort_by_key(|splice| splice.range.start);
+    /// The source with the splices made, which are in its order, the unchanged parts borrowed from it.
+    fn pieces(&self, splices: Vec<Splice>) -> Vec<Cow<'a, [u8]>> {
         let bom = self.source.len() - self.text.len();
         let mut pieces = Vec::with_capacity(2 * splices.len() + 1);
         let mut from = 0;

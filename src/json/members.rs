@@ -63,6 +63,28 @@ pub fn object(value: &str) -> Option<Vec<Member<'_>>> {
     value.starts_with('{').then(|| members(value).ok()).flatten()
 }
 
+/// The items of a value that was checked before, in their order; `None` where it is no array.
+pub fn items(value: &str) -> Option<Vec<&str>> {
+    struct Items<'a>(&'a str, Vec<&'a str>);
+    impl super::Visitor for Items<'_> {
+        fn depth(&self) -> usize {
+            1
+        }
+        fn name(&mut self, _: usize, _: &[u8], _: Range<usize>) -> bool {
+            false
+        }
+        fn value(&mut self, _: usize, span: Range<usize>, _: &[u8]) {
+            self.1.push(&self.0[span]);
+        }
+    }
+    if !value.starts_with('[') {
+        return None;
+    }
+    let mut scan = Scan::new(Items(value, Vec::new()));
+    scan.feed(value.as_bytes()).ok()?;
+    Some(scan.finish().ok()?.1)
+}
+
 /// The last member called `name`: the one that `JSON.parse` keeps.
 pub fn last<'a>(members: &[Member<'a>], name: &str) -> Option<Member<'a>> {
     members.iter().rev().find(|member| member.is(name)).copied()
@@ -88,6 +110,9 @@ pub fn decode(string: &str) -> Cow<'_, [u8]> {
         fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
             Ok(Cow::Owned(bytes.to_vec()))
         }
+    }
+    if !string.contains('\\') {
+        return Cow::Borrowed(string.trim_matches('"').as_bytes());
     }
     // The string was checked before; were it not, its own text equals no other name's.
     serde_json::Deserializer::from_str(string)

@@ -138,7 +138,7 @@ impl Plan {
         Some((format!("{{{}}}", members.join(",")), changes))
     }
 
-    /// Adds the splices that make this plan true of the top-level object `text`, and returns what they change.
+    /// Adds the splices, in the order of the text, that make this plan true of the top-level object `text`, and returns what they change.
     pub fn splices(
         &self,
         text: &str,
@@ -225,7 +225,10 @@ struct Site<'s> {
 
 impl Site<'_> {
     fn splice(&mut self, range: Range<usize>, text: String) {
-        self.splices.push(Splice { range, text });
+        let at = self
+            .splices
+            .partition_point(|splice| splice.range.start <= range.start);
+        self.splices.insert(at, Splice { range, text });
     }
 
     fn changed(&mut self, path: Vec<String>, before: Option<&str>, after: Option<&str>) {
