@@ -2,5 +2,5 @@
 
 pub mod edit;
 pub mod lock;
-mod signals;
+pub(crate) mod signals;
 pub mod store;

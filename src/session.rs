@@ -23,6 +23,8 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use rustix::fs::{FlockOperation, OFlags};
 
+use crate::document::signals::process_file;
+
 /// How the names of the directories begin. The rest is random, so nobody can take a name in advance.
 const PREFIX: &str = "cck-run-";
 
@@ -109,6 +111,16 @@ impl Drop for Session {
 
 /// Removes a directory that others may still be adding to.
 fn remove(root: &Path) -> io::Result<()> {
+    // What is there where the command has written nothing; looking for more takes as long as starting it.
+    let config = root.join("config");
+    if fs::remove_file(config.join(".claude.json")).is_ok() && fs::remove_dir(&config).is_ok() {
+        for file in ["child", "lock"] {
+            let _ = fs::remove_file(root.join(file));
+        }
+        if fs::remove_dir(root).is_ok() {
+            return Ok(());
+        }
+    }
     let mut tries = 0;
     loop {
         match fs::remove_dir_all(root) {
@@ -176,7 +188,7 @@ fn child_lives(root: &Path) -> bool {
 
 /// When a process was started, as its kernel tells it; with the process id it names a process for good.
 fn start_time(pid: u32) -> Option<String> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = process_file(&format!("{pid}/stat"))?;
     // The second field is the program's name in parentheses and may hold anything; the time is the 22nd.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;

@@ -5,6 +5,7 @@
 
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -81,11 +82,19 @@ impl Handlers {
 }
 
 /// The signals that this process ignores, one bit each. Only Linux tells without unsafe code; elsewhere none.
-fn ignored() -> u64 {
-    let mut status = [0; 4096];
-    let read = File::open("/proc/self/status").and_then(|mut file| file.read(&mut status));
-    let status = String::from_utf8_lossy(&status[..read.unwrap_or(0)]);
+pub fn ignored() -> u64 {
+    let status = process_file("self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
         .unwrap_or(0)
+}
+
+/// A small file under `/proc`, in one read: those that ask for its size first take ten.
+pub fn process_file(name: &str) -> Option<String> {
+    let mut text = [0; 4096];
+    let read = File::open(Path::new("/proc").join(name))
+        .ok()?
+        .read(&mut text)
+        .ok()?;
+    Some(String::from_utf8_lossy(&text[..read]).into_owned())
 }

@@ -19,6 +19,9 @@ pub const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 /// More than this is no key.
 const MAX_BYTES: u64 = command::MAX_OUTPUT_BYTES as u64;
 
+/// What is enough for every key; more is only taken, and wiped, where there is more.
+const USUAL_BYTES: usize = 4096;
+
 /// The flags that name the source of a key. Without one: $ANTHROPIC_API_KEY if set, else standard input if it is no
 /// terminal, else a hidden prompt.
 #[derive(Clone, Debug, Default, Args)]
@@ -267,16 +270,25 @@ fn ask() -> anyhow::Result<Zeroizing<String>> {
 
 /// Reads text of at most [`MAX_BYTES`].
 fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
-    input
-        .take(MAX_BYTES + 1)
+    let cannot = |error| {
+        fail(
+            format!("cannot read {name}: {error}"),
+            "check the source of the key",
+        )
+    };
+    let mut input = input.take(MAX_BYTES + 1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_BYTES));
+    (&mut input)
+        .take(USUAL_BYTES as u64)
         .read_to_end(&mut bytes)
-        .map_err(|error| {
-            fail(
-                format!("cannot read {name}: {error}"),
-                "check the source of the key",
-            )
-        })?;
+        .map_err(cannot)?;
+    if bytes.len() == USUAL_BYTES {
+        // Into a new vector: one that grows leaves what it held behind.
+        let mut all = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
+        all.extend_from_slice(&bytes);
+        input.read_to_end(&mut all).map_err(cannot)?;
+        bytes = all;
+    }
     if bytes.len() as u64 > MAX_BYTES {
         return Err(fail(
             format!("{name} holds more than {} KiB: that is no key", MAX_BYTES / 1024),

@@ -12,6 +12,8 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
+use crate::document::signals::ignored;
+
 /// The signals that are passed on.
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
@@ -99,17 +101,6 @@ fn code(status: WaitStatus) -> Option<u8> {
         .exit_status()
         .or_else(|| status.terminating_signal().map(|signal| 128 + signal))?;
     u8::try_from(code & 0xff).ok()
-}
-
-/// The signals that this process ignores, as a bit mask.
-fn ignored() -> u64 {
-    std::fs::read_to_string("/proc/self/status")
-        .ok()
-        .and_then(|status| {
-            let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"))?;
-            u64::from_str_radix(line.trim(), 16).ok()
-        })
-        .unwrap_or(0)
 }
 
 /// Why a command could not be started, as a shell's exit code for it.
