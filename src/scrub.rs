@@ -64,8 +64,12 @@ pub fn find(paths: &Paths, config: &ConfigFile) -> Copies {
         paths.global_config.parent(),
         config.path.parent(),
     ];
+    let mut dirs = Vec::new();
     for dir in beside.into_iter().flatten() {
-        copies.look_in(dir, is_copy);
+        if !dirs.contains(&dir) {
+            dirs.push(dir);
+            copies.look_in(dir, is_copy);
+        }
     }
     let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()]
         .into_iter()
