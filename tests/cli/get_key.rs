@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use crate::sandbox::{KEY, OTHER, Sandbox, mode};
+use crate::sandbox::{KEY, OTHER, Sandbox, mode, runtime};
 
 #[test]
 fn the_key_alone_is_printed() {
@@ -94,14 +94,6 @@ fn a_command_may_talk_and_leave_a_child_behind() {
     let ran = s.cck(&["get-key", "--key-command", &command]).run();
     assert!(start.elapsed() < Duration::from_secs(10));
     assert_eq!((ran.code, ran.stdout), (Some(0), format!("{KEY}\n")));
-}
-
-/// A runtime directory in memory, as a login session has it.
-pub fn runtime() -> tempfile::TempDir {
-    tempfile::Builder::new()
-        .prefix("cck-test-runtime-")
-        .tempdir_in("/dev/shm")
-        .unwrap()
 }
 
 #[test]

@@ -9,8 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::get_key::runtime;
-use crate::sandbox::{KEY, OTHER, Sandbox, chmod};
+use crate::sandbox::{KEY, OTHER, Sandbox, chmod, runtime};
 
 fn left(run: &tempfile::TempDir) -> usize {
     fs::read_dir(run.path()).unwrap().count()

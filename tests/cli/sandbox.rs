@@ -17,6 +17,7 @@ pub const OTHER: &str =
 /// The machine.
 pub struct Sandbox {
     dir: tempfile::TempDir,
+    runtime: tempfile::TempDir,
 }
 
 /// One run of cck in a sandbox.
@@ -33,13 +34,31 @@ pub struct Ran {
     pub stderr: String,
 }
 
+/// A runtime directory in memory, as a login session has it.
+pub fn runtime() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("cck-test-runtime-");
+    builder
+        .tempdir_in("/dev/shm")
+        .or_else(|_| builder.tempdir())
+        .unwrap()
+}
+
 impl Sandbox {
     pub fn new() -> Sandbox {
         let dir = tempfile::Builder::new().prefix("cck-test-").tempdir().unwrap();
         for name in ["home", "project"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
-        Sandbox { dir }
+        Sandbox {
+            dir,
+            runtime: runtime(),
+        }
+    }
+
+    /// What XDG_RUNTIME_DIR is: without it, cck would leave its cache in the machine's shared memory.
+    pub fn runtime(&self) -> &Path {
+        self.runtime.path()
     }
 
     pub fn home(&self) -> PathBuf {
@@ -64,13 +83,14 @@ impl Sandbox {
         path
     }
 
-    /// cck with these arguments, HOME and PATH; standard input is /dev/null until given.
+    /// cck with these arguments, HOME, PATH and XDG_RUNTIME_DIR; standard input is /dev/null until given.
     pub fn cck(&self, args: &[&str]) -> Cck {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cck"));
         command
             .args(args)
             .env_clear()
             .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.runtime())
             .env("PATH", "/usr/bin:/bin");
         command.current_dir(self.project());
         Cck { command, stdin: None }

@@ -70,6 +70,7 @@ impl Home {
             .env_clear()
             .env("HOME", self.path("home"))
             .env("TMPDIR", self.path("tmp"))
+            .env("CLAUDE_CODE_TMPDIR", self.path("tmp"))
             .env("PATH", std::env::var("PATH").unwrap())
             .env("TERM", "xterm")
             .env("ANTHROPIC_BASE_URL", standin.url())

@@ -41,6 +41,22 @@ pub struct World {
     pub state: State,
 }
 
+impl Drop for World {
+    /// Removes what 2.0.77 leaves for this project in a place that no variable changes.
+    fn drop(&mut self) {
+        let name: String = self
+            .project()
+            .to_string_lossy()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .collect();
+        let all = Path::new("/tmp/claude");
+        _ = fs::remove_dir_all(all.join(name));
+        // Not where there is more in it.
+        _ = fs::remove_dir(all);
+    }
+}
+
 impl World {
     /// Lays a state on disk. Files are 0600, as the client writes them and demands of its profiles.
     pub fn lay(state: &State) -> World {
@@ -48,7 +64,7 @@ impl World {
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
             state: state.clone(),
         };
-        for dir in [world.home(), world.project(), world.etc()] {
+        for dir in [world.home(), world.project(), world.etc(), world.tmp()] {
             fs::create_dir_all(dir).expect("a directory can be made");
         }
         let mut files: Vec<(PathBuf, &Value)> = Vec::new();
@@ -104,6 +120,11 @@ impl World {
         self.root().join("project")
     }
 
+    /// Where the client puts what it would leave in `/tmp`.
+    pub fn tmp(&self) -> PathBuf {
+        self.root().join("tmp")
+    }
+
     /// What becomes `/etc/claude-code`.
     pub fn etc(&self) -> PathBuf {
         self.root().join("etc/claude-code")
@@ -123,10 +144,14 @@ impl World {
     /// The environment of a program in this world: nothing of the test's own but PATH.
     pub fn env(&self, base_url: &str) -> BTreeMap<String, String> {
         let path = std::env::var("PATH").unwrap_or_default();
+        let tmp = self.tmp();
+        let tmp = tmp.to_string_lossy();
         let fixed = [
             ("HOME", &*self.home().to_string_lossy()),
             ("PATH", &path),
             ("TERM", "xterm-256color"),
+            ("TMPDIR", &tmp),
+            ("CLAUDE_CODE_TMPDIR", &tmp),
             ("ANTHROPIC_BASE_URL", base_url),
             ("DISABLE_AUTOUPDATER", "1"),
             ("DISABLE_TELEMETRY", "1"),
