@@ -9,6 +9,7 @@
 
 #[path = "../support/mod.rs"]
 mod support;
+mod terminal;
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};

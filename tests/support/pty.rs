@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -71,7 +71,7 @@ impl Shown {
 }
 
 /// Whether a line is where the user types: a chevron that does not point at a choice.
-fn is_prompt(line: &str) -> bool {
+pub fn is_prompt(line: &str) -> bool {
     let line = line.trim_start_matches([' ', '│', '|']);
     let rest = line.strip_prefix('❯').or_else(|| line.strip_prefix('>'));
     rest.is_some_and(|rest| {
@@ -82,31 +82,16 @@ fn is_prompt(line: &str) -> bool {
 }
 
 /// Runs the command (that of `setsid --ctty`) until the word has arrived at the stand-in, or will not.
-pub fn drive(mut command: Command, standin: &Standin) -> Ended {
-    let (master, slave) = open();
-    let output = || slave.try_clone().expect("a descriptor can be doubled");
-    let mut child = command
-        .stdin(output())
-        .stdout(output())
-        .stderr(output())
-        .spawn()
-        .expect("the client can be started");
-    // While the test holds the slave, the master never ends.
-    drop((command, slave));
+pub fn drive(command: Command, standin: &Standin) -> Ended {
     let session = Session {
-        keys: File::from(master.try_clone().expect("a descriptor can be doubled")),
-        bytes: reader(File::from(master)),
-        terminal: vt100::Parser::new(ROWS, COLUMNS, 0),
+        terminal: Terminal::start(command),
         ended: Ended {
             dialogs: Vec::new(),
             screen: String::new(),
             timed_out: false,
         },
     };
-    let ended = session.run(standin);
-    ends_within(&mut child, Duration::ZERO);
-    stop(&mut child);
-    ended
+    session.run(standin)
 }
 
 fn open() -> (OwnedFd, File) {
@@ -144,10 +129,23 @@ fn reader(mut master: File) -> Receiver<Vec<u8>> {
     receive
 }
 
-struct Session {
+/// A program in a pseudo-terminal. It ends when this is dropped.
+pub struct Terminal {
+    child: Child,
     keys: File,
     bytes: Receiver<Vec<u8>>,
     terminal: vt100::Parser,
+}
+
+impl Drop for Terminal {
+    fn drop(&mut self) {
+        ends_within(&mut self.child, Duration::ZERO);
+        stop(&mut self.child);
+    }
+}
+
+struct Session {
+    terminal: Terminal,
     ended: Ended,
 }
 
@@ -157,8 +155,8 @@ impl Session {
         let mut typed: Option<Instant> = None;
         let (mut last, mut since) = (Shown::Other, start);
         loop {
-            let open = self.listen(Duration::from_millis(300));
-            self.ended.screen = self.terminal.screen().contents();
+            let open = self.terminal.listen(Duration::from_millis(300));
+            self.ended.screen = self.terminal.screen();
             if standin.has_word() || !open {
                 return self.ended;
             }
@@ -191,7 +189,7 @@ impl Session {
                 }
                 (Shown::Prompt, None) => {
                     typed = Some(Instant::now());
-                    self.press(&[WORD, "\r"]);
+                    self.terminal.press(&[WORD, "\r"]);
                 }
                 (Shown::Refusal | Shown::Other, None) if since.elapsed() > STUCK => return self.ended,
                 (Shown::Refusal | Shown::Other, None) => {}
@@ -201,12 +199,60 @@ impl Session {
 
     fn answer(&mut self, dialog: &'static str, keys: &[&str]) {
         self.ended.dialogs.push(dialog);
-        self.press(keys);
+        self.terminal.press(keys);
         // Else the same dialog would be answered twice.
-        self.listen(Duration::from_millis(700));
+        self.terminal.listen(Duration::from_millis(700));
+    }
+}
+
+impl Terminal {
+    /// Starts the command (that of `setsid --ctty`).
+    pub fn start(mut command: Command) -> Terminal {
+        let (master, slave) = open();
+        let output = || slave.try_clone().expect("a descriptor can be doubled");
+        let child = command
+            .stdin(output())
+            .stdout(output())
+            .stderr(output())
+            .spawn()
+            .expect("the client can be started");
+        // While the test holds the slave, the master never ends.
+        drop((command, slave));
+        Terminal {
+            child,
+            keys: File::from(master.try_clone().expect("a descriptor can be doubled")),
+            bytes: reader(File::from(master)),
+            terminal: vt100::Parser::new(ROWS, COLUMNS, 0),
+        }
     }
 
-    fn press(&mut self, keys: &[&str]) {
+    /// The process that was started.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// What the terminal shows.
+    pub fn screen(&self) -> String {
+        self.terminal.screen().contents()
+    }
+
+    /// Waits until the screen is as wanted.
+    ///
+    /// # Panics
+    /// Where it is not within the bound.
+    pub fn wait(&mut self, what: &str, wanted: impl Fn(&str) -> bool) {
+        let start = Instant::now();
+        while !wanted(&self.screen()) {
+            assert!(
+                start.elapsed() < BOUND && self.listen(Duration::from_millis(100)),
+                "{what} does not come:\n{}",
+                self.screen()
+            );
+        }
+    }
+
+    /// Presses keys, with pauses as a person makes them.
+    pub fn press(&mut self, keys: &[&str]) {
         for key in keys {
             // A client that is gone is seen at the next look.
             _ = self.keys.write_all(key.as_bytes());
@@ -215,7 +261,7 @@ impl Session {
     }
 
     /// Takes in output for a while, and answers what a terminal is asked. False once the client has closed it.
-    fn listen(&mut self, time: Duration) -> bool {
+    pub fn listen(&mut self, time: Duration) -> bool {
         let end = Instant::now() + time;
         loop {
             match self
