@@ -98,14 +98,17 @@ impl Session {
     ///
     /// # Errors
     /// Where something of it stays; what the command left running may still be writing there.
-    pub fn remove(self) -> io::Result<()> {
-        remove(&self.root)
+    pub fn remove(mut self) -> io::Result<()> {
+        // Taken, so that the drop does not remove what was just said to stay.
+        remove(&std::mem::take(&mut self.root))
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
-        let _ = remove(&self.root);
+        if !self.root.as_os_str().is_empty() {
+            let _ = remove(&self.root);
+        }
     }
 }
 
@@ -125,7 +128,8 @@ fn remove(root: &Path) -> io::Result<()> {
     loop {
         match fs::remove_dir_all(root) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty && tries < 20 => {
+            // The key is in it: whatever the reason, it is tried again.
+            Err(_) if tries < 20 => {
                 tries += 1;
                 std::thread::sleep(Duration::from_millis(5));
             }

@@ -20,7 +20,7 @@ pub fn try_point(
         error => format!("{name}:error={error}:when={nth}"),
     };
     let run = machine.run(scenario.args, Some(&inject));
-    let record = std::fs::read_to_string(machine.record()).unwrap();
+    let record = machine.trace();
     if trace::injected(&record).is_some_and(|line| line.contains("/proc/self/exe")) {
         // A run that cannot learn its own path names itself otherwise in what it writes.
         return Ok(());
@@ -90,7 +90,7 @@ fn check_gone(machine: &Machine, scenario: &Scenario) -> Result<(), String> {
 fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> Result<(), String> {
     let stderr = String::from_utf8_lossy(&run.stderr);
     let stdout = String::from_utf8_lossy(&run.stdout);
-    let record = std::fs::read_to_string(machine.record()).unwrap();
+    let record = machine.trace();
     let Some(injected) = trace::injected(&record) else {
         return Err("the call was not made this time".into());
     };

@@ -29,24 +29,37 @@ pub struct Scenario {
     pub once_done: Option<(&'static [&'static str], &'static str)>,
 }
 
-/// A directory with HOME in it.
+/// A directory with HOME in it, and one for XDG_RUNTIME_DIR, which has to be in memory.
 pub struct Machine {
     root: tempfile::TempDir,
+    runtime: tempfile::TempDir,
 }
 
 impl Machine {
     pub fn new() -> Machine {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("cck-fault-");
         Machine {
-            root: tempfile::Builder::new().prefix("cck-fault-").tempdir().unwrap(),
+            root: builder.tempdir().unwrap(),
+            runtime: builder.tempdir_in("/dev/shm").unwrap(),
         }
+    }
+
+    pub fn runtime(&self) -> &Path {
+        self.runtime.path()
     }
 
     pub fn home(&self) -> PathBuf {
         self.root.path().join("home")
     }
 
-    pub fn record(&self) -> PathBuf {
+    fn record(&self) -> PathBuf {
         self.root.path().join("trace")
+    }
+
+    /// strace's record of the last run under it.
+    pub fn trace(&self) -> String {
+        fs::read_to_string(self.record()).unwrap()
     }
 
     /// Makes HOME anew, with the scenario's config.
@@ -65,12 +78,18 @@ impl Machine {
 
     /// Runs cck with these arguments; with `inject`, under strace with that injection.
     pub fn run(&self, args: &[&str], inject: Option<&str>) -> Output {
+        // All threads of it, and all that it starts.
+        self.run_with("-f", args, inject)
+    }
+
+    /// As [`Machine::run`], with a flag of strace.
+    pub fn run_with(&self, flag: &str, args: &[&str], inject: Option<&str>) -> Output {
         let cck = env!("CARGO_BIN_EXE_cck");
         let mut command = match inject {
             None => Command::new(cck),
             Some(inject) => {
                 let mut strace = Command::new("strace");
-                strace.args(["-f", "-qq", "-o"]).arg(self.record());
+                strace.args([flag, "-qq", "-o"]).arg(self.record());
                 if !inject.is_empty() {
                     strace.arg("-e").arg(format!("inject={inject}"));
                 }
@@ -82,7 +101,8 @@ impl Machine {
             .args(args)
             .env_clear()
             .env("PATH", "/usr/bin:/bin")
-            .env("HOME", self.home());
+            .env("HOME", self.home())
+            .env("XDG_RUNTIME_DIR", self.runtime());
         command
             .env("ANTHROPIC_API_KEY", KEY)
             .current_dir(self.root.path())
@@ -98,8 +118,13 @@ impl Machine {
 
     /// All files under HOME, by their path from there.
     pub fn files(&self) -> Vec<PathBuf> {
+        self.files_in(&self.home())
+    }
+
+    /// All files under a directory.
+    pub fn files_in(&self, dir: &Path) -> Vec<PathBuf> {
         let mut found = Vec::new();
-        walk(&self.home(), &mut found);
+        walk(dir, &mut found);
         found.sort();
         found
     }

@@ -12,6 +12,7 @@
 
 mod judge;
 mod machine;
+mod run;
 mod trace;
 
 use std::process::Command;
@@ -166,12 +167,7 @@ fn profile_add() {
 
 /// Tries every point of the scenario, on all processors, and fails with the list of what went wrong.
 fn torment(scenario: &Scenario) {
-    if !Command::new("strace")
-        .arg("true")
-        .output()
-        .is_ok_and(|run| run.status.success())
-    {
-        println!("SKIPPED {}: strace cannot run here", scenario.name);
+    if !can_trace(scenario.name) {
         return;
     }
     let machine = Machine::new();
@@ -185,22 +181,14 @@ fn torment(scenario: &Scenario) {
     let new = machine.contents(scenario);
     let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
     assert!(new.iter().all(|new| new.is_some() && *new != before));
-    let calls = trace::calls(&std::fs::read_to_string(machine.record()).unwrap());
+    let calls = trace::calls(&machine.trace());
     let points: Vec<(Call, &str)> = calls.into_iter().flat_map(faults).collect();
 
-    let next = AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
-    thread::scope(|scope| {
-        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
-            scope.spawn(|| {
-                let machine = Machine::new();
-                while let Some((call, fault)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(what) = try_point(&machine, scenario, call, fault, &new) {
-                        let line = format!("{} #{} {fault}: {what}", call.name, call.nth);
-                        wrong.lock().unwrap().push(line);
-                    }
-                }
-            });
+    on_all_processors(&points, |machine, (call, fault)| {
+        if let Err(what) = try_point(machine, scenario, call, fault, &new) {
+            let line = format!("{} #{} {fault}: {what}", call.name, call.nth);
+            wrong.lock().unwrap().push(line);
         }
     });
     let wrong = wrong.into_inner().unwrap();
@@ -211,6 +199,31 @@ fn torment(scenario: &Scenario) {
         wrong.len()
     );
     assert!(wrong.is_empty(), "{}:\n{}", scenario.name, wrong.join("\n"));
+}
+
+/// Whether strace can run here; says so where not.
+fn can_trace(scenario: &str) -> bool {
+    let run = Command::new("strace").arg("true").output();
+    let can = run.is_ok_and(|run| run.status.success());
+    if !can {
+        println!("SKIPPED {scenario}: strace cannot run here");
+    }
+    can
+}
+
+/// Tries each point, each processor on a machine of its own.
+fn on_all_processors<T: Sync>(points: &[T], try_point: impl Fn(&Machine, &T) + Sync) {
+    let next = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                let machine = Machine::new();
+                while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    try_point(&machine, point);
+                }
+            });
+        }
+    });
 }
 
 /// What is done to a call: the process is killed at it; and where it has to do with files, it fails.
