@@ -12,6 +12,8 @@ mod cases;
 mod get_key;
 mod helper;
 mod leaks;
+#[cfg(feature = "online")]
+mod online;
 mod profile;
 mod prompt;
 mod rotate;
