@@ -4,6 +4,9 @@
 //! stale and may be taken over. The client gives up on a fresh one after about 2.5 s and then writes without it, so it
 //! is to be held for milliseconds.
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};

@@ -76,6 +76,36 @@ fn set_key_over_another_key() {
     });
 }
 
+/// A crash of the machine cannot be tried here, but its preconditions are seen: what takes the name is on the disk before,
+/// and the name after, with the lock still held.
+#[test]
+fn what_is_written_is_made_durable_in_order() {
+    if !can_trace("the order of fsync and rename") {
+        return;
+    }
+    let machine = Machine::new();
+    let scenario = Scenario {
+        target: ".claude.json",
+        before: Some("{}".to_owned()),
+        ..Scenario::default()
+    };
+    machine.lay(&scenario);
+    assert!(machine.run(&["set-key"], Some("")).status.success());
+    let record = machine.trace();
+    let steps: Vec<&str> = record
+        .lines()
+        .skip_while(|line| !line.contains(".claude.json.cck-"))
+        .filter_map(|line| {
+            let of_lock = line.contains(".claude.json.lock");
+            ["writev(", "fsync(", "renameat2(", "unlinkat("]
+                .into_iter()
+                .find(|call| line.contains(call) && (*call != "unlinkat(" || of_lock))
+        })
+        .take(5)
+        .collect();
+    assert_eq!(steps, ["writev(", "fsync(", "renameat2(", "fsync(", "unlinkat("]);
+}
+
 #[test]
 fn set_key_in_an_empty_home() {
     torment(&Scenario {

@@ -1,5 +1,8 @@
 //! The directory that a file lies in, held open, so that every step works in the same one whatever its path comes to mean.
 
+#[cfg(test)]
+mod tests;
+
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;

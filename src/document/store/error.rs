@@ -1,5 +1,8 @@
 //! What the disk refused, as people read it: which file, which operation, what to do.
 
+#[cfg(test)]
+mod tests;
+
 use std::path::Path;
 
 use rustix::io::Errno;

@@ -1,3 +1,5 @@
+mod settle;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
