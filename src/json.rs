@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-pub use members::{Member, decode, items, last, members, object, span};
+pub use members::{Member, Spans, decode, items, last, members, object, span, spans};
 pub use pick::{Pick, Picked, pick};
 
 /// What JSON counts as blank.

@@ -13,6 +13,8 @@ mod tests;
 
 use std::borrow::Cow;
 use std::fmt;
+use std::str::Utf8Error;
+use std::thread;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -21,10 +23,13 @@ use zeroize::Zeroizing;
 use plan::{Plan, Splice};
 use style::Style;
 
-use crate::json::{self, Member, NotJson};
+use crate::json::{self, Member, NotJson, Spans};
 
 /// The UTF-8 byte order mark. The client accepts one from 2.x on (2.0.77, observed 2026-11).
-const BOM: &str = "\u{feff}";
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// From this size on, a second thread pays.
+const LARGE: usize = 4 << 20;
 
 /// One member to set or to remove.
 pub struct Edit {
@@ -92,33 +97,34 @@ impl<'a> Document<'a> {
     /// # Errors
     /// Where `JSON.parse` would refuse the source, where its top level is no object, where it is not UTF-8.
     pub fn parse(source: &'a [u8]) -> Result<Self, Malformed> {
-        let text = match std::str::from_utf8(source) {
-            Ok(text) => text.strip_prefix(BOM).unwrap_or(text),
-            Err(error) => {
-                return Err(Malformed::NotUtf8 {
-                    offset: error.valid_up_to(),
-                });
-            }
-        };
+        let bytes = source.strip_prefix(BOM).unwrap_or(source);
+        let (utf8, spans) = check(bytes);
+        let text = utf8.map_err(|error| Malformed::NotUtf8 {
+            offset: source.len() - bytes.len() + error.valid_up_to(),
+        })?;
         let start = text.trim_start_matches(json::BLANKS);
-        if start.is_empty() {
+        let blank = start.is_empty();
+        if blank {
             return Ok(Document {
                 source,
                 text,
                 members: Vec::new(),
-                blank: true,
+                blank,
             });
         }
+        let spans = spans.map_err(|error| syntax(text, error))?;
         if !start.starts_with('{') {
-            json::members(text).map_err(|error| syntax(text, error))?;
             return Err(Malformed::NotAnObject { path: Vec::new() });
         }
-        let members = json::members(text).map_err(|error| syntax(text, error))?;
+        let members = spans.into_iter().map(|(name, value)| Member {
+            name: &text[name],
+            value: &text[value],
+        });
         Ok(Document {
             source,
             text,
-            members,
-            blank: false,
+            members: members.collect(),
+            blank,
         })
     }
 
@@ -195,6 +201,20 @@ impl<'a> Document<'a> {
         }
         pieces
     }
+}
+
+/// Looks at the text as UTF-8, and as JSON.
+fn check(text: &[u8]) -> (Result<&str, Utf8Error>, Result<Spans, NotJson>) {
+    let utf8 = || std::str::from_utf8(text);
+    if text.len() < LARGE {
+        return (utf8(), json::spans(text));
+    }
+    thread::scope(|scope| {
+        let other = thread::Builder::new().spawn_scoped(scope, utf8);
+        let spans = json::spans(text);
+        let other = other.ok().and_then(|thread| thread.join().ok());
+        (other.unwrap_or_else(utf8), spans)
+    })
 }
 
 /// The error with its column in characters, as editors count.

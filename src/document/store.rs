@@ -233,7 +233,7 @@ impl Work<'_> {
             return Ok(false);
         };
         self.first.get_or_insert((old.is_none(), edited.changes));
-        self.lost = old.and_then(|old| written_since(&old, self.target));
+        self.lost = old.as_ref().and_then(|old| written_since(old, self.target));
         self.disturbed |= self.lost.is_some();
         if self.disturbed {
             // It may have read before the replace what it is about to write after it.
@@ -244,6 +244,10 @@ impl Work<'_> {
             .stat(self.name)
             .map_err(|errno| error::disk(errno, "read back", self.target))?;
         self.disturbed |= Stamp::of(&now) != written;
+        if let Some(old) = old.filter(|old| old.bytes.len() > MAX_CHECKED) {
+            // Its last name is gone: closing it frees its blocks, for which nobody has to wait.
+            let _ = thread::Builder::new().spawn(move || drop(old));
+        }
         Ok(self.lost.is_none() && Stamp::of(&now) == written)
     }
 }

@@ -35,27 +35,41 @@ impl Member<'_> {
 /// # Errors
 /// Where the text is not JSON from its first to its last character.
 pub fn members(text: &str) -> Result<Vec<Member<'_>>, NotJson> {
-    struct Members<'a>(&'a str, Vec<Member<'a>>);
-    impl super::Visitor for Members<'_> {
+    let spans = spans(text.as_bytes())?.into_iter();
+    Ok(spans
+        .map(|(name, value)| Member {
+            name: &text[name],
+            value: &text[value],
+        })
+        .collect())
+}
+
+/// Where names and values stand, in bytes.
+pub type Spans = Vec<(Range<usize>, Range<usize>)>;
+
+/// Where name and value of each member stand, of the object that `text` is; none where it is another value.
+///
+/// # Errors
+/// Where the text is not JSON from its first to its last character.
+pub fn spans(text: &[u8]) -> Result<Spans, NotJson> {
+    struct Told(Spans);
+    impl super::Visitor for Told {
         fn depth(&self) -> usize {
             1
         }
         fn name(&mut self, _: usize, _: &[u8], span: Range<usize>) -> bool {
-            self.1.push(Member {
-                name: &self.0[span],
-                value: "",
-            });
+            self.0.push((span, 0..0));
             false
         }
         fn value(&mut self, _: usize, span: Range<usize>, _: &[u8]) {
-            if let Some(member) = self.1.last_mut() {
-                member.value = &self.0[span];
+            if let Some(member) = self.0.last_mut() {
+                member.1 = span;
             }
         }
     }
-    let mut scan = Scan::new(Members(text, Vec::new()));
-    scan.feed(text.as_bytes())?;
-    Ok(scan.finish()?.1)
+    let mut scan = Scan::new(Told(Vec::new()));
+    scan.feed(text)?;
+    Ok(scan.finish()?.0)
 }
 
 /// The members of a value that was checked before; `None` where it is no object.

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::ops::Deref;
 use std::os::fd::AsFd;
 use std::path::Path;
+use std::thread;
 
 use memmap2::MmapMut;
 use rustix::buffer::spare_capacity;
@@ -179,14 +180,34 @@ fn fill(file: &File, mut map: MmapMut) -> Result<(MmapMut, usize), Errno> {
     // The kernel clears and maps the memory page by page: in large pages that takes a fraction of the time.
     #[cfg(target_os = "linux")]
     let _ = map.advise(memmap2::Advice::HugePage);
+    // Two threads copy twice as fast.
+    let half = map.len() / 2;
+    let (front, back) = map.split_at_mut(half);
+    let (front, back) = thread::scope(|scope| {
+        let other = thread::Builder::new().spawn_scoped(scope, || read_at(file, back, half));
+        let front = read_at(file, front, 0)?;
+        let back = other.map(thread::ScopedJoinHandle::join);
+        Ok((front, back))
+    })?;
+    let length = match back {
+        _ if front < half => front,
+        Ok(Ok(back)) => half + back?,
+        _ => half + read_at(file, &mut map[half..], half)?,
+    };
+    Ok((map, length))
+}
+
+/// Reads what stands at `at`, until the buffer is full or the file ends, and returns how much that was.
+fn read_at(file: &File, buffer: &mut [u8], at: usize) -> Result<usize, Errno> {
     let mut length = 0;
-    while length < map.len() {
-        match retry_on_intr(|| rustix::io::pread(file.as_fd(), &mut map[length..], length as u64))? {
+    while length < buffer.len() {
+        let from = (at + length) as u64;
+        match retry_on_intr(|| rustix::io::pread(file.as_fd(), &mut buffer[length..], from))? {
             0 => break,
             read => length += read,
         }
     }
-    Ok((map, length))
+    Ok(length)
 }
 
 fn not_regular(path: &Path, kind: &str) -> anyhow::Error {

@@ -6,6 +6,8 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::IoSlice;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::mpsc;
+use std::thread;
 
 use rustix::fs::{FileType, Mode, OFlags, RenameFlags, Stat};
 use rustix::io::{Errno, retry_on_intr};
@@ -93,14 +95,46 @@ fn is_as_read(dir: &Dir, name: &OsStr, old: Option<&Stat>) -> bool {
     }
 }
 
-/// Writes all pieces to `file`, which is new; [`Errno::CANCELED`] where a signal came in between.
+/// Writes all pieces to `file`, which is new; [`Errno::CANCELED`] where a signal came in between. What is written of a
+/// large file goes to the disk while the rest is written.
 pub fn write(file: &File, pieces: &[Cow<'_, [u8]>], section: &Section) -> Result<(), Errno> {
+    if pieces.iter().map(|piece| piece.len()).sum::<usize>() < 2 * CHUNK {
+        return write_all(file, pieces, section, || {});
+    }
+    thread::scope(|scope| {
+        let (wake, woken) = mpsc::channel();
+        // An error of the disk is told once, and to whoever asks first: this is the one to keep.
+        let flush = move || {
+            woken
+                .into_iter()
+                .try_for_each(|()| retry_on_intr(|| rustix::fs::fdatasync(file)))
+        };
+        let flusher = thread::Builder::new().spawn_scoped(scope, flush);
+        let written = write_all(file, pieces, section, || {
+            let _ = wake.send(());
+        });
+        drop(wake);
+        match flusher.map(thread::ScopedJoinHandle::join) {
+            Ok(Ok(flushed)) => written.and(flushed),
+            // Without a second thread the caller's own sync does it all.
+            _ => written,
+        }
+    })
+}
+
+fn write_all(
+    file: &File,
+    pieces: &[Cow<'_, [u8]>],
+    section: &Section,
+    mut after_each: impl FnMut(),
+) -> Result<(), Errno> {
     let mut queue: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.chunks(CHUNK)).collect();
     queue.reverse();
     while !queue.is_empty() {
         if section.pending() {
             return Err(Errno::CANCELED);
         }
+        after_each();
         let mut size = 0;
         let fits = queue.iter().rev().take(64).take_while(|piece| {
             size += piece.len();
