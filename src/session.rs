@@ -15,7 +15,7 @@ pub mod place;
 pub mod seed;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -35,8 +35,8 @@ const UNFINISHED: Duration = Duration::from_secs(60);
 pub struct Session {
     root: PathBuf,
     config: PathBuf,
-    /// Held for as long as the session is.
-    _lock: File,
+    /// Held for as long as the session is. It holds the command's process, once there is one.
+    lock: File,
 }
 
 impl Session {
@@ -66,7 +66,7 @@ impl Session {
         Ok(Session {
             root: root.keep(),
             config,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -90,7 +90,7 @@ impl Session {
     pub fn note_child(&self, pid: u32) {
         // Without the note the directory is only swept earlier.
         if let Some(start) = start_time(pid) {
-            let _ = create_file(&self.root.join("child"), format!("{pid} {start}").as_bytes());
+            let _ = (&self.lock).write_all(format!("{pid} {start}").as_bytes());
         }
     }
 
@@ -117,9 +117,7 @@ fn remove(root: &Path) -> io::Result<()> {
     // What is there where the command has written nothing; looking for more takes as long as starting it.
     let config = root.join("config");
     if fs::remove_file(config.join(".claude.json")).is_ok() && fs::remove_dir(&config).is_ok() {
-        for file in ["child", "lock"] {
-            let _ = fs::remove_file(root.join(file));
-        }
+        let _ = fs::remove_file(root.join("lock"));
         if fs::remove_dir(root).is_ok() {
             return Ok(());
         }
@@ -163,8 +161,9 @@ fn sweep_one(root: &Path) -> bool {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::open(root.join("lock"), flags, rustix::fs::Mode::empty()) {
         Ok(lock) => {
+            let lock = File::from(lock);
             rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
-                && !child_lives(root)
+                && !child_lives(&lock)
                 && remove(root).is_ok()
         }
         Err(rustix::io::Errno::NOENT) => {
@@ -177,10 +176,12 @@ fn sweep_one(root: &Path) -> bool {
     }
 }
 
-fn child_lives(root: &Path) -> bool {
-    let Ok(note) = fs::read_to_string(root.join("child")) else {
+/// Whether the command lives that is written down in the lock.
+fn child_lives(mut lock: &File) -> bool {
+    let mut note = String::new();
+    if lock.read_to_string(&mut note).is_err() {
         return false;
-    };
+    }
     let Some((pid, start)) = note.split_once(' ') else {
         return false;
     };

@@ -259,7 +259,10 @@ fn what_a_killed_cck_leaves_is_swept_by_the_next_and_the_living_are_not() {
     let noted = || {
         let roots = fs::read_dir(r.run.path()).unwrap();
         roots
-            .filter(|root| root.as_ref().unwrap().path().join("child").exists())
+            .filter(|root| {
+                let lock = root.as_ref().unwrap().path().join("lock");
+                fs::read(lock).is_ok_and(|note| !note.is_empty())
+            })
             .count()
     };
     while noted() < 2 {
@@ -276,7 +279,7 @@ fn what_a_killed_cck_leaves_is_swept_by_the_next_and_the_living_are_not() {
     );
     for note in fs::read_dir(r.run.path()).unwrap() {
         let root = note.unwrap().path();
-        let pid: i32 = fs::read_to_string(root.join("child"))
+        let pid: i32 = fs::read_to_string(root.join("lock"))
             .unwrap()
             .split(' ')
             .next()
