@@ -20,9 +20,10 @@ pub use lazy::Lazy;
     after_help = "Rarer options, files and variables: cck man | man -l -"
 )]
 pub struct Cli {
-    // `--help` is as short as `-h`, so that it fits a screen; the man pages have the rest.
+    // `--help` is as short as `-h`, so that it fits a screen; the man pages have the rest. The commands have it by
+    // `lazy`: as a global argument clap copies it into each of them at every start.
     /// Print help
-    #[arg(short, long, global = true, action = clap::ArgAction::HelpShort)]
+    #[arg(short, long, action = clap::ArgAction::HelpShort)]
     help: Option<bool>,
     /// What to do; without it, cck says what is in force.
     #[command(subcommand)]

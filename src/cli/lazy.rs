@@ -1,7 +1,7 @@
 //! Arguments of a command that are only built if that command is given: building all of them takes longer than most
 //! commands do.
 
-use clap::{ArgMatches, Args, Command, Error, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 /// The arguments `T` of a subcommand.
 #[derive(Debug)]
@@ -30,5 +30,16 @@ impl<T: Args> Args for Lazy<T> {
 /// Builds the arguments; what the command is for stays as its parent says.
 fn described(command: Command, build: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
-    build(command).about(about)
+    build(command.arg(help()))
+        .about(about)
+        .mut_subcommands(|command| command.arg(help()))
+}
+
+fn help() -> Arg {
+    Arg::new("help")
+        .short('h')
+        .long("help")
+        .help("Print help")
+        .help_heading(None)
+        .action(ArgAction::HelpShort)
 }

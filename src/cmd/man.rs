@@ -160,7 +160,7 @@ impl Page {
         if let Some(about) = command.get_about() {
             self.text(&format!("{about}."));
         }
-        self.options(command.get_arguments().filter(|arg| !arg.is_global_set()));
+        self.options(command.get_arguments().filter(|arg| arg.get_id() != "help"));
         if let Some(after) = command.get_after_help() {
             self.raw(".PP");
             self.raw(".nf");
