@@ -161,6 +161,22 @@ fn a_full_or_read_only_file_system_is_named_and_the_file_stays() {
     }
 }
 
+/// Beside such a link no lock can be made, by the client neither; its target's is what matters.
+#[test]
+fn a_link_in_a_read_only_directory_is_followed() {
+    if !can_mount("a link in a read-only directory") {
+        return;
+    }
+    let home = Home::new();
+    home.lay(BEFORE);
+    let script = "D=$HOME/d; mkdir $D; ln -s ../.claude.json $D/link; mount --bind $D $D; mount -o remount,bind,ro $D; \
+                  $CCK set-key --config-file $D/link; test -L $D/link";
+    let run = home.in_namespace(script);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(fs::read_to_string(home.config()).unwrap().contains(&key(1)));
+    assert_eq!(home.names(), [".claude.json", "d"]);
+}
+
 #[test]
 fn a_directory_that_may_not_be_written_is_named() {
     if !can_mount("a directory without write permission") {
