@@ -19,8 +19,8 @@ pub fn try_point(
         "SIGKILL" => format!("{name}:signal=KILL:when={nth}"),
         error => format!("{name}:error={error}:when={nth}"),
     };
-    let run = machine.run(scenario.args, Some(&inject));
-    let record = machine.trace();
+    let run = machine.run(scenario.args, Some(&format!("{} {inject}", scenario.always())));
+    let record = machine.trace(scenario);
     if trace::injected(&record).is_some_and(|line| line.contains("/proc/self/exe")) {
         // A run that cannot learn its own path names itself otherwise in what it writes.
         return Ok(());
@@ -36,11 +36,12 @@ pub fn try_point(
 
     let contents = machine.contents(scenario);
     let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
+    let is_whole = contents
+        .iter()
+        .zip(new)
+        .all(|(now, new)| *now == before || now == new);
     check(
-        contents
-            .iter()
-            .zip(new)
-            .all(|(now, new)| *now == before || now == new),
+        is_whole || (scenario.in_place && machine.has_recovery(scenario)),
         "a file holds neither the old nor the new bytes",
     )?;
     let exposed = machine.exposed(scenario);
@@ -90,7 +91,7 @@ fn check_gone(machine: &Machine, scenario: &Scenario) -> Result<(), String> {
 fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> Result<(), String> {
     let stderr = String::from_utf8_lossy(&run.stderr);
     let stdout = String::from_utf8_lossy(&run.stdout);
-    let record = machine.trace();
+    let record = machine.trace(scenario);
     let Some(injected) = trace::injected(&record) else {
         return Err("the call was not made this time".into());
     };

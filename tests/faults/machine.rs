@@ -27,6 +27,20 @@ pub struct Scenario {
     /// Where the same command may find all done already and say so as an error: the command to run then, and what the
     /// error says.
     pub once_done: Option<(&'static [&'static str], &'static str)>,
+    /// Whether the file cannot be replaced, as where it is a mount point: then it may hold parts of both while there is a
+    /// recovery copy.
+    pub in_place: bool,
+}
+
+impl Scenario {
+    /// What fails at every point.
+    pub fn always(&self) -> &'static str {
+        if self.in_place {
+            "renameat2:error=EXDEV"
+        } else {
+            ""
+        }
+    }
 }
 
 /// A directory with HOME in it, and one for XDG_RUNTIME_DIR, which has to be in memory.
@@ -57,9 +71,21 @@ impl Machine {
         self.root.path().join("trace")
     }
 
-    /// strace's record of the last run under it.
-    pub fn trace(&self) -> String {
-        fs::read_to_string(self.record()).unwrap()
+    /// strace's record of the last run under it, but for what is to fail always.
+    pub fn trace(&self, scenario: &Scenario) -> String {
+        let record = fs::read_to_string(self.record()).unwrap();
+        let is_wanted = |line: &&str| !(scenario.in_place && line.contains("renameat2"));
+        record
+            .lines()
+            .filter(is_wanted)
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    /// Whether the target has a recovery copy.
+    pub fn has_recovery(&self, scenario: &Scenario) -> bool {
+        let name = format!("{}.cck-recovery", scenario.target);
+        self.home().join(name).exists()
     }
 
     /// Makes HOME anew, with the scenario's config.
@@ -76,7 +102,7 @@ impl Machine {
         }
     }
 
-    /// Runs cck with these arguments; with `inject`, under strace with that injection.
+    /// Runs cck with these arguments; with `inject`, under strace with these injections.
     pub fn run(&self, args: &[&str], inject: Option<&str>) -> Output {
         // All threads of it, and all that it starts.
         self.run_with("-f", args, inject)
@@ -90,7 +116,7 @@ impl Machine {
             Some(inject) => {
                 let mut strace = Command::new("strace");
                 strace.args([flag, "-qq", "-o"]).arg(self.record());
-                if !inject.is_empty() {
+                for inject in inject.split_whitespace() {
                     strace.arg("-e").arg(format!("inject={inject}"));
                 }
                 strace.arg(cck);

@@ -91,7 +91,7 @@ fn what_is_written_is_made_durable_in_order() {
     };
     machine.lay(&scenario);
     assert!(machine.run(&["set-key"], Some("")).status.success());
-    let record = machine.trace();
+    let record = machine.trace(&scenario);
     let steps: Vec<&str> = record
         .lines()
         .skip_while(|line| !line.contains(".claude.json.cck-"))
@@ -104,6 +104,20 @@ fn what_is_written_is_made_durable_in_order() {
         .take(5)
         .collect();
     assert_eq!(steps, ["writev(", "fsync(", "renameat2(", "fsync(", "unlinkat("]);
+}
+
+#[test]
+fn set_key_in_place() {
+    torment(&Scenario {
+        name: "set-key in place",
+        args: &["set-key"],
+        before: Some(format!(
+            "{{\n  \"primaryApiKey\": \"{OLD}\",\n  \"userID\": \"abc\"\n}}\n"
+        )),
+        target: ".claude.json",
+        in_place: true,
+        ..Scenario::default()
+    });
 }
 
 #[test]
@@ -159,6 +173,7 @@ fn rotate() {
         copies: &[COPY],
         // The run may have ended but for its report.
         once_done: Some((&["set-key"], "there is nothing to rotate")),
+        ..Scenario::default()
     });
 }
 
@@ -202,7 +217,7 @@ fn torment(scenario: &Scenario) {
     }
     let machine = Machine::new();
     machine.lay(scenario);
-    let clean = machine.run(scenario.args, Some(""));
+    let clean = machine.run(scenario.args, Some(scenario.always()));
     assert!(
         clean.status.success(),
         "{}",
@@ -211,7 +226,7 @@ fn torment(scenario: &Scenario) {
     let new = machine.contents(scenario);
     let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
     assert!(new.iter().all(|new| new.is_some() && *new != before));
-    let calls = trace::calls(&machine.trace());
+    let calls = trace::calls(&machine.trace(scenario));
     let points: Vec<(Call, &str)> = calls.into_iter().flat_map(faults).collect();
 
     let wrong = Mutex::new(Vec::new());

@@ -26,6 +26,7 @@ const SCENARIO: Scenario = Scenario {
     before: None,
     copies: &[],
     once_done: None,
+    in_place: false,
 };
 
 /// A flag of strace that leaves out what cck starts, for a fault of the command would prove nothing of
@@ -210,7 +211,7 @@ fn judge(run: &Output, injected: &str, is_left: bool) -> Result<(), String> {
 /// The record of a run alone, with the process id that strace leaves out.
 fn record(machine: &Machine) -> String {
     machine
-        .trace()
+        .trace(&SCENARIO)
         .lines()
         .map(|line| format!("1 {line}\n"))
         .collect()
