@@ -84,11 +84,20 @@ impl Home {
 
     /// A shell script with `$CCK` and `$HOME`, in mount and process namespaces of its own.
     fn in_namespace(&self, script: &str) -> Output {
-        let mut command = Command::new("unshare");
+        let words = ["unshare", "-m", "--propagation", "private", "sh", "-euc", script];
+        self.run(&words)
+    }
+
+    /// A shell script with `$CCK` and `$HOME`.
+    fn shell(&self, script: &str) -> Output {
+        self.run(&["sh", "-c", script])
+    }
+
+    fn run(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(words[0]);
         command
-            .args(["-m", "--propagation", "private", "sh", "-euc", script])
-            .env_clear();
-        command
+            .args(&words[1..])
+            .env_clear()
             .env("HOME", self.path())
             .env("PATH", "/usr/bin:/bin:/usr/sbin:/sbin");
         command

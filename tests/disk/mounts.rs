@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 
 use rustix::fs::{XattrFlags, getxattr, setxattr};
 
@@ -90,12 +91,15 @@ fn a_killed_write_in_place_is_ended_by_the_next_run() {
             let (name, nth) = call.split_once(':').unwrap();
             let script = format!(
                 "{BIND} {first} strace -f -qq -o /dev/null -e inject={name}:signal=KILL:when={nth} $CCK {command} || echo killed; \
-                 ls -A $HOME | grep recovery || true; cat $HOME/real; \
+                 stat -c '%n %a' $HOME/.*recovery* || true; cat $HOME/real; \
                  ! test -d $HOME/.claude.json.lock || touch -d '11 seconds ago' $HOME/.claude.json.lock; $CCK {command} >&2"
             );
             let run = home.in_namespace(&script);
             assert!(run.status.success(), "{call}: {}", text(&run.stderr));
-            interrupted += usize::from(text(&run.stdout).contains("recovery"));
+            let has_copy = text(&run.stdout).contains("recovery");
+            // For its owner alone, who has to be able to read it in the next run.
+            assert!(!has_copy || text(&run.stdout).contains(".claude.json.cck-recovery 600\n"));
+            interrupted += usize::from(has_copy);
             let content = fs::read_to_string(home.path().join("real")).unwrap();
             assert_eq!(content, expected, "{command} {call}: {}", text(&run.stdout));
             assert_eq!(home.names(), [".claude.json", "real"], "{command} {call}");
@@ -113,16 +117,7 @@ fn a_rename_across_devices_is_written_in_place() {
     let home = Home::new();
     home.lay(BEFORE);
     let script = "strace -f -qq -o /dev/null -e inject=renameat2:error=EXDEV:when=1 $CCK set-key";
-    let run = std::process::Command::new("sh")
-        .args(["-c", script])
-        .env_clear()
-        .env("HOME", home.path())
-        .env("PATH", "/usr/bin:/bin")
-        .env("CCK", env!("CARGO_BIN_EXE_cck"))
-        .env("ANTHROPIC_API_KEY", key(1))
-        .stdin(std::process::Stdio::null())
-        .output()
-        .unwrap();
+    let run = home.shell(script);
     if run.status.code() == Some(127) || text(&run.stderr).contains("ptrace") {
         println!("SKIPPED a rename across devices: strace cannot run here");
         return;
@@ -242,18 +237,40 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     ]
     .concat();
     let set = |name: &str, value: &[u8]| setxattr(home.config(), name, value, XattrFlags::empty());
-    if set("user.tag", b"value").is_err() || set("system.posix_acl_access", &acl).is_err() {
+    // As long as an access list, and of the bytes that closing one would change.
+    let value = [0xff; 44];
+    if set("user.tag", &value).is_err() || set("system.posix_acl_access", &acl).is_err() {
         println!("SKIPPED attributes: this file system has none");
         return;
     }
-    assert!(home.cck(&["set-key"], &key(1)).output().unwrap().status.success());
-    let get = |name: &str| {
+    let is_root = set("trusted.tag", &value).is_ok();
+    let get = |path: &Path, name: &str| {
         let mut value = [0u8; 256];
-        getxattr(home.config(), name, &mut value[..]).map(|length| value[..length].to_vec())
+        getxattr(path, name, &mut value[..]).map(|length| value[..length].to_vec())
     };
-    assert_eq!(get("user.tag").unwrap(), b"value");
-    let after = get("system.posix_acl_access").unwrap();
-    assert_eq!(after.len(), acl.len(), "the entries are kept");
-    assert_eq!(after[4 + 3 * 8 + 2], 0, "the mask takes their effect");
-    assert_eq!(fs::metadata(home.config()).unwrap().mode() & 0o7777, 0o600);
+    let lets_nobody_in = |path: &Path| {
+        let after = get(path, "system.posix_acl_access").unwrap();
+        assert_eq!(after.len(), acl.len(), "the entries are kept");
+        assert_eq!(after[4 + 3 * 8 + 2], 0, "the mask takes their effect");
+        assert_eq!(fs::metadata(path).unwrap().mode() & 0o7777, 0o600);
+    };
+
+    // Before the key is written: who opens the file while it is empty can read it later.
+    let script = "strace -f -qq -o /dev/null -e inject=writev:signal=KILL:when=1 $CCK set-key";
+    home.shell(script);
+    let temp = home.names().into_iter().find(|name| name.ends_with(".tmp"));
+    match temp {
+        Some(temp) => lets_nobody_in(&home.path().join(temp)),
+        None => println!("SKIPPED attributes of the file before it is written: strace cannot run here"),
+    }
+    let _ = fs::remove_dir(home.path().join(".claude.json.lock"));
+
+    assert!(home.cck(&["set-key"], &key(1)).output().unwrap().status.success());
+    assert_eq!(get(&home.config(), "user.tag").unwrap(), value);
+    lets_nobody_in(&home.config());
+    assert!(
+        !is_root || get(&home.config(), "trusted.tag").is_err(),
+        "such an attribute is the system's to give"
+    );
+    assert_eq!(home.names(), [".claude.json"]);
 }

@@ -114,6 +114,10 @@ fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> 
             .any(|key| stdout.contains(key) || stderr.contains(key)),
         "the key is shown",
     )?;
+    check(
+        !stderr.contains("interrupted by a signal"),
+        "a signal is blamed for it",
+    )?;
     // What cannot be said to a stream that fails is told by the code alone.
     let mute = injected.contains("write(1,") || injected.contains("write(2,");
     match run.status.code() {
