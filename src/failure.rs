@@ -26,3 +26,11 @@ pub fn fail(problem: impl Into<String>, advice: impl Into<String>) -> anyhow::Er
         advice: advice.into(),
     })
 }
+
+/// An error with its remedy on one line, for where it is one of several.
+pub fn said(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Failure>() {
+        Some(Failure { problem, advice }) => format!("{problem}; {advice}"),
+        None => format!("{error:#}"),
+    }
+}

@@ -7,6 +7,7 @@ use crate::audit::{AuditArgs, Event};
 use crate::context::Context;
 use crate::document::edit::{Document, Edit};
 use crate::document::store::Outcome;
+use crate::failure::said;
 use crate::key::fingerprint;
 use crate::private;
 use crate::undo;
@@ -67,7 +68,7 @@ pub fn apply(
     let new_key = key_change.and_then(|change| key(&change.after));
     if !args.target.dry_run && !outcome.changes.is_empty() {
         if let Err(error) = undo::save(action, &path, &outcome.changes, context) {
-            context.warn(&format!("`cck undo` will not know this change: {error:#}"));
+            context.warn(&format!("`cck undo` will not know this change: {}", said(&error)));
         }
         event.old = old_key.as_deref().map(|key| fingerprint(key));
         event.new = new_key.as_deref().map(|key| fingerprint(key));

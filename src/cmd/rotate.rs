@@ -24,7 +24,7 @@ use crate::context::Context;
 use crate::document::edit::{Document, Edit};
 use crate::document::store;
 use crate::exit::Exit;
-use crate::failure::{Failure, fail};
+use crate::failure::{fail, said};
 use crate::key::source::{Source, SourceArgs};
 use crate::key::{self, ApiKey};
 use crate::profile::ProfileArg;
@@ -259,12 +259,4 @@ fn retire(args: &RotateArgs, pending: &Pending, context: &Context) -> anyhow::Re
         .as_ref()
         .ok_or_else(|| fail("the old value was no key", "nothing is to retire"))?;
     Admin::new(&args.admin_url, context)?.retire(trace)
-}
-
-/// An error on one line.
-fn said(error: &anyhow::Error) -> String {
-    match error.downcast_ref::<Failure>() {
-        Some(Failure { problem, advice }) => format!("{problem}; {advice}"),
-        None => format!("{error:#}"),
-    }
 }
