@@ -1,5 +1,5 @@
-//! The pinned clients: one lock a version in `tests/client/`, installed by `npm ci` to `target/clients/VERSION` when
-//! first asked for. Install scripts are not needed, so none is run.
+//! The clients, installed to `target/clients/VERSION` when first asked for: those with a lock in `tests/client/` by
+//! `npm ci`, any other version by `npm install` of exactly that one. Install scripts are not needed, so none is run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -42,17 +42,24 @@ fn installed(dir: &Path) -> Option<Vec<String>> {
 }
 
 fn install(lock: &Path, dir: &Path) -> Result<(), String> {
-    let failed = |error: std::io::Error| format!("cannot install {}: {error}", lock.display());
+    let failed = |error: std::io::Error| format!("cannot install to {}: {error}", dir.display());
     // Beside its place and renamed, so that an installation cut short is none, and two processes cannot mix theirs.
     let parent = dir.parent().expect("target/clients/VERSION has a parent");
     fs::create_dir_all(parent).map_err(failed)?;
     let temporary = tempfile::tempdir_in(parent).map_err(failed)?;
-    for name in ["package.json", "package-lock.json"] {
-        fs::copy(lock.join(name), temporary.path().join(name)).map_err(failed)?;
-    }
+    let how = if lock.is_dir() {
+        for name in ["package.json", "package-lock.json"] {
+            fs::copy(lock.join(name), temporary.path().join(name)).map_err(failed)?;
+        }
+        "ci"
+    } else {
+        let version = dir.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        fs::write(temporary.path().join("package.json"), manifest(version)?).map_err(failed)?;
+        "install"
+    };
     let npm = Command::new("npm")
         .args([
-            "ci",
+            how,
             "--ignore-scripts",
             "--no-audit",
             "--no-fund",
@@ -63,11 +70,29 @@ fn install(lock: &Path, dir: &Path) -> Result<(), String> {
         .output()
         .map_err(|error| format!("npm: {error}"))?;
     if !npm.status.success() {
-        return Err(format!("npm ci: {}", String::from_utf8_lossy(&npm.stderr).trim()));
+        return Err(format!(
+            "npm {how}: {}",
+            String::from_utf8_lossy(&npm.stderr).trim()
+        ));
     }
     match fs::rename(temporary.path(), dir) {
         // Another process was first.
         Err(_) if installed(dir).is_some() => Ok(()),
         other => other.map_err(failed),
     }
+}
+
+/// A `package.json` that asks for this version and no other.
+fn manifest(version: &str) -> Result<String, String> {
+    // A tag or a range would be another client tomorrow.
+    let is_exact = version.split('.').count() == 3
+        && version
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
+    if !is_exact {
+        return Err(format!("{version:?} is no exact version, such as 2.1.330"));
+    }
+    Ok(format!(
+        r#"{{"private": true, "dependencies": {{"@anthropic-ai/claude-code": "{version}"}}}}"#
+    ))
 }
