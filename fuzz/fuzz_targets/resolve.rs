@@ -23,6 +23,7 @@ use cck::claude::settings::{self, Settings};
 use cck::claude::source::Layer;
 use cck::claude::state::{Attributes, FileState, HelperRun, Reading, Secret, State};
 use cck::claude::surroundings::Surroundings;
+use cck::claude::version::since;
 use cck::command::Ended;
 use cck::context::Context;
 use cck::render::json::{self, Summary};
@@ -91,7 +92,7 @@ fn lay(data: &[u8]) -> Option<State> {
         }),
     };
     let profile = named(b"profile")
-        .filter(|_| client >= Client::V2)
+        .filter(|_| client >= since::PROFILES)
         .map(|config| AnthropicProfile::parse("default", Some(config), named(b"tokens"), Some(0o600)));
     Some(State {
         client,

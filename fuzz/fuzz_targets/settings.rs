@@ -20,6 +20,14 @@ use cck::profile::file::{self, Entry};
 use cck::render::sanitize;
 use libfuzzer_sys::fuzz_target;
 
+/// One of each generation.
+const CLIENTS: [Client; 4] = [
+    Client::at(0, 2, 109),
+    Client::at(1, 0, 128),
+    Client::at(2, 0, 77),
+    Client::V2,
+];
+
 fuzz_target!(|data: &[u8]| {
     json(data);
     if let Ok(text) = std::str::from_utf8(data) {
@@ -29,7 +37,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn json(data: &[u8]) {
-    for client in [Client::V0_2, Client::V1, Client::V2_0, Client::V2] {
+    for client in CLIENTS {
         for layer in Layer::ALL {
             let mut settings = Settings::empty(layer, "/settings.json".into());
             let read = settings.merge(client, data);

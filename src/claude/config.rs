@@ -12,6 +12,7 @@ use super::Client;
 use super::gather::{self, MAX_BYTES};
 use super::json::{Json, NotJson};
 use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
+use super::version::since;
 use crate::json::Pick;
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
@@ -76,7 +77,7 @@ pub fn parse(
         if is_first {
             if let Some(rest) = bytes.strip_prefix(BOM) {
                 // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
-                if client < Client::V2_0 {
+                if client < since::CONFIG_BOM {
                     return Err(Reading::Malformed(NotJson {
                         offset: 0,
                         line: 1,
@@ -144,7 +145,9 @@ fn config(
     };
     // 2.1.330 skips null, arrays and objects; 2.0.77 makes text of them (observed 2026-11).
     let counts = |value: &Json<'_>| {
-        client < Client::V2 || value.is_string() || value.literal().is_some_and(|literal| literal != "null")
+        client < since::CONFIG_ENV_TYPES
+            || value.is_string()
+            || value.literal().is_some_and(|literal| literal != "null")
     };
     let mut variables = BTreeMap::new();
     variables.extend(

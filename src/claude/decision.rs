@@ -1,10 +1,11 @@
 //! The judgement over a state: what is sent, on which header, and what became of every source.
 
-use super::Client;
 use std::collections::BTreeSet;
 
+use super::Client;
 use super::source::Source;
 use super::state::Secret;
+use super::version::since;
 
 /// How the client is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,12 +50,14 @@ impl Provider {
         ),
     ];
 
-    /// The first client known to know it (0.2.109, 1.0.128, 2.0.77, 2.1.330, observed 2026-11-24).
-    pub fn since(self) -> Client {
+    /// Whether this client knows it (0.2.109 and later know the first two, observed 2026-11-24).
+    pub fn is_known(self, client: Client) -> bool {
         match self {
-            Provider::Anthropic | Provider::Bedrock | Provider::Vertex => Client::V0_2,
-            Provider::Foundry => Client::V2_0,
-            _ => Client::V2,
+            Provider::Anthropic | Provider::Bedrock | Provider::Vertex => true,
+            Provider::Foundry => client >= since::FOUNDRY,
+            Provider::Mantle => client >= since::MANTLE,
+            Provider::AnthropicAws => client >= since::ANTHROPIC_AWS,
+            Provider::AnthropicGoogleCloud => client >= since::ANTHROPIC_GOOGLE_CLOUD,
         }
     }
 

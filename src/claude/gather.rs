@@ -16,6 +16,7 @@ use super::paths::Paths;
 use super::settings::{self, Settings, names};
 use super::source::Layer;
 use super::state::{Attributes, FileState, HelperRun, Login, Reading, Scopes, Secret, State};
+use super::version::since;
 use super::worktree;
 use crate::command;
 use crate::context::Context;
@@ -78,7 +79,7 @@ pub fn gather(
         helper: HelperRun::NotRun,
         paths,
     };
-    if client >= Client::V2 {
+    if client >= since::PROFILES {
         state.profile = read_profile(&state, context);
         state.has_identity_file = settings::effective(&state, names::IDENTITY_FILE).is_some_and(|setting| {
             let (file, _) = read(&state.paths.project.join(setting.value.reveal()));
@@ -97,7 +98,7 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
         return Ok(());
     };
     // Before 2.1.330 the client took what a helper printed whatever its exit code (2.0.77, observed 2026-11).
-    let command = if state.client < Client::V2 {
+    let command = if state.client < since::HELPER_EXIT_CODE {
         format!("(\n{helper}\n)\nexit 0")
     } else {
         helper.to_owned()
@@ -122,9 +123,9 @@ fn matters(name: &str) -> bool {
 
 /// Where the stored login is.
 fn credentials_path(paths: &Paths, client: Client, context: &Context) -> PathBuf {
-    match (client, context.home()) {
+    match context.home() {
         // 0.2.109 ignores a login in $CLAUDE_CONFIG_DIR (observed 2026-11).
-        (Client::V0_2, Some(home)) => home.join(".claude/.credentials.json"),
+        Some(home) if client < since::V1 => home.join(".claude/.credentials.json"),
         _ => paths.credentials.clone(),
     }
 }
@@ -148,7 +149,8 @@ fn open_descriptors(process: &BTreeMap<String, Secret>) -> BTreeSet<String> {
 /// a dangling link is as absent (observed 2026-11).
 pub fn is_legacy_config(client: Client, path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| {
-        client < Client::V2 || (!metadata.is_dir() && (!metadata.is_file() || metadata.len() > 0))
+        client < since::EMPTY_LEGACY_IS_NONE
+            || (!metadata.is_dir() && (!metadata.is_file() || metadata.len() > 0))
     })
 }
 
@@ -211,11 +213,13 @@ fn read_layer(
     let mut settings = Settings::empty(layer, main.clone());
     // Laid over the main file, in this order. 2.0.77 knows none of them (observed 2026-11).
     let over = match layer {
-        Layer::Managed if client >= Client::V2 => drop_ins(&paths.managed_drop_ins),
-        Layer::Local if client >= Client::V2 => worktree::root(&paths.project, context.home().as_deref())
-            .map(|root| root.join(".claude/settings.local.json"))
-            .into_iter()
-            .collect(),
+        Layer::Managed if client >= since::DROP_INS => drop_ins(&paths.managed_drop_ins),
+        Layer::Local if client >= since::LOCAL_OF_ROOT => {
+            worktree::root(&paths.project, context.home().as_deref())
+                .map(|root| root.join(".claude/settings.local.json"))
+                .into_iter()
+                .collect()
+        }
         _ => Vec::new(),
     };
     for path in std::iter::once(main.clone()).chain(over) {

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::Client;
 use super::decision::{Dialog, Mode, Standing};
 use super::federation::{self, Grant};
 use super::settings::{self, Setting, names};
 use super::source::{Layer, Source};
 use super::state::{Answers, Scopes, State};
+use super::version::since;
 use crate::key;
 
 /// What became of each source, and why. The first word about a source stands.
@@ -79,11 +79,11 @@ pub struct Asks {
 pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mut Asks) -> Offers<'a> {
     let mut sorter = Sorter { state, mode, ledger };
     // 2.0.77: the switch changes nothing about credentials; 2.1.330: it does (observed 2026-11).
-    let simple = state.client >= Client::V2 && settings::is_on(state, names::SIMPLE);
+    let simple = state.client >= since::SIMPLE && settings::is_on(state, names::SIMPLE);
     // What it does is judged with the headers; here the values that it hides are marked.
     sorter.variable(names::HEADERS);
     let token = sorter.variable(names::TOKEN);
-    let gateway = state.client >= Client::V2 && token.is_some() && settings::is_on(state, names::GATEWAY);
+    let gateway = state.client >= since::GATEWAY && token.is_some() && settings::is_on(state, names::GATEWAY);
     let key = sorter.variable(names::KEY);
     let key = match key {
         Some(setting) if gateway || sorter.is_approved(&setting, simple, asks) => Some(setting.source),
@@ -156,7 +156,7 @@ impl<'s> Sorter<'s, '_> {
         let config = &self.state.config;
         let key = setting.value.reveal();
         // 2.0.77 compares the raw end, blanks included; 2.1.330 trims first (observed 2026-11).
-        let key = if self.state.client < Client::V2 {
+        let key = if self.state.client < since::APPROVAL_TRIMS {
             key
         } else {
             settings::js_trim(key)
@@ -203,7 +203,7 @@ impl<'s> Sorter<'s, '_> {
         if value.is_empty() {
             return None;
         }
-        if self.state.client == Client::V0_2 {
+        if self.state.client < since::V1 {
             let reason = "this client does not know this variable";
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;
@@ -225,7 +225,7 @@ impl<'s> Sorter<'s, '_> {
     /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
     fn dead_descriptor(&mut self, offers: &mut Offers<'_>) {
         let named = self.state.process.get(names::KEY_DESCRIPTOR);
-        let is_named = self.state.client >= Client::V1 && named.is_some_and(|value| !value.is_empty());
+        let is_named = self.state.client >= since::V1 && named.is_some_and(|value| !value.is_empty());
         if !is_named || offers.key.is_some() {
             return;
         }
@@ -246,7 +246,7 @@ impl<'s> Sorter<'s, '_> {
         let mut first = None;
         for (layer, helper) in helpers {
             let source = Source::Helper(layer);
-            if self.state.client == Client::V0_2 {
+            if self.state.client < since::V1 {
                 // 0.2.109, observed 2026-11.
                 let reason = "this client does not know apiKeyHelper in settings";
                 self.ledger.mark(&source, Standing::Ignored, reason);
@@ -267,7 +267,7 @@ impl<'s> Sorter<'s, '_> {
 
     fn oauth(&mut self) -> Option<Source> {
         let variable = self.variable(names::OAUTH);
-        if self.state.client == Client::V0_2 {
+        if self.state.client < since::V1 {
             if let Some(setting) = variable {
                 // 0.2.109, observed 2026-11.
                 let reason = "this client does not know this variable";
@@ -311,7 +311,7 @@ impl<'s> Sorter<'s, '_> {
 
     /// Federation and Anthropic profiles: those in use take the stored login out of use.
     fn grants(&mut self, offers: &mut Offers<'_>) {
-        if self.state.client < Client::V2 {
+        if self.state.client < since::PROFILES {
             // 2.0.77 knows none of it (observed 2026-11).
             for name in [names::PROFILE, names::FEDERATION_RULE] {
                 for (setting, _) in settings::places(self.state, name) {

@@ -1,11 +1,12 @@
 //! Which files the client reads, and why those. Pure: nothing here touches the disk.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
 use super::Client;
+use super::version::since;
 use crate::context::Context;
 
 /// Why a file is the one that holds the config.
@@ -83,13 +84,13 @@ impl Paths {
         let set = context.var_os("CLAUDE_CONFIG_DIR");
         // An empty one makes that directory itself the claude directory, and leaves the global config at home; to
         // 0.2.109 it is as unset (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
-        let is_here = client != Client::V0_2 && set.as_ref().is_some_and(|dir| dir.is_empty());
+        let is_here = client >= since::V1 && set.as_ref().is_some_and(|dir| dir.is_empty());
         let config_dir_var = set.filter(|dir| !dir.is_empty()).map(PathBuf::from);
         let (claude_dir, global_config) = match &config_dir_var {
             Some(dir) => {
-                let dir = project.join(dir);
+                let dir = project.join(without_dots(dir));
                 // 0.2.109, observed 2026-11: no dot, no `.claude` in the name.
-                let name = if client == Client::V0_2 {
+                let name = if client < since::V1 {
                     "config.json"
                 } else {
                     ".claude.json"
@@ -116,7 +117,7 @@ impl Paths {
         let dot_claude = project.join(".claude");
         Ok(Paths {
             global_config,
-            legacy_config: (client != Client::V0_2).then(|| claude_dir.join(".config.json")),
+            legacy_config: (client >= since::V1).then(|| claude_dir.join(".config.json")),
             config_override: config_override.map(|file| cwd.join(file)),
             user_settings: claude_dir.join("settings.json"),
             project_settings: dot_claude.join("settings.json"),
@@ -156,6 +157,20 @@ impl Paths {
     }
 }
 
+/// The path without `.` and `..`, by its text alone: to the client `missing/../x` is `x`, and a link before `..` is not
+/// followed (2.0.77, 2.1.330, observed 2026-11-24).
+fn without_dots(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        match (part, short.components().next_back()) {
+            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => _ = short.pop(),
+            _ => short.push(part),
+        }
+    }
+    short
+}
+
 /// A path as the user would write it: under the home directory it starts with `~`.
 pub fn display(path: &Path, home: Option<&OsStr>) -> String {
     let short = home
@@ -180,7 +195,7 @@ mod tests {
     #[test]
     fn the_config_is_where_the_client_looks() {
         let home = ("HOME", "/home/u");
-        let rows: [(&[_], _, _, _, _); 9] = [
+        let rows: [(&[_], _, _, _, _); 12] = [
             (
                 &[home],
                 Client::V2,
@@ -217,6 +232,27 @@ mod tests {
                 ChosenBy::ConfigDir,
             ),
             (
+                &[home, ("CLAUDE_CONFIG_DIR", "/home/u/none/.././/../c/")],
+                Client::V2,
+                false,
+                "/home/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "/../../c")],
+                Client::V2,
+                false,
+                "/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "c/../../../c")],
+                Client::V2,
+                false,
+                "/work/../../c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
                 &[home, ("CLAUDE_CONFIG_DIR", "~/c")],
                 Client::V2,
                 false,
@@ -225,21 +261,21 @@ mod tests {
             ),
             (
                 &[home],
-                Client::V1,
+                Client::at(1, 0, 128),
                 true,
                 "/home/u/.claude/.config.json",
                 ChosenBy::Legacy,
             ),
             (
                 &[home],
-                Client::V0_2,
+                Client::at(0, 2, 109),
                 true,
                 "/home/u/.claude.json",
                 ChosenBy::Default,
             ),
             (
                 &[home, ("CLAUDE_CONFIG_DIR", "/c")],
-                Client::V0_2,
+                Client::at(0, 2, 109),
                 true,
                 "/c/config.json",
                 ChosenBy::ConfigDir,

@@ -11,6 +11,7 @@ use super::reason;
 use super::settings::{self, names};
 use super::source::{Layer, Source};
 use super::state::{HelperRun, Reading, Scopes, Secret, State};
+use super::version::since;
 use crate::command::Ended;
 
 /// Judges the state in both modes.
@@ -53,7 +54,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
     let custom = custom.map(|setting| setting.source);
     let failure = if asks.stumbles {
         Some("the client stumbles over customApiKeyResponses".to_owned())
-    } else if state.client == Client::V0_2 {
+    } else if state.client < since::V1 {
         headers_v0_2(&offers, &headers, custom.as_ref(), &mut outcome);
         None
     } else {
@@ -93,19 +94,19 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop> {
     let managed_is_refused = state.settings_files.iter().any(|(layer, file)| {
         *layer == Layer::Managed && matches!(file.reading, Reading::Malformed(_) | Reading::Invalid(_))
     });
-    if managed_is_refused && state.client >= Client::V2 {
+    if managed_is_refused && state.client >= since::STRICT_MANAGED {
         return stop(
             None,
             "the client refuses to start with malformed managed settings",
         );
     }
-    let old = state.client < Client::V2;
+    let client = state.client;
     let config_is_refused = match state.config_file.reading {
         Reading::Malformed(_) | Reading::TooLarge(_) => true,
         // 2.1.330 takes a directory for an empty config, 2.0.77 stops (observed 2026-11). A FIFO would be waited for.
-        Reading::NotAFile(kind) => old || kind != "a directory",
+        Reading::NotAFile(kind) => client < since::CONFIG_DIRECTORY || kind != "a directory",
         // 2.0.77 sends nothing with a config of 0 bytes or blanks, 2.1.330 starts with defaults (observed 2026-11).
-        Reading::Empty => old,
+        Reading::Empty => client < since::EMPTY_CONFIG,
         Reading::Invalid(_) | Reading::Unreadable(_) | Reading::Missing | Reading::Read => false,
     };
     if config_is_refused {
@@ -120,7 +121,7 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop> {
         return stop(Some(Dialog::Onboarding), reason);
     }
     // 2.0.77's default answer is to exit; it asks about a key before (observed 2026-11-24).
-    if mode == Mode::Interactive && old && has_settings_error(state) {
+    if mode == Mode::Interactive && client < since::SETTINGS_ERROR_GOES_ON && has_settings_error(state) {
         let mut dialogs = asks(state, mode);
         dialogs.push(Dialog::InvalidSettings);
         return Some(Stop {
@@ -135,7 +136,10 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop> {
             .find(|(other, _)| *other == outcome.provider);
         let name = switch.map_or("another provider", |(_, name)| name);
         // 2.0.77 asks about an unapproved key all the same, 2.1.330 does not (observed 2026-11).
-        let dialog = asks(state, mode).first().copied().filter(|_| old);
+        let dialog = asks(state, mode)
+            .first()
+            .copied()
+            .filter(|_| client < since::PROVIDER_ASKS_NOTHING);
         return stop(
             dialog,
             &format!("{name} is on, and the client sends nothing to Anthropic"),
@@ -158,7 +162,7 @@ fn has_settings_error(state: &State) -> bool {
         *layer != Layer::Managed
             && match file.reading {
                 Reading::Malformed(_) | Reading::Invalid(_) => true,
-                Reading::NotAFile(_) => state.client >= Client::V2,
+                Reading::NotAFile(_) => state.client >= since::SETTINGS_DIRECTORY_IS_ERROR,
                 _ => false,
             }
     })
@@ -244,7 +248,7 @@ fn headers_of(
 
     // A token that is set to nothing is sent as an empty Bearer where no other is (1.0.128, 2.0.77; not 2.1.330; observed
     // 2026-11).
-    if state.client < Client::V2
+    if state.client < since::EMPTY_TOKEN_IS_UNSET
         && outcome.authorization == Header::Absent
         && let Some(setting) = settings::settings_of(state, names::TOKEN).into_iter().next()
     {
@@ -309,7 +313,7 @@ fn sends(client: Client, offers: &Offers<'_>, outcome: &Outcome) -> bool {
         || offers.oauth.is_some()
         || offers.login
         || offers.primary;
-    if client < Client::V2_0 && !has_own {
+    if client < since::HEADERS_SUFFICE && !has_own {
         return false;
     }
     let headers = [&outcome.x_api_key, &outcome.authorization];
@@ -318,12 +322,12 @@ fn sends(client: Client, offers: &Offers<'_>, outcome: &Outcome) -> bool {
     // has then nothing to send with. An empty custom header suffices to none (2.0.77, 2.1.330; observed 2026-11).
     let invalid = headers.iter().any(|header| match header {
         Header::Invalid(Source::Variable(_, name)) => name != names::HEADERS,
-        Header::Invalid(Source::Helper(_)) => client >= Client::V2_0,
+        Header::Invalid(Source::Helper(_)) => client >= since::FAILED_HELPER_IS_SENT,
         Header::Invalid(_) => true,
         _ => false,
     });
     a_credential
-        || (invalid && client >= Client::V2_0)
+        || (invalid && client >= since::FAILED_HELPER_IS_SENT)
         || (invalid && outcome.authorization == Header::Invalid(Source::Login))
 }
 
@@ -342,7 +346,7 @@ fn unsendable(
     let odd = state.config.odd_primary.filter(|odd| odd.truthy);
     if let Some(odd) = odd
         && mode == Mode::Interactive
-        && state.client >= Client::V2
+        && state.client >= since::ODD_PRIMARY_STOPS
         && offers.key.is_none()
         && offers.helper.is_none()
     {
@@ -352,13 +356,13 @@ fn unsendable(
         ));
     }
     // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
-    if custom.has_bad_name || (custom.has_empty_name && state.client >= Client::V2) {
+    if custom.has_bad_name || (custom.has_empty_name && state.client >= since::EMPTY_NAME_STOPS) {
         return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
     }
     for header in [&outcome.x_api_key, &outcome.authorization] {
         // Before 2.1.330, output that could not be read as a key was no empty one (1.0.128, 2.0.77, observed 2026-11).
         if let Header::Invalid(Source::Helper(_)) = header
-            && state.client < Client::V2
+            && state.client < since::HELPER_MUST_BE_KEY
             && let HelperRun::Failed(ended) = &state.helper
             && !matches!(ended, Ended::Code(_) | Ended::Signal(_))
         {
@@ -380,7 +384,7 @@ fn unsendable(
 /// is another, no control character either, nor nothing at all (2.0.77, 2.1.330, observed 2026-11).
 fn fits_header(client: Client, value: &str) -> bool {
     let value = settings::js_trim(value);
-    let old = client < Client::V2;
+    let old = client < since::OTHER_RUNTIME;
     let fits = |c: char| {
         !matches!(c, '\r' | '\n' | '\0') && c <= '\u{ff}' && (!old || !c.is_ascii_control() || c == '\t')
     };
@@ -398,7 +402,7 @@ pub fn helper_failure(state: &State) -> Option<String> {
     let text = printed.reveal();
     if text.is_empty() {
         Some("printed nothing".into())
-    } else if state.client >= Client::V2 && !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    } else if state.client >= since::HELPER_MUST_BE_KEY && !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         Some("printed something other than a key alone on one line".into())
     } else {
         None
@@ -409,7 +413,7 @@ pub fn helper_failure(state: &State) -> Option<String> {
 pub fn provider(state: &State) -> Provider {
     Provider::SWITCHES
         .into_iter()
-        .filter(|(provider, _)| state.client >= provider.since())
+        .filter(|(provider, _)| provider.is_known(state.client))
         .find(|(_, switch)| settings::is_on(state, switch))
         .map_or(Provider::Anthropic, |(provider, _)| provider)
 }

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Client;
 use super::json::Json;
+use super::version::since;
 
 /// What a member has to be.
 #[derive(Clone, Copy)]
@@ -23,69 +24,72 @@ enum Kind {
 
 use Kind::{Boolean, Count, Object, OneOf, Text, Texts};
 
-/// The members that every version tried checks.
-const ALL: &[(&str, Kind)] = &[
-    ("$schema", Text),
-    ("apiKeyHelper", Text),
-    ("awsAuthRefresh", Text),
-    ("awsCredentialExport", Text),
-    ("cleanupPeriodDays", Count),
-    ("disableAllHooks", Boolean),
-    ("enableAllProjectMcpServers", Boolean),
-    ("enabledPlugins", Object),
-    ("env", Object),
-    ("forceLoginOrgUUID", Text),
-    ("includeCoAuthoredBy", Boolean),
-    ("model", Text),
-    ("otelHeadersHelper", Text),
-    ("outputStyle", Text),
-    ("permissions", Object),
-    ("sandbox", Object),
-    ("skipWebFetchPreflight", Boolean),
-    ("spinnerTipsEnabled", Boolean),
-    ("statusLine", Object),
-];
+/// A member that is checked, and by which clients: from the first of the two versions on, until the other.
+struct Member(&'static str, Kind, Client, Client);
 
-/// The members that 2.0.77 checks besides.
-const FROM_2_0: &[(&str, Kind)] = &[
-    ("alwaysThinkingEnabled", Boolean),
-    ("attribution", Object),
-    ("autoUpdatesChannel", OneOf(&["latest", "stable"])),
-    ("companyAnnouncements", Texts),
-    ("fileSuggestion", Object),
-    ("language", Text),
-];
+/// Later than any version.
+const NEVER: Client = Client::at(u32::MAX, 0, 0);
 
-/// The members that 2.1.330 checks besides.
-const FROM_2_1: &[(&str, Kind)] = &[
-    ("availableModels", Texts),
-    ("disabledMcpjsonServers", Texts),
-    ("includeGitInstructions", Boolean),
-    ("plansDirectory", Text),
-    ("respectGitignore", Boolean),
-    ("verbose", Boolean),
-];
+const fn always(name: &'static str, kind: Kind) -> Member {
+    Member(name, kind, Client::at(0, 0, 0), NEVER)
+}
 
-/// The members whose bad values 2.1.330 drops one by one, and the versions before take for the whole file.
-const UNTIL_2_0: &[(&str, Kind)] = &[
-    ("disabledMcpjsonServers", Texts),
-    ("enabledMcpjsonServers", Texts),
-    ("forceLoginMethod", OneOf(&["claudeai", "console"])),
-    ("hooks", Object),
-];
+const fn from(name: &'static str, kind: Kind, first: Client) -> Member {
+    Member(name, kind, first, NEVER)
+}
 
-/// What 2.0.77 alone takes for the whole file.
-const ONLY_2_0: &[(&str, Kind)] = &[("extraKnownMarketplaces", Object)];
+const fn until(name: &'static str, kind: Kind, end: Client) -> Member {
+    Member(name, kind, Client::at(0, 0, 0), end)
+}
+
+const fn v(minor: u32, patch: u32) -> Client {
+    Client::at(2, minor, patch)
+}
+
+const MEMBERS: &[Member] = &[
+    always("$schema", Text),
+    always("apiKeyHelper", Text),
+    always("awsAuthRefresh", Text),
+    always("awsCredentialExport", Text),
+    always("cleanupPeriodDays", Count),
+    always("disableAllHooks", Boolean),
+    always("disabledMcpjsonServers", Texts),
+    always("enableAllProjectMcpServers", Boolean),
+    always("enabledPlugins", Object),
+    always("env", Object),
+    always("forceLoginOrgUUID", Text),
+    always("includeCoAuthoredBy", Boolean),
+    always("model", Text),
+    always("otelHeadersHelper", Text),
+    always("outputStyle", Text),
+    always("permissions", Object),
+    always("sandbox", Object),
+    always("skipWebFetchPreflight", Boolean),
+    always("spinnerTipsEnabled", Boolean),
+    always("statusLine", Object),
+    from("alwaysThinkingEnabled", Boolean, v(0, 0)),
+    from("attribution", Object, v(0, 77)),
+    from("autoUpdatesChannel", OneOf(&["latest", "stable"]), v(0, 77)),
+    from("availableModels", Texts, v(1, 40)),
+    from("companyAnnouncements", Texts, v(0, 77)),
+    from("fileSuggestion", Object, v(0, 77)),
+    from("includeGitInstructions", Boolean, v(1, 64)),
+    from("language", Text, v(0, 77)),
+    from("plansDirectory", Text, v(1, 9)),
+    from("respectGitignore", Boolean, v(1, 0)),
+    from("verbose", Boolean, v(1, 119)),
+    until("enabledMcpjsonServers", Texts, v(1, 250)),
+    until("forceLoginMethod", OneOf(&["claudeai", "console"]), v(1, 162)),
+    until("hooks", Object, v(1, 122)),
+    Member("extraKnownMarketplaces", Object, v(0, 77), v(1, 250)),
+];
 
 /// What in the settings breaks the client's schema, if anything does.
 pub fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
-    let later: [&[(&str, Kind)]; 3] = match client {
-        Client::V0_2 | Client::V1 => [UNTIL_2_0, &[], &[]],
-        Client::V2_0 => [UNTIL_2_0, FROM_2_0, ONLY_2_0],
-        Client::V2 => [FROM_2_1, FROM_2_0, &[]],
-    };
-    let tables = std::iter::once(ALL).chain(later);
-    let broken = tables.flatten().find_map(|(name, kind)| {
+    let checked = MEMBERS
+        .iter()
+        .filter(|Member(.., first, end)| *first <= client && client < *end);
+    let broken = checked.into_iter().find_map(|Member(name, kind, ..)| {
         let value = members.get(*name)?;
         (!fits(*value, *kind)).then(|| format!("`{name}` is {}, not {}", value.kind(), describe(*kind)))
     });
@@ -135,7 +139,7 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
             continue;
         };
         // 2.1.330 drops a bad entry only; a list it must be all the same.
-        let good = if client >= Client::V2 && name != "additionalDirectories" {
+        let good = if client >= since::BAD_RULES_ARE_DROPPED && name != "additionalDirectories" {
             value.items().is_some()
         } else {
             fits(value, Texts)
@@ -166,7 +170,7 @@ fn hooks(client: Client, hooks: Json<'_>) -> Option<String> {
     ];
     hooks.members().into_iter().find_map(|(name, event)| {
         let is_known = EVENTS.contains(&name.as_str());
-        if !is_known && client < Client::V2 {
+        if !is_known && client < since::UNKNOWN_HOOKS_ARE_DROPPED {
             Some(format!("`hooks.{name}` names no event"))
         } else if is_known && event.items().is_none() {
             Some(format!("`hooks.{name}` is not a list"))
@@ -191,19 +195,28 @@ mod tests {
             broken.as_deref(),
             Some("`apiKeyHelper` is a number, not a string")
         );
-        for (text, v2, v2_0) in [
-            (r#"{"env": null}"#, true, true),
-            (r#"{"env": {"A": null}}"#, false, false),
-            (r#"{"permissions": {"allow": 5}}"#, true, true),
-            (r#"{"permissions": {"deny": [5]}}"#, false, true),
-            (r#"{"cleanupPeriodDays": 1.5}"#, true, true),
-            (r#"{"hooks": 5}"#, false, true),
-            (r#"{"hooks": {"PreToolUse": 5}}"#, true, true),
-            (r#"{"verbose": 5}"#, true, false),
-            (r#"{"somethingNew": 5}"#, false, false),
+        // Each is taken or not by the last version before a change and by the first after it.
+        for (text, versions) in [
+            (r#"{"env": null}"#, "2.0.0 no, 2.0.77 no, 2.1.331 no"),
+            (r#"{"env": {"A": null}}"#, "2.0.77 yes, 2.1.331 yes"),
+            (r#"{"permissions": {"allow": 5}}"#, "2.0.77 no, 2.1.331 no"),
+            (r#"{"permissions": {"deny": [5]}}"#, "2.0.77 no, 2.1.331 yes"),
+            (r#"{"cleanupPeriodDays": 1.5}"#, "2.0.77 no, 2.1.331 no"),
+            (r#"{"hooks": 5}"#, "2.0.77 no, 2.1.121 no, 2.1.122 yes"),
+            (r#"{"hooks": {"PreToolUse": 5}}"#, "2.0.77 no, 2.1.331 no"),
+            (r#"{"verbose": 5}"#, "2.1.118 yes, 2.1.119 no"),
+            (r#"{"availableModels": 5}"#, "2.1.39 yes, 2.1.40 no"),
+            (r#"{"plansDirectory": 5}"#, "2.1.8 yes, 2.1.9 no"),
+            (r#"{"includeGitInstructions": 5}"#, "2.1.63 yes, 2.1.64 no"),
+            (r#"{"respectGitignore": 5}"#, "2.0.77 yes, 2.1.0 no"),
+            (r#"{"forceLoginMethod": "x"}"#, "2.1.161 no, 2.1.162 yes"),
+            (r#"{"somethingNew": 5}"#, "2.0.77 yes, 2.1.331 yes"),
         ] {
-            assert_eq!(check(Client::V2, text).is_some(), v2, "2.1: {text}");
-            assert_eq!(check(Client::V2_0, text).is_some(), v2_0, "2.0: {text}");
+            for version in versions.split(", ") {
+                let (version, taken) = version.split_once(' ').unwrap();
+                let broken = check(version.parse().unwrap(), text);
+                assert_eq!(broken.is_none(), taken == "yes", "{version}: {text}");
+            }
         }
     }
 }

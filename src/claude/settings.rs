@@ -8,6 +8,7 @@ use super::json::{Json, decode};
 use super::schema;
 use super::source::{Layer, Origin, Source};
 use super::state::{Reading, Secret, State};
+use super::version::since;
 
 /// The names of the variables that decide.
 pub mod names {
@@ -64,7 +65,7 @@ impl Settings {
     /// (2.0.77, 2.1.330, observed 2026-11).
     pub fn merge(&mut self, client: Client, bytes: &[u8]) -> Result<(), Reading> {
         let text = decode(bytes);
-        let one_by_one = self.layer == Layer::Managed && client >= Client::V2;
+        let one_by_one = self.layer == Layer::Managed && client >= since::MANAGED_BY_MEMBER;
         let members = Json::object(&text).map_err(Reading::Malformed)?;
         let Some(members) = members else {
             return Err(Reading::Invalid("it holds no object".into()));
@@ -99,40 +100,41 @@ pub struct Setting<'a> {
 /// Why the client does not read the variable `name` where it is set; `None` where it does.
 fn disregard(client: Client, origin: Origin, name: &str) -> Option<&'static str> {
     let project_only = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
-    match (client, origin) {
+    match origin {
         // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
-        (Client::V0_2, Origin::Settings(Layer::Local | Layer::User)) => {
+        Origin::Settings(Layer::Local | Layer::User) if client < since::V1 => {
             Some("this client does not read `env` there")
         }
-        (_, Origin::Process) => None,
+        Origin::Process => None,
         // 2.0.77, 2.1.330, observed 2026-11.
         _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
             Some("the client reads this variable from its environment only")
         }
         // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
-        (Client::V1 | Client::V2_0, _) if name == names::OAUTH => {
+        _ if name == names::OAUTH && client >= since::V1 && client < since::OAUTH_OF_SETTINGS => {
             Some("this client reads it from its environment only")
         }
         // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
-        (Client::V2, _) if project_only && is_weak_in_projects(name) => {
+        _ if project_only && is_weak_in_projects(client, name) => {
             Some("the client does not take this variable from a project")
         }
         _ => None,
     }
 }
 
-fn is_weak_in_projects(name: &str) -> bool {
-    matches!(
-        name,
-        names::OAUTH
-            | names::SIMPLE
-            | names::PROFILE
-            | names::PROFILES_DIR
-            | names::FEDERATION_RULE
-            | names::ORGANIZATION
-            | names::IDENTITY
-            | names::IDENTITY_FILE
-    )
+/// Whether `client` does not take the variable from a project.
+fn is_weak_in_projects(client: Client, name: &str) -> bool {
+    match name {
+        names::OAUTH => client >= since::OAUTH_NOT_OF_PROJECTS,
+        names::SIMPLE => client >= since::SIMPLE_NOT_OF_PROJECTS,
+        names::PROFILE
+        | names::PROFILES_DIR
+        | names::FEDERATION_RULE
+        | names::ORGANIZATION
+        | names::IDENTITY
+        | names::IDENTITY_FILE => client >= since::PROFILES_NOT_OF_PROJECTS,
+        _ => false,
+    }
 }
 
 /// Every place that sets the variable `name`, highest first, and why the client does not read it there if it does not.
@@ -168,7 +170,7 @@ pub fn settings_of<'a>(state: &'a State, name: &str) -> Vec<Setting<'a>> {
 
 /// Whether a variable counts as set: not empty, and for 2.1.330 not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
 pub fn is_set(client: Client, value: &Secret) -> bool {
-    if client >= Client::V2 {
+    if client >= since::BLANK_IS_UNSET {
         !js_trim(value.reveal()).is_empty()
     } else {
         !value.is_empty()
@@ -188,7 +190,7 @@ pub fn effective<'a>(state: &'a State, name: &str) -> Option<Setting<'a>> {
 /// 2026-11-24).
 pub fn is_on(state: &State, name: &str) -> bool {
     effective(state, name).is_some_and(|setting| {
-        if state.client == Client::V0_2 {
+        if state.client < since::V1 {
             return true;
         }
         let value = js_trim(setting.value.reveal()).to_ascii_lowercase();
@@ -199,7 +201,7 @@ pub fn is_on(state: &State, name: &str) -> bool {
 /// The helper that the client would run: that of the highest layer that names one, even if by an empty text.
 pub fn helper(state: &State) -> Option<(Layer, &str)> {
     // 0.2.109 does not know `apiKeyHelper` in settings (observed 2026-11).
-    if state.client == Client::V0_2 {
+    if state.client < since::V1 {
         return None;
     }
     state
@@ -213,7 +215,7 @@ pub fn helper(state: &State) -> Option<(Layer, &str)> {
 /// none (observed 2026-11).
 pub fn helper_variables(state: &State) -> BTreeMap<&str, &str> {
     let mut all = BTreeMap::new();
-    if state.client < Client::V2 {
+    if state.client < since::HELPER_VARIABLES {
         return all;
     }
     let layers = state

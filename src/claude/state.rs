@@ -13,6 +13,7 @@ use super::json::NotJson;
 use super::paths::{ConfigFile, Paths};
 use super::settings::Settings;
 use super::source::Layer;
+use super::version::since;
 use crate::command::Ended;
 
 /// A value that may be a credential: wiped when dropped, not shown by `Debug`.
@@ -111,8 +112,8 @@ impl Answers {
     pub fn include(&self, client: Client, suffix: &str) -> Option<bool> {
         match self {
             Answers::List(list) => Some(list.iter().any(|item| item == suffix)),
-            Answers::Text(text) if client < Client::V2 => Some(text.contains(suffix)),
-            Answers::Odd if client < Client::V2 => None,
+            Answers::Text(text) if client < since::APPROVALS_MUST_BE_LISTS => Some(text.contains(suffix)),
+            Answers::Odd if client < since::APPROVALS_MUST_BE_LISTS => None,
             Answers::None | Answers::Text(_) | Answers::Odd => Some(false),
         }
     }

@@ -1,6 +1,7 @@
 //! One state: what cck says, what the client does, and where they differ.
 
 use std::process::Stdio;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -35,6 +36,14 @@ impl Mode {
             Mode::Interactive => "interactive",
         }
     }
+
+    /// Runs the client so.
+    pub fn run(self, client: &Client, world: &World) -> Sent {
+        match self {
+            Mode::Print => client.print(world),
+            Mode::Interactive => client.interactive(world),
+        }
+    }
 }
 
 /// What came of one state.
@@ -58,7 +67,12 @@ struct Answer {
     x_api_key: Option<String>,
     authorization: Option<String>,
     asks_about_key: bool,
+    /// Whether another provider is said to be on. The client does not tell; it is seen to send nothing here.
+    to_another: bool,
 }
+
+/// How long a client of another provider is watched for a message to Anthropic: it goes on trying for minutes.
+const PATIENCE: Duration = Duration::from_secs(12);
 
 /// Runs the state of that seed and index.
 pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
@@ -75,10 +89,12 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
     }
     let client = Client::new(version).expect("the client was installed before");
     let told = told(&generated, version, mode);
-    let (mut sent, mut seen) = seen(&client, &generated, mode);
+    let to_another = told.as_ref().is_ok_and(|answer| answer.to_another);
+    let see = || seen(&client, &generated, mode, to_another);
+    let (mut sent, mut seen) = see();
     if told.as_ref().ok() != Some(&seen) || sent.timed_out {
         report.ran_twice = true;
-        (sent, seen) = self::seen(&client, &generated, mode);
+        (sent, seen) = see();
     }
     if told.as_ref().ok() != Some(&seen) || sent.timed_out {
         report.disagreement = Some(format!(
@@ -103,7 +119,7 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
 }
 
 /// The end of what the client wrote, on one line.
-fn tail(output: &str) -> String {
+pub fn tail(output: &str) -> String {
     let words: Vec<&str> = output
         .split_whitespace()
         .filter(|word| !word.contains('─'))
@@ -114,7 +130,7 @@ fn tail(output: &str) -> String {
 /// What `cck verify` says.
 fn told(generated: &Generated, version: &str, mode: Mode) -> Result<Answer, String> {
     let world = World::lay(&generated.state);
-    let project = world.project().to_string_lossy().into_owned();
+    let project = world.cwd().to_string_lossy().into_owned();
     let words = [
         env!("CARGO_BIN_EXE_cck"),
         "verify",
@@ -146,22 +162,27 @@ fn told(generated: &Generated, version: &str, mode: Mode) -> Result<Answer, Stri
         x_api_key: text(&answer["x_api_key"]),
         authorization: text(&answer["authorization"]),
         asks_about_key: asks,
+        to_another: answer["provider"] != "anthropic",
     })
 }
 
 /// What the client does.
-fn seen(client: &Client, generated: &Generated, mode: Mode) -> (Sent, Answer) {
+fn seen(client: &Client, generated: &Generated, mode: Mode, to_another: bool) -> (Sent, Answer) {
     let world = World::lay(&generated.state);
-    let sent = match mode {
-        Mode::Print => client.print(&world),
-        Mode::Interactive => client.interactive(&world),
+    let mut sent = if to_another && mode == Mode::Print {
+        client.print_within(&world, PATIENCE)
+    } else {
+        mode.run(client, &world)
     };
+    // To be still trying is what such a client does.
+    sent.timed_out &= !to_another;
     let id = |value: &Option<String>| generated.id(value.as_deref()?);
     let answer = Answer {
         sends: sent.sent,
         x_api_key: id(&sent.x_api_key),
         authorization: id(&sent.authorization),
         asks_about_key: sent.dialogs.contains(&"approve_env_key"),
+        to_another,
     };
     (sent, answer)
 }

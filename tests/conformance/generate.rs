@@ -3,13 +3,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::rng::Rng;
-use crate::support::standin::EXCHANGED;
 use crate::support::world::State;
 
-mod files;
+mod config;
+mod grants;
+mod settings;
+mod values;
 
 /// A state, and where each of its credentials is.
 pub struct Generated {
@@ -21,8 +23,10 @@ pub struct Generated {
 impl Generated {
     /// The source of a header's value, if it is a known credential.
     pub fn id(&self, header: &str) -> Option<String> {
-        let value = header.strip_prefix("Bearer").map_or(header, str::trim);
-        self.ids.get(value.trim()).cloned()
+        let value = header.strip_prefix("Bearer").unwrap_or(header);
+        // A blank that is no blank to HTTP is sent along: the credential is there, and spoilt.
+        let is_blank = |c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
+        self.ids.get(value.trim_matches(is_blank)).cloned()
     }
 }
 
@@ -63,18 +67,21 @@ struct Maker {
 impl Maker {
     fn make(&mut self) {
         let (dir, config) = self.config_dir();
+        self.work_tree();
         for name in [KEY, TOKEN, OAUTH, HEADERS] {
             let percent = if name == HEADERS { self.odd } else { 40 };
             if self.rng.chance(percent) {
                 let value = self.variable(name, &format!("env.{name}"));
-                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                self.state.env.insert(name.into(), text);
+                // An environment holds nothing but text.
+                let text = value.as_str().map_or_else(String::new, str::to_owned);
+                self.set(name, text);
             }
         }
         self.switches();
         self.descriptors();
         self.settings(dir);
         self.federation();
+        self.profiles();
         self.login(dir);
         // Last: the approval lists are about the keys laid above.
         self.config(dir, config);
@@ -85,16 +92,9 @@ impl Maker {
         self.rng.chance(odd)
     }
 
-    /// A credential that says where it is.
-    fn credential(&mut self, name: &str, id: &str) -> String {
-        let tag: String = id.chars().filter(char::is_ascii_alphanumeric).collect();
-        let value = match name {
-            KEY | "key" => format!("sk-ant-api03-{tag}-{:x>40}", self.ids.len()),
-            OAUTH => format!("sk-ant-oat01-{tag}"),
-            _ => format!("tok-{tag}"),
-        };
-        self.ids.insert(value.clone(), id.to_owned());
-        value
+    /// Sets a variable of the environment.
+    fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.state.env.insert(name.into(), value.into());
     }
 
     /// CLAUDE_CONFIG_DIR; gives the claude directory and the global config's path below HOME.
@@ -105,66 +105,76 @@ impl Maker {
         ];
         let (value, dir, config) = *self.rng.pick(&choices);
         if !value.is_empty() {
-            let slash = if self.odd() { "/" } else { "" };
-            self.state
-                .env
-                .insert("CLAUDE_CONFIG_DIR".into(), format!("{value}{slash}"));
+            // The project, where the client starts, is a neighbour of the home.
+            let odd = [
+                "$HOME/alt/",
+                "$HOME//alt",
+                "$HOME/./alt",
+                "$HOME/x/../alt",
+                "../home/alt",
+                "./../home/alt/",
+            ];
+            let value = if self.odd() { self.rng.pick(&odd) } else { value };
+            self.set("CLAUDE_CONFIG_DIR", value);
         } else if self.odd() {
-            let odd = *self.rng.pick(&["", "$HOME/missing/deep", "elsewhere"]);
-            self.state.env.insert("CLAUDE_CONFIG_DIR".into(), odd.into());
+            let odd = *self
+                .rng
+                .pick(&["", "$HOME/missing/deep", "elsewhere", " ", "~/.claude"]);
+            self.set("CLAUDE_CONFIG_DIR", odd);
         }
         (dir, config)
     }
 
-    /// A value for a variable: mostly a credential, sometimes empty, sometimes odd.
-    fn variable(&mut self, name: &str, id: &str) -> Value {
-        if self.rng.chance(15) {
-            return json!("");
+    /// Starts the client below the root of a git work tree, whose settings are then the root's and not the directory's.
+    fn work_tree(&mut self) {
+        let is_relative = self
+            .state
+            .env
+            .get("CLAUDE_CONFIG_DIR")
+            .is_some_and(|dir| dir.starts_with('.'));
+        if !is_relative && self.rng.chance(self.odd / 2) {
+            self.state.below = (*self.rng.pick(&["sub", "sub/deep"])).into();
+            if self.rng.chance(80) {
+                self.state
+                    .project
+                    .insert(".git/HEAD".into(), json!("ref: refs/heads/main\n"));
+            }
         }
-        if name == HEADERS {
-            let key = self.credential("key", id);
-            let lines = [
-                format!("x-api-key: {key}"),
-                format!("X-Team: a\nX-API-Key:{key}\r\nX-More: b"),
-                "X-Team: a".into(),
-                format!("Authorization: Bearer {key}"),
-                format!("no colon\nx-api-key: other\nx-api-key: {key}"),
-            ];
-            return json!(self.rng.pick(&lines));
-        }
-        let mut value = self.credential(name, id);
-        if name == KEY {
-            self.keys.push(value.clone());
-        }
-        if self.odd() {
-            value = match *self.rng.pick(&["before", "after", "blank"]) {
-                "before" => format!(" {value}"),
-                "after" => format!("{value} "),
-                _ => "  ".into(),
-            };
-        }
-        json!(value)
     }
 
     fn switches(&mut self) {
-        let values = ["1", "true", "0", "false", "no", "off", "", "yes", "ON", "2"];
+        for name in ["CLAUDE_CODE_SIMPLE", "CLAUDE_CODE_USE_GATEWAY"] {
+            if self.rng.chance(self.odd / 3) {
+                let value = self.switch();
+                self.set(name, value);
+            }
+        }
         for name in [
-            "CLAUDE_CODE_SIMPLE",
             "CLAUDE_CODE_USE_BEDROCK",
             "CLAUDE_CODE_USE_VERTEX",
             "CLAUDE_CODE_USE_FOUNDRY",
-            "CLAUDE_CODE_USE_GATEWAY",
+            "CLAUDE_CODE_USE_MANTLE",
+            "CLAUDE_CODE_USE_ANTHROPIC_AWS",
+            "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
         ] {
-            // A cloud provider that is on ends the state, and a run of 2.0.77 in half a minute of retries.
-            let is_cloud = !name.ends_with("SIMPLE") && !name.ends_with("GATEWAY");
-            let choices = if is_cloud { &values[2..7] } else { &values[..] };
-            let percent = self.odd / 3;
-            if self.rng.chance(percent) {
-                self.state
-                    .env
-                    .insert(name.into(), (*self.rng.pick(choices)).into());
+            if self.rng.chance(self.odd / 4) {
+                // A provider that is on ends the state, and takes long: not too many of them.
+                let value = if self.rng.chance(25) {
+                    self.switch()
+                } else {
+                    *self.rng.pick(&["0", "false", "no", "off", "", "2", " 0 "])
+                };
+                self.set(name, value);
             }
         }
+    }
+
+    /// A value for a switch.
+    fn switch(&mut self) -> &'static str {
+        const VALUES: [&str; 13] = [
+            "1", "true", "0", "false", "no", "off", "", "yes", "ON", "2", " 1 ", "True", "y",
+        ];
+        self.rng.pick::<&str>(&VALUES)
     }
 
     fn descriptors(&mut self) {
@@ -172,48 +182,26 @@ impl Maker {
             (9, "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR", "key"),
             (8, "CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", OAUTH),
         ] {
-            let percent = self.odd / 2;
-            if self.rng.chance(percent) {
-                let text = self.credential(name, &format!("env.{variable}"));
-                self.state.env.insert(variable.into(), fd.to_string());
-                if self.rng.chance(85) {
-                    self.state.fds.insert(fd, format!("{text}\n"));
-                }
+            if !self.rng.chance(self.odd / 2) {
+                continue;
             }
-        }
-    }
-
-    /// Workload identity and a profile of the Anthropic tools.
-    fn federation(&mut self) {
-        if self.rng.chance(self.odd / 2) {
-            for (name, value) in [
-                (RULE, "fdrl_1"),
-                (
-                    "ANTHROPIC_ORGANIZATION_ID",
-                    "00000000-0000-4000-8000-000000000001",
-                ),
-                ("ANTHROPIC_IDENTITY_TOKEN", "eyJ.identity.token"),
-            ] {
-                if name == "ANTHROPIC_IDENTITY_TOKEN" || self.rng.chance(85) {
-                    self.state.env.insert(name.into(), value.into());
-                }
-            }
-            self.ids.insert(EXCHANGED.into(), format!("env.{RULE}"));
-        }
-        if self.rng.chance(self.odd / 2) {
-            let name = *self.rng.pick(&["work", "nope"]);
-            self.state.env.insert("ANTHROPIC_PROFILE".into(), name.into());
-            if name == "work" {
-                let token = self.credential(OAUTH, "env.ANTHROPIC_PROFILE");
-                let config = json!({"organization_id": "org", "authentication": {"type": "user_oauth"}});
-                let secret = json!({"version": "1", "type": "oauth", "access_token": token, "expires_at": 4_102_444_800_u64});
-                self.state
-                    .home
-                    .insert(".config/anthropic/configs/work.json".into(), config);
-                self.state
-                    .home
-                    .insert(".config/anthropic/credentials/work.json".into(), secret);
-            }
+            let text = self.credential(name, &format!("env.{variable}"));
+            let number = if self.rng.chance(10) {
+                (*self.rng.pick(&["", "x", " "])).into()
+            } else {
+                fd.to_string()
+            };
+            self.set(variable, number);
+            match *self
+                .rng
+                .pick(&["full", "full", "full", "padded", "empty", "blank", "closed"])
+            {
+                "full" => self.state.fds.insert(fd, format!("{text}\n")),
+                "padded" => self.state.fds.insert(fd, format!("  {text} \n\n")),
+                "empty" => self.state.fds.insert(fd, String::new()),
+                "blank" => self.state.fds.insert(fd, " \n".into()),
+                _ => None,
+            };
         }
     }
 }

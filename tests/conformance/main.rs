@@ -22,6 +22,7 @@ use std::time::Instant;
 use compare::{Mode, Report};
 use support::client::Client;
 use support::sandbox;
+use support::world::{State, World};
 
 /// What the variables CCK_CONFORMANCE_… ask for.
 struct Wanted {
@@ -115,6 +116,51 @@ fn the_client_sends_what_verify_says() {
     });
     let reports = reports.into_inner().expect("no worker panics with it");
     summarise(&wanted, &reports, start);
+}
+
+/// Not a test of cck: shows what the client does in the states of a file, for whoever looks for a rule.
+#[test]
+#[ignore = "a tool: docs/conformance.md says how to use it"]
+fn what_the_client_does() {
+    let file = std::env::var("CCK_CONFORMANCE_STATES").expect("CCK_CONFORMANCE_STATES names a file");
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let states: std::collections::BTreeMap<String, State> =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
+    let wanted = Wanted::from_env();
+    // Installed before the network is gone.
+    let clients: Vec<_> = wanted
+        .versions
+        .iter()
+        .map(|version| {
+            (
+                version,
+                Client::new(version).unwrap_or_else(|why| panic!("{version}: {why}")),
+            )
+        })
+        .collect();
+    if sandbox::entered("what_the_client_does") {
+        return;
+    }
+    for (name, state) in &states {
+        for (version, client) in &clients {
+            for mode in &wanted.modes {
+                let sent = mode.run(client, &World::lay(state));
+                eprintln!(
+                    "{name}, {version}, {}: {} x-api-key {:?} authorization {:?} dialogs {:?} {}",
+                    mode.name(),
+                    if sent.sent { "sent" } else { "NOT SENT" },
+                    sent.x_api_key,
+                    sent.authorization,
+                    sent.dialogs,
+                    if sent.sent {
+                        String::new()
+                    } else {
+                        compare::tail(&sent.output)
+                    },
+                );
+            }
+        }
+    }
 }
 
 fn summarise(wanted: &Wanted, reports: &[Report], start: Instant) {

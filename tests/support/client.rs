@@ -45,6 +45,11 @@ impl Client {
 
     /// `claude -p WORD`.
     pub fn print(&self, world: &World) -> Sent {
+        self.print_within(world, Duration::from_secs(40))
+    }
+
+    /// `claude -p WORD`, ended after that time.
+    pub fn print_within(&self, world: &World, bound: Duration) -> Sent {
         let standin = Standin::start();
         let program = [&self.command[..], &["-p".into(), WORD.into()]].concat();
         let log = world.root().join("output");
@@ -62,7 +67,7 @@ impl Client {
             .process_group(0)
             .spawn()
             .expect("the client can be started");
-        let timed_out = !ends_within(&mut child, Duration::from_secs(40));
+        let timed_out = !ends_within(&mut child, bound);
         stop(&mut child);
         Sent {
             output: fs::read_to_string(&log).unwrap_or_default(),

@@ -34,7 +34,7 @@ pub fn entered(name: &str) -> bool {
         if works {
             let status = unshare()
                 .arg(std::env::current_exe().expect("a test has a path"))
-                .args(["--exact", name, "--nocapture"])
+                .args(["--exact", name, "--include-ignored", "--nocapture"])
                 .env(INSIDE, "1")
                 .status()
                 .expect("the test can be started again");
@@ -84,6 +84,6 @@ pub fn command(program: &[String], world: &World, base_url: &str) -> Command {
         .args(&words[1..])
         .env_clear()
         .envs(world.env(base_url))
-        .current_dir(world.project());
+        .current_dir(world.cwd());
     command
 }

@@ -79,14 +79,14 @@ impl Standin {
             .clone()
     }
 
-    /// The request that counts: the last message with [`WORD`], else the last message.
+    /// The request that counts: the last message with [`WORD`].
     ///
-    /// The last, for 2.0.77 sends an early one before `env` of settings is applied (observed 2026-11).
+    /// 2.0.77 sends an early one without, before `env` of settings is applied (observed 2026-11); what that carries is not
+    /// what a message is sent with.
     pub fn message(&self) -> Option<Request> {
-        let mut messages: Vec<_> = self.requests();
-        messages.retain(Request::is_message);
-        let with_word = messages.iter().rposition(|request| request.has_word);
-        with_word.map_or_else(|| messages.last().cloned(), |at| Some(messages[at].clone()))
+        let mut messages = self.requests();
+        messages.retain(|request| request.is_message() && request.has_word);
+        messages.pop()
     }
 
     /// Whether the message with [`WORD`] has come.

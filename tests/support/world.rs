@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -12,12 +12,16 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct State {
     /// The environment, beside HOME and PATH.
+    #[serde(default)]
     pub env: BTreeMap<String, String>,
     /// Files below HOME: text, or an object that becomes text.
+    #[serde(default)]
     pub home: BTreeMap<String, Value>,
-    /// Files below the directory the client is started in.
+    /// Files below the directory of the project, which the client is started in.
+    #[serde(default)]
     pub project: BTreeMap<String, Value>,
     /// `/etc/claude-code/managed-settings.json`.
+    #[serde(default)]
     pub managed: Option<Value>,
     /// Other files below `/etc/claude-code`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -25,6 +29,12 @@ pub struct State {
     /// What can be read from these file descriptors.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub fds: BTreeMap<u32, String>,
+    /// Symbolic links below HOME, and what they name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<String, String>,
+    /// Where below the project's directory the client is started.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub below: String,
 }
 
 impl State {
@@ -64,7 +74,7 @@ impl World {
             dir: tempfile::tempdir().expect("a temporary directory can be made"),
             state: state.clone(),
         };
-        for dir in [world.home(), world.project(), world.etc(), world.tmp()] {
+        for dir in [world.home(), world.cwd(), world.etc(), world.tmp()] {
             fs::create_dir_all(dir).expect("a directory can be made");
         }
         let mut files: Vec<(PathBuf, &Value)> = Vec::new();
@@ -93,6 +103,12 @@ impl World {
             let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
             world.write(&path, &world.expand(&text));
         }
+        for (path, target) in &state.links {
+            let path = world.home().join(path);
+            fs::create_dir_all(path.parent().expect("a link is below HOME"))
+                .expect("a directory can be made");
+            symlink(world.expand(target), path).expect("a link can be made");
+        }
         for (fd, text) in &state.fds {
             world.write(&world.fd(*fd), text);
         }
@@ -116,6 +132,15 @@ impl World {
     }
 
     /// The directory that the client is started in.
+    pub fn cwd(&self) -> PathBuf {
+        // Joining nothing would leave a slash at the end.
+        match &*self.state.below {
+            "" => self.project(),
+            below => self.project().join(below),
+        }
+    }
+
+    /// The directory of the project: where the client is started, or above it.
     pub fn project(&self) -> PathBuf {
         self.root().join("project")
     }

@@ -1,10 +1,10 @@
 //! Problems with the files: unreadable ones, open ones, copies, git, and where they are.
 
-use super::super::Client;
 use super::super::git::Git;
 use super::super::source::Layer;
 use super::super::state::{FileState, Reading};
 use super::super::surroundings;
+use super::super::version::since;
 use super::{Case, Problems};
 
 pub fn add(case: &Case<'_>, problems: &mut Problems) {
@@ -50,7 +50,7 @@ fn readings(case: &Case<'_>, problems: &mut Problems) {
         let Some(what) = describe(file) else {
             continue;
         };
-        let refused = *layer == Layer::Managed && state.client >= Client::V2;
+        let refused = *layer == Layer::Managed && state.client >= since::STRICT_MANAGED;
         let then = if refused {
             "the client refuses to start"
         } else {

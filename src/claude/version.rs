@@ -1,0 +1,146 @@
+//! The versions of the client, and which of them was the first to behave in a way. Pure.
+
+use std::str::FromStr;
+
+/// A version of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Client {
+    major: u32,
+    minor: u32,
+    patch: u32,
+}
+
+impl Client {
+    /// The newest 2.x.
+    pub const V2: Client = Client::at(2, u32::MAX, u32::MAX);
+
+    /// That very version.
+    pub const fn at(major: u32, minor: u32, patch: u32) -> Client {
+        Client { major, minor, patch }
+    }
+}
+
+impl FromStr for Client {
+    type Err = String;
+
+    /// Takes a version of the client (`2.1.330`), or a generation (`2`, `2.x`, `2.0`), which is its newest.
+    fn from_str(version: &str) -> Result<Client, String> {
+        let bad = || "not a version of Claude Code, such as 2.1.330".to_owned();
+        let mut numbers = [u32::MAX; 3];
+        for (at, part) in version.trim_start_matches('v').split('.').enumerate() {
+            let number = numbers.get_mut(at).ok_or_else(bad)?;
+            match part.parse() {
+                Ok(parsed) => *number = parsed,
+                Err(_) if at > 0 && part == "x" => break,
+                Err(_) => return Err(bad()),
+            }
+        }
+        let [major, minor, patch] = numbers;
+        Ok(Client::at(major, minor, patch))
+    }
+}
+
+/// The first version that behaves so. Where a rule is older than every version tried, it has no line here. Each line says
+/// where it was looked for: the last version seen without it, and the first seen with it (2026-11-24).
+pub mod since {
+    use super::Client;
+
+    /// Not one of 0.2.x any more. Where the rules of 0.2.x and 1.x differ, only 0.2.109 and 1.0.128 were compared.
+    pub const V1: Client = Client::at(1, 0, 0);
+    /// A config may begin with a byte order mark.
+    pub const CONFIG_BOM: Client = Client::at(2, 0, 77);
+    /// Custom headers suffice, without any other credential.
+    pub const HEADERS_SUFFICE: Client = Client::at(2, 0, 77);
+    /// A helper that fails is sent as an empty Bearer, where before nothing was sent.
+    pub const FAILED_HELPER_IS_SENT: Client = Client::at(2, 0, 77);
+    /// A `primaryApiKey` that is a number is none, where before its digits were sent.
+    pub const PRIMARY_MUST_BE_TEXT: Client = Client::at(2, 0, 77);
+    /// CLAUDE_CODE_USE_FOUNDRY is known.
+    pub const FOUNDRY: Client = Client::at(2, 0, 77);
+    /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
+    pub const BAD_RULES_ARE_DROPPED: Client = Client::at(2, 1, 50);
+    /// Unknown names in `hooks` are dropped, where before they cost the file.
+    pub const UNKNOWN_HOOKS_ARE_DROPPED: Client = Client::at(2, 1, 122);
+    /// A custom header without a name keeps a request from being sent, where before it was skipped.
+    pub const EMPTY_NAME_STOPS: Client = Client::at(2, 1, 129);
+    /// Another JavaScript runtime: other characters fit a header.
+    pub const OTHER_RUNTIME: Client = Client::at(2, 1, 150);
+    /// Malformed managed settings stop the client, where before they were ignored.
+    pub const STRICT_MANAGED: Client = Client::at(2, 1, 128);
+    /// Managed drop-ins are read.
+    pub const DROP_INS: Client = Client::at(2, 1, 83);
+    /// An empty ANTHROPIC_AUTH_TOKEN is not sent as an empty Bearer.
+    pub const EMPTY_TOKEN_IS_UNSET: Client = Client::at(2, 1, 129);
+    /// CLAUDE_CODE_OAUTH_TOKEN is read from `env` blocks too.
+    pub const OAUTH_OF_SETTINGS: Client = Client::at(2, 1, 53);
+    /// CLAUDE_CODE_SIMPLE leaves only variables and custom headers.
+    pub const SIMPLE: Client = Client::at(2, 1, 81);
+    /// Workload identity and Anthropic profiles are known.
+    pub const PROFILES: Client = Client::at(2, 1, 118);
+    /// A helper's exit code counts.
+    pub const HELPER_EXIT_CODE: Client = Client::at(2, 1, 77);
+    /// A helper sees the variables of settings and config.
+    pub const HELPER_VARIABLES: Client = Client::at(2, 1, 53);
+    /// CLAUDE_CODE_USE_MANTLE is known.
+    pub const MANTLE: Client = Client::at(2, 1, 150);
+    /// CLAUDE_CODE_USE_ANTHROPIC_AWS is known.
+    pub const ANTHROPIC_AWS: Client = Client::at(2, 1, 150);
+    /// Members of a wrong type in managed settings are dropped one by one.
+    pub const MANAGED_BY_MEMBER: Client = Client::at(2, 1, 250);
+    /// A directory in the place of the config is as an empty one.
+    pub const CONFIG_DIRECTORY: Client = Client::at(2, 1, 250);
+    /// Tokens are trimmed, and a blank one is as unset.
+    pub const BLANK_IS_UNSET: Client = Client::at(2, 1, 221);
+    /// A project cannot set CLAUDE_CODE_SIMPLE.
+    pub const SIMPLE_NOT_OF_PROJECTS: Client = Client::at(2, 1, 246);
+    /// A project cannot set the variables of workload identity and profiles.
+    pub const PROFILES_NOT_OF_PROJECTS: Client = Client::at(2, 1, 250);
+    /// CLAUDE_CODE_USE_GATEWAY is known.
+    pub const GATEWAY: Client = Client::at(2, 1, 195);
+    /// A helper has to print visible ASCII on one line.
+    pub const HELPER_MUST_BE_KEY: Client = Client::at(2, 1, 250);
+    /// The local settings of the git work tree's root are read below it.
+    pub const LOCAL_OF_ROOT: Client = Client::at(2, 1, 211);
+    /// CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD is known.
+    pub const ANTHROPIC_GOOGLE_CLOUD: Client = Client::at(2, 1, 250);
+    /// A config of 0 bytes or blanks is as an empty one.
+    pub const EMPTY_CONFIG: Client = Client::at(2, 1, 330);
+    /// A legacy config of 0 bytes, or a directory there, is passed over.
+    pub const EMPTY_LEGACY_IS_NONE: Client = Client::at(2, 1, 330);
+    /// A project cannot set CLAUDE_CODE_OAUTH_TOKEN.
+    pub const OAUTH_NOT_OF_PROJECTS: Client = Client::at(2, 1, 330);
+    /// Of `env` in the config null, arrays and objects are skipped.
+    pub const CONFIG_ENV_TYPES: Client = Client::at(2, 1, 330);
+    /// The default answer to a settings error goes on, where before it was to exit.
+    pub const SETTINGS_ERROR_GOES_ON: Client = Client::at(2, 1, 250);
+    /// A directory in the place of settings is a settings error.
+    pub const SETTINGS_DIRECTORY_IS_ERROR: Client = Client::at(2, 1, 250);
+    /// With another provider no key is asked about.
+    pub const PROVIDER_ASKS_NOTHING: Client = Client::at(2, 1, 250);
+    /// The interactive client stumbles over a `primaryApiKey` that is no text.
+    pub const ODD_PRIMARY_STOPS: Client = Client::at(2, 1, 250);
+    /// Approvals that are no list are none.
+    pub const APPROVALS_MUST_BE_LISTS: Client = Client::at(2, 1, 250);
+    /// The end of a key is compared after trimming.
+    pub const APPROVAL_TRIMS: Client = Client::at(2, 1, 250);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_is_its_newest_version() {
+        let parse = |text: &str| text.parse::<Client>();
+        assert_eq!(parse("2.1.330"), Ok(Client::at(2, 1, 330)));
+        assert_eq!(parse("v2.0.77"), Ok(Client::at(2, 0, 77)));
+        for newest in ["2", "2.x"] {
+            assert_eq!(parse(newest), Ok(Client::V2));
+        }
+        assert!(parse("2.0") > parse("2.0.77") && parse("2.0") < parse("2.1.0"));
+        assert!(parse("1.x") < parse("2.0.0") && parse("3.0.1") > parse("2"));
+        for bad in ["", "x", "2.", "2.1.330.1", "2.1.-1", "latest"] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}
