@@ -2,7 +2,6 @@
 //!
 //! No other module asks `std::env` or the standard streams, so a test can build the whole world that a command sees.
 
-use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
@@ -30,7 +29,8 @@ pub enum StdinKind {
 /// The world of one run of cck.
 pub struct Context {
     args: Vec<OsString>,
-    vars: BTreeMap<OsString, OsString>,
+    /// Sorted by name.
+    vars: Vec<(OsString, OsString)>,
     cwd: PathBuf,
     etc: PathBuf,
     /// Looked up when asked for, but in tests.
@@ -48,9 +48,9 @@ impl Context {
     /// The context of this process.
     #[expect(clippy::disallowed_methods, reason = "this is the place")]
     pub fn from_process() -> Self {
-        Context {
+        let mut context = Context {
             args: std::env::args_os().collect(),
-            vars: map(std::env::vars_os()),
+            vars: Vec::new(),
             // A deleted working directory is no reason to fail: only relative paths need it.
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             etc: PathBuf::from("/etc"),
@@ -59,7 +59,11 @@ impl Context {
             out: String::new(),
             to_process: true,
             err: String::new(),
+        };
+        for (name, value) in std::env::vars_os() {
+            context.set_var(name, value);
         }
+        context
     }
 
     /// A context for a test: these arguments (without the program's name) and variables, in `cwd`, with `etc` as `/etc`.
@@ -68,9 +72,9 @@ impl Context {
             .chain(args.iter().copied())
             .map(OsString::from)
             .collect();
-        Context {
+        let mut context = Context {
             args,
-            vars: map(vars.iter().map(|(name, value)| (name.into(), value.into()))),
+            vars: Vec::new(),
             cwd: cwd.to_path_buf(),
             etc: etc.to_path_buf(),
             stdin_kind: Some(StdinKind::Nothing),
@@ -78,7 +82,11 @@ impl Context {
             out: String::new(),
             to_process: false,
             err: String::new(),
+        };
+        for (name, value) in vars {
+            context.set_var(*name, *value);
         }
+        context
     }
 
     /// The command line, program name first.
@@ -88,7 +96,8 @@ impl Context {
 
     /// A variable of the environment; an empty one is returned as it is.
     pub fn var_os(&self, name: &str) -> Option<&OsStr> {
-        self.vars.get(OsStr::new(name)).map(OsString::as_os_str)
+        let at = self.find_var(OsStr::new(name)).ok()?;
+        Some(&self.vars[at].1)
     }
 
     /// A variable of the environment as text; bytes that are no UTF-8 are replaced, as the client's runtime does.
@@ -98,19 +107,30 @@ impl Context {
     }
 
     /// The whole environment.
-    pub fn vars(&self) -> &BTreeMap<OsString, OsString> {
+    pub fn vars(&self) -> &[(OsString, OsString)] {
         &self.vars
+    }
+
+    fn find_var(&self, name: &OsStr) -> Result<usize, usize> {
+        self.vars
+            .binary_search_by(|(other, _)| other.as_os_str().cmp(name))
     }
 
     /// Sets a variable for the rest of this run, as `--profile` does with CLAUDE_CONFIG_DIR. The environment of the
     /// process itself stays as it is.
-    pub fn set_var(&mut self, name: &str, value: impl Into<OsString>) {
-        self.vars.insert(name.into(), value.into());
+    pub fn set_var(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+        let (name, value) = (name.into(), value.into());
+        match self.find_var(&name) {
+            Ok(at) => self.vars[at].1 = value,
+            Err(at) => self.vars.insert(at, (name, value)),
+        }
     }
 
     /// Takes a variable away for the rest of this run.
     pub fn remove_var(&mut self, name: &OsStr) {
-        self.vars.remove(name);
+        if let Ok(at) = self.find_var(name) {
+            self.vars.remove(at);
+        }
     }
 
     /// Where a user's configuration files are: `$XDG_CONFIG_HOME`, else `~/.config`; elsewhere as the system has it.
@@ -308,11 +328,4 @@ fn stdin_kind() -> StdinKind {
         (Err(_), _) => StdinKind::Nothing,
         _ => StdinKind::Data,
     }
-}
-
-/// Variables by name.
-fn map(vars: impl Iterator<Item = (OsString, OsString)>) -> BTreeMap<OsString, OsString> {
-    let mut map = BTreeMap::new();
-    map.extend(vars);
-    map
 }

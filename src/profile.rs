@@ -106,7 +106,6 @@ impl Profiles {
         {
             profiles.add_all(&file, false, &text, context)?;
         }
-        profiles.list.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(profiles)
     }
 
@@ -114,7 +113,8 @@ impl Profiles {
         for entry in file::parse(text).map_err(|malformed| malformed_error(file, &malformed))? {
             let profile = resolve(entry, file, system, context)?;
             let Some(old) = self.list.iter_mut().find(|old| old.name == profile.name) else {
-                self.list.push(profile);
+                let at = self.list.partition_point(|other| other.name < profile.name);
+                self.list.insert(at, profile);
                 continue;
             };
             if old.locked {

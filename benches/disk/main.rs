@@ -1,7 +1,8 @@
 //! cck against the floor (`cp` and `sync -d`) and against what people use instead, in the same run.
 //!
-//! `cargo bench --bench disk` prints the tables; `-- --write` also writes them to docs/performance.md and the plot to
-//! docs/growth.svg; `-- --runs N` sets the number of runs (10), `-- --largest MB` the largest file (240).
+//! `cargo bench --bench disk` prints the tables; `-- --write` also writes them into docs/performance.md, between its two
+//! marks, and the plot to docs/growth.svg; `-- --runs N` sets the number of runs (10), `-- --largest MB` the largest file
+//! (240).
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -22,7 +23,9 @@ use std::time::Instant;
 
 use report::{median, plot, slope};
 
-const CCK: &str = env!("CARGO_BIN_EXE_cck");
+/// Where the tables stand in docs/performance.md.
+const MARKS: [&str; 2] = ["<!-- measured -->\n", "<!-- end -->"];
+
 const SIZES: [(&str, usize); 6] = [
     ("3 KB", 3_000),
     ("60 KB", 60_000),
@@ -65,15 +68,23 @@ fn main() {
     }
     let (runs, largest) = (number("--runs", 10), number("--largest", 240) * 1_000_000);
     let home = tempfile::Builder::new().prefix("cck-bench-").tempdir().unwrap();
+    // A copy, as installing makes one: what a linker has just written through a memory map lies in the page cache in
+    // small pages, and takes a tenth of a millisecond more to start until it is read from the disk anew.
+    let cck = home.path().join("cck");
+    fs::copy(env!("CARGO_BIN_EXE_cck"), &cck).unwrap();
     let mut text = machine(runs);
-    text.push_str(&startup(home.path(), runs * 20));
-    let (table, svg) = sizes(home.path(), runs, largest);
+    text.push_str(&startup(&cck, home.path(), runs * 20));
+    let (table, svg) = sizes(&cck, home.path(), runs, largest);
     text.push_str(&table);
     println!("{text}");
     if args.iter().any(|arg| arg == "--write") {
         let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         fs::write(docs.join("growth.svg"), svg).unwrap();
-        fs::write(docs.join("performance.md"), text).unwrap();
+        let page = docs.join("performance.md");
+        let old = fs::read_to_string(&page).unwrap();
+        let (before, rest) = old.split_once(MARKS[0]).expect("the first mark");
+        let (_, after) = rest.split_once(MARKS[1]).expect("the second mark");
+        fs::write(page, [before, MARKS[0], &text, MARKS[1], after].concat()).unwrap();
     }
 }
 
@@ -89,7 +100,7 @@ fn machine(runs: usize) -> String {
     let load = read("/proc/loadavg");
     let load = load.split(' ').next().unwrap_or("?").to_owned();
     format!(
-        "# Performance\n\nWritten by `cargo bench --bench disk -- --write`. {cpu}, {cores} cores, load {load} at the start \
+        "Written by `cargo bench --bench disk -- --write`. {cpu}, {cores} cores, load {load} at the start \
          (above 1, other work was under way and the times are too long, the ratios noisy). \
          Medians of {runs} runs, the contenders in turn{}.\n\n",
         if realtime().is_empty() {
@@ -122,7 +133,7 @@ fn realtime() -> &'static [&'static str] {
 }
 
 /// Runs a shell command under GNU time, with `file` as `$F`.
-fn run(command: &str, home: &Path, file: &Path) -> Option<Measured> {
+fn run(command: &str, cck: &Path, home: &Path, file: &Path) -> Option<Measured> {
     let peak = home.join("peak");
     let start = Instant::now();
     let status = Command::new("/usr/bin/time")
@@ -133,7 +144,7 @@ fn run(command: &str, home: &Path, file: &Path) -> Option<Measured> {
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
-        .env("CCK", CCK)
+        .env("CCK", cck)
         .env("F", file)
         .env("ANTHROPIC_API_KEY", format!("sk-ant-api03-{}", "A".repeat(86)))
         .stdin(Stdio::null())
@@ -146,7 +157,7 @@ fn run(command: &str, home: &Path, file: &Path) -> Option<Measured> {
     status.success().then_some(Measured { seconds, peak_kb })
 }
 
-fn sizes(home: &Path, runs: usize, largest: usize) -> (String, String) {
+fn sizes(cck: &Path, home: &Path, runs: usize, largest: usize) -> (String, String) {
     let mut text = String::from(
         "## Time against size\n\nIn ms, and as a multiple of `cp` + `sync -d`, once of the medians and once of the best runs; in brackets the peak memory in MB. \
          Only cck and the floor make sure that the result is on the disk.\n\n",
@@ -173,7 +184,7 @@ fn sizes(home: &Path, runs: usize, largest: usize) -> (String, String) {
                 let _ = fs::remove_file(home.join(".claude.json.copy"));
                 let _ = fs::copy(&source, &file);
                 let _ = Command::new("sync").status();
-                results.extend(run(command, home, &file));
+                results.extend(run(command, cck, home, &file));
             }
         }
         let medians: Vec<f64> = measured
@@ -213,14 +224,28 @@ fn sizes(home: &Path, runs: usize, largest: usize) -> (String, String) {
 }
 
 /// The time from start to end of what should be instant.
-fn startup(home: &Path, runs: usize) -> String {
+fn startup(cck: &Path, home: &Path, runs: usize) -> String {
     fs::write(home.join(".claude.json"), generate::config(60_000)).unwrap();
-    let commands: [(&str, &[&str]); 4] = [
+    fs::write(home.join("key"), "sk-ant-api03-benchmark-benchmark-benchmark\n").unwrap();
+    let cck = cck.to_str().unwrap();
+    let commands: [(&str, &[&str]); 6] = [
         ("/bin/true", &["/bin/true"]),
-        ("cck --version", &[CCK, "--version"]),
-        ("cck verify, 60 KB", &[CCK, "verify", "--json"]),
+        ("cck --version", &[cck, "--version"]),
+        ("cck verify, 60 KB", &[cck, "verify", "--json"]),
+        ("cck get-key --key-file", &[cck, "get-key", "--key-file", "key"]),
+        (
+            "cck run --key-file … -- true",
+            &[cck, "run", "--key-file", "key", "--", "true"],
+        ),
         ("jq --version", &["jq", "--version"]),
     ];
+    let myself = |policy: &[&str]| {
+        let pid = std::process::id().to_string();
+        let _ = Command::new("chrt").args(policy).arg(&pid).status();
+    };
+    if !realtime().is_empty() {
+        myself(&["-f", "-p", "50"]);
+    }
     let mut times: Vec<Vec<f64>> = commands.iter().map(|_| Vec::new()).collect();
     for _ in 0..runs {
         for ((_, command), times) in commands.iter().zip(&mut times) {
@@ -230,12 +255,16 @@ fn startup(home: &Path, runs: usize) -> String {
                 .env_clear()
                 .env("PATH", "/usr/bin:/bin")
                 .env("HOME", home)
+                .current_dir(home)
                 .stdin(Stdio::null());
             let start = Instant::now();
             if child.stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok() {
                 times.push(start.elapsed().as_secs_f64() * 1000.0);
             }
         }
+    }
+    if !realtime().is_empty() {
+        myself(&["-o", "-p", "0"]);
     }
     let mut text = format!(
         "## Startup\n\nMedians of {runs} runs.\n\n| command | ms | times /bin/true |\n|---|---|---|\n"
@@ -244,7 +273,7 @@ fn startup(home: &Path, runs: usize) -> String {
         let ms = median(times_of);
         let _ = writeln!(text, "| {name} | {ms:.2} | {:.2} |", ms / median(&times[0]));
     }
-    let size = fs::metadata(CCK).map_or(0, |file| file.len()) as f64 / 1e6;
-    let _ = writeln!(text, "\nThe stripped binary has {size:.2} MB.\n");
+    let size = fs::metadata(cck).map_or(0, |file| file.len()) as f64 / 1e6;
+    let _ = writeln!(text, "\nThe stripped binary has {size:.2} MB, with TLS.\n");
     text
 }

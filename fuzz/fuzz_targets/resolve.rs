@@ -7,7 +7,7 @@
 //! credential is in the report or in a problem.
 #![no_main]
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use cck::claude::Client;
@@ -57,7 +57,7 @@ fn lay(data: &[u8]) -> Option<State> {
     };
     let mut process = BTreeMap::new();
     let mut layers = Layer::ALL.map(|layer| Settings::empty(layer, PathBuf::from("/s.json")));
-    let mut open_descriptors = BTreeSet::new();
+    let mut open_descriptors = Vec::new();
     let mut helper = HelperRun::NotRun;
     for (word, rest) in &facts {
         let text = String::from_utf8_lossy(rest);
@@ -73,7 +73,7 @@ fn lay(data: &[u8]) -> Option<State> {
             b"user" => drop(layers[3].merge(client, rest)),
             b"printed" => helper = HelperRun::Printed(Secret::new(text.into_owned())),
             b"failed" => helper = HelperRun::Failed(Ended::Code(1)),
-            b"open" => drop(open_descriptors.insert(text.into_owned())),
+            b"open" => open_descriptors.push(text.into_owned()),
             b"client" | b"config" | b"login" | b"profile" | b"tokens" | b"identity" => {}
             _ => return None,
         }

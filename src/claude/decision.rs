@@ -1,7 +1,5 @@
 //! The judgement over a state: what is sent, on which header, and what became of every source.
 
-use std::collections::BTreeSet;
-
 use super::Client;
 use super::source::Source;
 use super::state::Secret;
@@ -174,11 +172,14 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The sources whose credentials are sent.
-    pub fn sources(&self) -> BTreeSet<&Source> {
+    /// The sources whose credentials are sent, each once, in the order of sources.
+    pub fn sources(&self) -> Vec<&Source> {
         let headers = [&self.x_api_key, &self.authorization];
-        let mut sources = BTreeSet::new();
-        sources.extend(headers.into_iter().filter_map(Header::source));
+        let mut sources: Vec<_> = headers.into_iter().filter_map(Header::source).collect();
+        if sources.first() > sources.last() {
+            sources.reverse();
+        }
+        sources.dedup();
         sources
     }
 
@@ -191,7 +192,7 @@ impl Outcome {
         self.sends
             && !invalid
             && sources.len() == 1
-            && expected.is_none_or(|expected| sources.contains(expected))
+            && expected.is_none_or(|expected| sources.contains(&expected))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reads everything that decides which credential the client sends. IO only: nothing is judged here, and what cannot
 //! be read is data, not an error.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
@@ -131,18 +131,15 @@ fn credentials_path(paths: &Paths, client: Client, context: &Context) -> PathBuf
 }
 
 /// The file descriptors that variables name and that are open.
-fn open_descriptors(process: &BTreeMap<String, Secret>) -> BTreeSet<String> {
+fn open_descriptors(process: &BTreeMap<String, Secret>) -> Vec<String> {
     let named = [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
         .into_iter()
         .filter_map(|name| process.get(name))
         .map(|value| value.reveal().to_owned());
-    let mut open = BTreeSet::new();
-    open.extend(
-        named
-            .filter(|number| number.parse::<u32>().is_ok())
-            .filter(|number| fs::metadata(format!("/proc/self/fd/{number}")).is_ok()),
-    );
-    open
+    named
+        .filter(|number| number.parse::<u32>().is_ok())
+        .filter(|number| fs::metadata(format!("/proc/self/fd/{number}")).is_ok())
+        .collect()
 }
 
 /// Whether the legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does not;

@@ -208,7 +208,12 @@ impl<'s> Sorter<'s, '_> {
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;
         }
-        if !self.state.open_descriptors.contains(value.reveal()) {
+        if !self
+            .state
+            .open_descriptors
+            .iter()
+            .any(|open| open == value.reveal())
+        {
             let reason = "it names no open file descriptor";
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;

@@ -1,7 +1,7 @@
 //! Everything on the machine that decides which credential the client sends: what [`super::gather`] reads and
 //! [`super::resolve`] judges.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -204,7 +204,7 @@ pub struct State {
     /// The login in it.
     pub login: Option<Login>,
     /// Those of the file descriptors named by variables that are open.
-    pub open_descriptors: BTreeSet<String>,
+    pub open_descriptors: Vec<String>,
     /// The Anthropic profile that ANTHROPIC_PROFILE names, or the default one.
     pub profile: Option<AnthropicProfile>,
     /// Whether the file in ANTHROPIC_IDENTITY_TOKEN_FILE holds something.

@@ -50,7 +50,7 @@ pub fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
             .map(ToString::to_string)
             .collect();
         let others = others.join(" and ");
-        let is_sent = sources.contains(&Source::PrimaryKey);
+        let is_sent = sources.contains(&&Source::PrimaryKey);
         Some(match (is_sent, others.is_empty()) {
             (true, false) => format!("sends {others} beside this key"),
             (false, false) => format!("sends {others} instead of this key"),

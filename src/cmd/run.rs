@@ -1,6 +1,6 @@
 //! `cck run`: runs a command whose Claude Code sends the key, and leaves no key behind.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -222,13 +222,11 @@ fn seed_settings(
 
 /// The variables that conflict with the key, or hold it.
 fn left_out(key: &ApiKey, context: &Context) -> Vec<OsString> {
-    let out = |(name, value): &(&OsString, &OsString)| {
-        conflict::is_conflict(name, value) || seed::holds(value, key)
-    };
+    let is_out = |name: &OsStr, value: &OsStr| conflict::is_conflict(name, value) || seed::holds(value, key);
     context
         .vars()
         .iter()
-        .filter(out)
+        .filter(|(name, value)| is_out(name, value))
         .map(|(name, _)| name.clone())
         .collect()
 }

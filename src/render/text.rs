@@ -81,7 +81,7 @@ fn verdict(decision: &Decision, summary: &Summary<'_>, out: &mut String) {
     let outcome = failing.first().map(|mode| decision.outcome(*mode));
     let what = match (expected, outcome) {
         (_, Some(outcome)) if !outcome.sends => format!("Claude Code sends no credential{place}"),
-        (Some(source), Some(outcome)) if outcome.sources().contains(source) => {
+        (Some(source), Some(outcome)) if outcome.sources().contains(&source) => {
             format!("Claude Code sends more than {source}{place}")
         }
         (Some(source), _) => format!("Claude Code does not send {source}{place}"),

@@ -207,7 +207,7 @@ fn contradiction(decision: &Decision) -> Option<String> {
             .filter(|candidate| standing(candidate) == Standing::Used)
             .map(|candidate| &candidate.source)
             .collect();
-        if used != decision.outcome(mode).sources() {
+        if used != decision.outcome(mode).sources().into_iter().collect() {
             return Some(format!("{used:?} are used in {mode:?}, and others are sent"));
         }
         let unknown = |candidate: &&Candidate| {

@@ -6,7 +6,7 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::IoSlice;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::fs::{FileType, Mode, OFlags, RenameFlags, Stat};
@@ -101,24 +101,24 @@ pub fn write(file: &File, pieces: &[Cow<'_, [u8]>], section: &Section) -> Result
     if pieces.iter().map(|piece| piece.len()).sum::<usize>() < 2 * CHUNK {
         return write_all(file, pieces, section, || {});
     }
+    let done = AtomicBool::new(false);
     thread::scope(|scope| {
-        let (wake, woken) = mpsc::channel();
-        // An error of the disk is told once, and to whoever asks first: this is the one to keep.
-        let flush = move || {
-            woken
-                .into_iter()
-                .try_for_each(|()| retry_on_intr(|| rustix::fs::fdatasync(file)))
+        let flush = || {
+            while !done.load(Ordering::Acquire) {
+                // An error of the disk is told once, to whoever asks first: this is the one to keep.
+                retry_on_intr(|| rustix::fs::fdatasync(file))?;
+                thread::park();
+            }
+            Ok(())
         };
-        let flusher = thread::Builder::new().spawn_scoped(scope, flush);
-        let written = write_all(file, pieces, section, || {
-            let _ = wake.send(());
-        });
-        drop(wake);
-        match flusher.map(thread::ScopedJoinHandle::join) {
-            Ok(Ok(flushed)) => written.and(flushed),
-            // Without a second thread the caller's own sync does it all.
-            _ => written,
-        }
+        let Ok(flusher) = thread::Builder::new().spawn_scoped(scope, flush) else {
+            // The caller's own sync does it all.
+            return write_all(file, pieces, section, || {});
+        };
+        let written = write_all(file, pieces, section, || flusher.thread().unpark());
+        done.store(true, Ordering::Release);
+        flusher.thread().unpark();
+        written.and(flusher.join().unwrap_or(Ok(())))
     })
 }
 
