@@ -10,6 +10,7 @@
 
 mod client;
 mod contention;
+mod large;
 mod mounts;
 mod signals;
 #[path = "../support/mod.rs"]
