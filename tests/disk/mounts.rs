@@ -112,6 +112,35 @@ fn a_killed_write_in_place_is_ended_by_the_next_run() {
     assert!(interrupted >= 6);
 }
 
+/// A write in place under sudo that was killed can be ended by the user whose file it is.
+#[test]
+fn a_recovery_copy_belongs_to_the_owner_of_the_file() {
+    if !can_mount("a recovery copy under sudo") {
+        return;
+    }
+    let home = Home::new();
+    home.lay(BEFORE);
+    let script = format!(
+        "{BIND} cp $CCK $HOME/bin; chmod 755 $HOME $HOME/bin; chown 65534 $HOME $HOME/real; \
+         strace -f -qq -o /dev/null -e inject=pwrite64:signal=KILL:when=1 $CCK set-key || true; \
+         stat -c 'owner %u mode %a' $HOME/.claude.json.cck-recovery; rmdir $HOME/.claude.json.lock; \
+         exec setpriv --reuid=65534 --regid=65534 --clear-groups $HOME/bin set-key"
+    );
+    let run = home.in_namespace(&script);
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(
+        text(&run.stdout).starts_with("owner 65534 mode 600\n"),
+        "{}",
+        text(&run.stdout)
+    );
+    assert!(
+        fs::read_to_string(home.path().join("real"))
+            .unwrap()
+            .contains(&key(1))
+    );
+    assert!(!home.names().contains(&".claude.json.cck-recovery".to_owned()));
+}
+
 #[test]
 fn a_rename_across_devices_is_written_in_place() {
     let home = Home::new();
