@@ -163,9 +163,10 @@ fn slow(home: &Home, before: &str) -> Option<Child> {
     let script = format!(
         "{before} exec strace -f -qq -o $HOME/trace -e inject=fsync:delay_enter=1500000:when=1 $CCK set-key"
     );
-    let mut command = Command::new("sh");
+    // As in `Home::cck`.
+    let mut command = Command::new("env");
     command
-        .args(["-c", &script])
+        .args(["--default-signal=INT,HUP,TERM,QUIT", "sh", "-c", &script])
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", home.path());
@@ -195,35 +196,58 @@ fn send_at_fsync(home: &Home, signal: Signal) {
     panic!("the run did not come to its fsync");
 }
 
+/// The signals, each with its name in a shell.
+const SIGNALS: [(&str, Signal); 4] = [
+    ("HUP", Signal::HUP),
+    ("INT", Signal::INT),
+    ("QUIT", Signal::QUIT),
+    ("TERM", Signal::TERM),
+];
+
 #[test]
 fn a_signal_under_the_lock_is_put_off_until_all_is_tidy() {
-    let home = Home::new();
-    home.lay(BEFORE);
-    let Some(child) = slow(&home, "") else { return };
-    send_at_fsync(&home, Signal::TERM);
-    let run = child.wait_with_output().unwrap();
-    // strace ends as its child did.
-    assert_eq!(
-        run.status.signal(),
-        Some(Signal::TERM.as_raw()),
-        "{}",
-        text(&run.stderr)
-    );
-    assert_eq!(fs::read_to_string(home.config()).unwrap(), BEFORE);
-    assert_eq!(home.names(), [".claude.json", "trace"]);
+    thread::scope(|scope| {
+        for (_, signal) in SIGNALS {
+            scope.spawn(move || {
+                let home = Home::new();
+                home.lay(BEFORE);
+                // No core of it is wanted.
+                let Some(child) = slow(&home, "ulimit -c 0;") else {
+                    return;
+                };
+                send_at_fsync(&home, signal);
+                let run = child.wait_with_output().unwrap();
+                // strace ends as its child did.
+                assert_eq!(
+                    run.status.signal(),
+                    Some(signal.as_raw()),
+                    "{}",
+                    text(&run.stderr)
+                );
+                assert_eq!(fs::read_to_string(home.config()).unwrap(), BEFORE);
+                assert_eq!(home.names(), [".claude.json", "trace"]);
+            });
+        }
+    });
 }
 
 #[test]
 fn a_signal_that_the_parent_ignores_stays_ignored() {
-    let home = Home::new();
-    home.lay(BEFORE);
-    let Some(child) = slow(&home, "trap '' HUP;") else {
-        return;
-    };
-    send_at_fsync(&home, Signal::HUP);
-    let run = child.wait_with_output().unwrap();
-    assert!(run.status.success(), "{}", text(&run.stderr));
-    assert!(fs::read_to_string(home.config()).unwrap().contains(&key(1)));
+    thread::scope(|scope| {
+        for (name, signal) in SIGNALS {
+            scope.spawn(move || {
+                let home = Home::new();
+                home.lay(BEFORE);
+                let Some(child) = slow(&home, &format!("trap '' {name};")) else {
+                    return;
+                };
+                send_at_fsync(&home, signal);
+                let run = child.wait_with_output().unwrap();
+                assert!(run.status.success(), "{name}: {}", text(&run.stderr));
+                assert!(fs::read_to_string(home.config()).unwrap().contains(&key(1)));
+            });
+        }
+    });
 }
 
 #[test]

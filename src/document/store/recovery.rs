@@ -200,4 +200,52 @@ mod tests {
         assert!(!is_mixed(b"nexer", b"new", b"older"));
         assert!(!is_mixed(b"newolder", b"new", b"older"));
     }
+
+    const NEW: &str = "{\"a\":1,\"k\":\"new\"}";
+    const OLD: &str = "{\"b\":2}";
+
+    /// Lays a file with this content and a copy of [`NEW`] and [`OLD`], recovers, and returns what the file then holds and
+    /// whether the copy is gone.
+    #[expect(clippy::disallowed_methods, reason = "a test lays its files")]
+    fn recovered(now: &str, owners: Option<(u32, u32)>) -> (String, bool) {
+        let home = tempfile::tempdir().unwrap();
+        let name = OsStr::new(".claude.json");
+        let (path, copy) = (home.path().join(name), home.path().join(copy_name(name)));
+        std::fs::write(&path, now).unwrap();
+        let saved = format!("{MAGIC} {} {}\n{NEW}{OLD}", NEW.len(), OLD.len());
+        std::fs::write(&copy, saved).unwrap();
+        if let Some((of_file, of_copy)) = owners {
+            std::os::unix::fs::chown(&path, Some(of_file), None).unwrap();
+            std::os::unix::fs::chown(&copy, Some(of_copy), None).unwrap();
+        }
+        recover(&Dir::open(home.path()).unwrap(), name).unwrap();
+        (std::fs::read_to_string(&path).unwrap(), !copy.exists())
+    }
+
+    #[test]
+    fn what_a_killed_write_left_is_ended_and_what_came_later_stays() {
+        for (now, after) in [
+            (NEW, NEW),
+            (OLD, OLD),
+            ("", NEW),
+            ("{\"a\":2}", NEW),
+            ("{\"a\":1,\"k\"", NEW),
+            ("{\"x\":9}", "{\"x\":9}"),
+            ("{\"x\":9", NEW),
+        ] {
+            assert_eq!(recovered(now, None), (after.to_owned(), true), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_somebody_else_is_none() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        for (of_file, of_copy, is_used) in [(0, 7, false), (7, 7, true), (7, 0, true), (8, 7, false)] {
+            let after = recovered("", Some((of_file, of_copy)));
+            let expected = if is_used { NEW } else { "" };
+            assert_eq!(after, (expected.to_owned(), is_used), "{of_file} {of_copy}");
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! Puts new content in the place of a file: whole and durable beside it first, then under its name in one step.
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
