@@ -21,6 +21,7 @@ mod rules;
 mod run;
 mod sandbox;
 mod set_key;
+mod standing;
 mod truth;
 mod unset_key;
 mod verify;
