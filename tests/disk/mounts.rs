@@ -156,6 +156,21 @@ fn a_rename_across_devices_is_written_in_place() {
     assert_eq!(home.names(), [".claude.json"]);
 }
 
+/// Not every file system can refuse to replace (`RENAME_NOREPLACE`), which a new file is given its name with.
+#[test]
+fn a_new_file_needs_no_rename_that_refuses_to_replace() {
+    let home = Home::new();
+    let script = "strace -f -qq -o /dev/null -e inject=renameat2:error=EINVAL:when=1 $CCK set-key";
+    let run = home.shell(script);
+    if run.status.code() == Some(127) || text(&run.stderr).contains("ptrace") {
+        println!("SKIPPED a rename that cannot refuse: strace cannot run here");
+        return;
+    }
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    assert!(fs::read_to_string(home.config()).unwrap().contains(&key(1)));
+    assert_eq!(home.names(), [".claude.json"]);
+}
+
 #[test]
 fn a_full_or_read_only_file_system_is_named_and_the_file_stays() {
     if !can_mount("a full and a read-only file system") {
