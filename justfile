@@ -18,9 +18,12 @@ lint:
     RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
     cd fuzz && cargo fmt --check && cargo check --quiet --target-dir ../target/fuzz
 
-# Dependencies: licences, duplicates, sources; none that is not used
+# Dependencies: licences, duplicates, sources; none that is not used, none that wants a newer Rust than Cargo.toml states
+# (what std has got since then, clippy's incompatible_msrv tells)
 deps:
     cargo deny --locked --offline check licenses bans sources
+    test "$(cargo metadata --locked --format-version 1 | jq -r '.packages[].rust_version // empty' | sort -V | tail -1)" \
+      = "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
     cargo rustc --locked --quiet --profile check --lib -- -D unused_crate_dependencies
 
 # Dependencies against the RustSec database, where it can be reached; where not, it says so
@@ -35,6 +38,14 @@ prose:
 # The README's blocks, as written, in a fresh clone with an empty HOME
 readme:
     .ci/readme
+
+# The release binary: within 3.5 MB, without TLS within 1.5 MB, and nothing to load but libc
+size:
+    cargo build --locked --quiet --release
+    test "$(stat -c %s target/release/cck)" -le 3500000
+    test "$(readelf -d target/release/cck | grep -c NEEDED)" = 1
+    cargo build --locked --quiet --release --no-default-features --target-dir target/no-tls
+    test "$(stat -c %s target/no-tls/release/cck)" -le 1500000
 
 # The static binary, built in two directories and compared, and tried in an empty chroot
 static:
