@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
+use super::plain::plain;
 use super::*;
 
 /// What is told, as text.

@@ -1,0 +1,47 @@
+//! Numbers, by the grammar of RFC 8259. Their value is nobody's concern: `1e400` is one.
+
+/// What of a number was read last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Number {
+    /// The minus in front.
+    Minus,
+    /// A zero, which no other digit may follow.
+    Zero,
+    /// A digit of the integer.
+    Integer,
+    /// The decimal point.
+    Point,
+    /// A digit after it.
+    Fraction,
+    /// The `e`.
+    Exponent,
+    /// The sign after it.
+    Sign,
+    /// A digit of the exponent.
+    Power,
+}
+
+impl Number {
+    /// The number with one byte more; `None` where the byte is none of a number that is whole without it.
+    pub fn next(self, byte: u8) -> Result<Option<Number>, &'static str> {
+        use Number::{Exponent, Fraction, Integer, Minus, Point, Power, Sign, Zero};
+        Ok(Some(match (self, byte) {
+            (Minus, b'0') => Zero,
+            (Minus, b'1'..=b'9') | (Integer, b'0'..=b'9') => Integer,
+            (Zero | Integer, b'.') => Point,
+            (Point | Fraction, b'0'..=b'9') => Fraction,
+            (Zero | Integer | Fraction, b'e' | b'E') => Exponent,
+            (Exponent, b'+' | b'-') => Sign,
+            (Exponent | Sign | Power, b'0'..=b'9') => Power,
+            (Zero, b'0'..=b'9') => return Err("invalid number"),
+            _ if self.is_whole() => return Ok(None),
+            _ => return Err("invalid number"),
+        }))
+    }
+
+    /// Whether it may end here.
+    pub fn is_whole(self) -> bool {
+        use Number::{Fraction, Integer, Power, Zero};
+        matches!(self, Zero | Integer | Fraction | Power)
+    }
+}
