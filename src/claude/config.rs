@@ -149,6 +149,9 @@ fn config(
             || value.is_string()
             || value.literal().is_some_and(|literal| literal != "null")
     };
+    let is_text = |key: &Json<'_>| {
+        key.is_string() || (client < since::PRIMARY_MUST_BE_TEXT && key.number().is_some_and(|n| n != 0.0))
+    };
     let mut variables = BTreeMap::new();
     variables.extend(
         env.map(Json::members)
@@ -158,8 +161,8 @@ fn config(
             .map(|(name, value)| (name, Secret::new(value.to_js_string()))),
     );
     Config {
-        primary_key: key.and_then(Json::string).map(Secret::new),
-        odd_primary: key.filter(|key| !key.is_string()).map(|key| OddPrimary {
+        primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
+        odd_primary: key.filter(|key| !is_text(key)).map(|key| OddPrimary {
             kind: key.kind(),
             truthy: key.is_truthy(),
         }),

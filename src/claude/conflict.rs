@@ -2,6 +2,7 @@
 
 use std::ffi::OsStr;
 
+use super::Client;
 use super::decision::Provider;
 use super::headers;
 use super::settings::names;
@@ -33,7 +34,7 @@ pub fn is_conflict(name: &OsStr, value: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let carries_one = || {
         let text = value.to_string_lossy();
-        let found = headers::parse(&text);
+        let found = headers::parse(Client::V2, &text);
         found.x_api_key.is_some() || found.authorization.is_some()
     };
     VARIABLES.contains(&name)

@@ -125,7 +125,7 @@ impl<'s> Sorter<'s, '_> {
         }
         let mut all = settings::settings_of(self.state, name).into_iter();
         let first = all.next()?;
-        let is_set = settings::is_set(self.state.client, first.value);
+        let is_set = settings::is_set(self.state.client, name, first.value);
         let hidden_by = if is_set {
             format!("{} overrides it", first.source)
         } else {
@@ -156,7 +156,7 @@ impl<'s> Sorter<'s, '_> {
         let config = &self.state.config;
         let key = setting.value.reveal();
         // 2.0.77 compares the raw end, blanks included; 2.1.330 trims first (observed 2026-11).
-        let key = if self.state.client < since::APPROVAL_TRIMS {
+        let key = if self.state.client < since::KEY_IS_TRIMMED {
             key
         } else {
             settings::js_trim(key)

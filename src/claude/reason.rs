@@ -13,7 +13,7 @@ use super::state::{HelperRun, Secret, State};
 pub fn sources(state: &State) -> Vec<(Source, bool)> {
     let mut all = Vec::new();
     for (setting, _) in settings::places(state, names::HEADERS) {
-        let custom = headers::parse(setting.value.reveal());
+        let custom = headers::parse(state.client, setting.value.reveal());
         if custom.x_api_key.is_some() || custom.authorization.is_some() {
             all.push((setting.source, true));
         }
@@ -65,7 +65,7 @@ pub fn secret(state: &State, source: &Source) -> Option<Secret> {
             match name.as_str() {
                 names::KEY | names::TOKEN | names::OAUTH => setting.value.clone(),
                 names::HEADERS => {
-                    let custom = headers::parse(setting.value.reveal());
+                    let custom = headers::parse(state.client, setting.value.reveal());
                     Secret::new(custom.x_api_key.or(custom.authorization)?.to_owned())
                 }
                 names::PROFILE => state.profile.as_ref()?.token.clone()?,

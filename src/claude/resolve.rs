@@ -49,7 +49,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
     let custom = settings::effective(state, names::HEADERS);
     let headers = custom
         .as_ref()
-        .map(|setting| headers::parse(setting.value.reveal()))
+        .map(|setting| headers::parse(state.client, setting.value.reveal()))
         .unwrap_or_default();
     let custom = custom.map(|setting| setting.source);
     let failure = if asks.stumbles {
@@ -359,6 +359,13 @@ fn unsendable(
     if custom.has_bad_name || (custom.has_empty_name && state.client >= since::EMPTY_NAME_STOPS) {
         return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
     }
+    if custom
+        .others
+        .iter()
+        .any(|value| !value.is_empty() && !fits_header(state.client, value))
+    {
+        return Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have".into());
+    }
     for header in [&outcome.x_api_key, &outcome.authorization] {
         // Before 2.1.330, output that could not be read as a key was no empty one (1.0.128, 2.0.77, observed 2026-11).
         if let Header::Invalid(Source::Helper(_)) = header
@@ -370,7 +377,7 @@ fn unsendable(
         }
         if let Some(source) = header.source()
             && let Some(secret) = reason::secret(state, source)
-            && !fits_header(state.client, secret.reveal())
+            && !fits_header(state.client, trimmed(state.client, source, secret.reveal()))
         {
             return Some(format!(
                 "the value of {source} has a character that no header can hold"
@@ -380,10 +387,26 @@ fn unsendable(
     None
 }
 
+/// The value as it is put into a header: newer clients trim the variables as JavaScript does, older ones and all other
+/// sources leave it to HTTP, for which blanks are ASCII (2.0.77, 2.1.211, 2.1.212, 2.1.220, 2.1.331, observed 2026-11-24).
+fn trimmed<'a>(client: Client, source: &Source, value: &'a str) -> &'a str {
+    let is_trimmed = match source {
+        Source::Variable(_, name) if name == names::KEY || name == names::OAUTH => {
+            client >= since::KEY_IS_TRIMMED
+        }
+        Source::Variable(_, name) if name == names::TOKEN => client >= since::BLANK_IS_UNSET,
+        _ => false,
+    };
+    if is_trimmed {
+        settings::js_trim(value)
+    } else {
+        value.trim_matches([' ', '\t', '\r', '\n'])
+    }
+}
+
 /// Whether a header can hold the value, trimmed: no line break and nothing beyond Latin-1; before 2.1.330, whose runtime
 /// is another, no control character either, nor nothing at all (2.0.77, 2.1.330, observed 2026-11).
 fn fits_header(client: Client, value: &str) -> bool {
-    let value = settings::js_trim(value);
     let old = client < since::OTHER_RUNTIME;
     let fits = |c: char| {
         !matches!(c, '\r' | '\n' | '\0') && c <= '\u{ff}' && (!old || !c.is_ascii_control() || c == '\t')

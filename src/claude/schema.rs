@@ -69,10 +69,10 @@ const MEMBERS: &[Member] = &[
     always("statusLine", Object),
     from("alwaysThinkingEnabled", Boolean, v(0, 0)),
     from("attribution", Object, v(0, 77)),
-    from("autoUpdatesChannel", OneOf(&["latest", "stable"]), v(0, 77)),
+    from("autoUpdatesChannel", OneOf(&["latest", "stable"]), v(0, 67)),
     from("availableModels", Texts, v(1, 40)),
-    from("companyAnnouncements", Texts, v(0, 77)),
-    from("fileSuggestion", Object, v(0, 77)),
+    from("companyAnnouncements", Texts, v(0, 32)),
+    from("fileSuggestion", Object, v(0, 65)),
     from("includeGitInstructions", Boolean, v(1, 64)),
     from("language", Text, v(0, 77)),
     from("plansDirectory", Text, v(1, 9)),
@@ -81,7 +81,7 @@ const MEMBERS: &[Member] = &[
     until("enabledMcpjsonServers", Texts, v(1, 250)),
     until("forceLoginMethod", OneOf(&["claudeai", "console"]), v(1, 162)),
     until("hooks", Object, v(1, 122)),
-    Member("extraKnownMarketplaces", Object, v(0, 77), v(1, 250)),
+    Member("extraKnownMarketplaces", Object, v(0, 9), v(1, 224)),
 ];
 
 /// What in the settings breaks the client's schema, if anything does.

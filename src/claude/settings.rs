@@ -125,7 +125,7 @@ fn disregard(client: Client, origin: Origin, name: &str) -> Option<&'static str>
 /// Whether `client` does not take the variable from a project.
 fn is_weak_in_projects(client: Client, name: &str) -> bool {
     match name {
-        names::OAUTH => client >= since::OAUTH_NOT_OF_PROJECTS,
+        names::OAUTH => !(since::OAUTH_OF_PROJECTS..since::OAUTH_NOT_OF_PROJECTS).contains(&client),
         names::SIMPLE => client >= since::SIMPLE_NOT_OF_PROJECTS,
         names::PROFILE
         | names::PROFILES_DIR
@@ -169,8 +169,13 @@ pub fn settings_of<'a>(state: &'a State, name: &str) -> Vec<Setting<'a>> {
 }
 
 /// Whether a variable counts as set: not empty, and for 2.1.330 not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
-pub fn is_set(client: Client, value: &Secret) -> bool {
-    if client >= since::BLANK_IS_UNSET {
+pub fn is_set(client: Client, name: &str, value: &Secret) -> bool {
+    let trims = if matches!(name, names::KEY | names::OAUTH) {
+        since::KEY_IS_TRIMMED
+    } else {
+        since::BLANK_IS_UNSET
+    };
+    if client >= trims {
         !js_trim(value.reveal()).is_empty()
     } else {
         !value.is_empty()
@@ -182,7 +187,7 @@ pub fn effective<'a>(state: &'a State, name: &str) -> Option<Setting<'a>> {
     settings_of(state, name)
         .into_iter()
         .next()
-        .filter(|setting| is_set(state.client, setting.value))
+        .filter(|setting| is_set(state.client, name, setting.value))
 }
 
 /// Whether a variable is switched on: `1`, `true`, `yes` or `on`, trimmed and without case; `2`, `y` and the like are

@@ -48,23 +48,25 @@ pub mod since {
     /// Not one of 0.2.x any more. Where the rules of 0.2.x and 1.x differ, only 0.2.109 and 1.0.128 were compared.
     pub const V1: Client = Client::at(1, 0, 0);
     /// A config may begin with a byte order mark.
-    pub const CONFIG_BOM: Client = Client::at(2, 0, 77);
+    pub const CONFIG_BOM: Client = Client::at(2, 0, 69);
     /// Custom headers suffice, without any other credential.
-    pub const HEADERS_SUFFICE: Client = Client::at(2, 0, 77);
+    pub const HEADERS_SUFFICE: Client = Client::at(2, 0, 45);
     /// A helper that fails is sent as an empty Bearer, where before nothing was sent.
-    pub const FAILED_HELPER_IS_SENT: Client = Client::at(2, 0, 77);
+    pub const FAILED_HELPER_IS_SENT: Client = Client::at(2, 0, 45);
     /// A `primaryApiKey` that is a number is none, where before its digits were sent.
-    pub const PRIMARY_MUST_BE_TEXT: Client = Client::at(2, 0, 77);
+    pub const PRIMARY_MUST_BE_TEXT: Client = Client::at(2, 0, 45);
     /// CLAUDE_CODE_USE_FOUNDRY is known.
-    pub const FOUNDRY: Client = Client::at(2, 0, 77);
+    pub const FOUNDRY: Client = Client::at(2, 0, 45);
     /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
-    pub const BAD_RULES_ARE_DROPPED: Client = Client::at(2, 1, 50);
+    pub const BAD_RULES_ARE_DROPPED: Client = Client::at(2, 1, 47);
     /// Unknown names in `hooks` are dropped, where before they cost the file.
-    pub const UNKNOWN_HOOKS_ARE_DROPPED: Client = Client::at(2, 1, 122);
+    pub const UNKNOWN_HOOKS_ARE_DROPPED: Client = Client::at(2, 1, 101);
+    /// A line of custom headers with a carriage return or the like inside is not skipped; it keeps the request from being sent.
+    pub const BREAKS_OF_HEADERS_STOP: Client = Client::at(2, 1, 88);
     /// A custom header without a name keeps a request from being sent, where before it was skipped.
     pub const EMPTY_NAME_STOPS: Client = Client::at(2, 1, 129);
     /// Another JavaScript runtime: other characters fit a header.
-    pub const OTHER_RUNTIME: Client = Client::at(2, 1, 150);
+    pub const OTHER_RUNTIME: Client = Client::at(2, 1, 113);
     /// Malformed managed settings stop the client, where before they were ignored.
     pub const STRICT_MANAGED: Client = Client::at(2, 1, 128);
     /// Managed drop-ins are read.
@@ -82,14 +84,16 @@ pub mod since {
     /// A helper sees the variables of settings and config.
     pub const HELPER_VARIABLES: Client = Client::at(2, 1, 53);
     /// CLAUDE_CODE_USE_MANTLE is known.
-    pub const MANTLE: Client = Client::at(2, 1, 150);
+    pub const MANTLE: Client = Client::at(2, 1, 94);
     /// CLAUDE_CODE_USE_ANTHROPIC_AWS is known.
-    pub const ANTHROPIC_AWS: Client = Client::at(2, 1, 150);
+    pub const ANTHROPIC_AWS: Client = Client::at(2, 1, 90);
     /// Members of a wrong type in managed settings are dropped one by one.
-    pub const MANAGED_BY_MEMBER: Client = Client::at(2, 1, 250);
+    pub const MANAGED_BY_MEMBER: Client = Client::at(2, 1, 166);
     /// A directory in the place of the config is as an empty one.
-    pub const CONFIG_DIRECTORY: Client = Client::at(2, 1, 250);
-    /// Tokens are trimmed, and a blank one is as unset.
+    pub const CONFIG_DIRECTORY: Client = Client::at(2, 1, 162);
+    /// ANTHROPIC_API_KEY and CLAUDE_CODE_OAUTH_TOKEN are trimmed, before a key's end is compared too; a blank one is as unset.
+    pub const KEY_IS_TRIMMED: Client = Client::at(2, 1, 212);
+    /// ANTHROPIC_AUTH_TOKEN is trimmed, and a blank one is as unset.
     pub const BLANK_IS_UNSET: Client = Client::at(2, 1, 221);
     /// A project cannot set CLAUDE_CODE_SIMPLE.
     pub const SIMPLE_NOT_OF_PROJECTS: Client = Client::at(2, 1, 246);
@@ -98,19 +102,21 @@ pub mod since {
     /// CLAUDE_CODE_USE_GATEWAY is known.
     pub const GATEWAY: Client = Client::at(2, 1, 195);
     /// A helper has to print visible ASCII on one line.
-    pub const HELPER_MUST_BE_KEY: Client = Client::at(2, 1, 250);
+    pub const HELPER_MUST_BE_KEY: Client = Client::at(2, 1, 227);
     /// The local settings of the git work tree's root are read below it.
     pub const LOCAL_OF_ROOT: Client = Client::at(2, 1, 211);
     /// CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD is known.
-    pub const ANTHROPIC_GOOGLE_CLOUD: Client = Client::at(2, 1, 250);
+    pub const ANTHROPIC_GOOGLE_CLOUD: Client = Client::at(2, 1, 213);
     /// A config of 0 bytes or blanks is as an empty one.
-    pub const EMPTY_CONFIG: Client = Client::at(2, 1, 330);
+    pub const EMPTY_CONFIG: Client = Client::at(2, 1, 318);
     /// A legacy config of 0 bytes, or a directory there, is passed over.
-    pub const EMPTY_LEGACY_IS_NONE: Client = Client::at(2, 1, 330);
-    /// A project cannot set CLAUDE_CODE_OAUTH_TOKEN.
-    pub const OAUTH_NOT_OF_PROJECTS: Client = Client::at(2, 1, 330);
+    pub const EMPTY_LEGACY_IS_NONE: Client = Client::at(2, 1, 299);
+    /// A project can set CLAUDE_CODE_OAUTH_TOKEN too.
+    pub const OAUTH_OF_PROJECTS: Client = Client::at(2, 1, 81);
+    /// A project cannot any more.
+    pub const OAUTH_NOT_OF_PROJECTS: Client = Client::at(2, 1, 312);
     /// Of `env` in the config null, arrays and objects are skipped.
-    pub const CONFIG_ENV_TYPES: Client = Client::at(2, 1, 330);
+    pub const CONFIG_ENV_TYPES: Client = Client::at(2, 1, 268);
     /// The default answer to a settings error goes on, where before it was to exit.
     pub const SETTINGS_ERROR_GOES_ON: Client = Client::at(2, 1, 250);
     /// A directory in the place of settings is a settings error.
@@ -121,8 +127,6 @@ pub mod since {
     pub const ODD_PRIMARY_STOPS: Client = Client::at(2, 1, 250);
     /// Approvals that are no list are none.
     pub const APPROVALS_MUST_BE_LISTS: Client = Client::at(2, 1, 250);
-    /// The end of a key is compared after trimming.
-    pub const APPROVAL_TRIMS: Client = Client::at(2, 1, 250);
 }
 
 #[cfg(test)]

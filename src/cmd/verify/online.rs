@@ -129,7 +129,7 @@ fn headers<'a>(state: &State, outcome: &Outcome) -> Option<Vec<(&'a str, Zeroizi
     let custom = settings::effective(state, names::HEADERS);
     let custom = custom
         .as_ref()
-        .map(|setting| crate::claude::headers::parse(setting.value.reveal()))
+        .map(|setting| crate::claude::headers::parse(state.client, setting.value.reveal()))
         .unwrap_or_default();
     if let Some(source) = outcome.x_api_key.source() {
         let key = match custom.x_api_key.filter(|_| is_custom(source)) {

@@ -99,6 +99,9 @@ impl Maker {
                 format!("X-Team: a\\nx-api-key: {key}"),
                 format!("x-api-key: {key}\rX-More: b"),
                 ":".into(),
+                "X-Team: \u{4e2d}".into(),
+                "X-Team: a\u{1}b".into(),
+                "X-Team:".into(),
                 " ".into(),
             ];
         }
