@@ -143,7 +143,7 @@ fn config(
             (None, None) => Answers::Odd,
         },
     };
-    // 2.1.330 skips null, arrays and objects; 2.0.77 makes text of them (observed 2026-11).
+    // 2.1.268 and later skip null, arrays and objects; before text is made of them (2.0.77, 2.1.267, 2.1.331, observed 2026-11).
     let counts = |value: &Json<'_>| {
         client < since::CONFIG_ENV_TYPES
             || value.is_string()
@@ -152,14 +152,23 @@ fn config(
     let is_text = |key: &Json<'_>| {
         key.is_string() || (client < since::PRIMARY_MUST_BE_TEXT && key.number().is_some_and(|n| n != 0.0))
     };
-    let mut variables = BTreeMap::new();
-    variables.extend(
-        env.map(Json::members)
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|(_, value)| counts(value))
-            .map(|(name, value)| (name, Secret::new(value.to_js_string()))),
-    );
+    let null_unsets = (since::CONFIG_ENV_NULL_UNSETS..since::CONFIG_ENV_NULL_IS_TEXT).contains(&client);
+    let (mut variables, mut odd_env) = (BTreeMap::new(), Vec::new());
+    for (name, value) in env.map(Json::members).unwrap_or_default() {
+        if !counts(&value) {
+            continue;
+        }
+        let is_null = value.literal() == Some("null");
+        let text = if is_null && null_unsets {
+            String::new()
+        } else {
+            value.to_js_string()
+        };
+        if !value.is_string() && !is_null {
+            odd_env.push(name.clone());
+        }
+        variables.insert(name, Secret::new(text));
+    }
     Config {
         primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
         odd_primary: key.filter(|key| !is_text(key)).map(|key| OddPrimary {
@@ -170,6 +179,7 @@ fn config(
         approved: list("approved"),
         rejected: list("rejected"),
         env: variables,
+        odd_env,
         trusted: trust.iter().filter_map(json).any(Json::is_truthy),
     }
 }

@@ -10,8 +10,6 @@ use super::state::{Secret, State};
 pub struct Grant {
     /// Where it comes from.
     pub source: Source,
-    /// Whether it is exchanged for an identity token; such a one is not replaced by custom headers.
-    pub federated: bool,
     /// Why the client gets none; it then sends nothing.
     pub failure: Option<String>,
 }
@@ -67,13 +65,9 @@ impl AnthropicProfile {
 
     /// The token it gives, or why it gives none; `Err` where the profile counts as unset.
     fn grant(&self, source: Source, now: f64) -> Result<Grant, String> {
-        let grant = |federated, failure| Grant {
-            source,
-            federated,
-            failure,
-        };
+        let grant = |failure| Grant { source, failure };
         match self.kind.as_deref() {
-            Some("oidc_federation") => Ok(grant(true, None)),
+            Some("oidc_federation") => Ok(grant(None)),
             Some("user_oauth") if self.token.is_none() => {
                 Err(format!("profile {} has no credentials", self.name))
             }
@@ -85,7 +79,7 @@ impl AnthropicProfile {
                 } else {
                     None
                 };
-                Ok(grant(false, failure))
+                Ok(grant(failure))
             }
             Some(other) => Err(format!("profile {} has the unknown type {other}", self.name)),
             None => Err(format!("profile {} has no usable config", self.name)),
@@ -130,7 +124,6 @@ pub fn judge(state: &State, explicit: Option<Source>, rule: Option<Source>) -> J
         } else {
             judged.grant = Some(Grant {
                 source,
-                federated: true,
                 failure: (!has_identity(state)).then(|| "there is no identity token".to_owned()),
             });
         }

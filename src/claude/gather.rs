@@ -130,7 +130,7 @@ fn credentials_path(paths: &Paths, client: Client, context: &Context) -> PathBuf
     }
 }
 
-/// The file descriptors that variables name and that are open.
+/// The file descriptors that variables name, and that are open and not known to hold nothing.
 fn open_descriptors(process: &BTreeMap<String, Secret>) -> Vec<String> {
     let named = [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
         .into_iter()
@@ -138,8 +138,21 @@ fn open_descriptors(process: &BTreeMap<String, Secret>) -> Vec<String> {
         .map(|value| value.reveal().to_owned());
     named
         .filter(|number| number.parse::<u32>().is_ok())
-        .filter(|number| fs::metadata(format!("/proc/self/fd/{number}")).is_ok())
+        .filter(|number| may_hold_something(Path::new(&format!("/proc/self/fd/{number}"))))
         .collect()
+}
+
+/// Whether something may be read from an open descriptor. Only a file is looked into, which leaves it as it was: what is
+/// read from a pipe is gone for the client. To the client an empty one is as closed (2.0.77, 2.1.331, observed 2026-11-24).
+fn may_hold_something(descriptor: &Path) -> bool {
+    let Ok(metadata) = fs::metadata(descriptor) else {
+        return false;
+    };
+    if !metadata.is_file() {
+        return true;
+    }
+    let (file, bytes) = read(descriptor);
+    file.reading != Reading::Empty && !(file.reading == Reading::Read && bytes.trim_ascii().is_empty())
 }
 
 /// Whether the legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does not;
@@ -382,5 +395,24 @@ pub fn unreadable(error: &io::Error) -> Reading {
             Reading::NotAFile("a socket")
         }
         _ => Reading::Unreadable(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test lays its files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_of_an_empty_file_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for (content, holds) in [("", false), (" \n", false), ("sk-1\n", true)] {
+            let path = dir.path().join("key");
+            fs::write(&path, content).unwrap();
+            assert_eq!(may_hold_something(&path), holds, "{content:?}");
+        }
+        assert!(!may_hold_something(&dir.path().join("none")));
+        // What is no file cannot be looked into.
+        assert!(may_hold_something(Path::new("/dev/null")));
     }
 }

@@ -83,7 +83,7 @@ pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mu
     // What it does is judged with the headers; here the values that it hides are marked.
     sorter.variable(names::HEADERS);
     let token = sorter.variable(names::TOKEN);
-    let gateway = state.client >= since::GATEWAY && token.is_some() && settings::is_on(state, names::GATEWAY);
+    let gateway = settings::is_gateway(state);
     let key = sorter.variable(names::KEY);
     let key = match key {
         Some(setting) if gateway || sorter.is_approved(&setting, simple, asks) => Some(setting.source),
@@ -214,7 +214,7 @@ impl<'s> Sorter<'s, '_> {
             .iter()
             .any(|open| open == value.reveal())
         {
-            let reason = "it names no open file descriptor";
+            let reason = "it names no open file descriptor, or one with nothing in it";
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;
         }
@@ -342,6 +342,13 @@ impl<'s> Sorter<'s, '_> {
         }
         offers.grant = judged.grant;
         offers.default_profile = judged.default_profile;
+        if let Some(grant) = &offers.default_profile
+            && self.state.client < since::LOGIN_BEFORE_DEFAULT_PROFILE
+            && std::mem::take(&mut offers.login)
+        {
+            let reason = format!("{} comes first", grant.source);
+            self.ledger.mark(&Source::Login, Standing::Shadowed, reason);
+        }
     }
 
     /// 2.1.330, observed 2026-11: with CLAUDE_CODE_SIMPLE on, nothing counts but the two variables and custom headers.

@@ -9,7 +9,7 @@ use super::headers::{self, Custom};
 use super::offers::{self, Asks, Ledger, Offers};
 use super::reason;
 use super::settings::{self, names};
-use super::source::{Layer, Source};
+use super::source::{Layer, Origin, Source};
 use super::state::{HelperRun, Reading, Scopes, Secret, State};
 use super::version::since;
 use crate::command::Ended;
@@ -66,8 +66,11 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
     if let Some(failure) = failure {
         outcome.sends = false;
         ledger.nothing_sent(&failure);
-    } else if !outcome.sends && mode == Mode::Interactive {
-        outcome.dialogs.push(Dialog::Login);
+    } else if !outcome.sends {
+        ledger.nothing_sent("this client sends nothing with it alone");
+        if mode == Mode::Interactive {
+            outcome.dialogs.push(Dialog::Login);
+        }
     }
     if !outcome.sends {
         outcome.x_api_key = Header::Absent;
@@ -198,7 +201,7 @@ fn headers_of(
     } else if let Some(source) = &offers.oauth {
         (Some((source.clone(), false)), None)
     } else if let Some(grant) = grant(&offers.grant) {
-        (Some((grant.source, grant.federated)), grant.failure)
+        (Some((grant.source, true)), grant.failure)
     } else if offers.login {
         let odd = state
             .login
@@ -207,7 +210,7 @@ fn headers_of(
         let failure = odd.then(|| "the client stumbles over the scopes of the stored login".to_owned());
         (Some((Source::Login, false)), failure)
     } else if let Some(grant) = grant(&offers.default_profile) {
-        (Some((grant.source, grant.federated)), grant.failure)
+        (Some((grant.source, true)), grant.failure)
     } else {
         (None, None)
     };
@@ -215,7 +218,7 @@ fn headers_of(
         return failure;
     }
     let oauth_in_use = oauth.is_some();
-    let is_federated = oauth.as_ref().is_some_and(|(_, federated)| *federated);
+    let is_granted = oauth.as_ref().is_some_and(|(_, granted)| *granted);
     let blank_login = |source: &Source| {
         *source == Source::Login
             && state
@@ -223,14 +226,19 @@ fn headers_of(
                 .as_ref()
                 .is_some_and(|login| settings::js_trim(login.token.reveal()).is_empty())
     };
+    let blank_variable = |source: &Source| {
+        reason::secret(state, source).is_some_and(|secret| settings::js_trim(secret.reveal()).is_empty())
+    };
     let oauth = oauth.map(|(source, _)| {
-        if blank_login(&source) {
+        // A blank login is sent as nothing by all, a blank variable before 2.1.212 (2.0.77, 2.1.211, observed 2026-11-24).
+        if blank_login(&source) || blank_variable(&source) {
             Header::Invalid(source)
         } else {
             Header::From(source)
         }
     });
-    let replacement = custom_header(custom.authorization).filter(|_| !is_federated);
+    // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
+    let replacement = custom_header(custom.authorization).filter(|_| !is_granted);
     outcome.authorization = token
         .or_else(|| helper.clone())
         .or(replacement)
@@ -355,6 +363,21 @@ fn unsendable(
             odd.kind
         ));
     }
+    // Such a value stayed what it was in the environment, and the client took it for text (2.1.113, 2.1.205, observed
+    // 2026-11-24).
+    let stumbles = |name: &&str| {
+        state.config.odd_env.iter().any(|odd| odd == name)
+            && settings::effective(state, name).is_some_and(|setting| {
+                setting.source == Source::Variable(Origin::Config, (**name).to_owned())
+            })
+    };
+    if (since::CONFIG_ENV_NULL_UNSETS..since::CONFIG_ENV_ODD_IS_TEXT).contains(&state.client)
+        && let Some(name) = [names::KEY, names::TOKEN].iter().find(|name| stumbles(name))
+    {
+        return Some(format!(
+            "the client stumbles over {name} in the config, which is no text"
+        ));
+    }
     // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
     if custom.has_bad_name || (custom.has_empty_name && state.client >= since::EMPTY_NAME_STOPS) {
         return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
@@ -432,8 +455,11 @@ pub fn helper_failure(state: &State) -> Option<String> {
     }
 }
 
-/// The provider that the switches choose.
+/// The provider that the switches choose. A gateway goes before all of them (2.1.195, 2.1.331, observed 2026-11-24).
 pub fn provider(state: &State) -> Provider {
+    if settings::is_gateway(state) {
+        return Provider::Anthropic;
+    }
     Provider::SWITCHES
         .into_iter()
         .filter(|(provider, _)| provider.is_known(state.client))

@@ -17,12 +17,13 @@ enum Kind {
     Boolean,
     Object,
     Texts,
+    TextOrTexts,
     /// A whole number, 0 or more.
     Count,
     OneOf(&'static [&'static str]),
 }
 
-use Kind::{Boolean, Count, Object, OneOf, Text, Texts};
+use Kind::{Boolean, Count, Object, OneOf, Text, TextOrTexts, Texts};
 
 /// A member that is checked, and by which clients: from the first of the two versions on, until the other.
 struct Member(&'static str, Kind, Client, Client);
@@ -53,8 +54,11 @@ const MEMBERS: &[Member] = &[
     always("awsCredentialExport", Text),
     always("cleanupPeriodDays", Count),
     always("disableAllHooks", Boolean),
-    always("disabledMcpjsonServers", Texts),
+    until("disabledMcpjsonServers", Texts, v(1, 299)),
+    from("disabledMcpjsonServers", TextOrTexts, v(1, 299)),
     always("enableAllProjectMcpServers", Boolean),
+    until("enabledMcpjsonServers", Texts, v(1, 299)),
+    from("enabledMcpjsonServers", TextOrTexts, v(1, 299)),
     always("enabledPlugins", Object),
     always("env", Object),
     always("forceLoginOrgUUID", Text),
@@ -68,7 +72,7 @@ const MEMBERS: &[Member] = &[
     always("spinnerTipsEnabled", Boolean),
     always("statusLine", Object),
     from("alwaysThinkingEnabled", Boolean, v(0, 0)),
-    from("attribution", Object, v(0, 77)),
+    from("attribution", Object, v(0, 62)),
     from("autoUpdatesChannel", OneOf(&["latest", "stable"]), v(0, 67)),
     from("availableModels", Texts, v(1, 40)),
     from("companyAnnouncements", Texts, v(0, 32)),
@@ -78,9 +82,8 @@ const MEMBERS: &[Member] = &[
     from("plansDirectory", Text, v(1, 9)),
     from("respectGitignore", Boolean, v(1, 0)),
     from("verbose", Boolean, v(1, 119)),
-    until("enabledMcpjsonServers", Texts, v(1, 250)),
     until("forceLoginMethod", OneOf(&["claudeai", "console"]), v(1, 162)),
-    until("hooks", Object, v(1, 122)),
+    until("hooks", Object, since::ANY_HOOKS),
     Member("extraKnownMarketplaces", Object, v(0, 9), v(1, 224)),
 ];
 
@@ -106,6 +109,7 @@ fn fits(value: Json<'_>, kind: Kind) -> bool {
         Texts => value
             .items()
             .is_some_and(|items| items.into_iter().all(Json::is_string)),
+        TextOrTexts => value.is_string() || fits(value, Texts),
         Count => value
             .number()
             .is_some_and(|number| number >= 0.0 && number.fract() == 0.0),
@@ -119,6 +123,7 @@ fn describe(kind: Kind) -> String {
         Boolean => "true or false".into(),
         Object => "an object".into(),
         Texts => "a list of strings".into(),
+        TextOrTexts => "a string or a list of strings".into(),
         Count => "a whole number".into(),
         OneOf(words) => format!("one of {}", words.join(", ")),
     }
@@ -127,7 +132,6 @@ fn describe(kind: Kind) -> String {
 fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
     const MODES: &[&str] = &[
         "acceptEdits",
-        "auto",
         "bypassPermissions",
         "default",
         "delegate",
@@ -149,10 +153,11 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
         }
     }
     let mode = permissions.get("defaultMode")?;
-    (!fits(mode, OneOf(MODES))).then(|| "`permissions.defaultMode` names no mode".into())
+    let is_auto = client >= since::AUTO_MODE && mode.string().as_deref() == Some("auto");
+    (!is_auto && !fits(mode, OneOf(MODES))).then(|| "`permissions.defaultMode` names no mode".into())
 }
 
-/// The hooks: each is a list; before 2.1.330 an unknown name costs the file too (1.0.128, 2.0.77, observed 2026-11).
+/// The hooks: each is a list; before 2.1.101 an unknown name costs the file too (1.0.128, 2.0.77, 2.1.100, observed 2026-11).
 fn hooks(client: Client, hooks: Json<'_>) -> Option<String> {
     const EVENTS: &[&str] = &[
         "Notification",
@@ -168,11 +173,12 @@ fn hooks(client: Client, hooks: Json<'_>) -> Option<String> {
         "SubagentStop",
         "UserPromptSubmit",
     ];
+    let takes_lists = !(since::ANY_HOOKS..since::HOOKS_ARE_LISTS).contains(&client);
     hooks.members().into_iter().find_map(|(name, event)| {
         let is_known = EVENTS.contains(&name.as_str());
         if !is_known && client < since::UNKNOWN_HOOKS_ARE_DROPPED {
             Some(format!("`hooks.{name}` names no event"))
-        } else if is_known && event.items().is_none() {
+        } else if is_known && takes_lists && event.items().is_none() {
             Some(format!("`hooks.{name}` is not a list"))
         } else {
             None

@@ -132,7 +132,7 @@ fn is_weak_in_projects(client: Client, name: &str) -> bool {
         | names::FEDERATION_RULE
         | names::ORGANIZATION
         | names::IDENTITY
-        | names::IDENTITY_FILE => client >= since::PROFILES_NOT_OF_PROJECTS,
+        | names::IDENTITY_FILE => client >= since::PROFILES,
         _ => false,
     }
 }
@@ -188,6 +188,12 @@ pub fn effective<'a>(state: &'a State, name: &str) -> Option<Setting<'a>> {
         .into_iter()
         .next()
         .filter(|setting| is_set(state.client, name, setting.value))
+}
+
+/// Whether the client sends to a gateway: it is switched on, and there is a token for it (2.1.195, 2.1.331, observed
+/// 2026-11-24).
+pub fn is_gateway(state: &State) -> bool {
+    state.client >= since::GATEWAY && effective(state, names::TOKEN).is_some() && is_on(state, names::GATEWAY)
 }
 
 /// Whether a variable is switched on: `1`, `true`, `yes` or `on`, trimmed and without case; `2`, `y` and the like are

@@ -143,6 +143,8 @@ pub struct Config {
     pub rejected: Answers,
     /// The `env` block.
     pub env: BTreeMap<String, Secret>,
+    /// The names in it whose values are no text.
+    pub odd_env: Vec<String>,
     /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
     pub trusted: bool,
 }

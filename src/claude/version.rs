@@ -59,6 +59,12 @@ pub mod since {
     pub const FOUNDRY: Client = Client::at(2, 0, 45);
     /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
     pub const BAD_RULES_ARE_DROPPED: Client = Client::at(2, 1, 47);
+    /// No kind of `hooks` costs the file.
+    pub const ANY_HOOKS: Client = Client::at(2, 1, 122);
+    /// A hook that is known and no list costs the file again.
+    pub const HOOKS_ARE_LISTS: Client = Client::at(2, 1, 257);
+    /// `auto` is a mode of permissions.
+    pub const AUTO_MODE: Client = Client::at(2, 1, 71);
     /// Unknown names in `hooks` are dropped, where before they cost the file.
     pub const UNKNOWN_HOOKS_ARE_DROPPED: Client = Client::at(2, 1, 101);
     /// A line of custom headers with a carriage return or the like inside is not skipped; it keeps the request from being sent.
@@ -79,6 +85,8 @@ pub mod since {
     pub const SIMPLE: Client = Client::at(2, 1, 81);
     /// Workload identity and Anthropic profiles are known.
     pub const PROFILES: Client = Client::at(2, 1, 118);
+    /// The stored login goes before the default Anthropic profile, where before it came after.
+    pub const LOGIN_BEFORE_DEFAULT_PROFILE: Client = Client::at(2, 1, 154);
     /// A helper's exit code counts.
     pub const HELPER_EXIT_CODE: Client = Client::at(2, 1, 77);
     /// A helper sees the variables of settings and config.
@@ -97,8 +105,6 @@ pub mod since {
     pub const BLANK_IS_UNSET: Client = Client::at(2, 1, 221);
     /// A project cannot set CLAUDE_CODE_SIMPLE.
     pub const SIMPLE_NOT_OF_PROJECTS: Client = Client::at(2, 1, 246);
-    /// A project cannot set the variables of workload identity and profiles.
-    pub const PROFILES_NOT_OF_PROJECTS: Client = Client::at(2, 1, 250);
     /// CLAUDE_CODE_USE_GATEWAY is known.
     pub const GATEWAY: Client = Client::at(2, 1, 195);
     /// A helper has to print visible ASCII on one line.
@@ -115,18 +121,25 @@ pub mod since {
     pub const OAUTH_OF_PROJECTS: Client = Client::at(2, 1, 81);
     /// A project cannot any more.
     pub const OAUTH_NOT_OF_PROJECTS: Client = Client::at(2, 1, 312);
+    /// Null in `env` of the config unsets the variable, where before it was the text `null`.
+    pub const CONFIG_ENV_NULL_UNSETS: Client = Client::at(2, 1, 113);
+    /// Numbers and the like in `env` of the config are made text again, where from that version on they kept the client from
+    /// sending.
+    pub const CONFIG_ENV_ODD_IS_TEXT: Client = Client::at(2, 1, 206);
+    /// Null is the text `null` again.
+    pub const CONFIG_ENV_NULL_IS_TEXT: Client = Client::at(2, 1, 221);
     /// Of `env` in the config null, arrays and objects are skipped.
     pub const CONFIG_ENV_TYPES: Client = Client::at(2, 1, 268);
     /// The default answer to a settings error goes on, where before it was to exit.
-    pub const SETTINGS_ERROR_GOES_ON: Client = Client::at(2, 1, 250);
+    pub const SETTINGS_ERROR_GOES_ON: Client = Client::at(2, 1, 124);
     /// A directory in the place of settings is a settings error.
-    pub const SETTINGS_DIRECTORY_IS_ERROR: Client = Client::at(2, 1, 250);
+    pub const SETTINGS_DIRECTORY_IS_ERROR: Client = Client::at(2, 1, 169);
     /// With another provider no key is asked about.
-    pub const PROVIDER_ASKS_NOTHING: Client = Client::at(2, 1, 250);
+    pub const PROVIDER_ASKS_NOTHING: Client = Client::at(2, 1, 98);
     /// The interactive client stumbles over a `primaryApiKey` that is no text.
-    pub const ODD_PRIMARY_STOPS: Client = Client::at(2, 1, 250);
+    pub const ODD_PRIMARY_STOPS: Client = Client::at(2, 1, 232);
     /// Approvals that are no list are none.
-    pub const APPROVALS_MUST_BE_LISTS: Client = Client::at(2, 1, 250);
+    pub const APPROVALS_MUST_BE_LISTS: Client = Client::at(2, 1, 277);
 }
 
 #[cfg(test)]

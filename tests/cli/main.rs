@@ -9,6 +9,7 @@
 mod approve;
 mod audit;
 mod cases;
+mod edges;
 mod get_key;
 mod helper;
 mod leaks;

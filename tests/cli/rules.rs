@@ -166,6 +166,19 @@ fn rules() -> Vec<Rule> {
             ["-", rule_id],
         ),
         Rule(
+            "nor is the token of a profile",
+            v2,
+            state(
+                json!({"ANTHROPIC_CUSTOM_HEADERS": "Authorization: x"}),
+                none(),
+                json!({"home": {
+                    ".config/anthropic/configs/default.json": {"authentication": {"type": "user_oauth"}},
+                    ".config/anthropic/credentials/default.json": {"access_token": "x"},
+                }}),
+            ),
+            ["-", "profile.default"],
+        ),
+        Rule(
             "2.0.77 knows no federation",
             v2_0,
             state(federation(), none(), stored()),
@@ -222,6 +235,26 @@ fn rules() -> Vec<Rule> {
             v2,
             state(
                 json!({"CLAUDE_CODE_USE_MANTLE": "yes", token: "t"}),
+                primary(),
+                none(),
+            ),
+            ["-", "-"],
+        ),
+        Rule(
+            "a gateway goes before another provider",
+            v2,
+            state(
+                json!({"CLAUDE_CODE_USE_GATEWAY": "1", "CLAUDE_CODE_USE_BEDROCK": "1", token: "t"}),
+                primary(),
+                none(),
+            ),
+            ["-", env_token],
+        ),
+        Rule(
+            "but not without a token",
+            v2,
+            state(
+                json!({"CLAUDE_CODE_USE_GATEWAY": "1", "CLAUDE_CODE_USE_BEDROCK": "1"}),
                 primary(),
                 none(),
             ),

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use cck::claude::Client;
@@ -31,15 +32,38 @@ pub struct Row {
     approval_dialog: bool,
 }
 
-#[derive(Deserialize)]
-struct Laid {
+#[derive(Clone, Deserialize)]
+pub struct Laid {
     env: serde_json::Map<String, Value>,
     home: serde_json::Map<String, Value>,
     project: serde_json::Map<String, Value>,
     managed: Option<Value>,
+    /// Where below the project the client was started.
+    #[serde(default)]
+    below: String,
     /// Files under `/etc/claude-code`, where the row has others than the one of `managed`.
     #[serde(default)]
     etc: serde_json::Map<String, Value>,
+}
+
+impl Row {
+    /// What a client was seen to send in a print run: a header is a source, `-` where it was not sent, `!` where it held no
+    /// credential.
+    pub fn seen(id: &str, state: &Laid, headers: &[String; 2]) -> Row {
+        let [key, token] = headers.each_ref().map(|text| match text.as_str() {
+            "-" => None,
+            "!" => Some("invalid".to_owned()),
+            source => Some(source.to_owned()),
+        });
+        Row {
+            id: id.into(),
+            state: state.clone(),
+            sent: key.is_some() || token.is_some(),
+            x_api_key: key,
+            authorization: token,
+            approval_dialog: false,
+        }
+    }
 }
 
 /// Every file of the recorded truth, one test each so that they run side by side.
@@ -113,7 +137,9 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
             return fs::create_dir_all(path).unwrap();
         }
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, expand(&text)).unwrap();
+        fs::write(&path, expand(&text)).unwrap();
+        // As the clients write them; of some they demand it.
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
     };
     for (root, files) in [(&home, &row.state.home), (&project, &row.state.project)] {
         for (path, content) in files {
@@ -134,7 +160,9 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
         .collect();
     let mut vars: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
     vars.push(("HOME", &home));
-    let context = Context::for_test(&[], &vars, Path::new(&project), Path::new(&etc));
+    let cwd = Path::new(&project).join(&row.state.below);
+    fs::create_dir_all(&cwd).unwrap();
+    let context = Context::for_test(&[], &vars, &cwd, Path::new(&etc));
 
     let mut state = gather(&context, client, None, None).unwrap();
     run_helper(&mut state).unwrap();
