@@ -260,6 +260,26 @@ fn a_planted_cache_or_run_directory_is_not_used() {
     );
 }
 
+/// What killed runs have left is cleared away, those under sudo too; what is somebody else's is left to them.
+#[test]
+fn a_file_of_somebody_else_that_is_named_as_a_temporary_one_stays() {
+    if !is_root() {
+        return;
+    }
+    let other = Other::new();
+    let left = |name: &str, owner: u32| {
+        let path = other.sandbox.home().join(format!(".claude.json.cck-{name}.tmp"));
+        lay(&path, owner, 0o600, "half");
+        path
+    };
+    let mine = left("aaaaaaaaaaaa", USER);
+    let roots = left("bbbbbbbbbbbb", 0);
+    let theirs = left("cccccccccccc", ATTACKER);
+    let (code, out) = other.run(&SET, &[]);
+    assert_eq!(code, Some(0), "{out}");
+    assert!(!mine.exists() && !roots.exists() && theirs.exists());
+}
+
 /// Whoever may read a shared trail can hold its lock; cck does not wait for ever.
 #[test]
 fn a_held_audit_lock_does_not_hang() {

@@ -68,3 +68,51 @@ fn lock(dir: &Dir, section: &Section) -> anyhow::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    /// A directory that another run is writing in, and a file in it.
+    fn busy() -> (tempfile::TempDir, File, std::path::PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let held = File::open(dir.path()).unwrap();
+        rustix::fs::flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+        let path = dir.path().join("record");
+        (dir, held, path)
+    }
+
+    #[test]
+    fn another_run_in_the_directory_is_waited_for() {
+        let (_dir, held, path) = busy();
+        let held_for = Duration::from_millis(60);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(held_for);
+                rustix::fs::flock(&held, FlockOperation::Unlock).unwrap();
+            });
+            put(&path, b"one").unwrap();
+        });
+        assert!(start.elapsed() >= held_for);
+        put(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn another_run_in_the_directory_is_not_waited_for_without_end() {
+        let (dir, _held, path) = busy();
+        let start = Instant::now();
+        let error = put(&path, b"one").unwrap_err();
+        assert!(start.elapsed() >= Options::default().lock_timeout);
+        assert!(
+            error
+                .to_string()
+                .starts_with(&format!("cannot lock {}", dir.path().display())),
+            "{error}"
+        );
+        assert!(!path.exists());
+    }
+}
