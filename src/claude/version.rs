@@ -40,15 +40,13 @@ impl FromStr for Client {
     }
 }
 
-/// The first version that behaves so. Where a rule is older than every version tried, it has no line here. Each line says
-/// where it was looked for: the last version seen without it, and the first seen with it (2026-11-24).
+/// The first version that behaves so. Where a rule is older than every version tried, it has no line here. Each was found by
+/// halving: the version before it in the registry was seen to behave the other way (2026-11-24; `tests/data/edges.json`).
 pub mod since {
     use super::Client;
 
     /// Not one of 0.2.x any more. Where the rules of 0.2.x and 1.x differ, only 0.2.109 and 1.0.128 were compared.
     pub const V1: Client = Client::at(1, 0, 0);
-    /// A config may begin with a byte order mark.
-    pub const CONFIG_BOM: Client = Client::at(2, 0, 69);
     /// Custom headers suffice, without any other credential.
     pub const HEADERS_SUFFICE: Client = Client::at(2, 0, 45);
     /// A helper that fails is sent as an empty Bearer, where before nothing was sent.
@@ -57,89 +55,93 @@ pub mod since {
     pub const PRIMARY_MUST_BE_TEXT: Client = Client::at(2, 0, 45);
     /// CLAUDE_CODE_USE_FOUNDRY is known.
     pub const FOUNDRY: Client = Client::at(2, 0, 45);
+    /// A config may begin with a byte order mark.
+    pub const CONFIG_BOM: Client = Client::at(2, 0, 69);
     /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
     pub const BAD_RULES_ARE_DROPPED: Client = Client::at(2, 1, 47);
-    /// No kind of `hooks` costs the file.
-    pub const ANY_HOOKS: Client = Client::at(2, 1, 122);
-    /// A hook that is known and no list costs the file again.
-    pub const HOOKS_ARE_LISTS: Client = Client::at(2, 1, 257);
-    /// `auto` is a mode of permissions.
-    pub const AUTO_MODE: Client = Client::at(2, 1, 71);
-    /// Unknown names in `hooks` are dropped, where before they cost the file.
-    pub const UNKNOWN_HOOKS_ARE_DROPPED: Client = Client::at(2, 1, 101);
-    /// A line of custom headers with a carriage return or the like inside is not skipped; it keeps the request from being sent.
-    pub const BREAKS_OF_HEADERS_STOP: Client = Client::at(2, 1, 88);
-    /// A custom header without a name keeps a request from being sent, where before it was skipped.
-    pub const EMPTY_NAME_STOPS: Client = Client::at(2, 1, 129);
-    /// Another JavaScript runtime: other characters fit a header.
-    pub const OTHER_RUNTIME: Client = Client::at(2, 1, 113);
-    /// Malformed managed settings stop the client, where before they were ignored.
-    pub const STRICT_MANAGED: Client = Client::at(2, 1, 128);
-    /// Managed drop-ins are read.
-    pub const DROP_INS: Client = Client::at(2, 1, 83);
-    /// An empty ANTHROPIC_AUTH_TOKEN is not sent as an empty Bearer.
-    pub const EMPTY_TOKEN_IS_UNSET: Client = Client::at(2, 1, 129);
     /// CLAUDE_CODE_OAUTH_TOKEN is read from `env` blocks too.
     pub const OAUTH_OF_SETTINGS: Client = Client::at(2, 1, 53);
-    /// CLAUDE_CODE_SIMPLE leaves only variables and custom headers.
-    pub const SIMPLE: Client = Client::at(2, 1, 81);
-    /// Workload identity and Anthropic profiles are known.
-    pub const PROFILES: Client = Client::at(2, 1, 118);
-    /// The stored login goes before the default Anthropic profile, where before it came after.
-    pub const LOGIN_BEFORE_DEFAULT_PROFILE: Client = Client::at(2, 1, 154);
-    /// A helper's exit code counts.
-    pub const HELPER_EXIT_CODE: Client = Client::at(2, 1, 77);
     /// A helper sees the variables of settings and config.
     pub const HELPER_VARIABLES: Client = Client::at(2, 1, 53);
-    /// CLAUDE_CODE_USE_MANTLE is known.
-    pub const MANTLE: Client = Client::at(2, 1, 94);
-    /// CLAUDE_CODE_USE_ANTHROPIC_AWS is known.
-    pub const ANTHROPIC_AWS: Client = Client::at(2, 1, 90);
-    /// Members of a wrong type in managed settings are dropped one by one.
-    pub const MANAGED_BY_MEMBER: Client = Client::at(2, 1, 166);
-    /// A directory in the place of the config is as an empty one.
-    pub const CONFIG_DIRECTORY: Client = Client::at(2, 1, 162);
-    /// ANTHROPIC_API_KEY and CLAUDE_CODE_OAUTH_TOKEN are trimmed, before a key's end is compared too; a blank one is as unset.
-    pub const KEY_IS_TRIMMED: Client = Client::at(2, 1, 212);
-    /// ANTHROPIC_AUTH_TOKEN is trimmed, and a blank one is as unset.
-    pub const BLANK_IS_UNSET: Client = Client::at(2, 1, 221);
-    /// A project cannot set CLAUDE_CODE_SIMPLE.
-    pub const SIMPLE_NOT_OF_PROJECTS: Client = Client::at(2, 1, 246);
-    /// CLAUDE_CODE_USE_GATEWAY is known.
-    pub const GATEWAY: Client = Client::at(2, 1, 195);
-    /// A helper has to print visible ASCII on one line.
-    pub const HELPER_MUST_BE_KEY: Client = Client::at(2, 1, 227);
-    /// The local settings of the git work tree's root are read below it.
-    pub const LOCAL_OF_ROOT: Client = Client::at(2, 1, 211);
-    /// CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD is known.
-    pub const ANTHROPIC_GOOGLE_CLOUD: Client = Client::at(2, 1, 213);
-    /// A config of 0 bytes or blanks is as an empty one.
-    pub const EMPTY_CONFIG: Client = Client::at(2, 1, 318);
-    /// A legacy config of 0 bytes, or a directory there, is passed over.
-    pub const EMPTY_LEGACY_IS_NONE: Client = Client::at(2, 1, 299);
+    /// `auto` is a mode of permissions.
+    pub const AUTO_MODE: Client = Client::at(2, 1, 71);
+    /// A helper's exit code counts.
+    pub const HELPER_EXIT_CODE: Client = Client::at(2, 1, 77);
+    /// CLAUDE_CODE_SIMPLE leaves only variables and custom headers.
+    pub const SIMPLE: Client = Client::at(2, 1, 81);
     /// A project can set CLAUDE_CODE_OAUTH_TOKEN too.
     pub const OAUTH_OF_PROJECTS: Client = Client::at(2, 1, 81);
-    /// A project cannot any more.
-    pub const OAUTH_NOT_OF_PROJECTS: Client = Client::at(2, 1, 312);
-    /// Null in `env` of the config unsets the variable, where before it was the text `null`.
-    pub const CONFIG_ENV_NULL_UNSETS: Client = Client::at(2, 1, 113);
-    /// Numbers and the like in `env` of the config are made text again, where from that version on they kept the client from
-    /// sending.
-    pub const CONFIG_ENV_ODD_IS_TEXT: Client = Client::at(2, 1, 206);
-    /// Null is the text `null` again.
-    pub const CONFIG_ENV_NULL_IS_TEXT: Client = Client::at(2, 1, 221);
-    /// Of `env` in the config null, arrays and objects are skipped.
-    pub const CONFIG_ENV_TYPES: Client = Client::at(2, 1, 268);
-    /// The default answer to a settings error goes on, where before it was to exit.
-    pub const SETTINGS_ERROR_GOES_ON: Client = Client::at(2, 1, 124);
-    /// A directory in the place of settings is a settings error.
-    pub const SETTINGS_DIRECTORY_IS_ERROR: Client = Client::at(2, 1, 169);
+    /// Managed drop-ins are read.
+    pub const DROP_INS: Client = Client::at(2, 1, 83);
+    /// A line of custom headers with a carriage return or the like inside is not skipped; it keeps the request from
+    /// being sent.
+    pub const BREAKS_OF_HEADERS_STOP: Client = Client::at(2, 1, 88);
+    /// CLAUDE_CODE_USE_ANTHROPIC_AWS is known.
+    pub const ANTHROPIC_AWS: Client = Client::at(2, 1, 90);
+    /// CLAUDE_CODE_USE_MANTLE is known.
+    pub const MANTLE: Client = Client::at(2, 1, 94);
     /// With another provider no key is asked about.
     pub const PROVIDER_ASKS_NOTHING: Client = Client::at(2, 1, 98);
+    /// Unknown names in `hooks` are dropped, where before they cost the file.
+    pub const UNKNOWN_HOOKS_ARE_DROPPED: Client = Client::at(2, 1, 101);
+    /// Another JavaScript runtime: other characters fit a header.
+    pub const OTHER_RUNTIME: Client = Client::at(2, 1, 113);
+    /// Null in `env` of the config unsets the variable, where before it was the text `null`.
+    pub const CONFIG_ENV_NULL_UNSETS: Client = Client::at(2, 1, 113);
+    /// Workload identity and Anthropic profiles are known.
+    pub const PROFILES: Client = Client::at(2, 1, 118);
+    /// No kind of `hooks` costs the file.
+    pub const ANY_HOOKS: Client = Client::at(2, 1, 122);
+    /// The default answer to a settings error goes on, where before it was to exit.
+    pub const SETTINGS_ERROR_GOES_ON: Client = Client::at(2, 1, 124);
+    /// Malformed managed settings stop the client, where before they were ignored.
+    pub const STRICT_MANAGED: Client = Client::at(2, 1, 128);
+    /// A custom header without a name keeps a request from being sent, where before it was skipped.
+    pub const EMPTY_NAME_STOPS: Client = Client::at(2, 1, 129);
+    /// An empty ANTHROPIC_AUTH_TOKEN is not sent as an empty Bearer.
+    pub const EMPTY_TOKEN_IS_UNSET: Client = Client::at(2, 1, 129);
+    /// The stored login goes before the default Anthropic profile, where before it came after.
+    pub const LOGIN_BEFORE_DEFAULT_PROFILE: Client = Client::at(2, 1, 154);
+    /// A directory in the place of the config is as an empty one.
+    pub const CONFIG_DIRECTORY: Client = Client::at(2, 1, 162);
+    /// Members of a wrong type in managed settings are dropped one by one.
+    pub const MANAGED_BY_MEMBER: Client = Client::at(2, 1, 166);
+    /// A directory in the place of settings is a settings error.
+    pub const SETTINGS_DIRECTORY_IS_ERROR: Client = Client::at(2, 1, 169);
+    /// CLAUDE_CODE_USE_GATEWAY is known.
+    pub const GATEWAY: Client = Client::at(2, 1, 195);
+    /// Numbers and the like in `env` of the config are made text again; as KEY or TOKEN they kept 2.1.113 and later
+    /// from sending.
+    pub const CONFIG_ENV_ODD_IS_TEXT: Client = Client::at(2, 1, 206);
+    /// The local settings of the git work tree's root are read below it.
+    pub const LOCAL_OF_ROOT: Client = Client::at(2, 1, 211);
+    /// ANTHROPIC_API_KEY and CLAUDE_CODE_OAUTH_TOKEN are trimmed, before a key's end is compared too; a blank one is as
+    /// unset.
+    pub const KEY_IS_TRIMMED: Client = Client::at(2, 1, 212);
+    /// CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD is known.
+    pub const ANTHROPIC_GOOGLE_CLOUD: Client = Client::at(2, 1, 213);
+    /// ANTHROPIC_AUTH_TOKEN is trimmed, and a blank one is as unset.
+    pub const BLANK_IS_UNSET: Client = Client::at(2, 1, 221);
+    /// Null in `env` of the config is the text `null` again.
+    pub const CONFIG_ENV_NULL_IS_TEXT: Client = Client::at(2, 1, 221);
+    /// A helper has to print visible ASCII on one line.
+    pub const HELPER_MUST_BE_KEY: Client = Client::at(2, 1, 227);
     /// The interactive client stumbles over a `primaryApiKey` that is no text.
     pub const ODD_PRIMARY_STOPS: Client = Client::at(2, 1, 232);
+    /// A project cannot set CLAUDE_CODE_SIMPLE.
+    pub const SIMPLE_NOT_OF_PROJECTS: Client = Client::at(2, 1, 246);
+    /// A hook that is known and no list costs the file again.
+    pub const HOOKS_ARE_LISTS: Client = Client::at(2, 1, 257);
+    /// Of `env` in the config null, arrays and objects are skipped.
+    pub const CONFIG_ENV_TYPES: Client = Client::at(2, 1, 268);
     /// Approvals that are no list are none.
     pub const APPROVALS_MUST_BE_LISTS: Client = Client::at(2, 1, 277);
+    /// A legacy config of 0 bytes, or a directory there, is passed over.
+    pub const EMPTY_LEGACY_IS_NONE: Client = Client::at(2, 1, 299);
+    /// A project cannot set CLAUDE_CODE_OAUTH_TOKEN any more.
+    pub const OAUTH_NOT_OF_PROJECTS: Client = Client::at(2, 1, 312);
+    /// A config of 0 bytes or blanks is as an empty one.
+    pub const EMPTY_CONFIG: Client = Client::at(2, 1, 318);
 }
 
 #[cfg(test)]

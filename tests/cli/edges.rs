@@ -13,8 +13,11 @@ use crate::truth::{Laid, Row, disagreement};
 struct Edge {
     rule: String,
     state: Laid,
-    /// The two headers by version: `-` none, `!` one without a credential.
-    seen: BTreeMap<String, [String; 2]>,
+    /// Whether the terminal UI was run, and not `claude -p`.
+    #[serde(default)]
+    interactive: bool,
+    /// The two headers by version: `-` none, `!` one without a credential. Then `asks`, where the UI asked about the key.
+    seen: BTreeMap<String, Vec<String>>,
 }
 
 #[test]
@@ -22,10 +25,14 @@ fn every_version_on_its_side_of_the_edge() {
     let edges: Vec<Edge> = serde_json::from_str(include_str!("../data/edges.json")).unwrap();
     let mut wrong = Vec::new();
     for edge in &edges {
-        for (version, headers) in &edge.seen {
-            let row = Row::seen(&edge.rule, &edge.state, headers);
-            let client = version.parse().unwrap();
-            let found = disagreement(&row, client, Mode::Print);
+        let mode = if edge.interactive {
+            Mode::Interactive
+        } else {
+            Mode::Print
+        };
+        for (version, seen) in &edge.seen {
+            let row = Row::seen(&edge.rule, &edge.state, seen);
+            let found = disagreement(&row, version.parse().unwrap(), mode);
             wrong.extend(found.map(|text| format!("{version}: {text}")));
         }
     }

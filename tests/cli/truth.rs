@@ -47,21 +47,22 @@ pub struct Laid {
 }
 
 impl Row {
-    /// What a client was seen to send in a print run: a header is a source, `-` where it was not sent, `!` where it held no
-    /// credential.
-    pub fn seen(id: &str, state: &Laid, headers: &[String; 2]) -> Row {
-        let [key, token] = headers.each_ref().map(|text| match text.as_str() {
+    /// What a client was seen to do: its two headers, each a source, `-` where it was not sent, `!` where it held no
+    /// credential; then `asks`, where it asked about the key.
+    pub fn seen(id: &str, state: &Laid, seen: &[String]) -> Row {
+        let header = |at: usize| match seen[at].as_str() {
             "-" => None,
             "!" => Some("invalid".to_owned()),
             source => Some(source.to_owned()),
-        });
+        };
+        let (key, token) = (header(0), header(1));
         Row {
             id: id.into(),
             state: state.clone(),
             sent: key.is_some() || token.is_some(),
             x_api_key: key,
             authorization: token,
-            approval_dialog: false,
+            approval_dialog: seen.get(2).is_some_and(|word| word == "asks"),
         }
     }
 }

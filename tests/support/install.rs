@@ -29,7 +29,7 @@ pub fn command(version: &str) -> Result<Vec<String>, String> {
 fn installed(dir: &Path) -> Option<Vec<String>> {
     let packages = dir.join("node_modules/@anthropic-ai");
     let text = |path: PathBuf| path.to_str().map(str::to_owned);
-    // A native binary by 2.1.200, JavaScript before.
+    // A native binary since 2.1.113, JavaScript before.
     let native = packages.join("claude-code-linux-x64/claude");
     if native.is_file() {
         return Some(vec![text(native)?]);
