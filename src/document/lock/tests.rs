@@ -139,3 +139,19 @@ fn the_name_of_a_lock_is_as_long_as_names_may_be() {
         assert!(name.to_str().unwrap().ends_with("n.lock"));
     }
 }
+
+#[test]
+fn the_age_of_a_lock_counts_the_parts_of_a_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (secs, nanos) = (now.as_secs() - 5, 900_000_000);
+    let seen = Seen {
+        ino: 0,
+        mtime: (i64::try_from(secs).unwrap(), nanos),
+    };
+    let expected = now - Duration::new(secs, 900_000_000);
+    let age = seen.age();
+    assert!(
+        age >= expected && age < expected + Duration::from_secs(1),
+        "{age:?}"
+    );
+}
