@@ -167,7 +167,7 @@ fn try_point(
 
 /// Waits until the command of a killed run has ended: until then its directory is left to it.
 fn wait_for_command(root: &Path) {
-    let note = fs::read_to_string(root.join("child")).unwrap_or_default();
+    let note = fs::read_to_string(root.join("lock")).unwrap_or_default();
     let Some((pid, _)) = note.split_once(' ') else {
         return;
     };
