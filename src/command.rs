@@ -5,14 +5,14 @@
 //! and errors. The output never appears in an error.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+use std::io::{ErrorKind, Read};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use zeroize::Zeroizing;
 
 use crate::failure::fail;
@@ -95,50 +95,41 @@ pub fn output_with(
     let deadline = Instant::now() + timeout;
     let mut child = shell.spawn().context("cannot start sh")?;
     let mut pipe = child.stdout.take().context("no pipe to the command")?;
-    let (sender, receiver) = mpsc::channel();
-    thread::spawn(move || {
-        let mut chunk = Zeroizing::new([0u8; 4096]);
-        loop {
-            match pipe.read(&mut chunk[..]) {
-                Ok(0) => break,
-                Ok(n) if sender.send(Zeroizing::new(chunk[..n].to_vec())).is_err() => break,
-                Ok(_) => {}
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => break,
-            }
-        }
-    });
+    let flags = rustix::fs::fcntl_getfl(&pipe)?;
+    rustix::fs::fcntl_setfl(&pipe, flags | rustix::fs::OFlags::NONBLOCK)?;
 
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT_BYTES));
-    let mut exited = None;
+    let mut chunk = Zeroizing::new([0u8; 4096]);
+    let mut is_open = true;
+    let mut exited: Option<(ExitStatus, Instant)> = None;
     loop {
-        let wait = if exited.is_some() {
-            GRACE
-        } else {
-            Duration::from_millis(10)
-        };
-        match receiver.recv_timeout(wait) {
-            Ok(chunk) if text.len() + chunk.len() > MAX_OUTPUT_BYTES => {
-                stop(&mut child, own_group);
-                return Ok(Err(Ended::Flooded));
-            }
-            Ok(chunk) => text.extend_from_slice(&chunk),
-            Err(RecvTimeoutError::Timeout) if exited.is_some() => break,
-            Err(RecvTimeoutError::Timeout) => exited = child.try_wait()?,
-            Err(RecvTimeoutError::Disconnected) => {
-                exited = child.try_wait()?;
-                if exited.is_some() {
-                    break;
+        // Looked at before the pipe is read: what the command itself has written is then in it, however busy the machine.
+        if exited.is_none() {
+            exited = child.try_wait()?.map(|status| (status, Instant::now()));
+        }
+        while is_open {
+            match pipe.read(&mut chunk[..]) {
+                Ok(0) => is_open = false,
+                Ok(n) if text.len() + n > MAX_OUTPUT_BYTES => {
+                    stop(&mut child, own_group);
+                    return Ok(Err(Ended::Flooded));
                 }
-                thread::sleep(Duration::from_micros(200));
+                Ok(n) => text.extend_from_slice(&chunk[..n]),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                Err(_) => is_open = false,
             }
         }
-        if exited.is_none() && Instant::now() >= deadline {
-            stop(&mut child, own_group);
-            return Ok(Err(Ended::TimedOut));
+        match exited {
+            Some((_, at)) if !is_open || at.elapsed() >= GRACE => break,
+            None if Instant::now() >= deadline => {
+                stop(&mut child, own_group);
+                return Ok(Err(Ended::TimedOut));
+            }
+            _ => wait(&pipe, is_open),
         }
     }
-    let status = exited.context("the command has not ended")?;
+    let (status, _) = exited.context("the command has not ended")?;
     Ok(match (status.code(), status.signal()) {
         (Some(0), _) => match std::str::from_utf8(&text) {
             Ok(text) => Ok(Zeroizing::new(text.to_owned())),
@@ -147,6 +138,20 @@ pub fn output_with(
         (Some(code), _) => Err(Ended::Code(code)),
         (None, signal) => Err(Ended::Signal(signal.unwrap_or_default())),
     })
+}
+
+/// Waits for output, but not long: that a command has exited is seen by looking.
+fn wait(pipe: &ChildStdout, is_open: bool) {
+    if !is_open {
+        return thread::sleep(Duration::from_micros(200));
+    }
+    let mut polled = [PollFd::new(pipe, PollFlags::IN)];
+    let short = Timespec {
+        tv_sec: 0,
+        tv_nsec: 10_000_000,
+    };
+    // Woken early or not at all, the pipe is read again.
+    _ = rustix::event::poll(&mut polled, Some(&short));
 }
 
 /// Ends a command, with its whole process group where that is its own.

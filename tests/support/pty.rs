@@ -24,6 +24,9 @@ const STUCK: Duration = Duration::from_secs(10);
 /// A message that has not come so long after the word was typed does not come.
 const SILENT: Duration = Duration::from_secs(10);
 
+/// So long after the word was typed, Enter is pressed once more.
+const LOST: Duration = Duration::from_secs(3);
+
 /// How the session ended.
 pub struct Ended {
     /// The dialogs shown.
@@ -40,6 +43,7 @@ enum Shown {
     ApproveKey,
     Trust { yes: bool },
     SettingsError { exit: bool },
+    SettingsWarning,
     Prompt,
     Refusal,
     Other,
@@ -52,6 +56,8 @@ impl Shown {
         let has = |part: &str| text.contains(part);
         if has("detected a custom api key") {
             Shown::ApproveKey
+        } else if has("the rest of the file is in effect") {
+            Shown::SettingsWarning
         } else if has("continue without these settings") {
             Shown::SettingsError {
                 exit: has("❯ 1. exit"),
@@ -153,6 +159,7 @@ impl Session {
     fn run(mut self, standin: &Standin) -> Ended {
         let start = Instant::now();
         let mut typed: Option<Instant> = None;
+        let mut pressed_again = false;
         let (mut last, mut since) = (Shown::Other, start);
         loop {
             let open = self.terminal.listen(Duration::from_millis(300));
@@ -173,11 +180,18 @@ impl Session {
             match (shown, typed) {
                 (Shown::Refusal, Some(_)) => return self.ended,
                 (_, Some(typed)) if typed.elapsed() > SILENT => return self.ended,
+                // A client that was still busy with its start took the word, and not the key after it.
+                (_, Some(typed)) if typed.elapsed() > LOST && !pressed_again => {
+                    pressed_again = true;
+                    self.terminal.press(&["\r"]);
+                }
                 (_, Some(_)) => {}
                 (Shown::ApproveKey, None) => self.answer("approve_env_key", &["\r"]),
                 (Shown::Trust { yes: true }, None) => self.answer("trust", &["\r"]),
                 // 2.1.330's default is "No, exit", which would be the end of the test.
                 (Shown::Trust { yes: false }, None) => self.answer("trust", &["\x1b[B", "\r"]),
+                // 2.1.330's default goes on.
+                (Shown::SettingsWarning, None) => self.answer("settings_warning", &["\r"]),
                 // 2.0.77's default is to exit.
                 (Shown::SettingsError { exit: true }, None) => {
                     self.answer("invalid_settings", &["\r"]);
