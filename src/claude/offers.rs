@@ -6,7 +6,7 @@ use super::decision::{Dialog, Mode, Standing};
 use super::federation::{self, Grant};
 use super::settings::{self, Setting, names};
 use super::source::{Layer, Source};
-use super::state::{Answers, Scopes, State};
+use super::state::{Answers, Scopes, Secret, State};
 use super::version::since;
 use crate::key;
 
@@ -82,8 +82,8 @@ pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mu
     let simple = state.client >= since::SIMPLE && settings::is_on(state, names::SIMPLE);
     // What it does is judged with the headers; here the values that it hides are marked.
     sorter.variable(names::HEADERS);
-    let token = sorter.variable(names::TOKEN);
     let gateway = settings::is_gateway(state);
+    let token = sorter.token(gateway);
     let key = sorter.variable(names::KEY);
     let key = match key {
         Some(setting) if gateway || sorter.is_approved(&setting, simple, asks) => Some(setting.source),
@@ -123,7 +123,12 @@ impl<'s> Sorter<'s, '_> {
                 self.ledger.mark(&setting.source, Standing::Ignored, reason);
             }
         }
-        let mut all = settings::settings_of(self.state, name).into_iter();
+        self.first_of(name, settings::settings_of(self.state, name))
+    }
+
+    /// The first of these places of a variable, if it counts; the others are marked.
+    fn first_of(&mut self, name: &str, places: Vec<Setting<'s>>) -> Option<Setting<'s>> {
+        let mut all = places.into_iter();
         let first = all.next()?;
         let is_set = settings::is_set(self.state.client, name, first.value);
         let hidden_by = if is_set {
@@ -143,6 +148,23 @@ impl<'s> Sorter<'s, '_> {
             }
         }
         Some(first).filter(|_| is_set)
+    }
+
+    /// ANTHROPIC_AUTH_TOKEN; a gateway takes none from a project (2.1.195, 2.1.330, observed 2026-11-24).
+    fn token(&mut self, gateway: bool) -> Option<Setting<'s>> {
+        if !gateway {
+            return self.variable(names::TOKEN);
+        }
+        let mut places = settings::settings_of(self.state, names::TOKEN);
+        places.retain(|setting| {
+            let of_project = setting.source.is_of_project();
+            if of_project {
+                let reason = "a gateway's token is not taken from a project";
+                self.ledger.mark(&setting.source, Standing::Ignored, reason);
+            }
+            !of_project
+        });
+        self.first_of(names::TOKEN, places)
     }
 
     /// Whether the client counts the effective ANTHROPIC_API_KEY.
@@ -271,7 +293,12 @@ impl<'s> Sorter<'s, '_> {
     }
 
     fn oauth(&mut self) -> Option<Source> {
-        let variable = self.variable(names::OAUTH);
+        let variable = if self.reads_oauth_late() {
+            let all = settings::places(self.state, names::OAUTH).into_iter();
+            self.first_of(names::OAUTH, all.map(|(setting, _)| setting).collect())
+        } else {
+            self.variable(names::OAUTH)
+        };
         if self.state.client < since::V1 {
             if let Some(setting) = variable {
                 // 0.2.109, observed 2026-11.
@@ -283,6 +310,21 @@ impl<'s> Sorter<'s, '_> {
         let variable = variable.map(|setting| setting.source);
         let descriptor = self.descriptor(names::OAUTH_DESCRIPTOR, variable.as_ref());
         variable.or(descriptor)
+    }
+
+    /// Whether CLAUDE_CODE_OAUTH_TOKEN is read once the `env` blocks are applied. These versions keep what they find when they
+    /// first look for it, and do not look while a key or a token of the environment counts; such a one may be taken away
+    /// by a block (2.0.77, 2.1.20, observed 2026-11-24).
+    fn reads_oauth_late(&self) -> bool {
+        let state = self.state;
+        let at_start = |name| state.process.get(name).filter(|value| !value.is_empty());
+        let key_counts = |key: &Secret| {
+            let approved = &state.config.approved;
+            self.mode == Mode::Print
+                || approved.include(state.client, key::suffix(key.reveal())) == Some(true)
+        };
+        (since::OAUTH_IS_KEPT..since::OAUTH_IS_KEPT_NO_MORE).contains(&state.client)
+            && (at_start(names::TOKEN).is_some() || at_start(names::KEY).is_some_and(key_counts))
     }
 
     /// Whether the stored login counts: an expired one does, one without the scope does not (0.2.109, 1.0.128, 2.0.77,

@@ -190,10 +190,15 @@ pub fn effective<'a>(state: &'a State, name: &str) -> Option<Setting<'a>> {
         .filter(|setting| is_set(state.client, name, setting.value))
 }
 
-/// Whether the client sends to a gateway: it is switched on, and there is a token for it (2.1.195, 2.1.331, observed
-/// 2026-11-24).
+/// Whether the client sends to a gateway: it is switched on, by whomever, and there is a token for it that is not a
+/// project's (2.1.195, 2.1.246, 2.1.330, observed 2026-11-24).
 pub fn is_gateway(state: &State) -> bool {
-    state.client >= since::GATEWAY && effective(state, names::TOKEN).is_some() && is_on(state, names::GATEWAY)
+    state.client >= since::GATEWAY
+        && is_on(state, names::GATEWAY)
+        && settings_of(state, names::TOKEN)
+            .into_iter()
+            .find(|setting| !setting.source.is_of_project())
+            .is_some_and(|setting| is_set(state.client, names::TOKEN, setting.value))
 }
 
 /// Whether a variable is switched on: `1`, `true`, `yes` or `on`, trimmed and without case; `2`, `y` and the like are

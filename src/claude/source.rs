@@ -84,6 +84,14 @@ impl Source {
     pub fn env(name: &str) -> Source {
         Source::Variable(Origin::Process, name.to_owned())
     }
+
+    /// Whether the project brings it.
+    pub fn is_of_project(&self) -> bool {
+        match self {
+            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => layer.is_of_project(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for Source {
