@@ -55,12 +55,12 @@ pub mod since {
     pub const PRIMARY_MUST_BE_TEXT: Client = Client::at(2, 0, 45);
     /// CLAUDE_CODE_USE_FOUNDRY is known.
     pub const FOUNDRY: Client = Client::at(2, 0, 45);
-    /// A key or token of the environment that an `env` block takes away lets CLAUDE_CODE_OAUTH_TOKEN of such a block count.
-    pub const OAUTH_IS_KEPT: Client = Client::at(2, 0, 77);
     /// A config may begin with a byte order mark.
     pub const CONFIG_BOM: Client = Client::at(2, 0, 69);
-    /// It does not any more.
-    pub const OAUTH_IS_KEPT_NO_MORE: Client = Client::at(2, 1, 45);
+    /// A key or token of the environment that an `env` block takes away lets CLAUDE_CODE_OAUTH_TOKEN of such a block count.
+    pub const OAUTH_IS_KEPT: Client = Client::at(2, 0, 77);
+    /// It does not any more: what the environment held at the start is all that counts.
+    pub const OAUTH_IS_KEPT_NO_MORE: Client = Client::at(2, 1, 36);
     /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
     pub const BAD_RULES_ARE_DROPPED: Client = Client::at(2, 1, 47);
     /// CLAUDE_CODE_OAUTH_TOKEN is read from `env` blocks too.
