@@ -1,10 +1,11 @@
 //! Reads everything that decides which credential the client sends. IO only: nothing is judged here, and what cannot
 //! be read is data, not an error.
 
+mod descriptors;
+mod files;
+
 use std::collections::BTreeMap;
-use std::fs::{self, File, OpenOptions};
-use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -15,16 +16,15 @@ use super::json::{Json, decode};
 use super::paths::Paths;
 use super::settings::{self, Settings, names};
 use super::source::Layer;
-use super::state::{Attributes, FileState, HelperRun, Login, Reading, Scopes, Secret, State};
+use super::state::{FileState, HelperRun, Login, Reading, Scopes, Secret, State};
 use super::version::since;
 use super::worktree;
 use crate::command;
 use crate::context::Context;
-use crate::document::store::{self, Bytes};
+use crate::document::store::Bytes;
+use descriptors::open_descriptors;
 
-/// A file with more bytes than this is not read: it is the longest text that the client's JavaScript engine can hold
-/// (V8: 2^29 - 24 characters).
-pub const MAX_BYTES: u64 = (1 << 29) - 24;
+pub use files::{MAX_BYTES, attributes_only, look, read, unreadable};
 
 /// How long a helper may run. The client waits longer; a person who asks `cck verify` does not want to.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -128,31 +128,6 @@ fn credentials_path(paths: &Paths, client: Client, context: &Context) -> PathBuf
         Some(home) if client < since::V1 => home.join(".claude/.credentials.json"),
         _ => paths.credentials.clone(),
     }
-}
-
-/// The file descriptors that variables name, and that are open and not known to hold nothing.
-fn open_descriptors(process: &BTreeMap<String, Secret>) -> Vec<String> {
-    let named = [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
-        .into_iter()
-        .filter_map(|name| process.get(name))
-        .map(|value| value.reveal().to_owned());
-    named
-        .filter(|number| number.parse::<u32>().is_ok())
-        .filter(|number| may_hold_something(Path::new(&format!("/proc/self/fd/{number}"))))
-        .collect()
-}
-
-/// Whether something may be read from an open descriptor. Only a file is looked into, which leaves it as it was: what is
-/// read from a pipe is gone for the client. To the client an empty one is as closed (2.0.77, 2.1.331, observed 2026-11-24).
-fn may_hold_something(descriptor: &Path) -> bool {
-    let Ok(metadata) = fs::metadata(descriptor) else {
-        return false;
-    };
-    if !metadata.is_file() {
-        return true;
-    }
-    let (file, bytes) = read(descriptor);
-    file.reading != Reading::Empty && !(file.reading == Reading::Read && bytes.trim_ascii().is_empty())
 }
 
 /// Whether the legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does not;
@@ -307,112 +282,4 @@ pub fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
         scopes,
         expires_at: member("expiresAt").and_then(Json::number),
     }))
-}
-
-/// Reads a file. Never waits: a FIFO is opened without blocking and not read.
-pub fn read(path: &Path) -> (FileState, Bytes) {
-    let (mut state, file) = look(path);
-    let nothing = Bytes::Small(Vec::new());
-    let Some((file, size)) = file else {
-        return (state, nothing);
-    };
-    let (reading, bytes) = match store::up_to(&file, size, MAX_BYTES) {
-        Ok(Some(bytes)) if bytes.is_empty() => (Reading::Empty, nothing),
-        Ok(Some(bytes)) => (Reading::Read, bytes),
-        Ok(None) => (Reading::TooLarge(size), nothing),
-        Err(errno) => (unreadable(&errno.into()), nothing),
-    };
-    state.reading = reading;
-    (state, bytes)
-}
-
-/// Opens a file, and gives it and its size if it is one that can be read.
-pub fn look(path: &Path) -> (FileState, Option<(File, u64)>) {
-    let mut state = FileState {
-        path: path.to_path_buf(),
-        reading: Reading::Read,
-        attributes: None,
-    };
-    let found = open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
-    let (file, metadata) = match found {
-        Ok(found) => found,
-        Err(error) => {
-            if error.kind() != io::ErrorKind::NotFound {
-                state.attributes = fs::metadata(path).ok().map(|metadata| attributes_of(&metadata));
-            }
-            state.reading = unreadable(&error);
-            return (state, None);
-        }
-    };
-    state.attributes = Some(attributes_of(&metadata));
-    let kind = metadata.file_type();
-    if kind.is_file() {
-        return (state, Some((file, metadata.len())));
-    }
-    state.reading = Reading::NotAFile(if kind.is_dir() {
-        "a directory"
-    } else if kind.is_fifo() {
-        "a FIFO"
-    } else if kind.is_socket() {
-        "a socket"
-    } else {
-        "a device"
-    });
-    (state, None)
-}
-
-/// What the file system says about a file that is not looked into.
-pub fn attributes_only(path: &Path) -> FileState {
-    FileState {
-        path: path.to_path_buf(),
-        reading: Reading::Read,
-        attributes: fs::metadata(path).ok().map(|metadata| attributes_of(&metadata)),
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let nonblock = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock.bits().cast_signed())
-        .open(path)
-}
-
-fn attributes_of(metadata: &fs::Metadata) -> Attributes {
-    Attributes {
-        mode: metadata.mode() & 0o7777,
-        owner: metadata.uid(),
-        size: metadata.len(),
-    }
-}
-
-/// Why the client cannot read it.
-pub fn unreadable(error: &io::Error) -> Reading {
-    match error.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reading::Missing,
-        // What opening a socket says.
-        _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
-            Reading::NotAFile("a socket")
-        }
-        _ => Reading::Unreadable(error.to_string()),
-    }
-}
-
-#[cfg(test)]
-#[allow(clippy::disallowed_methods, reason = "a test lays its files")]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_descriptor_of_an_empty_file_holds_nothing() {
-        let dir = tempfile::tempdir().unwrap();
-        for (content, holds) in [("", false), (" \n", false), ("sk-1\n", true)] {
-            let path = dir.path().join("key");
-            fs::write(&path, content).unwrap();
-            assert_eq!(may_hold_something(&path), holds, "{content:?}");
-        }
-        assert!(!may_hold_something(&dir.path().join("none")));
-        // What is no file cannot be looked into.
-        assert!(may_hold_something(Path::new("/dev/null")));
-    }
 }

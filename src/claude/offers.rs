@@ -1,43 +1,17 @@
 //! Sorts out which sources count in one mode, and says of the others why they do not. Pure.
 
-use std::collections::BTreeMap;
+mod ledger;
+mod tokens;
 
 use super::decision::{Dialog, Mode, Standing};
-use super::federation::{self, Grant};
+use super::federation::Grant;
 use super::settings::{self, Setting, names};
 use super::source::{Layer, Source};
-use super::state::{Answers, Scopes, Secret, State};
+use super::state::{Answers, State};
 use super::version::since;
 use crate::key;
 
-/// What became of each source, and why. The first word about a source stands.
-#[derive(Debug, Default)]
-pub struct Ledger(BTreeMap<Source, (Standing, String)>);
-
-impl Ledger {
-    /// Notes what became of a source, unless it was noted before.
-    pub fn mark(&mut self, source: &Source, standing: Standing, reason: impl Into<String>) {
-        self.0.entry(source.clone()).or_insert((standing, reason.into()));
-    }
-
-    /// What was noted of a source.
-    pub fn standing(&self, source: &Source) -> (Standing, String) {
-        self.0
-            .get(source)
-            .cloned()
-            .unwrap_or((Standing::Unset, "not set".into()))
-    }
-
-    /// Notes of every source that was to be sent that it is not.
-    pub fn nothing_sent(&mut self, reason: &str) {
-        for (standing, because) in self.0.values_mut() {
-            if *standing == Standing::Used {
-                *standing = Standing::Ignored;
-                reason.clone_into(because);
-            }
-        }
-    }
-}
+pub use ledger::Ledger;
 
 /// The sources that count.
 #[derive(Debug, Default)]
@@ -211,58 +185,6 @@ impl<'s> Sorter<'s, '_> {
         false
     }
 
-    /// The source of a key or token that comes by a file descriptor, if that is open. It is read from the process's
-    /// environment only, and an API key that comes so needs no approval (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
-    /// 0.2.109 does not know these variables (observed 2026-11-24).
-    fn descriptor(&mut self, name: &str, higher: Option<&Source>) -> Option<Source> {
-        let source = Source::env(name);
-        for (setting, disregarded) in settings::places(self.state, name) {
-            if let Some(reason) = disregarded {
-                self.ledger.mark(&setting.source, Standing::Ignored, reason);
-            }
-        }
-        let value = self.state.process.get(name)?;
-        if value.is_empty() {
-            return None;
-        }
-        if self.state.client < since::V1 {
-            let reason = "this client does not know this variable";
-            self.ledger.mark(&source, Standing::Ignored, reason);
-            return None;
-        }
-        if !self
-            .state
-            .open_descriptors
-            .iter()
-            .any(|open| open == value.reveal())
-        {
-            let reason = "it names no open file descriptor, or one with nothing in it";
-            self.ledger.mark(&source, Standing::Ignored, reason);
-            return None;
-        }
-        if let Some(higher) = higher {
-            self.ledger
-                .mark(&source, Standing::Shadowed, format!("{higher} comes first"));
-            return None;
-        }
-        Some(source)
-    }
-
-    /// A descriptor named for an API key keeps OAuth tokens and the stored login out even where it gives no key, being
-    /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
-    fn dead_descriptor(&mut self, offers: &mut Offers<'_>) {
-        let named = self.state.process.get(names::KEY_DESCRIPTOR);
-        let is_named = self.state.client >= since::V1 && named.is_some_and(|value| !value.is_empty());
-        if !is_named || offers.key.is_some() {
-            return;
-        }
-        let login = std::mem::take(&mut offers.login).then_some(Source::Login);
-        for source in [offers.oauth.take(), login].into_iter().flatten() {
-            let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
-            self.ledger.mark(&source, Standing::Ignored, reason);
-        }
-    }
-
     /// The helper in force; those it hides are marked.
     fn helper(&mut self) -> Option<Layer> {
         let helpers = self
@@ -292,54 +214,6 @@ impl<'s> Sorter<'s, '_> {
         settings::helper(self.state).map(|(layer, _)| layer)
     }
 
-    fn oauth(&mut self) -> Option<Source> {
-        let variable = if self.reads_oauth_late() {
-            let all = settings::places(self.state, names::OAUTH).into_iter();
-            self.first_of(names::OAUTH, all.map(|(setting, _)| setting).collect())
-        } else {
-            self.variable(names::OAUTH)
-        };
-        if self.state.client < since::V1 {
-            if let Some(setting) = variable {
-                // 0.2.109, observed 2026-11.
-                let reason = "this client does not know this variable";
-                self.ledger.mark(&setting.source, Standing::Ignored, reason);
-            }
-            return None;
-        }
-        let variable = variable.map(|setting| setting.source);
-        let descriptor = self.descriptor(names::OAUTH_DESCRIPTOR, variable.as_ref());
-        variable.or(descriptor)
-    }
-
-    /// Whether CLAUDE_CODE_OAUTH_TOKEN is read once the `env` blocks are applied. These versions keep what they find when they
-    /// first look for it, and do not look while a key or a token of the environment counts; such a one may be taken away
-    /// by a block (2.0.77, 2.1.20, observed 2026-11-24).
-    fn reads_oauth_late(&self) -> bool {
-        let state = self.state;
-        let at_start = |name| state.process.get(name).filter(|value| !value.is_empty());
-        let key_counts = |key: &Secret| {
-            let approved = &state.config.approved;
-            self.mode == Mode::Print
-                || approved.include(state.client, key::suffix(key.reveal())) == Some(true)
-        };
-        (since::OAUTH_IS_KEPT..since::OAUTH_IS_KEPT_NO_MORE).contains(&state.client)
-            && (at_start(names::TOKEN).is_some() || at_start(names::KEY).is_some_and(key_counts))
-    }
-
-    /// Whether the stored login counts: an expired one does, one without the scope does not (0.2.109, 1.0.128, 2.0.77,
-    /// 2.1.330, observed 2026-11).
-    fn login(&mut self) -> bool {
-        let Some(login) = &self.state.login else {
-            return false;
-        };
-        if login.scopes == Scopes::Lacking {
-            let reason = "its scopes lack user:inference";
-            self.ledger.mark(&Source::Login, Standing::Ignored, reason);
-        }
-        login.scopes != Scopes::Lacking
-    }
-
     /// Whether `primaryApiKey` counts: text, and not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
     fn primary(&mut self) -> bool {
         let config = &self.state.config;
@@ -354,43 +228,6 @@ impl<'s> Sorter<'s, '_> {
         }
         let primary = config.primary_key.as_ref();
         primary.is_some_and(|key| !settings::js_trim(key.reveal()).is_empty())
-    }
-
-    /// Federation and Anthropic profiles: those in use take the stored login out of use.
-    fn grants(&mut self, offers: &mut Offers<'_>) {
-        if self.state.client < since::PROFILES {
-            // 2.0.77 knows none of it (observed 2026-11).
-            for name in [names::PROFILE, names::FEDERATION_RULE] {
-                for (setting, _) in settings::places(self.state, name) {
-                    let reason = "this client does not know this variable";
-                    self.ledger.mark(&setting.source, Standing::Ignored, reason);
-                }
-            }
-            return;
-        }
-        let explicit = self.variable(names::PROFILE).map(|setting| setting.source);
-        let rule = self
-            .variable(names::FEDERATION_RULE)
-            .map(|setting| setting.source);
-        let judged = federation::judge(self.state, explicit, rule);
-        for (source, reason) in judged.ignored {
-            self.ledger.mark(&source, Standing::Ignored, reason);
-        }
-        if let Some(grant) = &judged.grant
-            && std::mem::take(&mut offers.login)
-        {
-            let reason = format!("{} takes the stored login out of use", grant.source);
-            self.ledger.mark(&Source::Login, Standing::Shadowed, reason);
-        }
-        offers.grant = judged.grant;
-        offers.default_profile = judged.default_profile;
-        if let Some(grant) = &offers.default_profile
-            && self.state.client < since::LOGIN_BEFORE_DEFAULT_PROFILE
-            && std::mem::take(&mut offers.login)
-        {
-            let reason = format!("{} comes first", grant.source);
-            self.ledger.mark(&Source::Login, Standing::Shadowed, reason);
-        }
     }
 
     /// 2.1.330, observed 2026-11: with CLAUDE_CODE_SIMPLE on, nothing counts but the two variables and custom headers.
