@@ -39,3 +39,9 @@ pub fn plain(bytes: &[u8]) -> usize {
         .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
         .unwrap_or(rest.len())
 }
+
+/// How many bytes at the start of `bytes` are spaces, of eight at a time: what a pretty-printed file is indented with.
+pub fn indent(bytes: &[u8]) -> usize {
+    let (words, _) = bytes.as_chunks::<8>();
+    8 * words.iter().take_while(|word| **word == *b"        ").count()
+}

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::number::Number;
-use super::plain::plain;
+use super::plain::{indent, plain};
 use super::{NotJson, Visitor};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -234,16 +234,19 @@ impl<V: Visitor> Scan<V> {
     }
 
     fn skip_blanks(&mut self, block: &[u8], mut at: usize) -> usize {
-        while let Some(byte @ (b' ' | b'\n' | b'\t' | b'\r')) = block.get(at) {
-            at += 1;
-            if *byte == b'\n' {
-                self.line += 1;
-                self.line_start = self.before + at;
+        loop {
+            at += indent(&block[at..]);
+            match block.get(at) {
+                Some(b'\n') => {
+                    at += 1;
+                    self.line += 1;
+                    self.line_start = self.before + at;
+                }
+                Some(b' ' | b'\t' | b'\r') => at += 1,
+                _ => return at,
             }
         }
-        at
     }
-
     /// The depth of the members at hand, if they are told.
     fn told(&self) -> Option<usize> {
         let depth = self.open.len();
