@@ -6,6 +6,7 @@
     reason = "these are tests; they lay files and stop where something is amiss"
 )]
 
+mod advice;
 mod approve;
 mod audit;
 mod cases;

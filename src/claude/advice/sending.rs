@@ -284,7 +284,7 @@ fn shapes(case: &Case<'_>, problems: &mut Problems) {
             problems.error(
                 "odd-key-shape",
                 format!("{} holds an OAuth token, not an API key", candidate.source),
-                "put it in CLAUDE_CODE_OAUTH_TOKEN, and an API key (sk-ant-api…) here",
+                "put it in CLAUDE_CODE_OAUTH_TOKEN, and an API key here",
             );
         } else if is_key && text.starts_with("sk-ant-admin") {
             problems.error(
@@ -293,7 +293,7 @@ fn shapes(case: &Case<'_>, problems: &mut Problems) {
                     "{} holds an Admin API key, which cannot send messages",
                     candidate.source
                 ),
-                "put an API key (sk-ant-api…) in its place",
+                "put an API key in its place",
             );
         } else if is_key && !key::is_usual_shape(text) {
             problems.warn(
