@@ -21,6 +21,8 @@ pub struct AnthropicProfile {
     pub name: String,
     /// `authentication.type` of its config; none where there is no usable config.
     pub kind: Option<String>,
+    /// Whether it has a file of credentials.
+    pub has_credentials: bool,
     /// The token of its credentials.
     pub token: Option<Secret>,
     /// `expires_at` of its credentials, in seconds since 1970.
@@ -46,6 +48,7 @@ impl AnthropicProfile {
         if let Ok([Some(authentication)]) = Json::pick(&decode(config), ["authentication"]) {
             profile.kind = authentication.get("type").and_then(Json::string);
         }
+        profile.has_credentials = credentials.is_some();
         if let Some(credentials) = credentials
             && let Ok([token, expires_at, refresh_token]) = Json::pick(
                 &decode(credentials),
@@ -68,6 +71,10 @@ impl AnthropicProfile {
         let grant = |failure| Grant { source, failure };
         match self.kind.as_deref() {
             Some("oidc_federation") => Ok(grant(None)),
+            // The client tries and tries (2.1.330, observed 2026-11-24).
+            Some("user_oauth") if self.token.is_none() && self.has_credentials => {
+                Ok(grant(Some("its credentials hold no token".to_owned())))
+            }
             Some("user_oauth") if self.token.is_none() => {
                 Err(format!("profile {} has no credentials", self.name))
             }

@@ -23,12 +23,18 @@ pub(super) fn sends(client: Client, offers: &Offers<'_>, outcome: &Outcome) -> b
     if client < since::HEADERS_SUFFICE && !has_own {
         return false;
     }
+    // With a blank key they sent nothing but a token; later ones send a helper's output too (1.0.128, 2.0.22, 2.0.60).
+    let has_blank_key =
+        matches!(&outcome.x_api_key, Header::Invalid(Source::Variable(_, name)) if name == names::KEY);
+    if has_blank_key && client < since::FAILED_HELPER_IS_SENT && offers.token.is_none() {
+        return false;
+    }
     let headers = [&outcome.x_api_key, &outcome.authorization];
     let a_credential = headers.iter().any(|header| header.source().is_some());
     // A helper that fails, a login of blanks or a token set to nothing is sent as an empty Bearer (2.0.77, 2.1.330); 1.0.128
     // has then nothing to send with. An empty custom header suffices to none (2.0.77, 2.1.330; observed 2026-11).
     let invalid = headers.iter().any(|header| match header {
-        Header::Invalid(Source::Variable(_, name)) => name != names::HEADERS,
+        Header::Invalid(Source::Variable(_, name)) => name != names::HEADERS && name != names::KEY,
         Header::Invalid(Source::Helper(_)) => client >= since::FAILED_HELPER_IS_SENT,
         Header::Invalid(_) => true,
         _ => false,

@@ -87,7 +87,14 @@ pub(super) fn headers_of(
     let own_key = offers
         .key
         .clone()
-        .map(Header::From)
+        .map(|source| {
+            // Before 2.1.212 a blank key is a key, and sent as nothing (1.0.128, 2.0.77, 2.1.200, observed 2026-11-24).
+            if blank_variable(&source) {
+                Header::Invalid(source)
+            } else {
+                Header::From(source)
+            }
+        })
         .or(helper)
         .or_else(|| (offers.primary && !oauth_in_use).then_some(Header::From(Source::PrimaryKey)));
     outcome.x_api_key = custom_header(custom.x_api_key)
