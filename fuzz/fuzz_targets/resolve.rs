@@ -12,9 +12,9 @@ use std::path::{Path, PathBuf};
 
 use cck::claude::Client;
 use cck::claude::advice::{self, Case};
+use cck::claude::config;
 use cck::claude::decision::{Mode, Standing};
 use cck::claude::federation::AnthropicProfile;
-use cck::claude::config;
 use cck::claude::gather::read_login;
 use cck::claude::git::Git;
 use cck::claude::paths::Paths;
@@ -80,7 +80,8 @@ fn lay(data: &[u8]) -> Option<State> {
     }
     let context = Context::for_test(&[], &[("HOME", "/home/u")], Path::new("/work"), Path::new("/etc"));
     let paths = Paths::locate(&context, client, None, None).ok()?;
-    let (config, config_reading) = reading(config::parse(named(b"config").unwrap_or(b"{}"), 64, client, None));
+    let (config, config_reading) =
+        reading(config::parse(named(b"config").unwrap_or(b"{}"), 64, client, None));
     let (login, login_reading) = reading(read_login(named(b"login").unwrap_or(b"{}")));
     let file = |path: &Path, reading| FileState {
         path: path.to_path_buf(),

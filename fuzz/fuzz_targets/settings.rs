@@ -7,8 +7,8 @@
 use std::path::Path;
 
 use cck::audit::chain;
-use cck::claude::federation::AnthropicProfile;
 use cck::claude::config;
+use cck::claude::federation::AnthropicProfile;
 use cck::claude::gather::read_login;
 use cck::claude::settings::Settings;
 use cck::claude::source::{Layer, Source};
