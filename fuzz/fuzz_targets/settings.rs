@@ -115,7 +115,9 @@ fn profiles(text: &str) {
 }
 
 fn keys(text: &str) {
-    let _ = headers::parse(text);
+    for client in [Client::V0_2, Client::V2] {
+        let _ = headers::parse(client, text);
+    }
     if let Ok(source) = text.parse::<Source>() {
         assert_eq!(source.to_string(), text);
     }
