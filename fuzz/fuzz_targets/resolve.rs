@@ -150,7 +150,7 @@ fn check(state: &State) {
             sent.len(),
             "{mode:?}: {used:?} are used, {sent:?} are sent"
         );
-        assert!(used.iter().all(|source| sent.contains(*source)));
+        assert!(used.iter().all(|source| sent.contains(source)));
         assert!(
             outcome.sends || sent.is_empty(),
             "a header of a request that is not sent"
