@@ -50,7 +50,7 @@ impl Wanted {
             seed: number("SEED").unwrap_or(20_261_124),
             index: number("INDEX"),
             count: number("COUNT"),
-            versions: list("VERSIONS", "2.0.77,2.1.330"),
+            versions: list("VERSIONS", "2.0.77,2.1.331"),
             modes: list("MODES", "print,interactive")
                 .iter()
                 .map(|name| Mode::named(name))
