@@ -103,16 +103,18 @@ pub(super) fn unsendable(
         {
             return Some(format!("the helper {ended}"));
         }
-        if let Some(source) = header.source()
-            && let Some(secret) = reason::secret(state, source)
-            && !fits_header(state.client, trimmed(state.client, source, secret.reveal()))
-        {
-            return Some(format!(
-                "the value of {source} has a character that no header can hold"
-            ));
+        if let Some(failure) = header.source().and_then(|source| unfit(state, source)) {
+            return Some(failure);
         }
     }
     None
+}
+
+/// Why the value of a source cannot be put into a header, if it cannot.
+pub(super) fn unfit(state: &State, source: &Source) -> Option<String> {
+    let secret = reason::secret(state, source)?;
+    let fits = fits_header(state.client, trimmed(state.client, source, secret.reveal()));
+    (!fits).then(|| format!("the value of {source} has a character that no header can hold"))
 }
 
 /// The value as it is put into a header: newer clients trim the variables as JavaScript does, older ones and all other

@@ -9,7 +9,7 @@ use super::super::settings::{self, names};
 use super::super::source::{Layer, Source};
 use super::super::state::{Scopes, State};
 use super::super::version::since;
-use super::sendable::helper_failure;
+use super::sendable::{helper_failure, unfit};
 
 /// The header that a helper gives.
 fn helper_header(state: &State, layer: Layer) -> Header {
@@ -79,6 +79,7 @@ pub(super) fn headers_of(
     });
     // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
     let replacement = custom_header(custom.authorization).filter(|_| !is_granted);
+    let hidden_oauth = oauth.clone().filter(|_| replacement.is_some());
     outcome.authorization = token
         .or_else(|| helper.clone())
         .or(replacement)
@@ -97,9 +98,18 @@ pub(super) fn headers_of(
         })
         .or(helper)
         .or_else(|| (offers.primary && !oauth_in_use).then_some(Header::From(Source::PrimaryKey)));
-    outcome.x_api_key = custom_header(custom.x_api_key)
-        .or(own_key.filter(|_| !offers.gateway))
-        .unwrap_or_default();
+    let own_key = own_key.filter(|_| !offers.gateway);
+    let custom_key = custom_header(custom.x_api_key);
+    // What a custom header replaces is made into a header all the same, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
+    let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
+    let hidden = hidden_key.into_iter().chain(&hidden_oauth);
+    if let Some(failure) = hidden
+        .filter_map(Header::source)
+        .find_map(|source| unfit(state, source))
+    {
+        return Some(failure);
+    }
+    outcome.x_api_key = custom_key.or(own_key).unwrap_or_default();
 
     // A token that is set to nothing is sent as an empty Bearer where no other is (1.0.128, 2.0.77; not 2.1.330; observed
     // 2026-11).
