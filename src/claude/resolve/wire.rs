@@ -6,17 +6,17 @@ use super::super::headers::Custom;
 use super::super::offers::Offers;
 use super::super::reason;
 use super::super::settings::{self, names};
-use super::super::source::{Layer, Source};
-use super::super::state::{Scopes, State};
+use super::super::source::Source;
+use super::super::state::{Scopes, Secret, State};
 use super::super::version::since;
 use super::sendable::{helper_failure, unfit};
 
-/// The header that a helper gives.
-fn helper_header(state: &State, layer: Layer) -> Header {
-    let source = Source::Helper(layer);
-    match helper_failure(state) {
-        Some(_) => Header::Invalid(source),
-        None => Header::From(source),
+/// The header that a source gives: one without a value, where it holds nothing that can be one.
+fn header(source: Source, is_nothing: bool) -> Header {
+    if is_nothing {
+        Header::Invalid(source)
+    } else {
+        Header::From(source)
     }
 }
 
@@ -30,7 +30,9 @@ pub(super) fn headers_of(
     outcome: &mut Outcome,
 ) -> Option<String> {
     let custom_header = |value| custom_header(value, custom_source);
-    let helper = offers.helper.map(|layer| helper_header(state, layer));
+    let helper = offers
+        .helper
+        .map(|layer| header(Source::Helper(layer), helper_failure(state).is_some()));
     let token = offers.token.as_ref().map(variable_header);
     let decided = token.is_some() || helper.is_some();
 
@@ -59,24 +61,13 @@ pub(super) fn headers_of(
     }
     let oauth_in_use = oauth.is_some();
     let is_granted = oauth.as_ref().is_some_and(|(_, granted)| *granted);
-    let blank_login = |source: &Source| {
-        *source == Source::Login
-            && state
-                .login
-                .as_ref()
-                .is_some_and(|login| settings::js_trim(login.token.reveal()).is_empty())
+    // A blank login is sent as nothing by all, a blank variable before 2.1.212, where it is a key or token all the same
+    // (1.0.128, 2.0.77, 2.1.200, 2.1.211, observed 2026-11-24).
+    let unless_blank = |source: Source| {
+        let secret = reason::secret(state, &source);
+        header(source, secret.is_some_and(|secret| is_blank(&secret)))
     };
-    let blank_variable = |source: &Source| {
-        reason::secret(state, source).is_some_and(|secret| settings::js_trim(secret.reveal()).is_empty())
-    };
-    let oauth = oauth.map(|(source, _)| {
-        // A blank login is sent as nothing by all, a blank variable before 2.1.212 (2.0.77, 2.1.211, observed 2026-11-24).
-        if blank_login(&source) || blank_variable(&source) {
-            Header::Invalid(source)
-        } else {
-            Header::From(source)
-        }
-    });
+    let oauth = oauth.map(|(source, _)| unless_blank(source));
     // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
     let replacement = custom_header(custom.authorization).filter(|_| !is_granted);
     let hidden_oauth = oauth.clone().filter(|_| replacement.is_some());
@@ -88,14 +79,7 @@ pub(super) fn headers_of(
     let own_key = offers
         .key
         .clone()
-        .map(|source| {
-            // Before 2.1.212 a blank key is a key, and sent as nothing (1.0.128, 2.0.77, 2.1.200, observed 2026-11-24).
-            if blank_variable(&source) {
-                Header::Invalid(source)
-            } else {
-                Header::From(source)
-            }
-        })
+        .map(unless_blank)
         .or(helper)
         .or_else(|| (offers.primary && !oauth_in_use).then_some(Header::From(Source::PrimaryKey)));
     let own_key = own_key.filter(|_| !offers.gateway);
@@ -125,24 +109,17 @@ pub(super) fn headers_of(
 /// The header that a line of ANTHROPIC_CUSTOM_HEADERS gives.
 fn custom_header(value: Option<&str>, source: Option<&Source>) -> Option<Header> {
     let source = source?.clone();
-    value.map(|value| {
-        if value.is_empty() {
-            Header::Invalid(source)
-        } else {
-            Header::From(source)
-        }
-    })
+    value.map(|value| header(source, value.is_empty()))
 }
 
 /// The header that a variable gives. Blanks count as set before 2.1.330, and are sent as nothing (0.2.109, 1.0.128, 2.0.77,
 /// observed 2026-11-24).
 fn variable_header(setting: &settings::Setting<'_>) -> Header {
-    let source = setting.source.clone();
-    if settings::js_trim(setting.value.reveal()).is_empty() {
-        Header::Invalid(source)
-    } else {
-        Header::From(source)
-    }
+    header(setting.source.clone(), is_blank(setting.value))
+}
+
+fn is_blank(secret: &Secret) -> bool {
+    settings::js_trim(secret.reveal()).is_empty()
 }
 
 /// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY, but no custom header.
