@@ -14,11 +14,14 @@ mod tests;
 use std::ops::Range;
 
 pub use members::{Member, Spans, decode, items, last, members, object, span, spans};
-pub use pick::{Pick, Picked, pick};
+pub use pick::{Pick, Picked};
 pub use scan::Scan;
 
 /// What JSON counts as blank.
 pub const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// The byte order mark in UTF-8. A text may begin with one; to the checker it is not JSON.
+pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// What is told of the members of objects. Of a member whose text is wanted, the members inside are not told.
 pub trait Visitor {

@@ -13,13 +13,10 @@ use super::gather::{self, MAX_BYTES};
 use super::json::{Json, NotJson};
 use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
 use super::version::since;
-use crate::json::Pick;
+use crate::json::{BOM, Pick};
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
 const BLOCK: usize = 32 << 10;
-
-/// The byte order mark in UTF-8.
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Reads the config at `path` as `client` does that was started in `project`; without one, trust is not looked for.
 pub fn read(path: &Path, client: Client, project: Option<&Path>) -> (FileState, Option<Config>) {

@@ -25,9 +25,6 @@ use style::Style;
 
 use crate::json::{self, Member, NotJson, Spans};
 
-/// The UTF-8 byte order mark. The client accepts one from 2.x on (2.0.77, observed 2026-11).
-const BOM: &[u8] = b"\xef\xbb\xbf";
-
 /// From this size on, a second thread pays.
 const LARGE: usize = 4 << 20;
 
@@ -97,7 +94,7 @@ impl<'a> Document<'a> {
     /// # Errors
     /// Where `JSON.parse` would refuse the source, where its top level is no object, where it is not UTF-8.
     pub fn parse(source: &'a [u8]) -> Result<Self, Malformed> {
-        let bytes = source.strip_prefix(BOM).unwrap_or(source);
+        let bytes = source.strip_prefix(json::BOM).unwrap_or(source);
         let (utf8, spans) = check(bytes);
         let text = utf8.map_err(|error| Malformed::NotUtf8 {
             offset: source.len() - bytes.len() + error.valid_up_to(),

@@ -41,16 +41,6 @@ impl<'p> Pick<'p> {
     }
 }
 
-/// The values at these paths of a text in memory.
-///
-/// # Errors
-/// Where the text is not JSON from its first to its last character.
-pub fn pick(text: &[u8], paths: &[Vec<&str>]) -> Result<Picked, NotJson> {
-    let mut pick = Pick::new(paths);
-    pick.feed(text)?;
-    pick.finish()
-}
-
 struct Wanted<'p> {
     paths: &'p [Vec<&'p str>],
     found: Picked,
