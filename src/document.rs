@@ -2,5 +2,5 @@
 
 pub mod edit;
 pub mod lock;
-pub(crate) mod signals;
+mod signals;
 pub mod store;

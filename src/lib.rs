@@ -21,6 +21,7 @@ pub mod json;
 pub mod key;
 pub mod online;
 pub mod private;
+pub mod process;
 pub mod profile;
 pub mod render;
 pub mod scrub;

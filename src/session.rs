@@ -23,7 +23,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use rustix::fs::{FlockOperation, OFlags};
 
-use crate::document::signals::process_file;
+use crate::process::start_time;
 
 /// How the names of the directories begin. The rest is random, so nobody can take a name in advance.
 const PREFIX: &str = "cck-run-";
@@ -189,15 +189,6 @@ fn child_lives(mut lock: &File) -> bool {
         .ok()
         .and_then(start_time)
         .is_some_and(|now| now == start)
-}
-
-/// When a process was started, as its kernel tells it; with the process id it names a process for good.
-fn start_time(pid: u32) -> Option<String> {
-    let stat = process_file(&format!("{pid}/stat"))?;
-    // The second field is the program's name in parentheses and may hold anything; the time is the 22nd.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let state = fields.next()?;
-    (state != "Z").then(|| fields.nth(18).map(str::to_owned))?
 }
 
 /// Makes a new file, 0600 from birth.

@@ -3,14 +3,14 @@
 //! A signal that the parent had ignored (`nohup`, a shell's `&`) stays ignored. Outside of a [`Section`] every signal
 //! does what it does by default.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::Path;
+use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
 use signal_hook::{flag, low_level};
+
+use crate::process::ignored;
 
 struct Handlers {
     /// Whether no section is open: then the handler does what the signal does by default.
@@ -79,22 +79,4 @@ impl Handlers {
         flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(())
     }
-}
-
-/// The signals that this process ignores, one bit each. Only Linux tells without unsafe code; elsewhere none.
-pub fn ignored() -> u64 {
-    let status = process_file("self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
-        .unwrap_or(0)
-}
-
-/// A small file under `/proc`, in one read: those that ask for its size first take ten.
-pub fn process_file(name: &str) -> Option<String> {
-    let mut text = [0; 4096];
-    let read = File::open(Path::new("/proc").join(name))
-        .ok()?
-        .read(&mut text)
-        .ok()?;
-    Some(String::from_utf8_lossy(&text[..read]).into_owned())
 }
