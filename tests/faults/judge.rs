@@ -14,12 +14,10 @@ pub fn try_point(
     new: &[Option<Vec<u8>>],
 ) -> Result<(), String> {
     machine.lay(scenario);
-    let (name, nth) = (&call.name, call.nth);
-    let inject = match fault {
-        "SIGKILL" => format!("{name}:signal=KILL:when={nth}"),
-        error => format!("{name}:error={error}:when={nth}"),
-    };
-    let run = machine.run(scenario.args, Some(&format!("{} {inject}", scenario.always())));
+    let run = machine.run(
+        scenario.args,
+        Some(&format!("{} {}", scenario.always(), call.injection(fault))),
+    );
     let record = machine.trace(scenario);
     if trace::injected(&record).is_some_and(|line| line.contains("/proc/self/exe")) {
         // A run that cannot learn its own path names itself otherwise in what it writes.

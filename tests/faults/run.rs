@@ -98,12 +98,7 @@ fn try_point(
     left: &Mutex<Left>,
 ) -> Result<(), String> {
     machine.lay(scenario);
-    let (name, nth) = (&call.name, call.nth);
-    let inject = match fault {
-        "SIGKILL" => format!("{name}:signal=KILL:when={nth}"),
-        error => format!("{name}:error={error}:when={nth}"),
-    };
-    let run = machine.run_with(ALONE, scenario.args, Some(&inject));
+    let run = machine.run_with(ALONE, scenario.args, Some(&call.injection(fault)));
     let stderr = text(&run.stderr);
     let check = |holds: bool, what: &str| match holds {
         true => Ok(()),

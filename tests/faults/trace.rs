@@ -11,6 +11,17 @@ pub struct Call {
     pub is_own: bool,
 }
 
+impl Call {
+    /// What strace is told, to have this call fail, or the process killed at it.
+    pub fn injection(&self, fault: &str) -> String {
+        let (name, nth) = (&self.name, self.nth);
+        match fault {
+            "SIGKILL" => format!("{name}:signal=KILL:when={nth}"),
+            error => format!("{name}:error={error}:when={nth}"),
+        }
+    }
+}
+
 /// The calls of the first thread in a record of `strace -f`.
 pub fn calls(record: &str) -> Vec<Call> {
     let pid = record.split_whitespace().next().unwrap_or_default();
