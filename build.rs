@@ -1,6 +1,5 @@
-//! How the program is linked on Linux with glibc: so that it starts in half the time and is a quarter smaller.
-//!
-//! Both are measured in docs/performance.md. Elsewhere, and for a static build, the linker's ways are kept.
+//! How the program is linked on Linux with glibc: so that less is loaded at every start (docs/performance.md). Elsewhere the
+//! linker's own ways are kept.
 
 #![allow(
     clippy::disallowed_methods,

@@ -54,7 +54,7 @@ fn json(data: &[u8]) {
             );
             placed(&read);
         }
-        placed(&config::parse(data, 64, client, Some(Path::new("/work/project"))));
+        placed(&config::parse(data, 64, client, Some(Path::new("/cwd"))));
     }
     placed(&read_login(data));
     // What can be edited can be read. (The reverse does not hold: bytes that are no UTF-8 are read, and not edited.)

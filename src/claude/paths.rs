@@ -185,7 +185,7 @@ mod tests {
     use super::*;
 
     fn locate(vars: &[(&str, &str)], client: Client, legacy: bool) -> (String, ChosenBy) {
-        let context = Context::for_test(&[], vars, Path::new("/work"), Path::new("/etc"));
+        let context = Context::for_test(&[], vars, Path::new("/cwd"), Path::new("/etc"));
         let paths = Paths::locate(&context, client, None, None).unwrap();
         let file = paths.config_file(|_| legacy);
         (file.path.display().to_string(), file.chosen_by)
@@ -228,7 +228,7 @@ mod tests {
                 &[home, ("CLAUDE_CONFIG_DIR", "c")],
                 Client::V2,
                 false,
-                "/work/c/.claude.json",
+                "/cwd/c/.claude.json",
                 ChosenBy::ConfigDir,
             ),
             (
@@ -249,14 +249,14 @@ mod tests {
                 &[home, ("CLAUDE_CONFIG_DIR", "c/../../../c")],
                 Client::V2,
                 false,
-                "/work/../../c/.claude.json",
+                "/cwd/../../c/.claude.json",
                 ChosenBy::ConfigDir,
             ),
             (
                 &[home, ("CLAUDE_CONFIG_DIR", "~/c")],
                 Client::V2,
                 false,
-                "/work/~/c/.claude.json",
+                "/cwd/~/c/.claude.json",
                 ChosenBy::ConfigDir,
             ),
             (
@@ -292,10 +292,10 @@ mod tests {
 
     #[test]
     fn without_home_there_is_an_error_unless_the_place_is_named() {
-        let context = Context::for_test(&[], &[], Path::new("/work"), Path::new("/etc"));
+        let context = Context::for_test(&[], &[], Path::new("/cwd"), Path::new("/etc"));
         assert!(Paths::locate(&context, Client::V2, None, None).is_err());
         let paths = Paths::locate(&context, Client::V2, None, Some(Path::new("x.json"))).unwrap();
-        assert_eq!(paths.config_file(|_| true).path, Path::new("/work/x.json"));
+        assert_eq!(paths.config_file(|_| true).path, Path::new("/cwd/x.json"));
     }
 
     #[test]
