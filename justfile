@@ -21,6 +21,7 @@ lint:
 # Dependencies: licences, duplicates, sources; none that is not used, none that wants a newer Rust than Cargo.toml states
 # (what std has got since then, clippy's incompatible_msrv tells)
 deps:
+    cargo fetch --locked --quiet
     cargo deny --locked --offline check licenses bans sources
     test "$(cargo metadata --locked --format-version 1 | jq -r '.packages[].rust_version // empty' | sort -V | tail -1)" \
       = "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
