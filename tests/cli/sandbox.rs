@@ -91,7 +91,9 @@ impl Sandbox {
             .env_clear()
             .env("HOME", self.home())
             .env("XDG_RUNTIME_DIR", self.runtime())
-            .env("PATH", "/usr/bin:/bin");
+            .env("PATH", "/usr/bin:/bin")
+            // As CI has it; a release has no tables to walk.
+            .env("RUST_BACKTRACE", "1");
         command.current_dir(self.project());
         Cck { command, stdin: None }
     }
