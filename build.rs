@@ -1,5 +1,5 @@
-//! How the program is linked on Linux with glibc: so that less is loaded at every start (docs/performance.md). Elsewhere the
-//! linker's own ways are kept.
+//! How the program is linked on Linux with glibc: so that little is loaded at every start (docs/performance.md). Elsewhere
+//! the linker's own ways are kept.
 
 #![allow(
     clippy::disallowed_methods,
@@ -7,8 +7,34 @@
     reason = "those are for the program"
 )]
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::{env, fs, io};
+
+/// What of libc cck uses in ways that differ between its shared and its static form.
+const PROBE: &str = r#"
+use std::net::ToSocketAddrs;
+fn main() {
+    std::thread::spawn(|| _ = ("localhost", 1).to_socket_addrs()).join().unwrap();
+    assert!(std::process::Command::new("true").status().unwrap().success());
+    println!("{:?}", std::env::current_dir());
+}
+"#;
+
+/// In the names of what does TLS and HTTP, edits profiles and describes the command line.
+const SELDOM: [&str; 10] = [
+    "rustls",
+    "webpki",
+    "4ring",
+    "ureq",
+    "4http",
+    "toml",
+    "winnow",
+    "clap_complete",
+    "clap_mangen",
+    "4roff",
+];
 
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
@@ -21,15 +47,69 @@ fn main() -> io::Result<()> {
     // loading another library takes longer than cck needs to read a config.
     fs::write(out.join("libgcc_s.so"), "INPUT(-lgcc_eh)\n")?;
     println!("cargo::rustc-link-search=native={}", out.display());
-    // A release aborts on a panic and has no symbols: nothing ever reads its tables for unwinding.
-    if is("PROFILE", "release") {
-        let script = out.join("no-unwinding.ld");
-        fs::write(
-            &script,
-            "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .text;\n",
-        )?;
-        println!("cargo::rustc-link-arg-bins=-Wl,--no-eh-frame-hdr");
-        println!("cargo::rustc-link-arg-bins=-Wl,-T,{}", script.display());
+    // A program for another machine cannot be tried here.
+    if !is("PROFILE", "release") || env::var("HOST") != env::var("TARGET") {
+        return Ok(());
+    }
+
+    // A release aborts on a panic and has no symbols: its tables for unwinding would serve nobody. And what few runs need
+    // lies apart, so that the pages of the others hold little else.
+    let sections = out.join("sections.ld");
+    let seldom: String = SELDOM.map(|name| format!(" .text.*{name}*")).concat();
+    fs::write(
+        &sections,
+        format!(
+            "SECTIONS {{ .text.seldom : {{ *({seldom} ) }} }} INSERT AFTER .text;\n\
+             SECTIONS {{ /DISCARD/ : {{ *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) }} }} INSERT AFTER .text;\n"
+        ),
+    )?;
+    let sections = vec![
+        "-Wl,--no-eh-frame-hdr".to_owned(),
+        format!("-Wl,-T,{}", sections.display()),
+    ];
+    // rustc asks for the shared libraries by name; under these names lie the static ones. Its relocations are packed, and a
+    // symbol that nobody defines is null and not the address at which the program starts.
+    let libc = out.join("libc");
+    fs::create_dir_all(&libc)?;
+    fs::write(libc.join("libc.so"), "GROUP(libc.a libgcc.a libgcc_eh.a)\n")?;
+    fs::write(libc.join("libm.so"), "GROUP(libm.a)\n")?;
+    let libc = vec![
+        "-static-pie".to_owned(),
+        format!("-L{}", libc.display()),
+        "-Wl,-z,nodynamic-undefined-weak,-z,pack-relative-relocs".to_owned(),
+    ];
+    // Without TLS it is the size that counts, and libc has a third of it.
+    let libc = env::var_os("CARGO_FEATURE_ONLINE").map(|_| libc);
+    let mut taken = Vec::new();
+    for arguments in [Some(sections), libc].into_iter().flatten() {
+        let tried = [taken.clone(), arguments].concat();
+        if works(&out, &tried)? {
+            taken = tried;
+        }
+    }
+    for argument in taken {
+        println!("cargo::rustc-link-arg-bins={argument}");
     }
     Ok(())
+}
+
+/// Whether a program that is linked with these arguments runs: not every linker knows them, and not every machine has
+/// the static libc.
+fn works(out: &Path, arguments: &[String]) -> io::Result<bool> {
+    let (source, program) = (out.join("probe.rs"), out.join("probe"));
+    fs::write(&source, PROBE)?;
+    let mut compile = Command::new(env::var_os("RUSTC").unwrap_or_else(|| OsString::from("rustc")));
+    compile.args(["--edition=2024", "-Cpanic=abort", "-Cstrip=symbols", "-L"]);
+    compile.arg(out).arg("-o").arg(&program).arg(&source);
+    let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
+    compile.args(flags.split('\x1f').filter(|flag| !flag.is_empty()));
+    if let Ok(linker) = env::var("RUSTC_LINKER") {
+        compile.arg(format!("-Clinker={linker}"));
+    }
+    compile.args(arguments.iter().map(|argument| format!("-Clink-arg={argument}")));
+    let runs = |command: &mut Command| {
+        let quiet = command.stdout(Stdio::null()).stderr(Stdio::null());
+        quiet.status().is_ok_and(|status| status.success())
+    };
+    Ok(runs(&mut compile) && runs(&mut Command::new(&program)))
 }
