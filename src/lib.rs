@@ -30,8 +30,6 @@ pub mod shell;
 pub mod state;
 pub mod undo;
 
-use clap::Parser;
-
 use context::Context;
 use exit::Exit;
 use failure::Failure;
@@ -54,7 +52,7 @@ pub fn run(context: &mut Context) -> Exit {
 }
 
 fn parse_and_run(context: &mut Context) -> Exit {
-    match cli::Cli::try_parse_from(context.args()) {
+    match cli::parse(context.args()) {
         Ok(cli) => cmd::run(cli, context).unwrap_or_else(|error| {
             report(context, &error);
             Exit::Error

@@ -7,8 +7,10 @@ use std::path::Path;
 /// The signals that this process ignores, one bit each. None where that cannot be known.
 pub fn ignored() -> u64 {
     let status = file("self/status").unwrap_or_default();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
-    mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+    let mask = status
+        .split_once("\nSigIgn:\t")
+        .and_then(|(_, rest)| rest.lines().next());
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok())
         .unwrap_or(0)
 }
 

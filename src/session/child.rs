@@ -1,6 +1,7 @@
 //! Runs the command in the foreground as if cck was not there: its terminal, its signals, its exit status.
 
 use std::io;
+use std::mem::ManuallyDrop;
 use std::process::Child;
 use std::time::Duration;
 
@@ -18,7 +19,10 @@ use crate::process::ignored;
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
 /// The signals of this process, taken from now on: none of `FORWARDED` ends cck any more.
-pub struct Signals(SignalsInfo<WithOrigin>);
+///
+/// They are never given back: a signal that comes while the directory is being removed must not end cck either, and
+/// giving them back takes as long as taking them.
+pub struct Signals(ManuallyDrop<SignalsInfo<WithOrigin>>);
 
 impl Signals {
     /// Takes the signals. Those that were ignored from outside (`nohup`, a shell's `&`) stay so, for the command too.
@@ -30,7 +34,7 @@ impl Signals {
         let wanted = FORWARDED
             .into_iter()
             .filter(|signal| ignored & (1 << (signal - 1)) == 0);
-        SignalsInfo::new(wanted.chain([SIGCHLD])).map(Signals)
+        SignalsInfo::new(wanted.chain([SIGCHLD])).map(|signals| Signals(ManuallyDrop::new(signals)))
     }
 
     /// A signal that asks cck to end and has come already.
@@ -45,7 +49,7 @@ impl Signals {
     ///
     /// # Errors
     /// Where the child cannot be waited for.
-    pub fn wait(mut self, child: &Child) -> io::Result<u8> {
+    pub fn wait(&mut self, child: &Child) -> io::Result<u8> {
         let pid = i32::try_from(child.id())
             .ok()
             .and_then(Pid::from_raw)
