@@ -7,19 +7,19 @@ pub mod chain;
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::Context as _;
 use clap::Args;
-use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
 use crate::failure::fail;
+use crate::os::ext::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use crate::os::fs::{FlockOperation, OFlags, flock};
+use crate::os::io::Errno;
 use crate::state;
 
 /// How long another holder of the trail's lock is waited for. Each holds it for one line.
@@ -146,7 +146,7 @@ fn append(args: &AuditArgs, event: &Event<'_>, outcome: &str, context: &Context)
         old: event.old.clone(),
         new: event.new.clone(),
         user: user(context),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        host: host(context),
         pid: std::process::id(),
         cck: env!("CARGO_PKG_VERSION").into(),
         outcome: outcome.into(),
@@ -250,9 +250,29 @@ pub fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-/// The user's name in the password file, else `uid N`: in a container there may be no entry.
+#[cfg(unix)]
+fn host(_: &Context) -> String {
+    crate::os::system::uname()
+        .nodename()
+        .to_string_lossy()
+        .into_owned()
+}
+
+#[cfg(windows)]
+fn host(context: &Context) -> String {
+    context.var("COMPUTERNAME").unwrap_or_default()
+}
+
+/// The user's name as the environment has it.
+#[cfg(windows)]
 fn user(context: &Context) -> String {
-    let uid = rustix::process::getuid().as_raw();
+    context.var("USERNAME").unwrap_or_default()
+}
+
+/// The user's name in the password file, else `uid N`: in a container there may be no entry.
+#[cfg(unix)]
+fn user(context: &Context) -> String {
+    let uid = crate::os::process::getuid().as_raw();
     let names = fs::read_to_string(context.etc().join("passwd")).unwrap_or_default();
     let name = names.lines().find_map(|line| {
         let mut fields = line.split(':');

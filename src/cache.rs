@@ -4,16 +4,17 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{FlockOperation, OFlags, flock};
-use rustix::io::Errno;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::key::{self, ApiKey};
+use crate::os;
+use crate::os::ext::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use crate::os::fs::{FlockOperation, OFlags, flock};
+use crate::os::io::Errno;
 
 /// No file of the cache is larger.
 const MAX_BYTES: u64 = 128 * 1024;
@@ -29,7 +30,7 @@ impl Cache {
     /// # Errors
     /// Where its directory cannot be made, or is another's: in a shared directory anybody can take a name.
     pub fn open(base: &Path) -> io::Result<Cache> {
-        let me = rustix::process::geteuid().as_raw();
+        let me = os::process::geteuid().as_raw();
         let dir = base.join(format!("cck-cache-{me}"));
         match DirBuilder::new().mode(0o700).create(&dir) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),

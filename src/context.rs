@@ -2,8 +2,8 @@
 //!
 //! No other module asks `std::env` or the standard streams, so a test can build the whole world that a command sees.
 
+use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,23 @@ use anstyle::{AnsiColor, Style};
 
 use crate::failure::fail;
 use crate::key::{ApiKey, mask};
+use crate::os;
 use crate::render::{escape, sanitize};
+
+/// The variable that names the home directory.
+const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+
+/// The directory of the machine's own settings; on Windows %ProgramData% may name another.
+const ETC: &str = if cfg!(windows) { r"C:\ProgramData" } else { "/etc" };
+
+/// Where the client looks for the administrator's settings (2.1.331, read off its code, 2026-11-24).
+const MANAGED: &str = if cfg!(windows) {
+    r"C:\Program Files\ClaudeCode"
+} else if cfg!(target_os = "macos") {
+    "/Library/Application Support/ClaudeCode"
+} else {
+    "/etc/claude-code"
+};
 
 /// What standard input is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +49,7 @@ pub struct Context {
     vars: Vec<(OsString, OsString)>,
     cwd: PathBuf,
     etc: PathBuf,
+    managed: PathBuf,
     /// Looked up when asked for, but in tests.
     stdin_kind: Option<StdinKind>,
     /// Opens standard input, until it is claimed.
@@ -53,7 +70,8 @@ impl Context {
             vars: Vec::new(),
             // A deleted working directory is no reason to fail: only relative paths need it.
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
-            etc: PathBuf::from("/etc"),
+            etc: PathBuf::from(ETC),
+            managed: PathBuf::from(MANAGED),
             stdin_kind: None,
             stdin: Some(Box::new(|| Box::new(io::stdin()))),
             out: String::new(),
@@ -62,6 +80,11 @@ impl Context {
         };
         for (name, value) in std::env::vars_os() {
             context.set_var(name, value);
+        }
+        if cfg!(windows)
+            && let Some(dir) = context.var_os("ProgramData").filter(|dir| !dir.is_empty())
+        {
+            context.etc = PathBuf::from(dir);
         }
         context
     }
@@ -77,6 +100,7 @@ impl Context {
             vars: Vec::new(),
             cwd: cwd.to_path_buf(),
             etc: etc.to_path_buf(),
+            managed: etc.join("claude-code"),
             stdin_kind: Some(StdinKind::Nothing),
             stdin: None,
             out: String::new(),
@@ -112,6 +136,7 @@ impl Context {
     }
 
     fn find_var(&self, name: &OsStr) -> Result<usize, usize> {
+        let name = &*as_the_system_has_it(name);
         self.vars
             .binary_search_by(|(other, _)| other.as_os_str().cmp(name))
     }
@@ -122,7 +147,10 @@ impl Context {
         let (name, value) = (name.into(), value.into());
         match self.find_var(&name) {
             Ok(at) => self.vars[at].1 = value,
-            Err(at) => self.vars.insert(at, (name, value)),
+            Err(at) => {
+                let name = as_the_system_has_it(&name).into_owned();
+                self.vars.insert(at, (name, value));
+            }
         }
     }
 
@@ -169,16 +197,11 @@ impl Context {
     /// The program that is running, as a path that will still be right later: the one it was called by, where that is
     /// the same file, since the resolved one may carry a version in it.
     pub fn program(&self) -> PathBuf {
-        use std::os::unix::fs::MetadataExt;
-
         let running = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cck"));
         let Some(called) = self.args.first().map(Path::new) else {
             return running;
         };
-        let same = |path: &PathBuf| match (fs::metadata(path), fs::metadata(&running)) {
-            (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
-            _ => false,
-        };
+        let same = |path: &PathBuf| os::is_same(path, &running);
         if called.components().count() > 1 {
             Some(self.cwd.join(called)).filter(same)
         } else {
@@ -201,19 +224,28 @@ impl Context {
         &self.etc
     }
 
-    /// The home directory: `$HOME`. The client takes it from there, and so does everything here.
+    /// The directory of the administrator's settings for the client, or a test's stand-in for it.
+    pub fn managed(&self) -> &Path {
+        &self.managed
+    }
+
+    /// The variable of the home directory, as it is set.
+    pub fn home_var(&self) -> Option<&OsStr> {
+        self.var_os(HOME)
+    }
+
+    /// The home directory: `$HOME`, on Windows `%USERPROFILE%`. The client takes it from there, and so does everything
+    /// here.
     pub fn home(&self) -> Option<PathBuf> {
-        self.var_os("HOME")
-            .filter(|home| !home.is_empty())
-            .map(PathBuf::from)
+        self.home_var().filter(|home| !home.is_empty()).map(PathBuf::from)
     }
 
     /// The home directory, or an error that says how to do without.
     pub fn require_home(&self) -> anyhow::Result<PathBuf> {
         self.home().ok_or_else(|| {
             fail(
-                "HOME is not set, so there is no home directory to look in",
-                "set HOME, or name the client's directory in CLAUDE_CONFIG_DIR",
+                format!("{HOME} is not set, so there is no home directory to look in"),
+                format!("set {HOME}, or name the client's directory in CLAUDE_CONFIG_DIR"),
             )
         })
     }
@@ -309,23 +341,22 @@ impl Context {
     }
 }
 
-fn stdin_kind() -> StdinKind {
-    use std::os::fd::AsFd;
-    use std::os::unix::fs::MetadataExt;
+/// The name of a variable; on Windows, where capitals are as small letters, in capitals.
+fn as_the_system_has_it(name: &OsStr) -> Cow<'_, OsStr> {
+    if cfg!(windows) {
+        Cow::Owned(name.to_ascii_uppercase())
+    } else {
+        Cow::Borrowed(name)
+    }
+}
 
+fn stdin_kind() -> StdinKind {
     let stdin = io::stdin();
     if stdin.is_terminal() {
-        return StdinKind::Terminal;
-    }
-    let device = stdin
-        .as_fd()
-        .try_clone_to_owned()
-        .and_then(|fd| File::from(fd).metadata());
-    match (device, fs::metadata("/dev/null")) {
-        (Ok(stdin), Ok(null)) if stdin.rdev() == null.rdev() && stdin.ino() == null.ino() => {
-            StdinKind::Nothing
-        }
-        (Err(_), _) => StdinKind::Nothing,
-        _ => StdinKind::Data,
+        StdinKind::Terminal
+    } else if os::holds_nothing(&stdin) {
+        StdinKind::Nothing
+    } else {
+        StdinKind::Data
     }
 }

@@ -20,6 +20,7 @@ pub mod guard;
 pub mod json;
 pub mod key;
 pub mod online;
+pub mod os;
 pub mod private;
 pub mod process;
 pub mod profile;
@@ -68,7 +69,7 @@ const LOOK: &str = "look at the file and its directory (ls -ld), and whether the
 fn refused_by_disk(error: &anyhow::Error) -> bool {
     error
         .chain()
-        .any(|cause| cause.is::<std::io::Error>() || cause.is::<rustix::io::Errno>())
+        .any(|cause| cause.is::<std::io::Error>() || cause.is::<os::io::Errno>())
 }
 
 /// Prints an error: the problem, its causes, and what to do about it.

@@ -2,15 +2,16 @@
 
 use std::fs::OpenOptions;
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::OFlags;
 use zeroize::Zeroizing;
 
 use crate::document::store;
 use crate::failure::fail;
+use crate::os;
+use crate::os::ext::{MetadataExt, OpenOptionsExt};
+use crate::os::fs::OFlags;
 
 /// No file of cck's own is larger.
 const MAX_BYTES: u64 = 1 << 30;
@@ -54,7 +55,7 @@ pub fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
     };
     let metadata = file.metadata().with_context(|| format!("cannot read {shown}"))?;
-    let (owner, me) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let (owner, me) = (metadata.uid(), os::process::geteuid().as_raw());
     let problem = if !metadata.is_file() {
         "is not a file".to_owned()
     } else if owner != me && owner != 0 && me != 0 {
@@ -77,7 +78,7 @@ pub fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
 /// Who else may put files into a directory, and by that choose what the client reads there; none where nobody may.
 pub fn exposure(dir: &Path) -> Option<String> {
     let metadata = std::fs::metadata(dir).ok()?;
-    let (owner, me) = (metadata.uid(), rustix::process::geteuid().as_raw());
+    let (owner, me) = (metadata.uid(), os::process::geteuid().as_raw());
     if owner != me && owner != 0 && me != 0 {
         Some(format!("belongs to another user (uid {owner})"))
     } else if metadata.mode() & 0o002 != 0 {

@@ -26,6 +26,10 @@ pub fn start_time(pid: u32) -> Option<String> {
 /// A small file under `/proc`, in one read: those that ask for its size first take ten.
 fn file(name: &str) -> Option<String> {
     let mut text = [0; 4096];
+    // On Windows this would be a directory like any other.
+    if cfg!(windows) {
+        return None;
+    }
     let read = File::open(Path::new("/proc").join(name))
         .ok()?
         .read(&mut text)

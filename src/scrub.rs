@@ -8,13 +8,13 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rustix::io::Errno;
 use serde::Serialize;
 
 use crate::claude::paths::{ConfigFile, Paths};
 use crate::context::Context;
 use crate::document::edit::{Document, Edit};
 use crate::document::store::{self, dir::Dir};
+use crate::os::io::Errno;
 use crate::undo;
 
 /// The name of the member that holds the key.

@@ -16,13 +16,14 @@ pub mod seed;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use rustix::fs::{FlockOperation, OFlags};
 
+use crate::os;
+use crate::os::ext::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use crate::os::fs::{FlockOperation, OFlags};
 use crate::process::start_time;
 
 /// How the names of the directories begin. The rest is random, so nobody can take a name in advance.
@@ -36,7 +37,7 @@ pub struct Session {
     root: PathBuf,
     config: PathBuf,
     /// Held for as long as the session is. It holds the command's process, once there is one.
-    lock: File,
+    lock: Option<File>,
 }
 
 impl Session {
@@ -46,15 +47,15 @@ impl Session {
     /// Where `base` cannot be written to.
     pub fn create(base: &Path) -> anyhow::Result<Session> {
         let cannot = || format!("cannot make a private directory in {}", base.display());
-        let root = tempfile::Builder::new()
-            .prefix(PREFIX)
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .tempdir_in(base)
-            .with_context(cannot)?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(PREFIX);
+        #[cfg(unix)]
+        builder.permissions(os::ext::PermissionsExt::from_mode(0o700));
+        let root = builder.tempdir_in(base).with_context(cannot)?;
         // The lock gets its name when it is held: a sweeper never sees it free.
         let unnamed = root.path().join("lock.new");
         let lock = create_file(&unnamed, b"").with_context(cannot)?;
-        rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
+        os::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive)
             .map_err(io::Error::from)
             .with_context(cannot)?;
         fs::rename(&unnamed, root.path().join("lock")).with_context(cannot)?;
@@ -66,7 +67,7 @@ impl Session {
         Ok(Session {
             root: root.keep(),
             config,
-            lock,
+            lock: Some(lock),
         })
     }
 
@@ -89,8 +90,8 @@ impl Session {
     /// Writes down the command's process, so that its directory is left to it should cck be killed.
     pub fn note_child(&self, pid: u32) {
         // Without the note the directory is only swept earlier.
-        if let Some(start) = start_time(pid) {
-            let _ = (&self.lock).write_all(format!("{pid} {start}").as_bytes());
+        if let Some((start, mut lock)) = start_time(pid).zip(self.lock.as_ref()) {
+            let _ = lock.write_all(format!("{pid} {start}").as_bytes());
         }
     }
 
@@ -99,6 +100,8 @@ impl Session {
     /// # Errors
     /// Where something of it stays; what the command left running may still be writing there.
     pub fn remove(mut self) -> io::Result<()> {
+        // Where what is open can be removed, the lock is held until all is gone.
+        let _held = self.lock.take().map(os::keep);
         // Taken, so that the drop does not remove what was just said to stay.
         remove(&std::mem::take(&mut self.root))
     }
@@ -107,6 +110,7 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         if !self.root.as_os_str().is_empty() {
+            let _held = self.lock.take().map(os::keep);
             let _ = remove(&self.root);
         }
     }
@@ -138,7 +142,7 @@ fn remove(root: &Path) -> io::Result<()> {
 
 /// Removes what killed runs have left in `base`, and returns how many that were.
 pub fn sweep(base: &Path) -> usize {
-    let me = rustix::process::geteuid().as_raw();
+    let me = os::process::geteuid().as_raw();
     let Ok(entries) = fs::read_dir(base) else { return 0 };
     entries
         .flatten()
@@ -159,14 +163,15 @@ pub fn sweep(base: &Path) -> usize {
 
 fn sweep_one(root: &Path) -> bool {
     let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::open(root.join("lock"), flags, rustix::fs::Mode::empty()) {
+    match os::fs::open(root.join("lock"), flags, os::fs::Mode::empty()) {
         Ok(lock) => {
             let lock = File::from(lock);
-            rustix::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
-                && !child_lives(&lock)
-                && remove(root).is_ok()
+            os::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() && !child_lives(&lock) && {
+                let _held = os::keep(lock);
+                remove(root).is_ok()
+            }
         }
-        Err(rustix::io::Errno::NOENT) => {
+        Err(os::io::Errno::NOENT) => {
             let age = fs::symlink_metadata(root)
                 .and_then(|metadata| metadata.modified())
                 .map(|modified| SystemTime::now().duration_since(modified).unwrap_or_default());

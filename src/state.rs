@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::context::Context;
 use crate::failure::fail;
 
-/// cck's state directory: `$XDG_STATE_HOME/cck`, else `~/.local/state/cck`. A relative XDG_STATE_HOME is ignored, as
+/// cck's state directory: `$XDG_STATE_HOME/cck`, else `~/.local/state/cck`, on Windows `%LOCALAPPDATA%\\cck`. A relative XDG_STATE_HOME is ignored, as
 /// the XDG Base Directory Specification asks.
 ///
 /// # Errors
@@ -17,7 +17,11 @@ pub fn dir(context: &Context) -> anyhow::Result<PathBuf> {
         .var_os("XDG_STATE_HOME")
         .map(PathBuf::from)
         .filter(|dir| dir.is_absolute());
-    xdg.or_else(|| context.home().map(|home| home.join(".local/state")))
+    let local = context
+        .var_os("LOCALAPPDATA")
+        .filter(|dir| cfg!(windows) && !dir.is_empty());
+    xdg.or_else(|| local.map(PathBuf::from))
+        .or_else(|| context.home().map(|home| home.join(".local/state")))
         .map(|dir| dir.join("cck"))
         .ok_or_else(|| {
             fail(
@@ -32,7 +36,7 @@ pub fn dir(context: &Context) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// As [`dir`].
 pub fn file_for(config: &Path, kind: &str, context: &Context) -> anyhow::Result<PathBuf> {
-    use std::os::unix::ffi::OsStrExt;
+    use crate::os::ext::OsStrExt;
 
     let name = Sha256::digest(config.as_os_str().as_bytes());
     let name: String = name.iter().take(8).map(|byte| format!("{byte:02x}")).collect();

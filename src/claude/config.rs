@@ -2,7 +2,6 @@
 //! once, in blocks, and only these members are kept.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -11,9 +10,11 @@ use zeroize::Zeroizing;
 use super::Client;
 use super::gather::{self, MAX_BYTES};
 use super::json::{Json, NotJson};
+use super::paths::project_key;
 use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
 use super::version::since;
 use crate::json::{BOM, Pick};
+use crate::os;
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
 const BLOCK: usize = 32 << 10;
@@ -57,12 +58,16 @@ pub fn parse(
     ];
     let fixed = paths.len();
     // The client was told to trust the project or a directory above it.
-    let project = project.map(|project| fs::canonicalize(project).unwrap_or_else(|_| project.to_path_buf()));
-    let above = project.iter().flat_map(|project| project.ancestors());
+    let project = project.map(|project| os::real(project).unwrap_or_else(|_| project.to_path_buf()));
+    let above: Vec<_> = project
+        .iter()
+        .flat_map(|project| project.ancestors())
+        .filter_map(project_key)
+        .collect();
     paths.extend(
         above
-            .filter_map(Path::to_str)
-            .map(|dir| vec!["projects", dir, "hasTrustDialogAccepted"]),
+            .iter()
+            .map(|dir| vec!["projects", &**dir, "hasTrustDialogAccepted"]),
     );
 
     let mut pick = Pick::new(&paths);

@@ -1,5 +1,6 @@
 //! Which files the client reads, and why those. Pure: nothing here touches the disk.
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
@@ -54,9 +55,9 @@ pub struct Paths {
     pub project_settings: PathBuf,
     /// `<project>/.claude/settings.local.json`.
     pub local_settings: PathBuf,
-    /// `/etc/claude-code/managed-settings.json`.
+    /// `/etc/claude-code/managed-settings.json`; elsewhere in the system's own place.
     pub managed_settings: PathBuf,
-    /// `/etc/claude-code/managed-settings.d`.
+    /// `managed-settings.d` beside it.
     pub managed_drop_ins: PathBuf,
     /// `<claude dir>/.credentials.json`: the stored subscription login.
     pub credentials: PathBuf,
@@ -113,7 +114,7 @@ impl Paths {
                 (claude_dir, home.join(".claude.json"))
             }
         };
-        let managed = context.etc().join("claude-code");
+        let managed = context.managed();
         let dot_claude = project.join(".claude");
         Ok(Paths {
             global_config,
@@ -169,6 +170,17 @@ fn without_dots(path: &Path) -> PathBuf {
         }
     }
     short
+}
+
+/// The name under which the config has what is said of a project (2.0.77, read off its code, 2026-11-24: slashes on Windows,
+/// too).
+pub fn project_key(project: &Path) -> Option<Cow<'_, str>> {
+    let text = project.to_str()?;
+    Some(if cfg!(windows) {
+        Cow::Owned(text.replace('\\', "/"))
+    } else {
+        Cow::Borrowed(text)
+    })
 }
 
 /// A path as the user would write it: under the home directory it starts with `~`.

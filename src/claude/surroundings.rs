@@ -1,7 +1,6 @@
 //! Looks at what lies around the files: copies, git, owners, the helper's program. IO only; nothing is judged here.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::gather;
@@ -10,6 +9,7 @@ use super::json::{Json, decode};
 use super::settings::{self, names};
 use super::state::{FileState, Reading, State};
 use crate::context::Context;
+use crate::os;
 use crate::scrub;
 
 /// Copies larger than this are not looked into.
@@ -37,7 +37,7 @@ pub fn look(state: &State, context: &Context) -> Surroundings {
     let paths = &state.paths;
     let is_legacy = paths.legacy_config.as_ref() == Some(&state.config_choice.path);
     Surroundings {
-        user: rustix::process::geteuid().as_raw(),
+        user: os::process::geteuid().as_raw(),
         copies: scrub::copies(paths, &state.config_choice)
             .iter()
             .filter(|path| **path != paths.global_config)
@@ -112,5 +112,5 @@ fn program(helper: &str, project: &Path, context: &Context) -> Option<PathBuf> {
 }
 
 fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && os::is_executable(&metadata))
 }

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::os;
+
 /// The directory, other than `project`, whose `.claude/settings.local.json` the client lays over the project's own.
 ///
 /// It is the root of the git work tree that `project` is in, or of the main work tree where that one is linked; anything
@@ -10,12 +12,12 @@ use std::path::{Path, PathBuf};
 /// 2026-11-24; 2.0.77 reads the project's own file alone).
 pub fn root(project: &Path, home: Option<&Path>) -> Option<PathBuf> {
     // The client's working directory is the real one.
-    let project = fs::canonicalize(project).ok()?;
+    let project = os::real(project).ok()?;
     let root = project
         .ancestors()
         .find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok())?;
     let root = main_of(root).unwrap_or_else(|| root.to_path_buf());
-    let is_home = home.is_some_and(|home| fs::canonicalize(home).is_ok_and(|home| home == root));
+    let is_home = home.is_some_and(|home| os::real(home).is_ok_and(|home| home == root));
     (root != project && !is_home).then_some(root)
 }
 
@@ -27,8 +29,8 @@ fn main_of(root: &Path) -> Option<PathBuf> {
     let git_dir = root.join(text.trim().strip_prefix("gitdir:")?.trim());
     let common = git_dir.join(small_text(&git_dir.join("commondir"))?.trim());
     let back = git_dir.join(small_text(&git_dir.join("gitdir"))?.trim());
-    let common = fs::canonicalize(common).ok()?;
-    (fs::canonicalize(back).ok()? == fs::canonicalize(file).ok()?)
+    let common = os::real(common).ok()?;
+    (os::real(back).ok()? == os::real(file).ok()?)
         .then(|| common.parent().map(Path::to_path_buf))
         .flatten()
 }

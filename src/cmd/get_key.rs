@@ -62,17 +62,13 @@ fn cached(
     let cache = if base.in_memory {
         Cache::open(&base.path).map_err(|error| error.to_string())
     } else {
-        Err("neither XDG_RUNTIME_DIR nor /dev/shm is in memory".to_owned())
+        Err(place::NOT_IN_MEMORY.to_owned())
     };
     match cache {
         Ok(cache) => {
             // What the command prints may hang on the directory it is run in and on whose home it is.
             let owner = profile.map(|profile| (&profile.name, &profile.file));
-            let name = format!(
-                "{owner:?} {command} {:?} {:?}",
-                context.cwd(),
-                context.var_os("HOME")
-            );
+            let name = format!("{owner:?} {command} {:?} {:?}", context.cwd(), context.home());
             cache.get(&name, ttl, *timeout, || source.read(context))
         }
         Err(problem) => {

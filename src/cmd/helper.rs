@@ -113,7 +113,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let helper = command(&context.program(), &flags, args.ttl)?;
     let target = Target::locate(&args.change.target, context)?;
     let settings = target.paths.user_settings.clone();
-    let shown = display(&settings, context.var_os("HOME"));
+    let shown = display(&settings, context.home_var());
     let dry_run = args.change.target.dry_run;
 
     let outcome = store::update(&settings, target.options(), |document| {
@@ -245,16 +245,23 @@ fn command(program: &std::path::Path, flags: &[String], ttl: Option<u64>) -> any
     let program = program
         .to_str()
         .context("the path of cck is not UTF-8, which settings cannot hold")?;
-    let mut words = vec![shell::quote(program), "get-key".into()];
+    let mut words = vec![shell::quote_program(program), "get-key".into()];
     words.extend_from_slice(flags);
     words.extend(ttl.map(|ttl| format!("--ttl {ttl}")));
-    Ok(words.join(" "))
+    let line = words.join(" ");
+    if cfg!(windows) && line.contains(['\r', '\n']) {
+        return Err(fail(
+            "a command of several lines cannot be the helper on Windows",
+            "put it into a script, and name that",
+        ));
+    }
+    Ok(line)
 }
 
 fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let settings = settings(context)?;
-    let shown = display(&settings, context.var_os("HOME"));
+    let shown = display(&settings, context.home_var());
     if store::read(&settings)?.is_none() {
         context.say(format!("{shown} does not exist; nothing to remove"));
         return Ok(Exit::Done);
@@ -292,7 +299,7 @@ fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
             ours,
         })?;
     } else {
-        let shown = display(&settings, context.var_os("HOME"));
+        let shown = display(&settings, context.home_var());
         context.say(match &helper {
             Some(helper) if ours => format!("{shown} has cck's helper: {}", one_line(helper)),
             Some(helper) => format!("{shown} has another helper: {}", one_line(helper)),
@@ -327,7 +334,7 @@ fn is_ours(helper: &str) -> bool {
     program
         .as_deref()
         .and_then(std::path::Path::file_name)
-        .is_some_and(|name| name == "cck")
+        .is_some_and(|name| name == "cck" || (cfg!(windows) && name.eq_ignore_ascii_case("cck.exe")))
         && words.get(1).is_some_and(|word| word == "get-key")
 }
 

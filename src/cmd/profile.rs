@@ -308,5 +308,5 @@ fn shown<'a>(profile: &'a Profile, context: &Context) -> anyhow::Result<Shown<'a
 }
 
 fn shown_path(path: &std::path::Path, context: &Context) -> String {
-    display(path, context.var_os("HOME"))
+    display(path, context.home_var())
 }

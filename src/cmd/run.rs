@@ -18,9 +18,10 @@ use crate::exit::Exit;
 use crate::failure::fail;
 use crate::key::ApiKey;
 use crate::key::source::{Source, SourceArgs};
+use crate::os;
 use crate::profile::{self, ProfileArg};
 use crate::render::one_line;
-use crate::session::child::{Signals, start_failure};
+use crate::session::child::{self, Signals, start_failure};
 use crate::session::{self, Session, keep, place, seed};
 
 /// The arguments of `cck run`.
@@ -84,7 +85,8 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let base = place::base(context);
     if !base.in_memory {
         context.warn(&format!(
-            "neither XDG_RUNTIME_DIR nor /dev/shm is in memory: the key is on the disk, in {}, while the command runs",
+            "{}: the key is on the disk, in {}, while the command runs",
+            place::NOT_IN_MEMORY,
             base.path.display()
         ));
     }
@@ -99,7 +101,7 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let mut signals = Signals::take().context("cannot take the signals")?;
     let session = Session::create(&base.path)?;
     let project = (args.trust || args.keep_sessions)
-        .then(|| fs::canonicalize(context.cwd()).unwrap_or_else(|_| context.cwd().to_path_buf()));
+        .then(|| os::real(context.cwd()).unwrap_or_else(|_| context.cwd().to_path_buf()));
     let config = seed::config(&key, project.as_deref().filter(|_| args.trust));
     session.write(".claude.json", config.as_bytes())?;
     if let Some(dir) = &claude_dir {
@@ -111,7 +113,7 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     }
 
     let (program, arguments) = args.command.split_first().context("no command")?;
-    let mut command = Command::new(program);
+    let mut command = Command::new(child::program(program, context));
     // The environment is inherited and not rebuilt: then the standard library starts the command without copying this
     // process first.
     command.args(arguments);
@@ -135,9 +137,9 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
         return Ok(Exit::Child(u8::try_from(128 + signal).unwrap_or(128)));
     }
     let code = match command.spawn() {
-        Ok(child) => {
+        Ok(mut child) => {
             session.note_child(child.id());
-            signals.wait(&child).context("cannot wait for the command")?
+            signals.wait(&mut child).context("cannot wait for the command")?
         }
         Err(error) => {
             let (code, what) = start_failure(&error);

@@ -91,12 +91,12 @@ impl Target {
 
     /// The path as the user would write it.
     pub fn shown(&self, context: &Context) -> String {
-        paths::display(&self.file.path, context.var_os("HOME"))
+        paths::display(&self.file.path, context.home_var())
     }
 
     /// A word about a config that is not where one would look for it.
     pub fn note(&self, context: &Context) -> Option<String> {
-        let home = context.var_os("HOME");
+        let home = context.home_var();
         (self.file.chosen_by == ChosenBy::Legacy).then(|| {
             format!(
                 "{} exists, so the client reads it instead of {}",

@@ -106,7 +106,7 @@ pub fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
 
 /// Says what became of the copies.
 pub fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
-    let home = context.var_os("HOME").map(ToOwned::to_owned);
+    let home = context.home_var().map(ToOwned::to_owned);
     let shown = |path| paths::display(path, home.as_deref());
     let verb = if dry_run { "would take" } else { "took" };
     for path in &scrubbed.cleaned {

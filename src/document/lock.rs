@@ -8,20 +8,20 @@
 mod tests;
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::AsFd;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, Stat, Timespec, Timestamps, UTIME_NOW};
-use rustix::io::Errno;
-
 use super::signals::Section;
 use super::store::dir::Dir;
 use super::store::error;
 use crate::failure::fail;
+use crate::os;
+use crate::os::ext::{OsStrExt, OsStringExt};
+use crate::os::fd::AsFd;
+use crate::os::fs::{AtFlags, FileType, FlockOperation, Mode, Stat, Timespec, Timestamps, UTIME_NOW};
+use crate::os::io::Errno;
 
 /// Without a refresh for so long, a lock is stale.
 pub const STALE: Duration = Duration::from_secs(10);
@@ -190,7 +190,7 @@ impl Shared {
                 last_modification: now,
             };
             // A refresh that fails is tried again with the next one, still before the lock is stale.
-            let _ = rustix::fs::utimensat(self.dir.as_fd(), &self.name, &now, AtFlags::SYMLINK_NOFOLLOW);
+            let _ = os::fs::utimensat(self.dir.as_fd(), &self.name, &now, AtFlags::SYMLINK_NOFOLLOW);
             if let Ok(stat) = self.dir.stat(&self.name) {
                 state.seen = Seen::of(&stat);
             }
@@ -215,7 +215,7 @@ fn attempt(dir: &Dir, name: &OsStr) -> Result<Attempt, Errno> {
         None => return attempt_again(dir, name),
     };
     // Two that find the same stale lock must not remove each other's fresh one: they queue here, and look again.
-    let _queue = match rustix::fs::flock(dir.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+    let _queue = match os::fs::flock(dir.as_fd(), FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Some(Queue(dir)),
         Err(Errno::WOULDBLOCK) => return Ok(Attempt::Held(found)),
         // Not every file system can; the window that is left is that of the client's own protocol.
@@ -245,7 +245,7 @@ fn attempt_again(dir: &Dir, name: &OsStr) -> Result<Attempt, Errno> {
 
 /// Makes the lock directory; `None` where it exists.
 fn make(dir: &Dir, name: &OsStr) -> Result<Option<Seen>, Errno> {
-    match rustix::io::retry_on_intr(|| rustix::fs::mkdirat(dir.as_fd(), name, Mode::RWXU)) {
+    match os::io::retry_on_intr(|| os::fs::mkdirat(dir.as_fd(), name, Mode::RWXU)) {
         Ok(()) => match dir.stat(name) {
             Ok(stat) => Ok(Some(Seen::of(&stat))),
             Err(errno) => dir.remove_dir(name).and(Err(errno)),
@@ -271,7 +271,7 @@ struct Queue<'d>(&'d Dir);
 
 impl Drop for Queue<'_> {
     fn drop(&mut self) {
-        let _ = rustix::fs::flock(self.0.as_fd(), FlockOperation::Unlock);
+        let _ = os::fs::flock(self.0.as_fd(), FlockOperation::Unlock);
     }
 }
 

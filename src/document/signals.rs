@@ -7,10 +7,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGXFSZ};
-use signal_hook::{flag, low_level};
+use signal_hook::flag;
 
 use crate::process::ignored;
+use system::{PUT_OFF, end, end_unless_put_off};
 
 struct Handlers {
     /// Whether no section is open: then the handler does what the signal does by default.
@@ -59,7 +59,7 @@ impl Drop for Section {
         if *open == 0 {
             self.0.by_default.store(true, Ordering::SeqCst);
             if let Ok(signal @ 1..) = i32::try_from(self.0.pending.swap(0, Ordering::SeqCst)) {
-                let _ = low_level::emulate_default_handler(signal);
+                end(signal);
             }
         }
     }
@@ -68,15 +68,68 @@ impl Drop for Section {
 impl Handlers {
     fn install(&self) -> io::Result<()> {
         let ignored = ignored();
-        for signal in [SIGINT, SIGTERM, SIGHUP, SIGQUIT] {
+        for signal in PUT_OFF {
             if ignored & (1 << (signal - 1)) != 0 {
                 continue;
             }
-            flag::register_conditional_default(signal, Arc::clone(&self.by_default))?;
+            end_unless_put_off(signal, Arc::clone(&self.by_default))?;
             flag::register_usize(signal, Arc::clone(&self.pending), signal.unsigned_abs() as usize)?;
         }
         // A file size limit then is an error of write, not the end of the process.
-        flag::register(SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(())
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::{flag, low_level};
+
+    /// The signals that are put off.
+    pub const PUT_OFF: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+
+    /// Has the signal do what it does by default while `by_default` is set.
+    pub fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<()> {
+        flag::register_conditional_default(signal, by_default).map(drop)
+    }
+
+    /// Does what the signal does by default.
+    pub fn end(signal: i32) {
+        let _ = low_level::emulate_default_handler(signal);
+    }
+}
+
+/// Ctrl-C and Ctrl-Break, which the C library makes signals of. Nothing else is put off here: who closes the console or
+/// ends the process leaves the lock to go stale.
+#[cfg(windows)]
+mod system {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::SIGINT;
+    use signal_hook::consts::signal::SIGBREAK;
+    use signal_hook::{flag, low_level};
+
+    /// STATUS_CONTROL_C_EXIT, the exit code of a program that does nothing against it.
+    const ENDED: i32 = 0xC000_013A_u32.cast_signed();
+
+    /// The signals that are put off.
+    pub const PUT_OFF: [i32; 2] = [SIGINT, SIGBREAK];
+
+    /// Has the signal end the process while `by_default` is set.
+    pub fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<()> {
+        flag::register_conditional_shutdown(signal, ENDED, by_default).map(drop)
+    }
+
+    /// Ends the process.
+    pub fn end(_: i32) {
+        low_level::exit(ENDED);
     }
 }

@@ -21,14 +21,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
 
-use rustix::io::Errno;
-
 pub use own::{put, tidy};
 
 use super::edit::{Change, Document, Edit, Edited, Malformed};
 use super::lock::Lock;
 use super::signals::Section;
 use crate::failure::fail;
+use crate::os::io::Errno;
 use dir::Dir;
 pub use load::{Bytes, up_to};
 use load::{Snapshot, Stamp};
@@ -266,9 +265,10 @@ fn edit<'a>(
 
 /// What a writer has put into `old` since it was read. A program that does not know the lock may have had the file open
 /// when it was replaced, and then writes into one that has no name any more.
+#[cfg(unix)]
 fn written_since(old: &Snapshot, path: &Path) -> Option<Bytes> {
     let is_written = || {
-        let now = rustix::fs::fstat(&old.file).ok()?;
+        let now = crate::os::fs::fstat(&old.file).ok()?;
         (now.st_nlink == 0 && Stamp::of(&now) != Stamp::of(&old.stat)).then_some(())
     };
     is_written()?;
@@ -283,6 +283,12 @@ fn written_since(old: &Snapshot, path: &Path) -> Option<Bytes> {
         }
         thread::sleep(Duration::from_millis(5));
     }
+}
+
+#[cfg(windows)]
+fn written_since(_: &Snapshot, _: &Path) -> Option<Bytes> {
+    // No longer open: see `os::keep`.
+    None
 }
 
 /// Reads the file. What is just being written by a program that truncates first is given a moment to become whole:

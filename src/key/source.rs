@@ -211,7 +211,7 @@ fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> 
 }
 
 fn from_file(file: &Path, context: &mut Context) -> anyhow::Result<Zeroizing<String>> {
-    use std::os::unix::fs::PermissionsExt;
+    use crate::os::ext::MetadataExt;
 
     let shown = file.display();
     let unreadable = |error: std::io::Error| {
@@ -228,7 +228,7 @@ fn from_file(file: &Path, context: &mut Context) -> anyhow::Result<Zeroizing<Str
             "name the file in it that holds the key",
         ));
     }
-    let mode = metadata.permissions().mode() & 0o777;
+    let mode = metadata.mode() & 0o777;
     if metadata.is_file() && mode & 0o077 != 0 {
         context.warn(&format!(
             "the key file {shown} is open to others (mode {mode:04o}); chmod 600 {shown}"

@@ -4,23 +4,37 @@
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
-use anyhow::Context as _;
-
 use crate::context::Context;
 
 /// Whether the user of this process is in one of `groups`, names or numbers.
 pub fn is_member(groups: &[String], context: &Context) -> anyhow::Result<bool> {
-    let mut mine: Vec<u32> = rustix::process::getgroups()
-        .context("cannot find out your groups")?
-        .into_iter()
-        .map(|gid| gid.as_raw())
-        .collect();
-    mine.push(rustix::process::getegid().as_raw());
+    let mine = mine()?;
     let local = std::fs::read_to_string(context.etc().join("group")).unwrap_or_default();
     Ok(groups
         .iter()
         .filter_map(|group| number(group, &local).or_else(|| from_directory(group, context.var_os("PATH"))))
         .any(|gid| mine.contains(&gid)))
+}
+
+/// The groups of the user of this process. On Windows they have no numbers: nobody is in one there, and so a profile that
+/// asks for a group is nobody's.
+fn mine() -> anyhow::Result<Vec<u32>> {
+    #[cfg(windows)]
+    return Ok(Vec::new());
+    #[cfg(unix)]
+    {
+        use anyhow::Context as _;
+
+        use crate::os;
+
+        let mut mine: Vec<u32> = os::process::getgroups()
+            .context("cannot find out your groups")?
+            .into_iter()
+            .map(|gid| gid.as_raw())
+            .collect();
+        mine.push(os::process::getegid().as_raw());
+        Ok(mine)
+    }
 }
 
 /// The number of a group, from itself or from the lines `name:password:number:members` of /etc/group.

@@ -3,14 +3,15 @@
 
 use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use rustix::fs::{FlockOperation, Mode, OFlags};
 
 use crate::context::Context;
 use crate::failure::fail;
+use crate::os;
+use crate::os::ext::{DirBuilderExt, MetadataExt};
+use crate::os::fs::{FlockOperation, Mode, OFlags};
 use crate::private;
 
 /// More than this is no list of profiles.
@@ -55,11 +56,11 @@ pub fn read(path: &Path) -> anyhow::Result<Option<String>> {
     let open = || {
         // Without NONBLOCK a FIFO in its place would hang us.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        rustix::fs::open(path, flags, Mode::empty()).map(fs::File::from)
+        os::fs::open(path, flags, Mode::empty()).map(fs::File::from)
     };
     let file = match open() {
         Ok(file) => file,
-        Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(None),
+        Err(os::io::Errno::NOENT | os::io::Errno::NOTDIR) => return Ok(None),
         Err(error) => return Err(unreadable(path, error.into())),
     };
     let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
@@ -107,7 +108,7 @@ pub fn is_denied(error: &anyhow::Error) -> bool {
 
 /// Why a file or directory is not safe from others; none where it is.
 fn untrusted(metadata: &fs::Metadata) -> Option<String> {
-    let me = rustix::process::geteuid().as_raw();
+    let me = os::process::geteuid().as_raw();
     if metadata.uid() != me && metadata.uid() != 0 {
         return Some(format!("belongs to another user (uid {})", metadata.uid()));
     }
@@ -126,7 +127,7 @@ pub fn ready_dir(dir: &Path) -> anyhow::Result<()> {
             "name another with --config-dir",
         )),
         Ok(metadata) => {
-            let me = rustix::process::geteuid().as_raw();
+            let me = os::process::geteuid().as_raw();
             let problem = if metadata.uid() == me {
                 untrusted(&metadata)
             } else {
@@ -181,14 +182,14 @@ pub fn update(
         .with_context(cannot)?;
     // Two that add at once would each write only their own. The file itself cannot be locked: it is replaced.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let lock = rustix::fs::open(dir.join(".profiles.lock"), flags, Mode::RUSR | Mode::WUSR)
+    let lock = os::fs::open(dir.join(".profiles.lock"), flags, Mode::RUSR | Mode::WUSR)
         .with_context(|| format!("cannot lock {}", file.display()))?;
-    rustix::fs::flock(&lock, FlockOperation::LockExclusive)
+    os::fs::flock(&lock, FlockOperation::LockExclusive)
         .with_context(|| format!("cannot lock {}", file.display()))?;
     let text = read(&file)?.unwrap_or_default();
     if let Some(text) = decide(&text)? {
         // Where the file is a link into a person's dotfiles, it stays one.
-        let target = fs::canonicalize(&file).unwrap_or(file);
+        let target = os::real(&file).unwrap_or(file);
         private::write(&target, text.as_bytes())?;
     }
     Ok(())

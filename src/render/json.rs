@@ -93,8 +93,10 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serd
             path: config.path.to_string_lossy().into_owned(),
             chosen_by: state.config_choice.chosen_by,
             exists: config.reading.exists(),
+            // Windows has none.
             mode: config
                 .attributes
+                .filter(|_| cfg!(unix))
                 .map(|attributes| format!("{:04o}", attributes.mode)),
         },
         modes: Modes {

@@ -3,10 +3,10 @@
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use crate::key::ApiKey;
+use crate::os::ext::{DirBuilderExt, OpenOptionsExt};
 
 /// What the client keeps of a conversation: its transcript, what it needs to undo edits, its lists of things to do
 /// (2.1.330, observed 2026-11).

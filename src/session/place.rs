@@ -1,10 +1,11 @@
 //! Where a private directory is made: in memory, so that nothing of it reaches a disk.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
+use crate::os;
+use crate::os::ext::MetadataExt;
 
 /// A directory for private files.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,11 +16,19 @@ pub struct Base {
     pub in_memory: bool,
 }
 
+/// Why nothing can be kept in memory.
+pub const NOT_IN_MEMORY: &str = if cfg!(windows) {
+    "Windows has no directory that is in memory"
+} else {
+    "neither XDG_RUNTIME_DIR nor /dev/shm is in memory"
+};
+
 /// The user's runtime directory, else the machine's shared memory, where these are in memory; else the directory of
 /// temporary files.
 pub fn base(context: &Context) -> Base {
     let runtime = context.var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
-    let temp = context.var_os("TMPDIR").filter(|dir| !dir.is_empty());
+    let temp = if cfg!(windows) { "TEMP" } else { "TMPDIR" };
+    let temp = context.var_os(temp).filter(|dir| !dir.is_empty());
     choose(
         runtime
             .into_iter()
@@ -50,7 +59,7 @@ fn choose(
 /// Whether the directory is the user's own: under `sudo` the variable may still name another's.
 fn is_mine(dir: &Path) -> bool {
     fs::metadata(dir)
-        .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == rustix::process::geteuid().as_raw())
+        .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == os::process::geteuid().as_raw())
 }
 
 /// Whether a directory is on a file system that is in memory.
@@ -58,7 +67,7 @@ fn is_mine(dir: &Path) -> bool {
 fn is_in_memory(dir: &Path) -> bool {
     const TMPFS: i64 = 0x0102_1994;
     const RAMFS: i64 = 0x8584_58f6;
-    rustix::fs::statfs(dir).is_ok_and(|stat| {
+    os::fs::statfs(dir).is_ok_and(|stat| {
         #[expect(clippy::unnecessary_cast, reason = "its type differs between architectures")]
         let kind = stat.f_type as i64 & 0xffff_ffff;
         kind == TMPFS || kind == RAMFS

@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::claude::DEFAULT_ONBOARDING_VERSION;
 use crate::claude::conflict;
+use crate::claude::paths::project_key;
 use crate::document::edit::{Document, Edit, Malformed};
 use crate::key::ApiKey;
 
@@ -25,8 +26,8 @@ pub fn config(key: &ApiKey, trusted: Option<&Path>) -> Zeroizing<String> {
     ));
     if let Some(directory) = trusted {
         // 1.x crashes on a project without `allowedTools` (1.0.128, observed 2026-11).
-        let project =
-            json!({ directory.to_string_lossy(): { "hasTrustDialogAccepted": true, "allowedTools": [] } });
+        let name = project_key(directory).unwrap_or_else(|| directory.to_string_lossy());
+        let project = json!({ name: { "hasTrustDialogAccepted": true, "allowedTools": [] } });
         text.push_str(&format!(r#","projects":{project}"#));
     }
     text.push_str("}\n");

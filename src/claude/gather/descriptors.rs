@@ -15,7 +15,7 @@ pub(super) fn open_descriptors(process: &BTreeMap<String, Secret>) -> Vec<String
         .filter_map(|name| process.get(name))
         .map(|value| value.reveal().to_owned());
     named
-        .filter(|number| number.parse::<u32>().is_ok())
+        .filter(|number| number.parse::<u32>().is_ok() && !cfg!(windows))
         .filter(|number| may_hold_something(Path::new(&format!("/proc/self/fd/{number}"))))
         .collect()
 }

@@ -2,11 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use super::super::state::{Attributes, FileState, Reading};
 use crate::document::store::{self, Bytes};
+use crate::os;
+use crate::os::ext::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
 /// A file with more bytes than this is not read: it is the longest text that the client's JavaScript engine can hold
 /// (V8: 2^29 - 24 characters).
@@ -74,7 +75,7 @@ pub fn attributes_only(path: &Path) -> FileState {
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    let nonblock = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOCTTY;
+    let nonblock = os::fs::OFlags::NONBLOCK | os::fs::OFlags::NOCTTY;
     OpenOptions::new()
         .read(true)
         .custom_flags(nonblock.bits().cast_signed())
@@ -94,7 +95,7 @@ pub fn unreadable(error: &io::Error) -> Reading {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reading::Missing,
         // What opening a socket says.
-        _ if error.raw_os_error() == Some(rustix::io::Errno::NXIO.raw_os_error()) => {
+        _ if error.raw_os_error() == Some(os::io::Errno::NXIO.raw_os_error()) => {
             Reading::NotAFile("a socket")
         }
         _ => Reading::Unreadable(error.to_string()),

@@ -4,15 +4,15 @@
 mod tests;
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
 use std::path::{Component, Path, PathBuf};
-
-use rustix::fs::{AtFlags, CWD, Gid, Mode, OFlags, Stat, Uid};
-use rustix::io::{Errno, retry_on_intr};
 
 use super::error;
 use crate::failure::fail;
+use crate::os;
+use crate::os::ext::DirBuilderExt;
+use crate::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use crate::os::fs::{AtFlags, CWD, Gid, Mode, OFlags, Stat, Uid};
+use crate::os::io::{Errno, retry_on_intr};
 
 /// How many symlinks are followed, as by the kernel.
 const MAX_LINKS: usize = 40;
@@ -36,7 +36,7 @@ impl Dir {
     pub fn open(path: &Path) -> Result<Dir, Errno> {
         let open = |flags| {
             let flags = flags | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            retry_on_intr(|| rustix::fs::open(path, flags, Mode::empty()))
+            retry_on_intr(|| os::fs::open(path, flags, Mode::empty()))
         };
         let path = path.to_path_buf();
         match open(OFlags::RDONLY) {
@@ -62,23 +62,23 @@ impl Dir {
 
     /// What `name` is, links not followed.
     pub fn stat(&self, name: &OsStr) -> Result<Stat, Errno> {
-        retry_on_intr(|| rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW))
+        retry_on_intr(|| os::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW))
     }
 
     /// Opens the file `name`; a link in its place is not followed.
     pub fn open_file(&self, name: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
         let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NOCTTY;
-        retry_on_intr(|| rustix::fs::openat(&self.fd, name, flags, mode))
+        retry_on_intr(|| os::fs::openat(&self.fd, name, flags, mode))
     }
 
     /// Removes the file `name`.
     pub fn remove_file(&self, name: &OsStr) -> Result<(), Errno> {
-        retry_on_intr(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()))
+        retry_on_intr(|| os::fs::unlinkat(&self.fd, name, AtFlags::empty()))
     }
 
     /// Removes the empty directory `name`.
     pub fn remove_dir(&self, name: &OsStr) -> Result<(), Errno> {
-        retry_on_intr(|| rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
+        retry_on_intr(|| os::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR))
     }
 
     /// The names in the directory that `wanted` picks; none where it cannot be listed.
@@ -93,15 +93,10 @@ impl Dir {
     /// # Errors
     /// Where it cannot be listed to the end.
     pub fn list(&self) -> Result<Vec<OsString>, Errno> {
-        use std::os::unix::ffi::OsStrExt;
-
         if !self.readable {
             return Err(Errno::ACCESS);
         }
-        let entries = retry_on_intr(|| rustix::fs::Dir::read_from(&self.fd))?;
-        entries
-            .map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()))
-            .collect()
+        os::fs::names(&self.fd)
     }
 
     /// Makes the names in the directory durable.
@@ -109,7 +104,7 @@ impl Dir {
         if !self.readable {
             return Ok(());
         }
-        match retry_on_intr(|| rustix::fs::fsync(&self.fd)) {
+        match retry_on_intr(|| os::fs::fsync(&self.fd)) {
             // Some file systems have nothing to sync in a directory.
             Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
             result => result,
@@ -121,9 +116,9 @@ impl Dir {
 pub fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
     let mut at = path.to_path_buf();
     for _ in 0..MAX_LINKS {
-        match retry_on_intr(|| rustix::fs::readlink(&at, Vec::new())) {
+        match retry_on_intr(|| os::fs::readlink(&at, Vec::new())) {
             Ok(target) => {
-                use std::os::unix::ffi::OsStringExt;
+                use crate::os::ext::OsStringExt;
                 let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
                 at = at.parent().unwrap_or(Path::new("")).join(target);
             }
@@ -172,7 +167,7 @@ pub fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
         .mode(0o700)
         .create(path)
         .map_err(|error| refused(errno(error)))?;
-    if let Some(above) = above.filter(|_| rustix::process::geteuid().is_root()) {
+    if let Some(above) = above.filter(|_| os::process::geteuid().is_root()) {
         hand_over(path, &above).map_err(refused)?;
     }
     Dir::open(path).map_err(refused)
@@ -180,10 +175,10 @@ pub fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
 
 /// Under sudo, the directories made below somebody's own are theirs.
 fn hand_over(path: &Path, above: &Path) -> Result<(), Errno> {
-    let owner = rustix::fs::stat(above)?;
+    let owner = os::fs::stat(above)?;
     for made in path.ancestors().take_while(|made| *made != above) {
         let (uid, gid) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
-        rustix::fs::chownat(CWD, made, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
+        os::fs::chownat(CWD, made, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?;
     }
     Ok(())
 }

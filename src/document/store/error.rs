@@ -5,10 +5,9 @@ mod tests;
 
 use std::path::Path;
 
-use rustix::io::Errno;
-
 use crate::document::edit::Malformed;
 use crate::failure::{Failure, fail};
+use crate::os::io::Errno;
 
 /// The error for `operation` ("read", "make the lock") on `path`; its cause is the `errno`.
 pub fn disk(errno: Errno, operation: &str, path: &Path) -> anyhow::Error {

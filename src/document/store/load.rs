@@ -3,18 +3,19 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::ops::Deref;
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
 
 use memmap2::MmapMut;
-use rustix::buffer::spare_capacity;
-use rustix::fs::{FileType, Mode, OFlags, Stat};
-use rustix::io::{Errno, retry_on_intr};
 
 use super::dir::Dir;
 use super::error;
 use crate::failure::fail;
+use crate::os;
+use crate::os::buffer::spare_capacity;
+use crate::os::fd::AsFd;
+use crate::os::fs::{FileType, Mode, OFlags, Stat};
+use crate::os::io::{Errno, retry_on_intr};
 
 /// A larger file is refused: the largest that users report has 0.24 GB.
 pub const MAX_BYTES: u64 = 1 << 30;
@@ -56,7 +57,7 @@ pub struct Snapshot {
     /// Its content.
     pub bytes: Bytes,
     /// The file, still open: a writer that had it open before a replace writes into this one.
-    pub file: File,
+    pub file: os::Kept,
     /// What it looked like once it was read.
     pub stat: Stat,
 }
@@ -97,11 +98,12 @@ pub fn load(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
     let file = File::from(fd);
     let bytes = contents(&file, &path)?;
     let stat = stat(&file, &path)?;
+    let file = os::keep(file);
     Ok(Some(Snapshot { bytes, file, stat }))
 }
 
 fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {
-    retry_on_intr(|| rustix::fs::fstat(file)).map_err(|errno| error::disk(errno, "look at", path))
+    retry_on_intr(|| os::fs::fstat(file)).map_err(|errno| error::disk(errno, "look at", path))
 }
 
 /// The whole content of an open file. It is read anew where it changes meanwhile.
@@ -167,7 +169,7 @@ pub fn up_to(file: &File, size: u64, max: u64) -> Result<Option<Bytes>, Errno> {
             bytes.reserve(64 * 1024);
         }
         let at = bytes.len() as u64;
-        match retry_on_intr(|| rustix::io::pread(file.as_fd(), spare_capacity(&mut bytes), at))? {
+        match retry_on_intr(|| os::io::pread(file.as_fd(), spare_capacity(&mut bytes), at))? {
             0 => return Ok(Some(Bytes::Small(bytes))),
             _ if bytes.len() as u64 > max => return Ok(None),
             _ => {}
@@ -202,7 +204,7 @@ fn read_at(file: &File, buffer: &mut [u8], at: usize) -> Result<usize, Errno> {
     let mut length = 0;
     while length < buffer.len() {
         let from = (at + length) as u64;
-        match retry_on_intr(|| rustix::io::pread(file.as_fd(), &mut buffer[length..], from))? {
+        match retry_on_intr(|| os::io::pread(file.as_fd(), &mut buffer[length..], from))? {
             0 => break,
             read => length += read,
         }

@@ -3,11 +3,11 @@
 use std::fs::File;
 use std::path::Path;
 
-use rustix::fs::{Gid, Mode, Stat, Uid, XattrFlags};
-use rustix::io::{Errno, retry_on_intr};
-
 use super::dir::Dir;
 use super::error;
+use crate::os;
+use crate::os::fs::{Gid, Mode, Stat, Uid, XattrFlags};
+use crate::os::io::{Errno, retry_on_intr};
 
 /// The access list of a file, as Linux keeps it.
 const ACL: &[u8] = b"system.posix_acl_access";
@@ -20,14 +20,14 @@ pub fn mode(old: Option<&Stat>) -> Mode {
 
 /// Gives `file`, which is still empty, the owner and the attributes of the file it is to replace, or those that a new
 /// file in `dir` is to have.
-pub fn adopt(file: &File, old: Option<(&File, &Stat)>, dir: &Dir, path: &Path) -> anyhow::Result<()> {
+pub fn adopt(file: &File, old: Option<(&os::Kept, &Stat)>, dir: &Dir, path: &Path) -> anyhow::Result<()> {
     let refused = |errno| error::disk(errno, "keep the owner of", path);
-    let now = retry_on_intr(|| rustix::fs::fstat(file)).map_err(refused)?;
+    let now = retry_on_intr(|| os::fs::fstat(file)).map_err(refused)?;
     let (uid, gid) = match old {
         Some((_, old)) => (old.st_uid, old.st_gid),
         // Under sudo, a new file in somebody's directory is theirs.
         None if now.st_uid == 0 => {
-            let dir = retry_on_intr(|| rustix::fs::fstat(dir)).map_err(refused)?;
+            let dir = retry_on_intr(|| os::fs::fstat(dir)).map_err(refused)?;
             if dir.st_uid == 0 {
                 (now.st_uid, now.st_gid)
             } else {
@@ -38,26 +38,26 @@ pub fn adopt(file: &File, old: Option<(&File, &Stat)>, dir: &Dir, path: &Path) -
     };
     if gid != now.st_gid {
         // Without group permissions the group matters little: not to be in it is no reason to fail.
-        let _ = rustix::fs::fchown(file, None, Some(Gid::from_raw(gid)));
+        let _ = os::fs::fchown(file, None, Some(Gid::from_raw(gid)));
     }
     if let Some((old, _)) = old {
         copy_attributes(old, file);
     }
     if uid != now.st_uid {
-        retry_on_intr(|| rustix::fs::fchown(file, Some(Uid::from_raw(uid)), None)).map_err(refused)?;
+        retry_on_intr(|| os::fs::fchown(file, Some(Uid::from_raw(uid)), None)).map_err(refused)?;
     }
     Ok(())
 }
 
 /// Copies the attributes that belong to a file rather than to its content. One that cannot be set is left out: the
 /// key's place matters more than a tag.
-fn copy_attributes(old: &File, new: &File) {
+fn copy_attributes(old: &os::Kept, new: &File) {
     let mut names = Vec::new();
-    match rustix::fs::flistxattr_query(old) {
+    match os::fs::flistxattr_query(old) {
         Ok(0) | Err(_) => return,
         Ok(length) => names.resize(length, 0u8),
     }
-    let Ok(length) = rustix::fs::flistxattr(old, &mut names[..]) else {
+    let Ok(length) = os::fs::flistxattr(old, &mut names[..]) else {
         return;
     };
     for name in names[..length]
@@ -74,13 +74,13 @@ fn copy_attributes(old: &File, new: &File) {
         if name == ACL {
             close_acl(&mut value);
         }
-        let _ = rustix::fs::fsetxattr(new, name, &value, XattrFlags::empty());
+        let _ = os::fs::fsetxattr(new, name, &value, XattrFlags::empty());
     }
 }
 
-fn attribute(file: &File, name: &[u8]) -> Result<Vec<u8>, Errno> {
-    let mut value = vec![0u8; rustix::fs::fgetxattr_query(file, name)?];
-    let length = rustix::fs::fgetxattr(file, name, &mut value[..])?;
+fn attribute(file: &os::Kept, name: &[u8]) -> Result<Vec<u8>, Errno> {
+    let mut value = vec![0u8; os::fs::fgetxattr_query(file, name)?];
+    let length = os::fs::fgetxattr(file, name, &mut value[..])?;
     value.truncate(length);
     Ok(value)
 }

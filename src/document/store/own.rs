@@ -3,18 +3,18 @@
 //! Runs of cck exclude each other by a lock on the open directory, which ends with the process: a run that is killed
 //! leaves none.
 
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
-
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 
 use super::dir::{self, Dir};
 use super::replace::{self, Replaced, Site};
 use super::{MAX_TRIES, Options, error, load, outrun};
 use crate::document::signals::Section;
+use crate::os;
+use crate::os::fd::AsFd;
+use crate::os::fs::FlockOperation;
+use crate::os::io::Errno;
 
 /// Puts `bytes` at `path` whatever is there, with mode 0600, in a directory that is made 0700 where it is missing.
 ///
@@ -56,7 +56,7 @@ pub fn tidy(path: &Path) {
 fn lock(dir: &Dir, section: &Section) -> anyhow::Result<()> {
     let deadline = Instant::now() + Options::default().lock_timeout;
     loop {
-        match rustix::fs::flock(dir.as_fd(), FlockOperation::NonBlockingLockExclusive) {
+        match os::fs::flock(dir.as_fd(), FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::INTR) => {}
             Err(errno @ Errno::WOULDBLOCK) if Instant::now() >= deadline => {
                 return Err(error::disk(errno, "lock", dir.path()));

@@ -7,16 +7,16 @@
 use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::os::fd::AsFd;
-
-use rustix::fs::{Mode, OFlags, Stat, Uid};
-use rustix::io::{Errno, retry_on_intr};
 
 use super::dir::Dir;
 use super::load::{self, Snapshot, Stamp};
 use super::replace::{Site, beside, write};
 use super::{error, meta};
 use crate::document::edit::Document;
+use crate::os;
+use crate::os::fd::AsFd;
+use crate::os::fs::{Mode, OFlags, Stat, Uid};
+use crate::os::io::{Errno, retry_on_intr};
 
 /// What a recovery copy starts with; the lengths of the new and the old content follow, then both.
 const MAGIC: &str = "cck recovery 1";
@@ -61,7 +61,7 @@ pub fn write_in_place(
         return Err(failed(errno));
     }
     dir.remove_file(&copy).map_err(failed)?;
-    let stat = retry_on_intr(|| rustix::fs::fstat(&file)).map_err(failed)?;
+    let stat = retry_on_intr(|| os::fs::fstat(&file)).map_err(failed)?;
     Ok(Stamp::of(&stat))
 }
 
@@ -69,14 +69,14 @@ pub fn write_in_place(
 /// its place since: a hard link to a file that only the user of this process may write.
 fn open(dir: &Dir, name: &OsStr, read: &Stat) -> Result<File, Errno> {
     let file = File::from(dir.open_file(name, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty())?);
-    let stat = rustix::fs::fstat(&file)?;
+    let stat = os::fs::fstat(&file)?;
     if (stat.st_dev, stat.st_ino) != (read.st_dev, read.st_ino) {
         return Err(Errno::STALE);
     }
     let mode = meta::mode(Some(&stat));
     if mode != Mode::from_raw_mode(stat.st_mode) {
         // The key is not written where others may read it.
-        retry_on_intr(|| rustix::fs::fchmod(&file, mode))?;
+        retry_on_intr(|| os::fs::fchmod(&file, mode))?;
     }
     Ok(file)
 }
@@ -88,13 +88,13 @@ fn make_copy(dir: &Dir, name: &OsStr, parts: &[Cow<'_, [u8]>], site: &Site<'_>) 
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
     let file = File::from(dir.open_file(name, flags, Mode::RUSR | Mode::WUSR)?);
-    let (copy, target) = (rustix::fs::fstat(&file)?, dir.stat(site.name)?);
+    let (copy, target) = (os::fs::fstat(&file)?, dir.stat(site.name)?);
     if copy.st_uid != target.st_uid {
         // Under sudo: the next run may be the user's own.
-        rustix::fs::fchown(&file, Some(Uid::from_raw(target.st_uid)), None)?;
+        os::fs::fchown(&file, Some(Uid::from_raw(target.st_uid)), None)?;
     }
     write(&file, parts, site.section)?;
-    retry_on_intr(|| rustix::fs::fsync(&file))?;
+    retry_on_intr(|| os::fs::fsync(&file))?;
     dir.sync()
 }
 
@@ -105,7 +105,7 @@ fn overwrite(file: &File, pieces: &[Cow<'_, [u8]>], length: u64) -> Result<(), E
     for piece in pieces {
         let mut rest = &piece[..];
         while !rest.is_empty() {
-            match retry_on_intr(|| rustix::io::pwrite(file.as_fd(), rest, at))? {
+            match retry_on_intr(|| os::io::pwrite(file.as_fd(), rest, at))? {
                 0 => return Err(Errno::IO),
                 written => {
                     at += written as u64;
@@ -114,8 +114,8 @@ fn overwrite(file: &File, pieces: &[Cow<'_, [u8]>], length: u64) -> Result<(), E
             }
         }
     }
-    retry_on_intr(|| rustix::fs::ftruncate(file, length))?;
-    retry_on_intr(|| rustix::fs::fsync(file))
+    retry_on_intr(|| os::fs::ftruncate(file, length))?;
+    retry_on_intr(|| os::fs::fsync(file))
 }
 
 /// Ends what a killed run has begun.
@@ -135,7 +135,7 @@ pub fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
     let Some(saved) = load::load(dir, &copy)? else {
         return Ok(());
     };
-    let (owner, user) = (saved.stat.st_uid, rustix::process::geteuid().as_raw());
+    let (owner, user) = (saved.stat.st_uid, os::process::geteuid().as_raw());
     if owner != user && owner != target.st_uid {
         return Ok(());
     }

@@ -8,18 +8,18 @@ use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::IoSlice;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-
-use rustix::fs::{FileType, Mode, OFlags, RenameFlags, Stat};
-use rustix::io::{Errno, retry_on_intr};
 
 use super::dir::Dir;
 use super::load::{Snapshot, Stamp};
 use super::{error, meta, recovery};
 use crate::document::lock::Lock;
 use crate::document::signals::Section;
+use crate::os;
+use crate::os::ext::{OsStrExt, OsStringExt};
+use crate::os::fs::{FileType, Mode, OFlags, RenameFlags, Stat};
+use crate::os::io::{Errno, retry_on_intr};
 
 /// The longest file name that file systems take.
 const NAME_MAX: usize = 255;
@@ -65,9 +65,9 @@ pub fn replace(
         Errno::CANCELED => error::interrupted(),
         errno => failed(errno),
     })?;
-    retry_on_intr(|| rustix::fs::fchmod(&temp.file, meta::mode(old.map(|old| &old.stat)))).map_err(failed)?;
-    retry_on_intr(|| rustix::fs::fsync(&temp.file)).map_err(failed)?;
-    let written = retry_on_intr(|| rustix::fs::fstat(&temp.file)).map_err(failed)?;
+    retry_on_intr(|| os::fs::fchmod(&temp.file, meta::mode(old.map(|old| &old.stat)))).map_err(failed)?;
+    retry_on_intr(|| os::fs::fsync(&temp.file)).map_err(failed)?;
+    let written = retry_on_intr(|| os::fs::fstat(&temp.file)).map_err(failed)?;
     if site.section.pending() {
         return Err(error::interrupted());
     }
@@ -109,7 +109,7 @@ pub fn write(file: &File, pieces: &[Cow<'_, [u8]>], section: &Section) -> Result
         let flush = || {
             while !done.load(Ordering::Acquire) {
                 // An error of the disk is told once, to whoever asks first: this is the one to keep.
-                retry_on_intr(|| rustix::fs::fdatasync(file))?;
+                retry_on_intr(|| os::fs::fdatasync(file))?;
                 thread::park();
             }
             Ok(())
@@ -144,7 +144,7 @@ fn write_all(
             size <= CHUNK
         });
         let batch: Vec<IoSlice<'_>> = fits.map(|piece| IoSlice::new(piece)).collect();
-        let mut written = match retry_on_intr(|| rustix::io::writev(file, &batch))? {
+        let mut written = match retry_on_intr(|| os::io::writev(file, &batch))? {
             0 => return Err(Errno::IO),
             written => written,
         };
@@ -193,10 +193,10 @@ impl<'d> Temp<'d> {
     /// Puts it in the target's place; with `fresh`, only if there is nothing.
     fn rename(&mut self, fresh: bool) -> Result<(), Errno> {
         let (dir, from, to) = (self.dir, &self.name, self.target);
-        match retry_on_intr(|| rustix::fs::renameat_with(dir, from, dir, to, flags(fresh))) {
+        match retry_on_intr(|| os::fs::renameat_with(dir, from, dir, to, flags(fresh))) {
             // Not every file system can refuse to replace; the look before has to do there.
             Err(Errno::INVAL | Errno::NOSYS) if fresh => {
-                retry_on_intr(|| rustix::fs::renameat(dir, from, dir, to))
+                retry_on_intr(|| os::fs::renameat(dir, from, dir, to))
             }
             result => result,
         }?;
@@ -253,7 +253,7 @@ pub fn sweep(dir: &Dir, target: &OsStr) {
             && bytes.ends_with(b".tmp")
             && bytes[prefix.len()..length - 4].iter().all(u8::is_ascii_hexdigit)
     };
-    let user = rustix::process::geteuid().as_raw();
+    let user = os::process::geteuid().as_raw();
     for name in dir.names(ours) {
         let is_ours = dir.stat(&name).is_ok_and(|stat| {
             FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile

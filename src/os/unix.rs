@@ -1,0 +1,82 @@
+//! Unix: all of it is there, and only named here.
+
+use std::path::{Path, PathBuf};
+
+pub use std::os::fd;
+
+pub use rustix::{buffer, io, process, system};
+
+/// Files and directories by their descriptors.
+pub mod fs {
+    use std::ffi::{OsStr, OsString};
+    use std::os::unix::ffi::OsStrExt;
+
+    pub use rustix::fs::*;
+
+    use super::fd::AsFd;
+    use super::io::{Result, retry_on_intr};
+
+    /// The names in a directory.
+    pub fn names(dir: impl AsFd) -> Result<Vec<OsString>> {
+        let entries = retry_on_intr(|| Dir::read_from(&dir))?;
+        entries
+            .map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()))
+            .collect()
+    }
+
+    /// Makes what is written of a file durable. This system has no cheaper way than the full one.
+    #[cfg(target_vendor = "apple")]
+    pub fn fdatasync(file: impl AsFd) -> Result<()> {
+        fsync(file)
+    }
+}
+
+/// What Unix adds to the standard library's own types.
+pub mod ext {
+    pub use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    pub use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+    pub use std::os::unix::process::{CommandExt, ExitStatusExt};
+}
+
+/// Whether a file may be run.
+pub fn is_executable(metadata: &std::fs::Metadata) -> bool {
+    ext::MetadataExt::mode(metadata) & 0o111 != 0
+}
+
+/// Whether two paths lead to the same file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    use ext::MetadataExt;
+
+    match (std::fs::metadata(one), std::fs::metadata(other)) {
+        (Ok(a), Ok(b)) => (a.dev(), a.ino()) == (b.dev(), b.ino()),
+        _ => false,
+    }
+}
+
+/// The path without links.
+pub fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
+    std::fs::canonicalize(path)
+}
+
+/// Whether the descriptor is `/dev/null`, or closed.
+pub fn holds_nothing(descriptor: impl fd::AsFd) -> bool {
+    use ext::MetadataExt;
+
+    let device = descriptor
+        .as_fd()
+        .try_clone_to_owned()
+        .and_then(|fd| std::fs::File::from(fd).metadata());
+    match (device, std::fs::metadata("/dev/null")) {
+        (Ok(it), Ok(null)) => it.rdev() == null.rdev() && it.ino() == null.ino(),
+        (Err(_), _) => true,
+        _ => false,
+    }
+}
+
+/// A file that stays open: so it is seen when somebody writes into it after it has lost its name, and a lock on it is held.
+pub type Kept = std::fs::File;
+
+/// Keeps the file open.
+pub fn keep(file: std::fs::File) -> Kept {
+    file
+}

@@ -1,0 +1,89 @@
+//! Windows: the same names over the standard library, in as much as there is such a thing.
+//!
+//! There are no owners, modes and extended attributes here: a file has the access list of the directory that it is made
+//! in, which in a user's profile is that user's, the system's and the administrators'. Everybody is taken to be one user,
+//! whose files are private. Nor can a directory be locked or synced.
+
+use std::path::{Path, PathBuf};
+
+pub mod ext;
+pub mod fd;
+mod flags;
+pub mod fs;
+pub mod io;
+mod stat;
+
+/// Reading into what a vector has room for.
+pub mod buffer {
+    pub use super::io::spare_capacity;
+}
+
+/// Who runs this process.
+pub mod process {
+    /// A user, or a group.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Id(u32);
+
+    /// The one there is. Not 0, which would be root's.
+    pub const ME: u32 = 1;
+
+    impl Id {
+        /// Its number.
+        pub fn as_raw(self) -> u32 {
+            self.0
+        }
+
+        /// Whether it may do everything: never, as far as is known here.
+        pub fn is_root(self) -> bool {
+            false
+        }
+
+        /// The user of this number.
+        pub fn from_raw(id: u32) -> Id {
+            Id(id)
+        }
+    }
+
+    /// The user in force.
+    pub fn geteuid() -> Id {
+        Id(ME)
+    }
+}
+
+/// Whether a file may be run: that hangs on its name.
+pub fn is_executable(_: &std::fs::Metadata) -> bool {
+    true
+}
+
+/// Whether two paths lead to the same file.
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    match (std::fs::canonicalize(one), std::fs::canonicalize(other)) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => false,
+    }
+}
+
+/// The path without links, as people write it: without the `\\?\` in front, which the client does not know.
+pub fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
+    let path = std::fs::canonicalize(path)?;
+    let plain = path
+        .to_str()
+        .and_then(|text| match text.strip_prefix(r"\\?\UNC\") {
+            Some(share) => Some(format!(r"\\{share}")),
+            None => text.strip_prefix(r"\\?\").map(str::to_owned),
+        });
+    Ok(plain.map_or(path, PathBuf::from))
+}
+
+/// Whether standard input is NUL: a device that is no console.
+pub fn holds_nothing(stdin: &std::io::Stdin) -> bool {
+    winapi_util::file::typ(stdin).is_ok_and(|kind| kind.is_char())
+}
+
+/// A file that is not kept open: what is open cannot be replaced or removed on every file system.
+pub struct Kept;
+
+/// Closes the file.
+pub fn keep(_: std::fs::File) -> Kept {
+    Kept
+}

@@ -1,0 +1,116 @@
+//! Passes signals on to the command, stops with it, and waits for its end.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io;
+use std::mem::ManuallyDrop;
+use std::process::Child;
+use std::time::Duration;
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, waitid, waitpid,
+};
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::SignalsInfo;
+use signal_hook::iterator::exfiltrator::WithOrigin;
+use signal_hook::low_level::siginfo::{Cause, Origin};
+
+use crate::context::Context;
+use crate::process::ignored;
+
+/// The signals that are passed on.
+const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
+
+/// The signals of this process, taken from now on: none of `FORWARDED` ends cck any more.
+///
+/// They are never given back: a signal that comes while the directory is being removed must not end cck either, and
+/// giving them back takes as long as taking them.
+pub struct Signals(ManuallyDrop<SignalsInfo<WithOrigin>>);
+
+impl Signals {
+    /// Takes the signals. Those that were ignored from outside (`nohup`, a shell's `&`) stay so, for the command too.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn take() -> io::Result<Signals> {
+        let ignored = ignored();
+        let wanted = FORWARDED
+            .into_iter()
+            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        SignalsInfo::new(wanted.chain([SIGCHLD])).map(|signals| Signals(ManuallyDrop::new(signals)))
+    }
+
+    /// A signal that asks cck to end and has come already.
+    pub fn ending(&mut self) -> Option<i32> {
+        self.0
+            .pending()
+            .map(|origin| origin.signal)
+            .find(|signal| FORWARDED.contains(signal))
+    }
+
+    /// Waits for the child, passing signals on to it, and returns its exit status as a shell tells it.
+    ///
+    /// # Errors
+    /// Where the child cannot be waited for.
+    pub fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
+        let pid = i32::try_from(child.id())
+            .ok()
+            .and_then(Pid::from_raw)
+            .ok_or(io::ErrorKind::InvalidInput)?;
+        loop {
+            // The first look is before the first signal: it may have come and gone already.
+            if let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG)?
+                && let Some(code) = code(status)
+            {
+                return Ok(code);
+            }
+            if has_stopped(pid) {
+                // The child stopped itself (Ctrl-Z in a raw terminal): stop as well, or the shell would wait for us
+                // for ever. `fg` wakes the whole group; `kill -CONT` only cck.
+                let _ = kill_process(rustix::process::getpid(), Signal::STOP);
+                let _ = kill_process(pid, Signal::CONT);
+            }
+            for origin in self.0.wait() {
+                if is_for_child(&origin)
+                    && let Some(signal) = Signal::from_named_raw(origin.signal)
+                {
+                    let _ = kill_process(pid, signal);
+                }
+            }
+        }
+    }
+}
+
+/// Whether the child has stopped, and stays so: where Ctrl-Z has stopped both of us and `fg` has just woken us, its own
+/// waking is a moment away.
+fn has_stopped(pid: Pid) -> bool {
+    let stopped = |options: WaitIdOptions| {
+        let options = options | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        waitid(WaitId::Pid(pid), options).is_ok_and(|status| status.is_some_and(|status| status.stopped()))
+    };
+    stopped(WaitIdOptions::NOWAIT) && {
+        std::thread::sleep(Duration::from_millis(2));
+        stopped(WaitIdOptions::empty())
+    }
+}
+
+/// Whether the child needs to be told of the signal. Ctrl-C and Ctrl-\ go from the terminal to the whole foreground
+/// group, so the child has had them already, and two may mean something else than one. A hang-up from the kernel may
+/// be for the session's leader alone; it is passed on, as ending twice is the same as ending.
+fn is_for_child(origin: &Origin) -> bool {
+    let from_terminal = origin.cause == Cause::Kernel && [SIGINT, SIGQUIT].contains(&origin.signal);
+    FORWARDED.contains(&origin.signal) && !from_terminal
+}
+
+/// The exit status as a shell tells it; none while the child has not ended.
+fn code(status: WaitStatus) -> Option<u8> {
+    let code = status
+        .exit_status()
+        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))?;
+    u8::try_from(code & 0xff).ok()
+}
+
+/// The program of this name. The system itself looks for it on PATH.
+pub fn program<'n>(name: &'n OsStr, _: &Context) -> Cow<'n, OsStr> {
+    Cow::Borrowed(name)
+}

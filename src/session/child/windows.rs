@@ -1,0 +1,79 @@
+//! Waits for the command. Ctrl-C goes from the console to every program in it, so nothing is passed on.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::process::Child;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use signal_hook::consts::SIGINT;
+use signal_hook::consts::signal::SIGBREAK;
+use signal_hook::flag;
+
+use crate::context::Context;
+
+/// The endings of file names that make a program, where PATHEXT names none.
+const ENDINGS: &str = ".COM;.EXE;.BAT;.CMD";
+
+/// Ctrl-C and Ctrl-Break, taken from now on: they do not end cck any more.
+pub struct Signals(Arc<AtomicBool>);
+
+impl Signals {
+    /// Takes them.
+    ///
+    /// # Errors
+    /// Where the system refuses.
+    pub fn take() -> io::Result<Signals> {
+        let come = Arc::new(AtomicBool::new(false));
+        for signal in [SIGINT, SIGBREAK] {
+            flag::register(signal, Arc::clone(&come))?;
+        }
+        Ok(Signals(come))
+    }
+
+    /// A signal that asks cck to end and has come already.
+    pub fn ending(&mut self) -> Option<i32> {
+        self.0.load(Ordering::SeqCst).then_some(SIGINT)
+    }
+
+    /// Waits for the child and returns its exit code; 255 for a larger one, of which the low byte could say that all is
+    /// well.
+    ///
+    /// # Errors
+    /// Where the child cannot be waited for.
+    pub fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
+        let code = child.wait()?.code();
+        Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
+    }
+}
+
+/// The program of this name, as the command prompt would find it: also one that is a script (`claude.cmd`, as npm lays it),
+/// for which the standard library does not look.
+pub fn program<'n>(name: &'n OsStr, context: &Context) -> Cow<'n, OsStr> {
+    let path = Path::new(name);
+    if path.extension().is_some() {
+        return Cow::Borrowed(name);
+    }
+    let endings = context.var("PATHEXT").unwrap_or_else(|| ENDINGS.to_owned());
+    let with_endings = |path: &Path| {
+        endings
+            .split(';')
+            .filter(|ending| ending.starts_with('.'))
+            .find_map(|ending| {
+                let mut name = path.as_os_str().to_owned();
+                name.push(ending);
+                Path::new(&name).is_file().then_some(name)
+            })
+    };
+    if path.components().count() > 1 {
+        with_endings(&context.cwd().join(path))
+    } else {
+        // Not the working directory, which the prompt looks in first: what is in a project is not to be run by its name.
+        std::env::split_paths(context.var_os("PATH").unwrap_or_default())
+            .filter(|dir| dir.is_absolute())
+            .find_map(|dir| with_endings(&dir.join(path)))
+    }
+    .map_or(Cow::Borrowed(name), Cow::Owned)
+}
