@@ -67,8 +67,8 @@ fn main() -> io::Result<()> {
         "-Wl,--no-eh-frame-hdr".to_owned(),
         format!("-Wl,-T,{}", sections.display()),
     ];
-    // rustc asks for the shared libraries by name; under these names lie the static ones. Its relocations are packed, and a
-    // symbol that nobody defines is null and not the address at which the program starts.
+    // rustc asks for the shared libraries by name; under these names lie the static ones. A symbol that nobody defines is
+    // null then, and not the address at which the program starts.
     let libc = out.join("libc");
     fs::create_dir_all(&libc)?;
     fs::write(libc.join("libc.so"), "GROUP(libc.a libgcc.a libgcc_eh.a)\n")?;
@@ -76,12 +76,15 @@ fn main() -> io::Result<()> {
     let libc = vec![
         "-static-pie".to_owned(),
         format!("-L{}", libc.display()),
-        "-Wl,-z,nodynamic-undefined-weak,-z,pack-relative-relocs".to_owned(),
+        "-Wl,-z,nodynamic-undefined-weak".to_owned(),
     ];
+    // A twentieth of the size are the places that depend on where the program is loaded, if each is written out.
+    let packed = vec!["-Wl,-z,pack-relative-relocs".to_owned()];
+
     // Without TLS it is the size that counts, and libc has a third of it.
     let libc = env::var_os("CARGO_FEATURE_ONLINE").map(|_| libc);
     let mut taken = Vec::new();
-    for arguments in [Some(sections), libc].into_iter().flatten() {
+    for arguments in [Some(sections), libc, Some(packed)].into_iter().flatten() {
         let tried = [taken.clone(), arguments].concat();
         if works(&out, &tried)? {
             taken = tried;

@@ -13,7 +13,7 @@ mod tests;
 
 use std::ops::Range;
 
-pub use members::{Member, Spans, decode, items, last, members, object, span, spans};
+pub use members::{Member, Spans, Split, decode, items, last, members, object, span, spans};
 pub use pick::{Pick, Picked};
 pub use scan::Scan;
 

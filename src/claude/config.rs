@@ -73,6 +73,8 @@ pub fn parse(
     let mut pick = Pick::new(&paths);
     let mut buffer = vec![0; block];
     let mut is_first = true;
+    // A file of nothing but blanks is an empty one, however long, and to JavaScript more is blank than to JSON.
+    let (mut blank, mut stop) = (true, None);
     loop {
         let length = fill(&mut source, &mut buffer).map_err(|error| gather::unreadable(&error))?;
         let mut bytes = &buffer[..length];
@@ -89,14 +91,17 @@ pub fn parse(
                 }
                 bytes = rest;
             }
-            if length < block && is_blank(bytes) {
-                return Err(Reading::Empty);
-            }
             is_first = false;
         }
-        pick.feed(bytes).map_err(Reading::Malformed)?;
-        if length < block {
-            break;
+        blank = blank && is_blank(bytes);
+        if stop.is_none() {
+            stop = pick.feed(bytes).err();
+        }
+        match stop {
+            Some(stop) if !blank => return Err(Reading::Malformed(stop)),
+            _ if length == block => {}
+            _ if blank => return Err(Reading::Empty),
+            _ => break,
         }
     }
     let picked = pick.finish().map_err(Reading::Malformed)?;
@@ -183,5 +188,27 @@ fn config(
         env: variables,
         odd_env,
         trusted: trust.iter().filter_map(json).any(Json::is_truthy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_are_an_empty_file_whatever_the_blocks() {
+        let read = |text: &str, block| parse(text.as_bytes(), block, Client::V2, None).err();
+        for block in [1, 4, 64] {
+            for blank in ["", " \n", &"\n".repeat(66), &" ".repeat(64)] {
+                assert_eq!(read(blank, block), Some(Reading::Empty), "{block} {blank:?}");
+            }
+            assert_eq!(read("\n\n\n\n\n {} ", block), None);
+            let malformed = |text| matches!(read(text, block), Some(Reading::Malformed(_)));
+            assert!(malformed("\n\n\n\n\nx") && malformed("{\n\n\n\n\n"));
+        }
+        // To JavaScript this is blank too.
+        assert_eq!(read("\u{a0}\n", 64), Some(Reading::Empty));
+        assert_eq!(read("\u{a0}   \n\n", 4), Some(Reading::Empty));
+        assert!(matches!(read("\u{a0}   {}", 4), Some(Reading::Malformed(_))));
     }
 }

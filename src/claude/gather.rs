@@ -21,7 +21,6 @@ use super::version::since;
 use super::worktree;
 use crate::command;
 use crate::context::Context;
-use crate::document::store::Bytes;
 use descriptors::open_descriptors;
 
 pub use files::{MAX_BYTES, attributes_only, look, read, unreadable};
@@ -163,7 +162,7 @@ fn read_profile(state: &State, context: &Context) -> Option<AnthropicProfile> {
         Some(setting) => setting.value.reveal().trim().to_owned(),
         None => text(&dir.join("active_config")).map_or_else(
             || "default".to_owned(),
-            |(bytes, _): (Bytes, _)| decode(&bytes).trim().to_owned(),
+            |(bytes, _): (Vec<u8>, _)| decode(&bytes).trim().to_owned(),
         ),
     };
     if !is_name(&name) {

@@ -6,15 +6,14 @@
 
 mod plan;
 #[cfg(test)]
-mod properties;
+pub mod properties;
 mod style;
 #[cfg(test)]
 mod tests;
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
-use std::str::Utf8Error;
-use std::thread;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,9 +23,6 @@ use plan::{Plan, Splice};
 use style::Style;
 
 use crate::json::{self, Member, NotJson, Spans};
-
-/// From this size on, a second thread pays.
-const LARGE: usize = 4 << 20;
 
 /// One member to set or to remove.
 pub struct Edit {
@@ -86,6 +82,10 @@ pub struct Document<'a> {
     members: Vec<Member<'a>>,
     /// Nothing but blanks: the client starts over with defaults on such a file, so it counts as `{}`.
     blank: bool,
+    /// Where values end whose text is cut short.
+    cut: &'a [usize],
+    /// Whether one of them was asked for.
+    missed: Cell<bool>,
 }
 
 impl<'a> Document<'a> {
@@ -95,40 +95,61 @@ impl<'a> Document<'a> {
     /// Where `JSON.parse` would refuse the source, where its top level is no object, where it is not UTF-8.
     pub fn parse(source: &'a [u8]) -> Result<Self, Malformed> {
         let bytes = source.strip_prefix(json::BOM).unwrap_or(source);
-        let (utf8, spans) = check(bytes);
-        let text = utf8.map_err(|error| Malformed::NotUtf8 {
+        let text = std::str::from_utf8(bytes).map_err(|error| Malformed::NotUtf8 {
             offset: source.len() - bytes.len() + error.valid_up_to(),
         })?;
         let start = text.trim_start_matches(json::BLANKS);
         let blank = start.is_empty();
-        if blank {
-            return Ok(Document {
-                source,
-                text,
-                members: Vec::new(),
-                blank,
-            });
-        }
-        let spans = spans.map_err(|error| syntax(text, error))?;
-        if !start.starts_with('{') {
+        let spans = if blank {
+            Vec::new()
+        } else {
+            json::spans(bytes).map_err(|error| syntax(text, error))?
+        };
+        if !blank && !start.starts_with('{') {
             return Err(Malformed::NotAnObject { path: Vec::new() });
         }
-        let members = spans.into_iter().map(|(name, value)| Member {
-            name: &text[name],
-            value: &text[value],
+        let mut document = Document::outlined(source, text, &spans, &[]);
+        document.blank = blank;
+        Ok(document)
+    }
+
+    /// An object with these members. `source` is `text` and what stands before it; the values that end at `cut` in `text`
+    /// are longer than what is there of them.
+    pub fn outlined(source: &'a [u8], text: &'a str, spans: &Spans, cut: &'a [usize]) -> Self {
+        let members = spans.iter().map(|(name, value)| Member {
+            name: &text[name.clone()],
+            value: &text[value.clone()],
         });
-        Ok(Document {
+        Document {
             source,
             text,
             members: members.collect(),
-            blank,
-        })
+            blank: false,
+            cut,
+            missed: Cell::new(false),
+        }
+    }
+
+    /// Whether a value was asked for, or is to be edited, that is cut short: then nothing that was told counts.
+    pub fn missed(&self) -> bool {
+        self.missed.get()
+    }
+
+    /// The last top-level member called `name`, if the whole of it is there.
+    fn member(&self, name: &str) -> Option<Member<'a>> {
+        let member = json::last(&self.members, name)?;
+        let is_cut = self
+            .cut
+            .binary_search(&json::span(self.text, member.value).end)
+            .is_ok();
+        self.missed.set(self.missed.get() || is_cut);
+        (!is_cut).then_some(member)
     }
 
     /// The raw JSON text of the member at `path`; of duplicates, the last.
     pub fn raw(&self, path: &[&str]) -> Option<&'a str> {
         let (first, rest) = path.split_first()?;
-        let mut value = json::last(&self.members, first)?.value;
+        let mut value = self.member(first)?.value;
         for name in rest {
             value = json::last(&json::object(value)?, name)?.value;
         }
@@ -148,6 +169,9 @@ impl<'a> Document<'a> {
     /// Where a member on the way to the one to set is no object, or a value cannot be told in JSON.
     pub fn apply(&self, edits: &[Edit]) -> Result<Edited<'a>, Malformed> {
         let plan = Plan::new(edits)?;
+        for edit in edits {
+            self.member(&edit.path[0]);
+        }
         if self.blank {
             return Ok(self.apply_to_blank(&plan));
         }
@@ -200,20 +224,6 @@ impl<'a> Document<'a> {
     }
 }
 
-/// Looks at the text as UTF-8, and as JSON.
-fn check(text: &[u8]) -> (Result<&str, Utf8Error>, Result<Spans, NotJson>) {
-    let utf8 = || std::str::from_utf8(text);
-    if text.len() < LARGE {
-        return (utf8(), json::spans(text));
-    }
-    thread::scope(|scope| {
-        let other = thread::Builder::new().spawn_scoped(scope, utf8);
-        let spans = json::spans(text);
-        let other = other.ok().and_then(|thread| thread.join().ok());
-        (other.unwrap_or_else(utf8), spans)
-    })
-}
-
 /// The error with its column in characters, as editors count.
 fn syntax(text: &str, error: NotJson) -> Malformed {
     let line = &text.as_bytes()[error.offset + 1 - error.column..error.offset];
@@ -231,18 +241,6 @@ pub struct Edited<'a> {
     pub pieces: Vec<Cow<'a, [u8]>>,
     /// The members that changed; empty where the pieces are the source.
     pub changes: Vec<Change>,
-}
-
-impl Edited<'_> {
-    /// The length of the new content.
-    pub fn len(&self) -> usize {
-        self.pieces.iter().map(|piece| piece.len()).sum()
-    }
-
-    /// Whether the new content is empty.
-    pub fn is_empty(&self) -> bool {
-        self.pieces.is_empty()
-    }
 }
 
 /// A member that changed, with its raw JSON text before and after.

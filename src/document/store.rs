@@ -9,6 +9,7 @@ pub mod dir;
 pub mod error;
 mod load;
 mod meta;
+mod outline;
 mod own;
 mod recovery;
 mod replace;
@@ -23,14 +24,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 pub use own::{put, tidy};
 
-use super::edit::{Change, Document, Edit, Edited, Malformed};
+use super::edit::{Change, Document, Edit, Edited};
 use super::lock::Lock;
 use super::signals::Section;
 use crate::failure::fail;
 use crate::os::io::Errno;
 use dir::Dir;
-pub use load::{Bytes, up_to};
-use load::{Snapshot, Stamp};
+pub use load::up_to;
+use load::{Content, Snapshot, Stamp};
+use outline::Piece;
 use replace::{Replaced, Site};
 
 /// How often the work is done again because another writer was faster.
@@ -47,6 +49,9 @@ const MAX_CHECKED: usize = 1 << 20;
 
 /// What a directory answers in which nothing can be made.
 const NOT_ALLOWED: [Errno; 3] = [Errno::ACCESS, Errno::PERM, Errno::ROFS];
+
+/// What there is where there is no file.
+static EMPTY: Content = Content::Whole(Vec::new());
 
 /// How an update is made.
 #[derive(Clone, Copy, Debug)]
@@ -89,17 +94,22 @@ pub fn update(
     let target = dir::resolve(path)?;
     let (parent, name) = dir::split(&target)?;
     if options.dry_run {
-        let old = match Dir::open(parent) {
-            Ok(dir) => load_settled(&dir, name)?,
-            Err(Errno::NOENT) => None,
-            Err(errno) => return Err(error::disk(errno, "open the directory", parent)),
+        let load = |whole| match Dir::open(parent) {
+            Ok(dir) => load_settled(&dir, name, whole),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(error::disk(errno, "open the directory", parent)),
         };
-        let changes = edit(&target, old.as_ref().map_or(&[], |old| &old.bytes), &mut decide)?.changes;
-        return Ok(Outcome {
-            created: old.is_none() && !changes.is_empty(),
-            changes,
-            path: target,
-        });
+        for whole in [false, true] {
+            let old = load(whole)?;
+            let content = old.as_ref().map_or(&EMPTY, |old| &old.content);
+            if let Some(edited) = edit(&target, content, &mut decide)? {
+                return Ok(Outcome {
+                    created: old.is_none() && !edited.changes.is_empty(),
+                    changes: edited.changes,
+                    path: target,
+                });
+            }
+        }
     }
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
     let section = Section::enter();
@@ -110,6 +120,7 @@ pub fn update(
         target: &target,
         section: &section,
         swept: false,
+        whole: false,
         first: None,
         lost: None,
         disturbed: false,
@@ -148,7 +159,10 @@ pub fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let target = dir::resolve(path)?;
     let (parent, name) = dir::split(&target)?;
     match Dir::open(parent) {
-        Ok(dir) => Ok(load::load(&dir, name)?.map(|file| file.bytes.into_vec())),
+        Ok(dir) => match load::load(&dir, name)?.map(|file| file.content) {
+            Some(Content::Whole(bytes)) => Ok(Some(bytes)),
+            _ => Ok(None),
+        },
         Err(Errno::NOENT) => Ok(None),
         Err(errno) => Err(error::disk(errno, "read", &target)),
     }
@@ -189,10 +203,12 @@ struct Work<'w> {
     section: &'w Section,
     /// Whether what killed runs have left was cleared away.
     swept: bool,
+    /// Whether the outline of the file does not do.
+    whole: bool,
     /// Whether the file was made, and what changed, when it was first written.
     first: Option<(bool, Vec<Change>)>,
     /// What another writer has put into the file that was replaced meanwhile.
-    lost: Option<Bytes>,
+    lost: Option<Content>,
     /// Whether a writer without the lock was seen at work.
     disturbed: bool,
 }
@@ -209,13 +225,16 @@ impl Work<'_> {
             replace::sweep(self.dir, self.name);
             self.swept = true;
         }
-        let old = load_settled(self.dir, self.name)?;
+        let old = load_settled(self.dir, self.name, self.whole)?;
         let lost = self.lost.take();
-        let source = lost
-            .as_deref()
-            .or(old.as_ref().map(|old| &old.bytes[..]))
-            .unwrap_or_default();
-        let edited = edit(self.target, source, decide)?;
+        let content = lost
+            .as_ref()
+            .or(old.as_ref().map(|old| &old.content))
+            .unwrap_or(&EMPTY);
+        let Some(edited) = edit(self.target, content, decide)? else {
+            (self.whole, self.lost) = (true, lost);
+            return Ok(false);
+        };
         if edited.changes.is_empty() && lost.is_none() {
             // Where the file was written before, this is the look that finds the edit in place.
             return Ok(true);
@@ -226,10 +245,20 @@ impl Work<'_> {
             locks,
             section: self.section,
         };
-        let Replaced::Done(written) = replace::replace(&site, old.as_ref(), &edited.pieces)? else {
-            self.lost = lost;
-            self.disturbed = true;
-            return Ok(false);
+        let pieces = match content {
+            Content::Outline(outline) => outline.pieces(&edited.pieces),
+            Content::Whole(_) => edited.pieces.iter().map(|piece| Piece::Bytes(piece)).collect(),
+        };
+        let written = match replace::replace(&site, old.as_ref(), &pieces)? {
+            Replaced::Done(written) => written,
+            Replaced::NotWhole => {
+                (self.whole, self.lost) = (true, lost);
+                return Ok(false);
+            }
+            Replaced::Outrun => {
+                (self.disturbed, self.lost) = (true, lost);
+                return Ok(false);
+            }
         };
         self.first.get_or_insert((old.is_none(), edited.changes));
         self.lost = old.as_ref().and_then(|old| written_since(old, self.target));
@@ -243,7 +272,7 @@ impl Work<'_> {
             .stat(self.name)
             .map_err(|errno| error::disk(errno, "read back", self.target))?;
         self.disturbed |= Stamp::of(&now) != written;
-        if let Some(old) = old.filter(|old| old.bytes.len() > MAX_CHECKED) {
+        if let Some(old) = old.filter(|old| old.stat.st_size > MAX_CHECKED as i64) {
             // Its last name is gone: closing it frees its blocks, for which nobody has to wait.
             let _ = thread::Builder::new().spawn(move || drop(old));
         }
@@ -251,22 +280,34 @@ impl Work<'_> {
     }
 }
 
-/// The content with the edits that `decide` wants.
+/// The content with the edits that `decide` wants; `None` where its outline does not do for them.
 fn edit<'a>(
     path: &Path,
-    bytes: &'a [u8],
+    content: &'a Content,
     decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
-) -> anyhow::Result<Edited<'a>> {
-    let malformed = |malformed: Malformed| error::malformed(path, &malformed);
-    let document = Document::parse(bytes).map_err(malformed)?;
-    let edits = decide(&document)?;
-    document.apply(&edits).map_err(malformed)
+) -> anyhow::Result<Option<Edited<'a>>> {
+    let document = match content {
+        Content::Whole(bytes) => Document::parse(bytes),
+        Content::Outline(outline) => Ok(outline.document()),
+    };
+    let document = document.map_err(|malformed| error::malformed(path, &malformed))?;
+    let edits = decide(&document);
+    if document.missed() {
+        return Ok(None);
+    }
+    let edited = document.apply(&edits?);
+    if document.missed() {
+        return Ok(None);
+    }
+    edited
+        .map(Some)
+        .map_err(|malformed| error::malformed(path, &malformed))
 }
 
 /// What a writer has put into `old` since it was read. A program that does not know the lock may have had the file open
 /// when it was replaced, and then writes into one that has no name any more.
 #[cfg(unix)]
-fn written_since(old: &Snapshot, path: &Path) -> Option<Bytes> {
+fn written_since(old: &Snapshot, path: &Path) -> Option<Content> {
     let is_written = || {
         let now = crate::os::fs::fstat(&old.file).ok()?;
         (now.st_nlink == 0 && Stamp::of(&now) != Stamp::of(&old.stat)).then_some(())
@@ -276,7 +317,7 @@ fn written_since(old: &Snapshot, path: &Path) -> Option<Bytes> {
     loop {
         let bytes = load::contents(&old.file, path).ok()?;
         if is_whole(&bytes) {
-            return Some(bytes);
+            return Some(Content::Whole(bytes));
         }
         if Instant::now() >= deadline {
             return None;
@@ -286,21 +327,22 @@ fn written_since(old: &Snapshot, path: &Path) -> Option<Bytes> {
 }
 
 #[cfg(windows)]
-fn written_since(_: &Snapshot, _: &Path) -> Option<Bytes> {
+fn written_since(_: &Snapshot, _: &Path) -> Option<Content> {
     // No longer open: see `os::keep`.
     None
 }
 
 /// Reads the file. What is just being written by a program that truncates first is given a moment to become whole:
 /// half of it would be malformed, and none of it would count as a new file.
-fn load_settled(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
+fn load_settled(dir: &Dir, name: &OsStr, whole: bool) -> anyhow::Result<Option<Snapshot>> {
+    let load = if whole { load::load } else { load::load_outline };
     let deadline = Instant::now() + SETTLE;
     loop {
-        let Some(file) = load::load(dir, name)? else {
+        let Some(file) = load(dir, name)? else {
             return Ok(None);
         };
-        // An old file is what it is; only a fresh one is looked at twice.
-        if !is_recent(&file) || Instant::now() >= deadline || is_whole(&file.bytes) {
+        // An old file is what it is; only a fresh one is looked at twice. An outline is of a whole one.
+        if !is_recent(&file) || Instant::now() >= deadline || file.whole().is_none_or(is_whole) {
             return Ok(Some(file));
         }
         thread::sleep(Duration::from_millis(5));

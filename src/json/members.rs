@@ -52,24 +52,55 @@ pub type Spans = Vec<(Range<usize>, Range<usize>)>;
 /// # Errors
 /// Where the text is not JSON from its first to its last character.
 pub fn spans(text: &[u8]) -> Result<Spans, NotJson> {
-    struct Told(Spans);
-    impl super::Visitor for Told {
-        fn depth(&self) -> usize {
-            1
-        }
-        fn name(&mut self, _: usize, _: &[u8], span: Range<usize>) -> bool {
-            self.0.push((span, 0..0));
-            false
-        }
-        fn value(&mut self, _: usize, span: Range<usize>, _: &[u8]) {
-            if let Some(member) = self.0.last_mut() {
-                member.1 = span;
-            }
+    let mut split = Split::default();
+    split.feed(text)?;
+    split.finish()
+}
+
+/// The same of a text whose blocks are fed to it.
+pub struct Split(Scan<Told>);
+
+struct Told(Spans);
+
+impl super::Visitor for Told {
+    fn depth(&self) -> usize {
+        1
+    }
+
+    fn name(&mut self, _: usize, _: &[u8], span: Range<usize>) -> bool {
+        self.0.push((span, 0..0));
+        false
+    }
+
+    fn value(&mut self, _: usize, span: Range<usize>, _: &[u8]) {
+        if let Some(member) = self.0.last_mut() {
+            member.1 = span;
         }
     }
-    let mut scan = Scan::new(Told(Vec::new()));
-    scan.feed(text)?;
-    Ok(scan.finish()?.0)
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Split(Scan::new(Told(Vec::new())))
+    }
+}
+
+impl Split {
+    /// Reads on.
+    ///
+    /// # Errors
+    /// Where the text stops being JSON.
+    pub fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
+        self.0.feed(block)
+    }
+
+    /// Ends the text.
+    ///
+    /// # Errors
+    /// Where it is not whole.
+    pub fn finish(self) -> Result<Spans, NotJson> {
+        Ok(self.0.finish()?.0)
+    }
 }
 
 /// The members of a value that was checked before; `None` where it is no object.

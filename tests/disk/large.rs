@@ -1,10 +1,10 @@
-//! Configs so large that a second thread helps to read, check and write them.
+//! Configs so large that their long values go from file to file, and a second thread helps.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 
-use super::{Home, key, text};
+use super::{Home, can_mount, key, text};
 
 /// More than two of the pieces that are written at a time.
 const SIZE: usize = 70 << 20;
@@ -55,7 +55,7 @@ fn of_a_large_config_only_the_key_changes() {
 }
 
 #[test]
-fn an_error_or_an_end_in_the_second_thread_leaves_the_old_file() {
+fn an_error_or_an_end_in_between_leaves_the_old_file() {
     if Command::new("strace").arg("--version").output().is_err() {
         eprintln!("skipped: no strace");
         return;
@@ -63,12 +63,21 @@ fn an_error_or_an_end_in_the_second_thread_leaves_the_old_file() {
     let home = Home::new();
     let old = config(&key(1), REST);
     home.lay(&old);
-    for (fault, code, signal) in [("error=EIO", Some(2), None), ("signal=KILL", None, Some(9))] {
+    let faults = [
+        ("fdatasync", "error=EIO:when=1", Some(2), None),
+        // Past the outline, in the middle of the copy.
+        ("pread64", "error=EIO:when=600", Some(2), None),
+        ("writev", "error=ENOSPC:when=20", Some(2), None),
+        ("fdatasync", "signal=KILL:when=1", None, Some(9)),
+    ];
+    for (call, fault, code, signal) in faults {
         let cck = home.cck(&["set-key"], &key(2));
         let mut strace = Command::new("strace");
         strace
-            .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=fdatasync", "-e"])
-            .arg(format!("inject=fdatasync:{fault}:when=1"))
+            .args(["-f", "-qq", "-o", "/dev/null", "-e"])
+            .arg(format!("trace={call}"))
+            .arg("-e")
+            .arg(format!("inject={call}:{fault}"))
             .arg(cck.get_program())
             .args(cck.get_args())
             .env_clear()
@@ -83,7 +92,8 @@ fn an_error_or_an_end_in_the_second_thread_leaves_the_old_file() {
         assert!(fs::read_to_string(home.config()).unwrap() == old, "{fault}");
         if code.is_some() {
             assert!(
-                text(&output.stderr).contains("input/output error"),
+                text(&output.stderr).contains("input/output error")
+                    || text(&output.stderr).contains("no space left"),
                 "{}",
                 text(&output.stderr)
             );
@@ -98,4 +108,27 @@ fn an_error_or_an_end_in_the_second_thread_leaves_the_old_file() {
         [".claude.json"],
         "what the killed run has left is gone"
     );
+}
+
+/// What is not in the outline is read after all: a long value to be edited, and the whole file where it is written in place.
+#[test]
+fn a_long_value_is_edited_and_a_large_file_written_in_place() {
+    let home = Home::new();
+    // Set by an earlier run of something else, and longer than what an outline has of a value.
+    let long = format!("sk-ant-api03-{}", "x".repeat(100_000));
+    let old = config(&long, REST);
+    let new = old.replace(&long, &key(1));
+    home.lay(&old);
+    let output = home.cck(&["set-key"], &key(1)).output().unwrap();
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert!(fs::read_to_string(home.config()).unwrap() == new);
+    if !can_mount("a large file that is a mount point") {
+        return;
+    }
+    let bind = "mv $HOME/.claude.json $HOME/real; : > $HOME/.claude.json; mount --bind $HOME/real $HOME/.claude.json;";
+    let run = home.in_namespace(&format!("{bind} $CCK unset-key; $CCK set-key"));
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let content = fs::read_to_string(home.path().join("real")).unwrap();
+    assert!(content.contains(&key(1)) && content.len() == new.len());
+    assert_eq!(home.names(), [".claude.json", "real"]);
 }

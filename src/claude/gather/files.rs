@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::super::state::{Attributes, FileState, Reading};
-use crate::document::store::{self, Bytes};
+use crate::document::store;
 use crate::os;
 use crate::os::ext::{FileTypeExt, MetadataExt, OpenOptionsExt};
 
@@ -14,9 +14,9 @@ use crate::os::ext::{FileTypeExt, MetadataExt, OpenOptionsExt};
 pub const MAX_BYTES: u64 = (1 << 29) - 24;
 
 /// Reads a file. Never waits: a FIFO is opened without blocking and not read.
-pub fn read(path: &Path) -> (FileState, Bytes) {
+pub fn read(path: &Path) -> (FileState, Vec<u8>) {
     let (mut state, file) = look(path);
-    let nothing = Bytes::Small(Vec::new());
+    let nothing = Vec::new();
     let Some((file, size)) = file else {
         return (state, nothing);
     };

@@ -70,19 +70,21 @@ fn value() -> impl Strategy<Value = String> {
 }
 
 /// A member: blanks, name, blanks around the colon, value, blanks.
-type Part = (String, String, String, String, String, String);
+pub type Part = (String, String, String, String, String, String);
 
 /// An object, as the parts that its text is put together from.
 #[derive(Clone, Debug)]
-struct Source {
+pub struct Source {
     before: &'static str,
-    parts: Vec<Part>,
+    /// Its members.
+    pub parts: Vec<Part>,
     inside: String,
     after: &'static str,
 }
 
 impl Source {
-    fn text(&self) -> String {
+    /// Its text.
+    pub fn text(&self) -> String {
         self.text_with(|_, value| value.to_owned())
     }
 
@@ -132,7 +134,7 @@ fn source_of(
 }
 
 /// A whole document, some with a byte order mark, blanks around, a final newline.
-fn document() -> impl Strategy<Value = Source> {
+pub fn document() -> impl Strategy<Value = Source> {
     let around = prop::sample::select(vec![
         ("", ""),
         ("", "\n"),

@@ -5,7 +5,6 @@ fn edited(source: &str, edits: &[Edit]) -> (String, Vec<String>) {
     let document = Document::parse(source.as_bytes()).unwrap();
     let edited = document.apply(edits).unwrap();
     let text = String::from_utf8(edited.pieces.concat()).unwrap();
-    assert_eq!((edited.len(), edited.is_empty()), (text.len(), text.is_empty()));
     (
         text,
         edited

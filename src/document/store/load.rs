@@ -1,15 +1,14 @@
-//! Reads a file whole, within bounds, and remembers what it looked like.
+//! Reads a file, within bounds, and remembers what it looked like.
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::ops::Deref;
 use std::path::Path;
 use std::thread;
-
-use memmap2::MmapMut;
+use std::time::{Duration, SystemTime};
 
 use super::dir::Dir;
 use super::error;
+use super::outline::Outline;
 use crate::failure::fail;
 use crate::os;
 use crate::os::buffer::spare_capacity;
@@ -20,46 +19,41 @@ use crate::os::io::{Errno, retry_on_intr};
 /// A larger file is refused: the largest that users report has 0.24 GB.
 pub const MAX_BYTES: u64 = 1 << 30;
 
-/// From this size on, memory is asked for in large pages.
-const LARGE: u64 = 4 << 20;
+/// From this size on, an outline pays.
+const LARGE: u64 = 16 << 20;
 
-/// The content of a file.
-pub enum Bytes {
-    /// Of most files.
-    Small(Vec<u8>),
-    /// Of a large one: anonymous memory, of which so much is content.
-    Large(MmapMut, usize),
-}
+/// The clock that a kernel stamps files by ticks a hundred times a second or more often.
+const TICK: Duration = Duration::from_millis(12);
 
-impl Deref for Bytes {
-    type Target = [u8];
+/// Some file systems keep whole seconds, or every other one.
+const COARSE_TICK: Duration = Duration::from_secs(3);
 
-    fn deref(&self) -> &[u8] {
-        match self {
-            Bytes::Small(bytes) => bytes,
-            Bytes::Large(map, length) => &map[..*length],
-        }
-    }
-}
-
-impl Bytes {
-    /// The content as a vector.
-    pub fn into_vec(self) -> Vec<u8> {
-        match self {
-            Bytes::Small(bytes) => bytes,
-            Bytes::Large(map, length) => map[..length].to_vec(),
-        }
-    }
+/// What was read of a file.
+pub enum Content {
+    /// All.
+    Whole(Vec<u8>),
+    /// Not the inside of its long values.
+    Outline(Outline),
 }
 
 /// A file as it was read.
 pub struct Snapshot {
     /// Its content.
-    pub bytes: Bytes,
+    pub content: Content,
     /// The file, still open: a writer that had it open before a replace writes into this one.
     pub file: os::Kept,
     /// What it looked like once it was read.
     pub stat: Stat,
+}
+
+impl Snapshot {
+    /// The whole content, if it was read.
+    pub fn whole(&self) -> Option<&[u8]> {
+        match &self.content {
+            Content::Whole(bytes) => Some(bytes),
+            Content::Outline(_) => None,
+        }
+    }
 }
 
 /// What tells one content of a file from another, without reading it.
@@ -82,24 +76,79 @@ impl Stamp {
     }
 }
 
-/// Reads the file `name` in `dir`; `None` where there is none.
+/// Reads the file `name` in `dir` whole; `None` where there is none.
 ///
 /// # Errors
 /// What is no regular file, is larger than [`MAX_BYTES`], or cannot be read.
 pub fn load(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
+    let Some(file) = open(dir, name)? else {
+        return Ok(None);
+    };
+    whole(file, &dir.path().join(name)).map(Some)
+}
+
+/// Reads the file in outline, if it is large and can be read so.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
+    let Some(file) = open(dir, name)? else {
+        return Ok(None);
+    };
+    let path = dir.path().join(name);
+    let before = stat(&file, &path)?;
+    // Where a file that is open cannot be replaced, an outline would be of one that is closed.
+    if cfg!(unix)
+        && u64::try_from(before.st_size).is_ok_and(|size| (LARGE..=MAX_BYTES).contains(&size))
+        && FileType::from_raw_mode(before.st_mode) == FileType::RegularFile
+        && will_show_changes(&before)
+        && let Some(outline) = Outline::read(&file)
+        && Stamp::of(&stat(&file, &path)?) == Stamp::of(&before)
+    {
+        return Ok(Some(Snapshot {
+            content: Content::Outline(outline),
+            file: os::keep(file),
+            stat: before,
+        }));
+    }
+    whole(file, &path).map(Some)
+}
+
+fn open(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<File>> {
     let path = dir.path().join(name);
     // A FIFO without a writer would keep an ordinary open waiting.
-    let fd = match dir.open_file(name, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()) {
-        Ok(fd) => fd,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(Errno::NXIO) => return Err(not_regular(&path, "a socket")),
-        Err(errno) => return Err(error::disk(errno, "open", &path)),
-    };
-    let file = File::from(fd);
-    let bytes = contents(&file, &path)?;
-    let stat = stat(&file, &path)?;
+    match dir.open_file(name, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()) {
+        Ok(fd) => Ok(Some(File::from(fd))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(Errno::NXIO) => Err(not_regular(&path, "a socket")),
+        Err(errno) => Err(error::disk(errno, "open", &path)),
+    }
+}
+
+fn whole(file: File, path: &Path) -> anyhow::Result<Snapshot> {
+    let content = Content::Whole(contents(&file, path)?);
+    let stat = stat(&file, path)?;
     let file = os::keep(file);
-    Ok(Some(Snapshot { bytes, file, stat }))
+    Ok(Snapshot { content, file, stat })
+}
+
+/// Waits until the tick of the clock has passed in which the file was written last: whatever is written to it from then on
+/// changes its stamp. Whether that was soon.
+#[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
+fn will_show_changes(stat: &Stat) -> bool {
+    let Ok(seconds) = u64::try_from(stat.st_mtime as i64) else {
+        return false;
+    };
+    let nanos = stat.st_mtime_nsec as u32;
+    let tick = if nanos == 0 { COARSE_TICK } else { TICK };
+    let passed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos) + tick;
+    match passed.duration_since(SystemTime::now()) {
+        Ok(left) if left <= TICK => {
+            thread::sleep(left);
+            true
+        }
+        left => left.is_err(),
+    }
 }
 
 fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {
@@ -107,7 +156,7 @@ fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {
 }
 
 /// The whole content of an open file. It is read anew where it changes meanwhile.
-pub fn contents(file: &File, path: &Path) -> anyhow::Result<Bytes> {
+pub fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut before = stat(file, path)?;
     let kind = match FileType::from_raw_mode(before.st_mode) {
         FileType::RegularFile => None,
@@ -132,7 +181,7 @@ pub fn contents(file: &File, path: &Path) -> anyhow::Result<Bytes> {
     }
 }
 
-fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Bytes> {
+fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Vec<u8>> {
     up_to(file, size, MAX_BYTES)
         .map_err(|errno| error::disk(errno, "read", path))?
         .ok_or_else(|| {
@@ -147,60 +196,28 @@ fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Bytes> {
 ///
 /// # Errors
 /// Where it cannot be read.
-pub fn up_to(file: &File, size: u64, max: u64) -> Result<Option<Bytes>, Errno> {
+pub fn up_to(file: &File, size: u64, max: u64) -> Result<Option<Vec<u8>>, Errno> {
     if size > max {
         return Ok(None);
     }
     // One byte more than expected: a full buffer then means that the file has grown.
     let expected = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
-    let mut bytes = Vec::new();
-    if size >= LARGE
-        && let Ok(map) = MmapMut::map_anon(expected)
-    {
-        let (map, length) = fill(file, map)?;
-        if length < expected {
-            return Ok(Some(Bytes::Large(map, length)));
-        }
-        bytes = map.to_vec();
-    }
-    bytes.reserve_exact(expected.saturating_sub(bytes.len()));
+    let mut bytes = Vec::with_capacity(expected);
     loop {
         if bytes.len() == bytes.capacity() {
             bytes.reserve(64 * 1024);
         }
         let at = bytes.len() as u64;
         match retry_on_intr(|| os::io::pread(file.as_fd(), spare_capacity(&mut bytes), at))? {
-            0 => return Ok(Some(Bytes::Small(bytes))),
+            0 => return Ok(Some(bytes)),
             _ if bytes.len() as u64 > max => return Ok(None),
             _ => {}
         }
     }
 }
 
-/// Reads into `map` until it is full or the file ends, and returns how much that was.
-fn fill(file: &File, mut map: MmapMut) -> Result<(MmapMut, usize), Errno> {
-    // The kernel clears and maps the memory page by page: in large pages that takes a fraction of the time.
-    #[cfg(target_os = "linux")]
-    let _ = map.advise(memmap2::Advice::HugePage);
-    // Two threads copy twice as fast.
-    let half = map.len() / 2;
-    let (front, back) = map.split_at_mut(half);
-    let (front, back) = thread::scope(|scope| {
-        let other = thread::Builder::new().spawn_scoped(scope, || read_at(file, back, half));
-        let front = read_at(file, front, 0)?;
-        let back = other.map(thread::ScopedJoinHandle::join);
-        Ok((front, back))
-    })?;
-    let length = match back {
-        _ if front < half => front,
-        Ok(Ok(back)) => half + back?,
-        _ => half + read_at(file, &mut map[half..], half)?,
-    };
-    Ok((map, length))
-}
-
 /// Reads what stands at `at`, until the buffer is full or the file ends, and returns how much that was.
-fn read_at(file: &File, buffer: &mut [u8], at: usize) -> Result<usize, Errno> {
+pub fn read_at(file: &File, buffer: &mut [u8], at: usize) -> Result<usize, Errno> {
     let mut length = 0;
     while length < buffer.len() {
         let from = (at + length) as u64;

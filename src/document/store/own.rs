@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::dir::{self, Dir};
+use super::outline::Piece;
 use super::replace::{self, Replaced, Site};
 use super::{MAX_TRIES, Options, error, load, outrun};
 use crate::document::signals::Section;
@@ -34,7 +35,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     };
     for _ in 0..MAX_TRIES {
         let old = load::load(&dir, name)?;
-        if let Replaced::Done(_) = replace::replace(&site, old.as_ref(), &[bytes.into()])? {
+        if let Replaced::Done(_) = replace::replace(&site, old.as_ref(), &[Piece::Bytes(bytes)])? {
             return Ok(());
         }
     }

@@ -4,12 +4,12 @@
 //! it: where the file holds neither, but parts of both, the writing is taken to its end; else somebody has written the
 //! file since, and the copy is stale.
 
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 
 use super::dir::Dir;
-use super::load::{self, Snapshot, Stamp};
+use super::load::{self, Stamp};
+use super::outline::Piece;
 use super::replace::{Site, beside, write};
 use super::{error, meta};
 use crate::document::edit::Document;
@@ -26,23 +26,23 @@ pub fn copy_name(name: &OsStr) -> OsString {
     beside(name, ".cck-recovery")
 }
 
-/// Writes `pieces` over the file, whose content is `old`, and returns what it then looks like.
+/// Writes `pieces`, all of them in memory, over the file, whose content is `old`, and returns what it then looks like.
 pub fn write_in_place(
     site: &Site<'_>,
-    snapshot: &Snapshot,
-    pieces: &[Cow<'_, [u8]>],
+    stat: &Stat,
+    old: &[u8],
+    pieces: &[Piece<'_>],
 ) -> anyhow::Result<Stamp> {
     let Site { dir, name, .. } = *site;
-    let old = &snapshot.bytes[..];
     let path = dir.path().join(name);
     let copy = copy_name(name);
     let failed = |errno| error::disk(errno, "write in place", &path);
-    let length: usize = pieces.iter().map(|piece| piece.len()).sum();
+    let new: Vec<&[u8]> = pieces.iter().filter_map(Piece::in_memory).collect();
+    let length: usize = new.iter().map(|piece| piece.len()).sum();
     let head = format!("{MAGIC} {length} {}\n", old.len());
-    let mut parts = vec![Cow::Borrowed(head.as_bytes())];
-    parts.extend(pieces.iter().map(|piece| Cow::Borrowed(&**piece)));
-    parts.push(Cow::Borrowed(old));
-    let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name, &snapshot.stat));
+    let parts = [&[head.as_bytes()], &new[..], &[old]].concat();
+    let parts: Vec<Piece<'_>> = parts.into_iter().map(Piece::Bytes).collect();
+    let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name, stat));
     let file = made.map_err(|errno| {
         let _ = dir.remove_file(&copy);
         if errno == Errno::CANCELED {
@@ -52,10 +52,10 @@ pub fn write_in_place(
         }
     })?;
     // From here on a signal waits: half of it would be worse than either.
-    let result = overwrite(&file, pieces, length as u64);
+    let result = overwrite(&file, &new, length as u64);
     if let Err(errno) = result {
         // Back to the old content; where that fails too, the copy stays for the next run.
-        if overwrite(&file, &[Cow::Borrowed(old)], old.len() as u64).is_ok() {
+        if overwrite(&file, &[old], old.len() as u64).is_ok() {
             let _ = dir.remove_file(&copy);
         }
         return Err(failed(errno));
@@ -81,7 +81,7 @@ fn open(dir: &Dir, name: &OsStr, read: &Stat) -> Result<File, Errno> {
     Ok(file)
 }
 
-fn make_copy(dir: &Dir, name: &OsStr, parts: &[Cow<'_, [u8]>], site: &Site<'_>) -> Result<(), Errno> {
+fn make_copy(dir: &Dir, name: &OsStr, parts: &[Piece<'_>], site: &Site<'_>) -> Result<(), Errno> {
     match dir.remove_file(name) {
         Ok(()) | Err(Errno::NOENT) => {}
         Err(errno) => return Err(errno),
@@ -100,10 +100,10 @@ fn make_copy(dir: &Dir, name: &OsStr, parts: &[Cow<'_, [u8]>], site: &Site<'_>) 
 
 /// Writes over what is there, then cuts off what is left of it: at no time is the file empty, which the client would
 /// take for a new one.
-fn overwrite(file: &File, pieces: &[Cow<'_, [u8]>], length: u64) -> Result<(), Errno> {
+fn overwrite(file: &File, pieces: &[&[u8]], length: u64) -> Result<(), Errno> {
     let mut at = 0;
     for piece in pieces {
-        let mut rest = &piece[..];
+        let mut rest = *piece;
         while !rest.is_empty() {
             match retry_on_intr(|| os::io::pwrite(file.as_fd(), rest, at))? {
                 0 => return Err(Errno::IO),
@@ -140,15 +140,16 @@ pub fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
         return Ok(());
     }
     let path = dir.path().join(name);
-    if let Some((new, old)) = parse(&saved.bytes)
-        && let Some(now) = load::load(dir, name)?
-        && *now.bytes != *new
-        && *now.bytes != *old
-        && (is_mixed(&now.bytes, new, old) || !is_usable(&now.bytes))
+    if let Some((new, old)) = saved.whole().and_then(parse)
+        && let Some(file) = load::load(dir, name)?
+        && let Some(now) = file.whole()
+        && now != new
+        && now != old
+        && (is_mixed(now, new, old) || !is_usable(now))
     {
         let failed = |errno| error::disk(errno, "restore", &path);
-        let file = open(dir, name, &now.stat).map_err(failed)?;
-        overwrite(&file, &[Cow::Borrowed(new)], new.len() as u64).map_err(failed)?;
+        let file = open(dir, name, &file.stat).map_err(failed)?;
+        overwrite(&file, &[new], new.len() as u64).map_err(failed)?;
     }
     dir.remove_file(&copy)
         .map_err(|errno| error::disk(errno, "remove", &dir.path().join(&copy)))

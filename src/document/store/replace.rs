@@ -3,16 +3,17 @@
 #[cfg(test)]
 mod tests;
 
-use std::borrow::Cow;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::IoSlice;
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use super::dir::Dir;
-use super::load::{Snapshot, Stamp};
+use super::load::{Snapshot, Stamp, read_at};
+use super::outline::Piece;
 use super::{error, meta, recovery};
 use crate::document::lock::Lock;
 use crate::document::signals::Section;
@@ -25,7 +26,10 @@ use crate::os::io::{Errno, retry_on_intr};
 const NAME_MAX: usize = 255;
 
 /// How much is written before a look at the signals.
-const CHUNK: usize = 32 << 20;
+const CHUNK: usize = 16 << 20;
+
+/// How much goes from file to file at a time: what stays in a processor's cache between the two.
+const BLOCK: usize = 512 << 10;
 
 /// A file in a directory, under the lock that its writers take.
 pub struct Site<'s> {
@@ -45,17 +49,15 @@ pub enum Replaced {
     Done(Stamp),
     /// Somebody else was at the file, or the lock was lost: read it anew.
     Outrun,
+    /// The file can only be written in place, for which all of its content is needed.
+    NotWhole,
 }
 
 /// Replaces the file by `pieces`. `old` is what they were made from.
 ///
 /// # Errors
 /// Whatever the disk refuses; the file then is as it was, and nothing is left beside it.
-pub fn replace(
-    site: &Site<'_>,
-    old: Option<&Snapshot>,
-    pieces: &[Cow<'_, [u8]>],
-) -> anyhow::Result<Replaced> {
+pub fn replace(site: &Site<'_>, old: Option<&Snapshot>, pieces: &[Piece<'_>]) -> anyhow::Result<Replaced> {
     let Site { dir, name, .. } = *site;
     let path = dir.path().join(name);
     let mut temp = Temp::create(dir, name).map_err(|errno| error::disk(errno, "write beside", &path))?;
@@ -80,7 +82,10 @@ pub fn replace(
         // A single file that is mounted there cannot be replaced, only written to.
         (Err(Errno::BUSY | Errno::XDEV), Some(old)) => {
             drop(temp);
-            recovery::write_in_place(site, old, pieces)?
+            let Some(content) = old.whole() else {
+                return Ok(Replaced::NotWhole);
+            };
+            recovery::write_in_place(site, &old.stat, content, pieces)?
         }
         (Err(errno), _) => return Err(error::disk(errno, "replace", &path)),
     };
@@ -100,8 +105,8 @@ fn is_as_read(dir: &Dir, name: &OsStr, old: Option<&Stat>) -> bool {
 
 /// Writes all pieces to `file`, which is new; [`Errno::CANCELED`] where a signal came in between. What is written of a
 /// large file goes to the disk while the rest is written.
-pub fn write(file: &File, pieces: &[Cow<'_, [u8]>], section: &Section) -> Result<(), Errno> {
-    if pieces.iter().map(|piece| piece.len()).sum::<usize>() < 2 * CHUNK {
+pub fn write(file: &File, pieces: &[Piece<'_>], section: &Section) -> Result<(), Errno> {
+    if pieces.iter().map(Piece::len).sum::<usize>() < 2 * CHUNK {
         return write_all(file, pieces, section, || {});
     }
     let done = AtomicBool::new(false);
@@ -127,17 +132,40 @@ pub fn write(file: &File, pieces: &[Cow<'_, [u8]>], section: &Section) -> Result
 
 fn write_all(
     file: &File,
-    pieces: &[Cow<'_, [u8]>],
+    pieces: &[Piece<'_>],
     section: &Section,
     mut after_each: impl FnMut(),
 ) -> Result<(), Errno> {
-    let mut queue: Vec<&[u8]> = pieces.iter().flat_map(|piece| piece.chunks(CHUNK)).collect();
-    queue.reverse();
-    while !queue.is_empty() {
+    let mut next = || {
         if section.pending() {
             return Err(Errno::CANCELED);
         }
         after_each();
+        Ok(())
+    };
+    let mut queue = Vec::new();
+    let mut buffer = Vec::new();
+    for piece in pieces {
+        match piece {
+            Piece::Bytes(bytes) => queue.extend(bytes.chunks(CHUNK)),
+            Piece::Range(from, range) => {
+                write_queue(file, &mut queue, &mut next)?;
+                copy(file, from, range.clone(), &mut buffer, &mut next)?;
+            }
+        }
+    }
+    write_queue(file, &mut queue, &mut next)
+}
+
+/// Writes what is queued, and empties the queue.
+fn write_queue(
+    file: &File,
+    queue: &mut Vec<&[u8]>,
+    next: &mut impl FnMut() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    queue.reverse();
+    while !queue.is_empty() {
+        next()?;
         let mut size = 0;
         let fits = queue.iter().rev().take(64).take_while(|piece| {
             size += piece.len();
@@ -155,6 +183,28 @@ fn write_all(
             }
             written -= piece.len();
         }
+    }
+    Ok(())
+}
+
+/// Writes what stands in this range of `from`. Where that is shorter by now, somebody has written to it, which shows
+/// before the replace.
+fn copy(
+    file: &File,
+    from: &File,
+    range: Range<usize>,
+    buffer: &mut Vec<u8>,
+    next: &mut impl FnMut() -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    buffer.resize(BLOCK, 0);
+    for (count, at) in range.clone().step_by(BLOCK).enumerate() {
+        if count % (CHUNK / BLOCK) == 0 {
+            next()?;
+        }
+        let block = &mut buffer[..BLOCK.min(range.end - at)];
+        let length = read_at(from, block, at)?;
+        let mut queue = vec![&block[..length]];
+        write_queue(file, &mut queue, &mut || Ok(()))?;
     }
     Ok(())
 }

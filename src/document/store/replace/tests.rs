@@ -50,7 +50,10 @@ impl Place {
             locks,
             section: &self.section,
         };
-        matches!(replace(&site, old, &[b"new".into()]).unwrap(), Replaced::Done(_))
+        matches!(
+            replace(&site, old, &[Piece::Bytes(b"new")]).unwrap(),
+            Replaced::Done(_)
+        )
     }
 }
 
@@ -96,13 +99,24 @@ fn many_pieces_are_written_in_order() {
         .open(place.home.path().join("f"))
         .unwrap();
     let texts: Vec<String> = (0..500).map(|n| "x".repeat(n % 7) + &n.to_string()).collect();
-    let mut pieces: Vec<Cow<'_, [u8]>> = texts.iter().map(|text| text.as_bytes().into()).collect();
+    let mut parts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
     // Larger than what is written before a look at the signals, and nothing at all.
     let large = vec![b'y'; CHUNK + 3];
-    pieces.insert(100, large.as_slice().into());
-    pieces.insert(200, Cow::Borrowed(b""));
+    parts.insert(100, &large);
+    parts.insert(200, b"");
+    let mut pieces: Vec<Piece<'_>> = parts.iter().map(|part| Piece::Bytes(part)).collect();
+    // Out of another file: less than a block, more than one, nothing.
+    place.lay("from", &"0123456789".repeat(BLOCK / 4));
+    let from = File::open(place.home.path().join("from")).unwrap();
+    for range in [3..7, 5..2 * BLOCK + 5, 9..9] {
+        pieces.insert(150, Piece::Range(&from, range.clone()));
+        parts.insert(
+            150,
+            &fs::read(place.home.path().join("from")).unwrap().leak()[range],
+        );
+    }
     write(&file, &pieces, &place.section).unwrap();
-    assert!(fs::read(place.home.path().join("f")).unwrap() == pieces.concat());
+    assert!(fs::read(place.home.path().join("f")).unwrap() == parts.concat());
 }
 
 #[test]

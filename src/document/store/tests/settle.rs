@@ -14,7 +14,11 @@ fn once(mut holds: impl FnMut() -> bool) -> bool {
 }
 
 fn load(dir: &Dir, name: &str) -> Snapshot {
-    load_settled(dir, OsStr::new(name)).unwrap().unwrap()
+    load_settled(dir, OsStr::new(name), false).unwrap().unwrap()
+}
+
+fn whole(dir: &Dir, name: &str) -> Vec<u8> {
+    load(dir, name).whole().unwrap().to_vec()
 }
 
 fn age(path: &Path, age: Duration) {
@@ -34,18 +38,18 @@ fn a_fresh_file_is_given_a_moment_to_become_whole_and_an_old_one_is_not() {
                     thread::sleep(MOMENT);
                     lay(&path, "{\"k\":1}");
                 });
-                *load(&dir, "f").bytes == *b"{\"k\":1}"
+                whole(&dir, "f") == b"{\"k\":1}"
             })
         }));
     }
     lay(&path, "{\"k\":");
     let start = Instant::now();
-    assert_eq!(&*load(&dir, "f").bytes, b"{\"k\":");
+    assert_eq!(whole(&dir, "f"), b"{\"k\":");
     assert!(start.elapsed() >= SETTLE);
     age(&path, Duration::from_secs(5));
     assert!(once(|| {
         let start = Instant::now();
-        assert_eq!(&*load(&dir, "f").bytes, b"{\"k\":");
+        assert_eq!(whole(&dir, "f"), b"{\"k\":");
         start.elapsed() < SETTLE
     }));
 }
@@ -101,7 +105,10 @@ fn what_is_written_into_a_replaced_file_is_found() {
         lay(&home.path().join("new"), "{\"k\":9}");
         fs::rename(home.path().join("new"), &path).unwrap();
     };
-    let found = |old: &Snapshot| written_since(old, &path).map(|bytes| bytes.to_vec());
+    let found = |old: &Snapshot| match written_since(old, &path)? {
+        Content::Whole(bytes) => Some(bytes),
+        Content::Outline(_) => None,
+    };
 
     let (old, mut writer) = lay_old();
     writer.write_all(b"{\"k\":1, \"l\":2}").unwrap();
@@ -177,4 +184,27 @@ fn a_dry_run_creates_only_what_would_be_written() {
     assert!(created(some) && !created(Vec::new));
     lay(&path, "{}");
     assert!(!created(some) && !created(Vec::new));
+}
+
+#[test]
+fn a_large_file_is_read_in_outline_once_a_change_of_it_would_show() {
+    let home = temp();
+    let (path, dir) = (home.path().join("f"), Dir::open(home.path()).unwrap());
+    lay(&path, format!("{{\"k\":\"{}\"}}", "x".repeat(16 << 20)));
+    let is_outline = |whole| {
+        let file = load_settled(&dir, OsStr::new("f"), whole).unwrap().unwrap();
+        file.whole().is_none()
+    };
+    assert!(is_outline(false) && !is_outline(true));
+    let seconds = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    // The stamps of a file system that keeps whole seconds, and of a clock that is ahead.
+    for (stamp, outline) in [(seconds, false), (seconds - 10, true), (seconds + 10, false)] {
+        let file = File::open(&path).unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(stamp))
+            .unwrap();
+        assert_eq!(is_outline(false), outline, "{stamp} at {seconds}");
+    }
 }
