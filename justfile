@@ -50,6 +50,10 @@ release:
     test "$(stat -c %s target/no-tls/release/cck)" -le 1500000
     cargo test --locked --quiet --release --test cli
 
+# The code for Windows and macOS, linted; built for Windows and run under Wine, where that is there
+cross:
+    .ci/cross
+
 # The static binary, built in two directories and compared, and tried in an empty chroot
 static:
     .ci/static --twice

@@ -163,6 +163,7 @@ fn keep(file: &mut File, key: &ApiKey, ttl: Duration) -> io::Result<()> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::sync::atomic::{AtomicUsize, Ordering};

@@ -90,6 +90,7 @@ pub fn failure(flag: &str, command: &str, ended: &Ended) -> anyhow::Error {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::time::Instant;
 

@@ -208,6 +208,7 @@ fn create_file(path: &Path, content: &[u8]) -> io::Result<File> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use std::process::Command;

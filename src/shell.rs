@@ -2,7 +2,7 @@
 
 #[cfg(any(windows, test))]
 mod cmd;
-#[cfg(any(unix, test))]
+#[cfg(unix)]
 mod posix;
 
 #[cfg(windows)]

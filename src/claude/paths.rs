@@ -196,6 +196,7 @@ pub fn display(path: &Path, home: Option<&OsStr>) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     fn locate(vars: &[(&str, &str)], client: Client, legacy: bool) -> (String, ChosenBy) {
         let context = Context::for_test(&[], vars, Path::new("/cwd"), Path::new("/etc"));
         let paths = Paths::locate(&context, client, None, None).unwrap();
@@ -205,6 +206,7 @@ mod tests {
 
     /// One row a rule of the client's paths (0.2.109, 1.0.128, 2.0.77, 2.1.330, observed 2026-11).
     #[test]
+    #[cfg(unix)]
     fn the_config_is_where_the_client_looks() {
         let home = ("HOME", "/home/u");
         let rows: [(&[_], _, _, _, _); 12] = [
@@ -311,6 +313,7 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
     fn home_is_shown_as_a_tilde() {
         let home = Some(OsStr::new("/home/u"));
         assert_eq!(display(Path::new("/home/u/.claude.json"), home), "~/.claude.json");

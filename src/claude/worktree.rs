@@ -83,7 +83,7 @@ mod tests {
         ];
         for (files, start, expected) in rows {
             let dir = tempfile::tempdir().unwrap();
-            let base = fs::canonicalize(dir.path()).unwrap();
+            let base = os::real(dir.path()).unwrap();
             for (path, text) in *files {
                 let path = base.join(path);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -68,7 +68,7 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
             ),
             (
                 "~/.local/state/cck",
-                "The trail of changes, and what cck undo puts back.",
+                "The trail of changes, and what cck undo puts back. On Windows %LOCALAPPDATA%\\cck.",
             ),
         ],
     ),

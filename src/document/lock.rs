@@ -5,6 +5,7 @@
 //! is to be held for milliseconds.
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::ffi::{OsStr, OsString};

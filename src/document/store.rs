@@ -14,6 +14,7 @@ mod own;
 mod recovery;
 mod replace;
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::ffi::OsStr;

@@ -80,6 +80,7 @@ fn is_in_memory(_: &Path) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -1,4 +1,5 @@
 //! The command line from outside: the real binary, a HOME of its own, a cleared environment.
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_macros,

@@ -1,7 +1,7 @@
 //! The real client against `cck verify`: random states are laid on disk, the client is run in each, and `cck verify
 //! --json --run-helper` is asked about the very same files. No answer is recorded. `docs/conformance.md` says how to run
 //! more states, other seeds and other versions.
-
+#![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,

@@ -1,6 +1,7 @@
 //! The promise of the disk among other writers, and on file systems that are unlike a plain directory.
 //!
 //! `cargo test --test disk`. What needs root (mounts, other owners) is skipped aloud without it.
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

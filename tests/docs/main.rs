@@ -1,4 +1,5 @@
 //! The documents against the program: what is generated is not stale, links lead somewhere, commands exist.
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

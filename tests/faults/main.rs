@@ -3,6 +3,7 @@
 //! `cargo test --test faults` runs it all and reports the number of points; it needs strace. Of a killed run, what must
 //! hold is: the file has exactly the old or the new bytes, no file with a key can be read by others, and the next run
 //! succeeds and leaves nothing behind. Of a run with a failed call also: its exit code and message tell the truth.
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -1,5 +1,5 @@
 //! The real client after cck has written its config: it sends exactly that key, and nothing of an old one is left.
-
+#![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,

@@ -1,5 +1,5 @@
 //! The real client under `cck run`, and with cck as its apiKeyHelper.
-
+#![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,

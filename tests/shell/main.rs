@@ -1,4 +1,5 @@
 //! Completion scripts in the shells that they are for, and the manual page under the programs that read such pages.
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -1,5 +1,5 @@
 //! The recipes of docs/sources.md, each run as it stands there against the real store.
-
+#![cfg(unix)]
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_macros,

@@ -1,5 +1,6 @@
 //! The claims of docs/security.md, each tried as its attacker would. The document names these tests.
 #![cfg(unix)]
+#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,

@@ -34,6 +34,7 @@ fn may_hold_something(descriptor: &Path) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 #[allow(clippy::disallowed_methods, reason = "a test lays its files")]
 mod tests {
     use super::*;

@@ -1,6 +1,7 @@
 //! The directory that a file lies in, held open, so that every step works in the same one whatever its path comes to mean.
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::ffi::{OsStr, OsString};

@@ -1,6 +1,7 @@
 //! What the disk refused, as people read it: which file, which operation, what to do.
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::path::Path;

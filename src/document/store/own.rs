@@ -71,6 +71,7 @@ fn lock(dir: &Dir, section: &Section) -> anyhow::Result<()> {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use std::fs::File;
 

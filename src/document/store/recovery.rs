@@ -179,6 +179,7 @@ fn is_usable(bytes: &[u8]) -> bool {
 }
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
 

@@ -1,6 +1,7 @@
 //! Puts new content in the place of a file: whole and durable beside it first, then under its name in one step.
 
 #[cfg(test)]
+#[cfg(unix)]
 mod tests;
 
 use std::ffi::{OsStr, OsString};

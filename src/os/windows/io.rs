@@ -36,7 +36,7 @@ impl Errno {
     pub const LOOP: Errno = Errno(1921);
     /// ERROR_TOO_MANY_OPEN_FILES.
     pub const MFILE: Errno = Errno(4);
-    /// ERROR_FILENAME_EXCED_RANGE.
+    /// The error of a file name that is too long.
     pub const NAMETOOLONG: Errno = Errno(206);
     /// ERROR_NO_SYSTEM_RESOURCES.
     pub const NFILE: Errno = Errno(1450);
