@@ -27,6 +27,10 @@ deps:
       = "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
     cargo rustc --locked --quiet --profile check --lib -- -D unused_crate_dependencies
 
+# The oldest Rust that is stated, where rustup can fetch it; where not, it says so
+msrv:
+    .ci/msrv
+
 # Dependencies against the RustSec database, where it can be reached; where not, it says so
 advisories:
     .ci/advisories
