@@ -63,7 +63,11 @@ fn parse_and_run(context: &mut Context) -> Exit {
 }
 
 /// What to do where the system refused something and no better advice is known.
-const LOOK: &str = "look at the file and its directory (ls -ld), and whether the disk is full (df -h)";
+const LOOK: &str = if cfg!(windows) {
+    "look at the file and its directory (icacls), and whether the disk is full (dir)"
+} else {
+    "look at the file and its directory (ls -ld), and whether the disk is full (df -h)"
+};
 
 /// Whether the cause of an error is a refusal of the system.
 fn refused_by_disk(error: &anyhow::Error) -> bool {

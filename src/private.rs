@@ -12,6 +12,7 @@ use crate::failure::fail;
 use crate::os;
 use crate::os::ext::{MetadataExt, OpenOptionsExt};
 use crate::os::fs::OFlags;
+use crate::os::tools::REMOVE;
 
 /// No file of cck's own is larger.
 const MAX_BYTES: u64 = 1 << 30;
@@ -71,7 +72,7 @@ pub fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     };
     Err(fail(
         format!("{shown} {problem}, and is not trusted"),
-        format!("look at what is in it; if nothing needs it: rm {shown}"),
+        format!("look at what is in it; if nothing needs it: {REMOVE} {shown}"),
     ))
 }
 

@@ -100,6 +100,10 @@ impl Case<'_> {
 
     /// A path for a command line.
     fn quote(&self, path: &Path) -> String {
+        if cfg!(windows) {
+            // Neither shell there takes `~` for the home directory within quotes.
+            return format!("\"{}\"", path.display());
+        }
         let shown = self.show(path);
         let is_plain = |c: char| c.is_alphanumeric() || "/._-~+@%:,".contains(c);
         if shown.chars().all(is_plain) {

@@ -23,6 +23,7 @@ use crate::os::ext::{OsStrExt, OsStringExt};
 use crate::os::fd::AsFd;
 use crate::os::fs::{AtFlags, FileType, FlockOperation, Mode, Stat, Timespec, Timestamps, UTIME_NOW};
 use crate::os::io::Errno;
+use crate::os::tools::REMOVE;
 
 /// Without a refresh for so long, a lock is stale.
 pub const STALE: Duration = Duration::from_secs(10);
@@ -280,7 +281,7 @@ fn not_a_lock(path: &Path) -> anyhow::Error {
     let path = path.display();
     fail(
         format!("{path} is in the place of the lock, but is no directory"),
-        format!("look at what it is; if nothing needs it: rm {path}"),
+        format!("look at what it is; if nothing needs it: {REMOVE} {path}"),
     )
 }
 

@@ -30,6 +30,7 @@ use super::lock::Lock;
 use super::signals::Section;
 use crate::failure::fail;
 use crate::os::io::Errno;
+use crate::os::tools::CLIENTS;
 use dir::Dir;
 pub use load::up_to;
 use load::{Content, Snapshot, Stamp};
@@ -148,7 +149,7 @@ fn outrun(path: &Path) -> anyhow::Error {
             "another program keeps writing {} without its lock",
             path.display()
         ),
-        "end it (ps ax | grep claude shows it), and run this again",
+        format!("end it ({CLIENTS} shows it), and run this again"),
     )
 }
 

@@ -80,3 +80,21 @@ pub type Kept = std::fs::File;
 pub fn keep(file: std::fs::File) -> Kept {
     file
 }
+
+/// What people type, as advice names it.
+pub mod tools {
+    /// Shows a file.
+    pub const LIST: &str = "ls -l";
+    /// Shows a file or a directory, and not what is in it.
+    pub const LOOK: &str = "ls -ld";
+    /// Renames a file.
+    pub const MOVE: &str = "mv";
+    /// Removes a file.
+    pub const REMOVE: &str = "rm";
+    /// Makes a directory, and those above it.
+    pub const MAKE_DIR: &str = "mkdir -p";
+    /// Shows how much room a disk has.
+    pub const ROOM: &str = "df -h";
+    /// Shows the clients that run.
+    pub const CLIENTS: &str = "ps ax | grep claude";
+}

@@ -87,3 +87,21 @@ pub struct Kept;
 pub fn keep(_: std::fs::File) -> Kept {
     Kept
 }
+
+/// What people type, as advice names it.
+pub mod tools {
+    /// Shows a file.
+    pub const LIST: &str = "icacls";
+    /// Shows a file or a directory, and not what is in it.
+    pub const LOOK: &str = "dir /q";
+    /// Renames a file.
+    pub const MOVE: &str = "move";
+    /// Removes a file.
+    pub const REMOVE: &str = "del";
+    /// Makes a directory, and those above it.
+    pub const MAKE_DIR: &str = "mkdir";
+    /// Shows how much room a disk has.
+    pub const ROOM: &str = "dir";
+    /// Shows the clients that run.
+    pub const CLIENTS: &str = "tasklist | findstr claude";
+}

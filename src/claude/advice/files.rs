@@ -6,6 +6,7 @@ use super::super::state::{FileState, Reading};
 use super::super::surroundings;
 use super::super::version::since;
 use super::{Case, Problems};
+use crate::os::tools::{LIST, MAKE_DIR, MOVE};
 
 pub fn add(case: &Case<'_>, problems: &mut Problems) {
     readings(case, problems);
@@ -90,12 +91,12 @@ fn fix(case: &Case<'_>, file: &FileState) -> String {
     let path = case.quote(&file.path);
     match &file.reading {
         Reading::Malformed(at) => format!(
-            "mend line {} of {path}, or move it aside: mv {path} {path}.bad",
+            "mend line {} of {path}, or move it aside: {MOVE} {path} {path}.bad",
             at.line
         ),
         Reading::Invalid(_) => format!("mend that member of {path}"),
-        Reading::Unreadable(_) => format!("ls -l {path}; it must be yours and readable"),
-        _ => format!("move it aside: mv {path} {path}.bad"),
+        Reading::Unreadable(_) => format!("{LIST} {path}; it must be yours and readable"),
+        _ => format!("move it aside: {MOVE} {path} {path}.bad"),
     }
 }
 
@@ -212,7 +213,7 @@ fn config_dir(case: &Case<'_>, problems: &mut Problems) {
             "config-dir-missing",
             format!("CLAUDE_CONFIG_DIR names {real}, which is no directory"),
             format!(
-                "mkdir -p {}, or unset CLAUDE_CONFIG_DIR",
+                "{MAKE_DIR} {}, or unset CLAUDE_CONFIG_DIR",
                 case.quote(&case.state.paths.claude_dir)
             ),
         );

@@ -9,6 +9,7 @@ use std::path::Path;
 use crate::document::edit::Malformed;
 use crate::failure::{Failure, fail};
 use crate::os::io::Errno;
+use crate::os::tools::{LIST, LOOK, MAKE_DIR, MOVE, ROOM};
 
 /// The error for `operation` ("read", "make the lock") on `path`; its cause is the `errno`.
 pub fn disk(errno: Errno, operation: &str, path: &Path) -> anyhow::Error {
@@ -20,24 +21,24 @@ pub fn disk(errno: Errno, operation: &str, path: &Path) -> anyhow::Error {
         .display();
     let advice = match errno {
         Errno::ACCESS | Errno::PERM => {
-            format!("check who owns it and what they may do: ls -ld {dir} {shown}")
+            format!("check who owns it and what they may do: {LOOK} {dir} {shown}")
         }
         Errno::ROFS => {
             "the file system is mounted read-only: mount it for writing, or name another file".to_owned()
         }
-        Errno::NOSPC => format!("free some space on the disk (df -h {dir}) and run it again"),
+        Errno::NOSPC => format!("free some space on the disk ({ROOM} {dir}) and run it again"),
         Errno::DQUOT => "your disk quota is used up: free some space and run it again".to_owned(),
         Errno::FBIG => "the file is larger than this shell (ulimit -f) or file system allows".to_owned(),
         Errno::MFILE | Errno::NFILE => "too many files are open: raise the limit (ulimit -n)".to_owned(),
         Errno::IO => {
             "the disk reports an error: look at dmesg before you write anything more to it".to_owned()
         }
-        Errno::LOOP => format!("its symbolic links lead in a circle: ls -l {shown}"),
-        Errno::NOTDIR => format!("a part of the path is a file, not a directory: ls -ld {dir}"),
-        Errno::NOENT => format!("make the directory: mkdir -p {dir}"),
+        Errno::LOOP => format!("its symbolic links lead in a circle: {LIST} {shown}"),
+        Errno::NOTDIR => format!("a part of the path is a file, not a directory: {LOOK} {dir}"),
+        Errno::NOENT => format!("make the directory: {MAKE_DIR} {dir}"),
         Errno::NAMETOOLONG => "give the file a shorter name".to_owned(),
         Errno::INTR => "a signal came in between; run it again".to_owned(),
-        _ => format!("look at the file and its directory: ls -ld {dir} {shown}"),
+        _ => format!("look at the file and its directory: {LOOK} {dir} {shown}"),
     };
     let problem = format!("cannot {operation} {shown}: {}", what(errno));
     anyhow::Error::new(errno).context(Failure { problem, advice })
@@ -61,8 +62,12 @@ pub fn malformed(path: &Path, malformed: &Malformed) -> anyhow::Error {
         _ => format!("{shown}: {malformed}"),
     };
     let advice = match malformed {
-        Malformed::NotUtf8 { .. } => format!("convert it to UTF-8, or move it aside: mv {shown} {shown}.bad"),
-        _ => format!("mend it there, or move it aside: mv {shown} {shown}.bad (the file was not changed)"),
+        Malformed::NotUtf8 { .. } => {
+            format!("convert it to UTF-8, or move it aside: {MOVE} {shown} {shown}.bad")
+        }
+        _ => {
+            format!("mend it there, or move it aside: {MOVE} {shown} {shown}.bad (the file was not changed)")
+        }
     };
     fail(problem, advice)
 }
