@@ -22,20 +22,6 @@ fn main() {
 }
 "#;
 
-/// In the names of what does TLS and HTTP, edits profiles and describes the command line.
-const SELDOM: [&str; 10] = [
-    "rustls",
-    "webpki",
-    "4ring",
-    "ureq",
-    "4http",
-    "toml",
-    "winnow",
-    "clap_complete",
-    "clap_mangen",
-    "4roff",
-];
-
 fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed=build.rs");
     let is = |name: &str, value: &str| env::var(name).is_ok_and(|found| found == value);
@@ -52,20 +38,15 @@ fn main() -> io::Result<()> {
         return Ok(());
     }
 
-    // A release aborts on a panic and has no symbols: its tables for unwinding would serve nobody. And what few runs need
-    // lies apart, so that the pages of the others hold little else.
-    let sections = out.join("sections.ld");
-    let seldom: String = SELDOM.map(|name| format!(" .text.*{name}*")).concat();
+    // A release aborts on a panic and has no symbols: its tables for unwinding would serve nobody.
+    let no_tables = out.join("no-unwinding.ld");
     fs::write(
-        &sections,
-        format!(
-            "SECTIONS {{ .text.seldom : {{ *({seldom} ) }} }} INSERT AFTER .text;\n\
-             SECTIONS {{ /DISCARD/ : {{ *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) }} }} INSERT AFTER .text;\n"
-        ),
+        &no_tables,
+        "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .text;\n",
     )?;
-    let sections = vec![
+    let no_tables = vec![
         "-Wl,--no-eh-frame-hdr".to_owned(),
-        format!("-Wl,-T,{}", sections.display()),
+        format!("-Wl,-T,{}", no_tables.display()),
     ];
     // rustc asks for the shared libraries by name; under these names lie the static ones. A symbol that nobody defines is
     // null then, and not the address at which the program starts.
@@ -84,7 +65,7 @@ fn main() -> io::Result<()> {
     // Without TLS it is the size that counts, and libc has a third of it.
     let libc = env::var_os("CARGO_FEATURE_ONLINE").map(|_| libc);
     let mut taken = Vec::new();
-    for arguments in [Some(sections), libc, Some(packed)].into_iter().flatten() {
+    for arguments in [Some(no_tables), libc, Some(packed)].into_iter().flatten() {
         let tried = [taken.clone(), arguments].concat();
         if works(&out, &tried)? {
             taken = tried;
