@@ -256,6 +256,18 @@ fn files_that_are_open_to_others_or_in_git_are_problems() {
     assert!(!mark.exists());
 }
 
+/// Needs root, to give a file away.
+#[test]
+fn a_config_of_another_user_is_a_problem() {
+    let sandbox = usual();
+    if std::os::unix::fs::chown(sandbox.config(), Some(7), None).is_err() {
+        eprintln!("skipped: a config of another user; only root can lay one");
+        return;
+    }
+    let report = json(sandbox.cck(&["verify", "--json"]).run());
+    assert_eq!(codes(&report), ["wrong-owner"]);
+}
+
 #[test]
 fn settings_and_directories_that_mislead_are_problems() {
     let sandbox = usual();
