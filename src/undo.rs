@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
@@ -125,8 +126,10 @@ fn file(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
     state::file_for(config, "undo", context)
 }
 
+/// The digest of a JSON text, however it is laid out.
 fn digest(text: &str) -> String {
-    Sha256::digest(text)
+    let value = serde_json::from_str::<Value>(text).map(|value| value.to_string());
+    Sha256::digest(value.as_deref().unwrap_or(text))
         .iter()
         .map(|byte| format!("{byte:02x}"))
         .collect()

@@ -100,6 +100,33 @@ fn undo_restores_what_set_key_replaced_and_refuses_what_was_changed_since() {
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
 }
 
+/// A value that is an object or a list is laid out like the rest of the file, and is still the one that was written.
+#[test]
+fn undo_takes_back_an_approval_however_the_file_is_laid_out() {
+    for before in [
+        config(KEY),
+        format!("{{\"n\": 1e2,\r\n\t\"primaryApiKey\":\"{KEY}\", \"projects\":{{}}}}"),
+        "{\"customApiKeyResponses\":{\"approved\":[\"a\"],\"rejected\":[ ]},\"x\":1}".to_owned(),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.lay(".claude.json", &before);
+        let approve = || {
+            let cck = sandbox.cck(&["approve", "--key-env", "K"]);
+            cck.env("K", OTHER).run().code(0);
+            fs::read_to_string(sandbox.config()).unwrap()
+        };
+        let approved = approve();
+        assert_ne!(approved, before);
+        sandbox.cck(&["undo"]).run().code(0);
+        let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+        let after = fs::read_to_string(sandbox.config()).unwrap();
+        assert_eq!(value(&after), value(&before));
+        // What somebody else has changed since is not taken back.
+        sandbox.lay(".claude.json", approve().replace("approved\"", "approved2\""));
+        sandbox.cck(&["undo"]).run().code(2).err(&["was changed after"]);
+    }
+}
+
 #[test]
 fn scrub_takes_the_key_out_of_every_copy_and_leaves_the_rest() {
     let sandbox = Sandbox::new();
