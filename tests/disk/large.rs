@@ -1,4 +1,4 @@
-//! Configs so large that their long values go from file to file, and a second thread helps.
+//! Configs so large that their long values go from file to file, and to the disk while they do.
 
 use std::fs;
 use std::os::unix::process::ExitStatusExt;
@@ -6,8 +6,8 @@ use std::process::Command;
 
 use super::{Home, can_mount, key, text};
 
-/// More than two of the pieces that are written at a time.
-const SIZE: usize = 70 << 20;
+/// Several of the parts that are written at a time.
+const SIZE: usize = 20 << 20;
 
 /// A config with the key in its midst; the end is as given.
 fn config(key: &str, end: &str) -> String {
@@ -64,11 +64,11 @@ fn an_error_or_an_end_in_between_leaves_the_old_file() {
     let old = config(&key(1), REST);
     home.lay(&old);
     let faults = [
-        ("fdatasync", "error=EIO:when=1", Some(2), None),
+        ("fsync", "error=EIO:when=1", Some(2), None),
         // Past the outline, in the middle of the copy.
-        ("pread64", "error=EIO:when=600", Some(2), None),
+        ("pread64", "error=EIO:when=180", Some(2), None),
         ("writev", "error=ENOSPC:when=20", Some(2), None),
-        ("fdatasync", "signal=KILL:when=1", None, Some(9)),
+        ("fadvise64", "signal=KILL:when=3", None, Some(9)),
     ];
     for (call, fault, code, signal) in faults {
         let cck = home.cck(&["set-key"], &key(2));

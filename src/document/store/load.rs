@@ -20,9 +20,9 @@ use crate::os::io::{Errno, retry_on_intr};
 pub const MAX_BYTES: u64 = 1 << 30;
 
 /// From this size on, an outline pays.
-const LARGE: u64 = 16 << 20;
+const LARGE: u64 = 4 << 20;
 
-/// The clock that a kernel stamps files by ticks a hundred times a second or more often.
+/// The clock that a kernel stamps files by ticks a hundred times a second or more often; Linux tells how often.
 const TICK: Duration = Duration::from_millis(12);
 
 /// Some file systems keep whole seconds, or every other one.
@@ -140,7 +140,7 @@ fn will_show_changes(stat: &Stat) -> bool {
         return false;
     };
     let nanos = stat.st_mtime_nsec as u32;
-    let tick = if nanos == 0 { COARSE_TICK } else { TICK };
+    let tick = if nanos == 0 { COARSE_TICK } else { tick() };
     let passed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos) + tick;
     match passed.duration_since(SystemTime::now()) {
         Ok(left) if left <= TICK => {
@@ -149,6 +149,17 @@ fn will_show_changes(stat: &Stat) -> bool {
         }
         left => left.is_err(),
     }
+}
+
+#[cfg(target_os = "linux")]
+fn tick() -> Duration {
+    use rustix::time::{ClockId, clock_getres};
+    Duration::try_from(clock_getres(ClockId::RealtimeCoarse)).unwrap_or(TICK)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tick() -> Duration {
+    TICK
 }
 
 fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {

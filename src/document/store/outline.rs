@@ -46,14 +46,6 @@ pub enum Piece<'a> {
 }
 
 impl Piece<'_> {
-    /// Its length in bytes.
-    pub fn len(&self) -> usize {
-        match self {
-            Piece::Bytes(bytes) => bytes.len(),
-            Piece::Range(_, range) => range.len(),
-        }
-    }
-
     /// The bytes, if they are at hand.
     pub fn in_memory(&self) -> Option<&[u8]> {
         match self {

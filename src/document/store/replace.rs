@@ -9,8 +9,6 @@ use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::IoSlice;
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 
 use super::dir::Dir;
 use super::load::{Snapshot, Stamp, read_at};
@@ -26,8 +24,8 @@ use crate::os::io::{Errno, retry_on_intr};
 /// The longest file name that file systems take.
 const NAME_MAX: usize = 255;
 
-/// How much is written before a look at the signals.
-const CHUNK: usize = 16 << 20;
+/// How much is written before it is sent to the disk.
+const CHUNK: usize = 4 << 20;
 
 /// How much goes from file to file at a time: what stays in a processor's cache between the two.
 const BLOCK: usize = 512 << 10;
@@ -107,41 +105,16 @@ fn is_as_read(dir: &Dir, name: &OsStr, old: Option<&Stat>) -> bool {
 /// Writes all pieces to `file`, which is new; [`Errno::CANCELED`] where a signal came in between. What is written of a
 /// large file goes to the disk while the rest is written.
 pub fn write(file: &File, pieces: &[Piece<'_>], section: &Section) -> Result<(), Errno> {
-    if pieces.iter().map(Piece::len).sum::<usize>() < 2 * CHUNK {
-        return write_all(file, pieces, section, || {});
-    }
-    let done = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let flush = || {
-            while !done.load(Ordering::Acquire) {
-                // An error of the disk is told once, to whoever asks first: this is the one to keep.
-                retry_on_intr(|| os::fs::fdatasync(file))?;
-                thread::park();
-            }
-            Ok(())
-        };
-        let Ok(flusher) = thread::Builder::new().spawn_scoped(scope, flush) else {
-            // The caller's own sync does it all.
-            return write_all(file, pieces, section, || {});
-        };
-        let written = write_all(file, pieces, section, || flusher.thread().unpark());
-        done.store(true, Ordering::Release);
-        flusher.thread().unpark();
-        written.and(flusher.join().unwrap_or(Ok(())))
-    })
-}
-
-fn write_all(
-    file: &File,
-    pieces: &[Piece<'_>],
-    section: &Section,
-    mut after_each: impl FnMut(),
-) -> Result<(), Errno> {
-    let mut next = || {
+    let (mut at, mut under_way) = (0, 0);
+    let mut written = |length: usize| {
         if section.pending() {
             return Err(Errno::CANCELED);
         }
-        after_each();
+        at += length;
+        if at - under_way >= CHUNK {
+            start_writing(file, under_way..at);
+            under_way = at;
+        }
         Ok(())
     };
     let mut queue = Vec::new();
@@ -150,39 +123,52 @@ fn write_all(
         match piece {
             Piece::Bytes(bytes) => queue.extend(bytes.chunks(CHUNK)),
             Piece::Range(from, range) => {
-                write_queue(file, &mut queue, &mut next)?;
-                copy(file, from, range.clone(), &mut buffer, &mut next)?;
+                write_queue(file, &mut queue, &mut written)?;
+                copy(file, from, range.clone(), &mut buffer, &mut written)?;
             }
         }
     }
-    write_queue(file, &mut queue, &mut next)
+    write_queue(file, &mut queue, &mut written)
 }
+
+/// Has the system write this part of the file to the disk, and does not wait for it.
+#[cfg(target_os = "linux")]
+fn start_writing(file: &File, range: Range<usize>) {
+    use std::num::NonZeroU64;
+
+    // What is asked for is to forget the part, for which it must be on the disk: what is not is sent there, and stays.
+    let length = NonZeroU64::new(range.len() as u64);
+    let _ = rustix::fs::fadvise(file, range.start as u64, length, rustix::fs::Advice::DontNeed);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn start_writing(_: &File, _: Range<usize>) {}
 
 /// Writes what is queued, and empties the queue.
 fn write_queue(
     file: &File,
     queue: &mut Vec<&[u8]>,
-    next: &mut impl FnMut() -> Result<(), Errno>,
+    written: &mut impl FnMut(usize) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     queue.reverse();
     while !queue.is_empty() {
-        next()?;
         let mut size = 0;
         let fits = queue.iter().rev().take(64).take_while(|piece| {
             size += piece.len();
             size <= CHUNK
         });
         let batch: Vec<IoSlice<'_>> = fits.map(|piece| IoSlice::new(piece)).collect();
-        let mut written = match retry_on_intr(|| os::io::writev(file, &batch))? {
+        let mut length = match retry_on_intr(|| os::io::writev(file, &batch))? {
             0 => return Err(Errno::IO),
-            written => written,
+            length => length,
         };
+        written(length)?;
         while let Some(piece) = queue.pop() {
-            if piece.len() > written {
-                queue.push(&piece[written..]);
+            if piece.len() > length {
+                queue.push(&piece[length..]);
                 break;
             }
-            written -= piece.len();
+            length -= piece.len();
         }
     }
     Ok(())
@@ -195,17 +181,13 @@ fn copy(
     from: &File,
     range: Range<usize>,
     buffer: &mut Vec<u8>,
-    next: &mut impl FnMut() -> Result<(), Errno>,
+    written: &mut impl FnMut(usize) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     buffer.resize(BLOCK, 0);
-    for (count, at) in range.clone().step_by(BLOCK).enumerate() {
-        if count % (CHUNK / BLOCK) == 0 {
-            next()?;
-        }
+    for at in range.clone().step_by(BLOCK) {
         let block = &mut buffer[..BLOCK.min(range.end - at)];
         let length = read_at(from, block, at)?;
-        let mut queue = vec![&block[..length]];
-        write_queue(file, &mut queue, &mut || Ok(()))?;
+        write_queue(file, &mut vec![&block[..length]], written)?;
     }
     Ok(())
 }

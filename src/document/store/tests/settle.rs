@@ -190,7 +190,7 @@ fn a_dry_run_creates_only_what_would_be_written() {
 fn a_large_file_is_read_in_outline_once_a_change_of_it_would_show() {
     let home = temp();
     let (path, dir) = (home.path().join("f"), Dir::open(home.path()).unwrap());
-    lay(&path, format!("{{\"k\":\"{}\"}}", "x".repeat(16 << 20)));
+    lay(&path, format!("{{\"k\":\"{}\"}}", "x".repeat(4 << 20)));
     let is_outline = |whole| {
         let file = load_settled(&dir, OsStr::new("f"), whole).unwrap().unwrap();
         file.whole().is_none()
