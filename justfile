@@ -52,7 +52,7 @@ release:
     cargo build --locked --quiet --release
     test "$(stat -c %s target/release/cck)" -le 3500000
     ! readelf -d target/release/cck | grep NEEDED
-    cargo test --locked --quiet --release --test cli
+    CCK_TEST_BINARY="$PWD/target/release/cck" cargo test --locked --quiet --test cli
 
 # The code for Windows and macOS, linted; built for Windows and run under Wine, where that is there
 cross:

@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::Command;
 
 use crate::leaks::assert_keeps_keys;
-use crate::sandbox::{KEY, OTHER, Sandbox, mode};
+use crate::sandbox::{KEY, OTHER, Sandbox, binary, mode};
 
 /// The fingerprint as a security team would make it.
 fn by_hand(key: &str) -> String {
@@ -229,7 +229,7 @@ fn on_a_full_disk_no_half_line_is_left() {
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .env("HOME", sandbox.home())
         .env("DISK", &disk)
-        .env("CCK", env!("CARGO_BIN_EXE_cck"))
+        .env("CCK", binary())
         .current_dir(sandbox.project())
         .output()
         .unwrap();

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use crate::sandbox::{KEY, Sandbox};
+use crate::sandbox::{KEY, Sandbox, binary};
 
 /// A shell on a terminal of its own, in the sandbox.
 fn terminal(sandbox: &Sandbox, command: &str) -> Child {
@@ -23,7 +23,7 @@ fn terminal(sandbox: &Sandbox, command: &str) -> Child {
         .env_clear()
         .env("HOME", sandbox.home())
         .env("PATH", "/usr/bin:/bin")
-        .env("CCK", env!("CARGO_BIN_EXE_cck"))
+        .env("CCK", binary())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::sandbox::{KEY, OTHER, Sandbox, chmod, runtime};
+use crate::sandbox::{KEY, OTHER, Sandbox, binary, chmod, runtime};
 
 fn left(run: &tempfile::TempDir) -> usize {
     fs::read_dir(run.path()).unwrap().count()
@@ -205,7 +205,7 @@ fn ctrl_c_reaches_the_command_once() {
     }
     let line = format!(
         "{} run --key-file {} -- sh -c 'trap \"echo INTERRUPTED\" INT; echo ready; sleep 0.5; sleep 0.5; echo end'",
-        env!("CARGO_BIN_EXE_cck"),
+        &binary(),
         r.file
     );
     let mut script = Command::new("script")
@@ -421,7 +421,7 @@ fn a_key_on_a_disk_is_told() {
             "-c",
             line,
             "sh",
-            env!("CARGO_BIN_EXE_cck"),
+            &binary(),
             "run",
             "--key-file",
             &r.file,

@@ -44,6 +44,11 @@ pub fn runtime() -> tempfile::TempDir {
         .unwrap()
 }
 
+/// The program that is tested: this build's, or the one that CCK_TEST_BINARY names.
+pub fn binary() -> String {
+    std::env::var("CCK_TEST_BINARY").unwrap_or_else(|_| env!("CARGO_BIN_EXE_cck").to_owned())
+}
+
 impl Sandbox {
     pub fn new() -> Sandbox {
         let dir = tempfile::Builder::new().prefix("cck-test-").tempdir().unwrap();
@@ -85,7 +90,7 @@ impl Sandbox {
 
     /// cck with these arguments, HOME, PATH and XDG_RUNTIME_DIR; standard input is /dev/null until given.
     pub fn cck(&self, args: &[&str]) -> Cck {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cck"));
+        let mut command = Command::new(binary());
         command
             .args(args)
             .env_clear()

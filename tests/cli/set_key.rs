@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::{Duration, Instant};
 
-use crate::sandbox::{KEY, OTHER, Sandbox, chmod, mode};
+use crate::sandbox::{KEY, OTHER, Sandbox, binary, chmod, mode};
 
 /// The key in the config, as the client would read it.
 fn stored(sandbox: &Sandbox) -> Option<String> {
@@ -368,7 +368,7 @@ fn a_closed_or_full_standard_output_is_no_panic() {
         shell
             .arg("-c")
             .arg(command)
-            .arg(env!("CARGO_BIN_EXE_cck"))
+            .arg(binary())
             .env_clear()
             .env("HOME", sandbox.home());
         shell
@@ -396,7 +396,7 @@ fn a_closed_or_full_standard_output_is_no_panic() {
 fn with_stdin_a_terminal_is_an_error() {
     // `script` gives the command a terminal for standard input.
     let sandbox = Sandbox::new();
-    let command = format!("{} set-key --stdin", env!("CARGO_BIN_EXE_cck"));
+    let command = format!("{} set-key --stdin", binary());
     let output = std::process::Command::new("script")
         .args(["-qec", &command, "/dev/null"])
         .env_clear()
