@@ -106,14 +106,12 @@ fn many_pieces_are_written_in_order() {
     parts.insert(200, b"");
     let mut pieces: Vec<Piece<'_>> = parts.iter().map(|part| Piece::Bytes(part)).collect();
     // Out of another file: less than a block, more than one, nothing.
-    place.lay("from", &"0123456789".repeat(BLOCK / 4));
+    let content = "0123456789".repeat(BLOCK / 4);
+    place.lay("from", &content);
     let from = File::open(place.home.path().join("from")).unwrap();
     for range in [3..7, 5..2 * BLOCK + 5, 9..9] {
         pieces.insert(150, Piece::Range(&from, range.clone()));
-        parts.insert(
-            150,
-            &fs::read(place.home.path().join("from")).unwrap().leak()[range],
-        );
+        parts.insert(150, &content.as_bytes()[range]);
     }
     write(&file, &pieces, &place.section).unwrap();
     assert!(fs::read(place.home.path().join("f")).unwrap() == parts.concat());
