@@ -161,3 +161,22 @@ pub fn helper_failure(state: &State) -> Option<String> {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_header_can_hold_depends_on_the_runtime() {
+        let fits =
+            |value| [Client::at(2, 0, 77), Client::at(2, 1, 330)].map(|client| fits_header(client, value));
+        assert_eq!(fits("sk-ant é"), [true, true]);
+        for value in ["键", "a\nb", "a\rb", "a\0b"] {
+            assert_eq!(fits(value), [false, false], "{value:?}");
+        }
+        assert_eq!(fits("a\tb"), [true, true]);
+        for value in ["", "a\u{7}b"] {
+            assert_eq!(fits(value), [false, true], "{value:?}");
+        }
+    }
+}
