@@ -246,3 +246,31 @@ fn not_regular(path: &Path, kind: &str) -> anyhow::Error {
         "name another file with --config-file, or move it out of the way",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_read_up_to_the_bound_whatever_size_was_expected() {
+        let content: Vec<u8> = (0..200_000u32).map(|number| number as u8).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&content).unwrap();
+        let size = content.len() as u64;
+        for expected in [0, 1, size - 1, size, size + 1] {
+            for (max, is_read) in [(size + 5, true), (size + 1, true), (size - 1, false)] {
+                let read = up_to(&file, expected, max).unwrap();
+                assert_eq!(
+                    read.as_ref() == Some(&content),
+                    is_read,
+                    "{expected} of at most {max}"
+                );
+                assert_eq!(read.is_some(), is_read);
+            }
+        }
+        assert_eq!(up_to(&file, size, size).unwrap().as_ref(), Some(&content));
+        assert_eq!(up_to(&file, size, size - 1).unwrap(), None);
+    }
+}
