@@ -118,6 +118,11 @@ fn what_is_no_object_has_no_outline() {
     }
     assert!(Outline::read(&file(b"{\"a\":\"\xff\"}")).is_none());
     assert!(Outline::read(&file(b"{\"a\":\"\xe2\x82\"}")).is_none());
+    // In what the outline does not hold.
+    let mut long = format!("{{\"a\":\"{}\"}}", "x".repeat(2 * LONG)).into_bytes();
+    assert!(Outline::read(&file(&long)).is_some());
+    long[LONG + LONG / 2] = 0xff;
+    assert!(Outline::read(&file(&long)).is_none());
     assert!(Outline::read(&file("\u{feff} {\"a\":1}\n".as_bytes())).is_some());
 }
 
