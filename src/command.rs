@@ -17,12 +17,15 @@ use zeroize::Zeroizing;
 
 use crate::failure::fail;
 #[cfg(unix)]
-use unix::run;
+pub use unix::output_with;
 #[cfg(windows)]
-use windows::run;
+pub use windows::output_with;
 
 /// More output than this is no key; the command is stopped.
 pub const MAX_OUTPUT_BYTES: usize = 64 * 1024;
+
+/// How long output may still arrive after the command has exited, from a process that it left in the background.
+const GRACE: Duration = Duration::from_millis(50);
 
 /// How a command ended that did not give a secret.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,17 +71,10 @@ pub fn output(
     output_with(command, cwd, timeout, &BTreeMap::new())
 }
 
-/// [`output`], with these variables set over the environment.
-///
-/// # Errors
-/// Only if the shell cannot be started.
-pub fn output_with(
-    command: &str,
-    cwd: &Path,
-    timeout: Duration,
-    variables: &BTreeMap<&str, &str>,
-) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
-    run(command, cwd, timeout, variables)
+/// What a command printed that exited with 0, as text.
+fn text(bytes: &[u8]) -> Result<Zeroizing<String>, Ended> {
+    let text = std::str::from_utf8(bytes).map_err(|_| Ended::NotText)?;
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// The key-command's failure as an error that names the command and not its output.

@@ -23,6 +23,11 @@ pub const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 /// The byte order mark in UTF-8. A text may begin with one; to the checker it is not JSON.
 pub const BOM: &[u8] = b"\xef\xbb\xbf";
 
+/// The text without its byte order mark, if it has one.
+pub fn without_bom(text: &[u8]) -> &[u8] {
+    text.strip_prefix(BOM).unwrap_or(text)
+}
+
 /// What is told of the members of objects. Of a member whose text is wanted, the members inside are not told.
 pub trait Visitor {
     /// The deepest members that are told; those of the top-level object have depth 1, and an array adds one too.

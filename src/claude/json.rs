@@ -12,7 +12,7 @@ use crate::json::{self, Member};
 
 /// The text that the client would parse: a BOM is gone, bytes that are no UTF-8 are replaced.
 pub fn decode(bytes: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(bytes.strip_prefix(json::BOM).unwrap_or(bytes))
+    String::from_utf8_lossy(json::without_bom(bytes))
 }
 
 /// A value of a JSON text, not yet looked into.

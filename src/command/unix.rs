@@ -12,13 +12,13 @@ use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use zeroize::Zeroizing;
 
-use super::{Ended, MAX_OUTPUT_BYTES};
+use super::{Ended, GRACE, MAX_OUTPUT_BYTES};
 
-/// How long output may still arrive after the command has exited, from a process that it left in the background.
-const GRACE: Duration = Duration::from_millis(50);
-
-/// See [`super::output_with`].
-pub fn run(
+/// [`super::output`], with these variables set over the environment.
+///
+/// # Errors
+/// Only if the shell cannot be started.
+pub fn output_with(
     command: &str,
     cwd: &Path,
     timeout: Duration,
@@ -77,10 +77,7 @@ pub fn run(
     }
     let (status, _) = exited.context("the command has not ended")?;
     Ok(match (status.code(), status.signal()) {
-        (Some(0), _) => match std::str::from_utf8(&text) {
-            Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-            Err(_) => Err(Ended::NotText),
-        },
+        (Some(0), _) => super::text(&text),
         (Some(code), _) => Err(Ended::Code(code)),
         (None, signal) => Err(Ended::Signal(signal.unwrap_or_default())),
     })

@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use super::{Ended, MAX_OUTPUT_BYTES};
-
-/// How long output may still arrive after the command has exited, from a process that it left in the background.
-const GRACE: Duration = Duration::from_millis(50);
+use super::{Ended, GRACE, MAX_OUTPUT_BYTES};
 
 /// How often is looked whether the command has exited.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// See [`super::output_with`].
-pub fn run(
+/// [`super::output`], with these variables set over the environment.
+///
+/// # Errors
+/// Only if the shell cannot be started.
+pub fn output_with(
     command: &str,
     cwd: &Path,
     timeout: Duration,
@@ -71,10 +71,7 @@ pub fn run(
         }
     };
     Ok(match status.code() {
-        Some(0) => match std::str::from_utf8(&text) {
-            Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-            Err(_) => Err(Ended::NotText),
-        },
+        Some(0) => super::text(&text),
         code => Err(Ended::Code(code.unwrap_or(-1))),
     })
 }

@@ -94,7 +94,7 @@ impl<'a> Document<'a> {
     /// # Errors
     /// Where `JSON.parse` would refuse the source, where its top level is no object, where it is not UTF-8.
     pub fn parse(source: &'a [u8]) -> Result<Self, Malformed> {
-        let bytes = source.strip_prefix(json::BOM).unwrap_or(source);
+        let bytes = json::without_bom(source);
         let text = std::str::from_utf8(bytes).map_err(|error| Malformed::NotUtf8 {
             offset: source.len() - bytes.len() + error.valid_up_to(),
         })?;

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::thread;
 
 use crate::document::edit::Document;
-use crate::json::{BOM, Spans, Split};
+use crate::json::{Spans, Split, without_bom};
 
 use super::load::read_at;
 
@@ -174,10 +174,6 @@ fn utf8(begun: &mut Vec<u8>, mut block: &[u8]) -> Option<()> {
         begun.extend_from_slice(&block[error.valid_up_to()..]);
     }
     Some(())
-}
-
-fn without_bom(text: &[u8]) -> &[u8] {
-    text.strip_prefix(BOM).unwrap_or(text)
 }
 
 /// Appends what stands in this range of the file; `None` where it is shorter by now.
