@@ -40,7 +40,18 @@ impl Runner {
 
     /// A run that is under way: `sh -c script` has printed `ready`.
     fn start(&self, script: &str) -> Child {
-        let mut command = self.cck(&[], &["sh", "-c", script]).command();
+        let cck = self.cck(&[], &["sh", "-c", script]).command();
+        // What the tests were started with (`nohup`, a shell's `&`) may ignore signals, and children inherit that.
+        let mut command = Command::new("env");
+        command
+            .arg(DEFAULT_SIGNALS)
+            .arg(cck.get_program())
+            .args(cck.get_args())
+            .env_clear()
+            .envs(cck.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        if let Some(dir) = cck.get_current_dir() {
+            command.current_dir(dir);
+        }
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -54,6 +65,9 @@ impl Runner {
         child
     }
 }
+
+/// Has `env` undo what was ignored.
+const DEFAULT_SIGNALS: &str = "--default-signal=INT,HUP,TERM,QUIT";
 
 fn signal(child: &Child, signal: Signal) {
     kill_process(Pid::from_child(child), signal).unwrap();
@@ -204,7 +218,7 @@ fn ctrl_c_reaches_the_command_once() {
         return;
     }
     let line = format!(
-        "{} run --key-file {} -- sh -c 'trap \"echo INTERRUPTED\" INT; echo ready; sleep 0.5; sleep 0.5; echo end'",
+        "env {DEFAULT_SIGNALS} {} run --key-file {} -- sh -c 'trap \"echo INTERRUPTED\" INT; echo ready; sleep 0.5; sleep 0.5; echo end'",
         &binary(),
         r.file
     );
