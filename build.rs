@@ -44,10 +44,8 @@ fn main() -> io::Result<()> {
         &no_tables,
         "SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table .gcc_except_table.*) } } INSERT AFTER .text;\n",
     )?;
-    let no_tables = vec![
-        "-Wl,--no-eh-frame-hdr".to_owned(),
-        format!("-Wl,-T,{}", no_tables.display()),
-    ];
+    let no_tables =
+        vec!["-Wl,--no-eh-frame-hdr".to_owned(), format!("-Wl,-T,{}", no_tables.display())];
     // rustc asks for the shared libraries by name; under these names lie the static ones. A symbol that nobody defines is
     // null then, and not the address at which the program starts.
     let libc = out.join("libc");

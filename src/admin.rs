@@ -39,15 +39,9 @@ impl Trace {
         let key = key.reveal();
         // A short key would be kept whole.
         if key.len() < 2 * (LEAD + TAIL) {
-            return Trace {
-                lead: String::new(),
-                tail: String::new(),
-            };
+            return Trace { lead: String::new(), tail: String::new() };
         }
-        Trace {
-            lead: key[..LEAD].to_owned(),
-            tail: key[key.len() - TAIL..].to_owned(),
-        }
+        Trace { lead: key[..LEAD].to_owned(), tail: key[key.len() - TAIL..].to_owned() }
     }
 
     /// Whether a `partial_key_hint` may be of this key. A hint that shows next to nothing matches nothing.
@@ -57,11 +51,8 @@ impl Trace {
         };
         let common = lead.len().min(self.lead.len());
         let is_lead = lead.as_bytes()[..common] == self.lead.as_bytes()[..common];
-        let (short, long) = if tail.len() < self.tail.len() {
-            (tail, &*self.tail)
-        } else {
-            (&*self.tail, tail)
-        };
+        let (short, long) =
+            if tail.len() < self.tail.len() { (tail, &*self.tail) } else { (&*self.tail, tail) };
         !self.lead.is_empty() && tail.len() >= TAIL && is_lead && long.ends_with(short)
     }
 }
@@ -120,11 +111,7 @@ impl<'a> Admin<'a> {
                 ),
             ));
         }
-        Ok(Admin {
-            context,
-            url: url.trim_end_matches('/'),
-            key,
-        })
+        Ok(Admin { context, url: url.trim_end_matches('/'), key })
     }
 
     /// Sets the key of this trace inactive and returns it; one that is inactive already stays so.
@@ -135,18 +122,11 @@ impl<'a> Admin<'a> {
         let found: Vec<Listed> = self
             .list()?
             .into_iter()
-            .filter(|key| {
-                key.partial_key_hint
-                    .as_deref()
-                    .is_some_and(|hint| trace.matches(hint))
-            })
+            .filter(|key| key.partial_key_hint.as_deref().is_some_and(|hint| trace.matches(hint)))
             .collect();
         let by_hand = "set it inactive in the Console (Settings, API keys)";
         match found.as_slice() {
-            [] => Err(fail(
-                "the organisation has no key that looks like the old one",
-                by_hand,
-            )),
+            [] => Err(fail("the organisation has no key that looks like the old one", by_hand)),
             [key] if key.status != "active" => Ok(key.clone()),
             [key] => self.deactivate(key),
             several => Err(fail(
@@ -185,7 +165,8 @@ impl<'a> Admin<'a> {
                 "set the old key inactive in the Console",
             ));
         }
-        let after: Listed = self.call("POST", &format!("/{}", key.id), Some(r#"{"status":"inactive"}"#))?;
+        let after: Listed =
+            self.call("POST", &format!("/{}", key.id), Some(r#"{"status":"inactive"}"#))?;
         if after.status == "active" {
             return Err(fail(
                 "the Admin API says that the old key is still active",
@@ -209,23 +190,16 @@ impl<'a> Admin<'a> {
             header("content-type", "application/json"),
         ];
         let again = "run the same command again to complete it";
-        let (code, body) = match online::send(
-            self.context,
-            &Request {
-                method,
-                url: &url,
-                headers,
-                body,
-            },
-        )? {
-            Answer::Status { code, body } => (code, body),
-            Answer::Unreachable(why) => {
-                return Err(fail(
-                    format!("the Admin API cannot be reached: {}", one_line(&why)),
-                    again,
-                ));
-            }
-        };
+        let (code, body) =
+            match online::send(self.context, &Request { method, url: &url, headers, body })? {
+                Answer::Status { code, body } => (code, body),
+                Answer::Unreachable(why) => {
+                    return Err(fail(
+                        format!("the Admin API cannot be reached: {}", one_line(&why)),
+                        again,
+                    ));
+                }
+            };
         let problem = |what: &str| format!("the Admin API {what} (HTTP {code})");
         Err(match code {
             200..=299 => match serde_json::from_str(&body) {
@@ -240,10 +214,9 @@ impl<'a> Admin<'a> {
                 problem("does not know this address"),
                 "check --admin-url, then run this again",
             ),
-            429 => fail(
-                problem("limits the rate"),
-                "wait a minute, then run the same command again",
-            ),
+            429 => {
+                fail(problem("limits the rate"), "wait a minute, then run the same command again")
+            }
             500.. => fail(problem("has a fault of its own"), again),
             _ => fail(problem("refuses the request"), again),
         })
@@ -252,10 +225,7 @@ impl<'a> Admin<'a> {
 
 /// Whether an id can stand in a URL as it is.
 fn is_id(id: &str) -> bool {
-    !id.is_empty()
-        && id
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+    !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }
 
 #[cfg(test)]
@@ -264,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_hint_matches_by_both_ends() {
-        let key = ApiKey::parse("sk-ant-api03-R2D00000000000000000000000000000000000000igAA").unwrap();
+        let key =
+            ApiKey::parse("sk-ant-api03-R2D00000000000000000000000000000000000000igAA").unwrap();
         let trace = Trace::of(&key);
         // The first is the example of Anthropic's API reference.
         for hint in [
@@ -286,9 +257,6 @@ mod tests {
             assert!(!trace.matches(hint), "{hint}");
         }
         let short = Trace::of(&ApiKey::parse("sk-ant-short").unwrap());
-        assert!(
-            !short.matches("sk-ant-short...hort"),
-            "of a short key nothing is kept"
-        );
+        assert!(!short.matches("sk-ant-short...hort"), "of a short key nothing is kept");
     }
 }

@@ -120,18 +120,20 @@ impl AuditArgs {
 /// # Errors
 /// Where none is named and there is no state directory.
 pub fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<PathBuf> {
-    match named.or_else(|| {
-        context
-            .var_os("CCK_AUDIT_FILE")
-            .filter(|file| !file.is_empty())
-            .map(Path::new)
-    }) {
+    match named
+        .or_else(|| context.var_os("CCK_AUDIT_FILE").filter(|file| !file.is_empty()).map(Path::new))
+    {
         Some(file) => Ok(context.cwd().join(file)),
         None => Ok(state::dir(context)?.join("audit.jsonl")),
     }
 }
 
-fn append(args: &AuditArgs, event: &Event<'_>, outcome: &str, context: &Context) -> anyhow::Result<()> {
+fn append(
+    args: &AuditArgs,
+    event: &Event<'_>,
+    outcome: &str,
+    context: &Context,
+) -> anyhow::Result<()> {
     let path = file(args.audit_file.as_deref(), context)?;
     let shown = path.display();
     let mut trail = open(&path).with_context(|| format!("{shown}"))?;
@@ -153,11 +155,7 @@ fn append(args: &AuditArgs, event: &Event<'_>, outcome: &str, context: &Context)
         prev: chain::link(last.as_ref().map(|line| line.text.as_slice())),
     };
     // A line that a full disk cut short is ended here, so that this one stands by itself.
-    let mut line = if last.is_some_and(|line| !line.ended) {
-        vec![b'\n']
-    } else {
-        Vec::new()
-    };
+    let mut line = if last.is_some_and(|line| !line.ended) { vec![b'\n'] } else { Vec::new() };
     serde_json::to_writer(&mut line, &record)?;
     line.push(b'\n');
     if let Err(error) = trail.write_all(&line).and_then(|()| trail.sync_data()) {
@@ -173,7 +171,9 @@ fn lock(trail: &File) -> io::Result<()> {
     let deadline = Instant::now() + LOCK_WAIT;
     loop {
         match flock(trail, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => thread::sleep(Duration::from_millis(5)),
+            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(5))
+            }
             Err(Errno::WOULDBLOCK) => {
                 return Err(io::Error::other("another process has held it for too long"));
             }
@@ -200,9 +200,7 @@ fn open(path: &Path) -> io::Result<File> {
     if !metadata.is_file() {
         Err(io::Error::other("it is not a regular file"))
     } else if metadata.nlink() > 1 {
-        Err(io::Error::other(
-            "it has another name (a hard link), and may be another file",
-        ))
+        Err(io::Error::other("it has another name (a hard link), and may be another file"))
     } else {
         Ok(trail)
     }
@@ -239,10 +237,7 @@ fn last_line(trail: &mut File, end: u64) -> io::Result<Option<LastLine>> {
         }
     }
     let body = tail.strip_suffix(b"\n").unwrap_or(&tail);
-    Ok((end > 0).then(|| LastLine {
-        text: body.to_vec(),
-        ended: body.len() < tail.len(),
-    }))
+    Ok((end > 0).then(|| LastLine { text: body.to_vec(), ended: body.len() < tail.len() }))
 }
 
 /// This moment as RFC 3339 in UTC, to the second.
@@ -252,10 +247,7 @@ pub fn now() -> String {
 
 #[cfg(unix)]
 fn host(_: &Context) -> String {
-    crate::os::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    crate::os::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(windows)]

@@ -58,14 +58,9 @@ impl Cache {
         patience: Duration,
         read: impl FnOnce() -> anyhow::Result<ApiKey>,
     ) -> anyhow::Result<ApiKey> {
-        let digest = Sha256::new()
-            .chain_update("cck-cache-v1:")
-            .chain_update(name)
-            .finalize();
-        let file = digest
-            .iter()
-            .take(16)
-            .fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let digest = Sha256::new().chain_update("cck-cache-v1:").chain_update(name).finalize();
+        let file =
+            digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
         let Some(mut file) = lock(&self.dir.join(file), patience) else {
             return read();
         };
@@ -124,10 +119,7 @@ fn lock(path: &Path, patience: Duration) -> Option<File> {
 
 /// Milliseconds since 1970.
 fn now() -> u128 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_millis()
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }
 
 fn parse(file: &mut File) -> Option<(u128, ApiKey)> {
@@ -151,12 +143,7 @@ fn fresh(file: &mut File, ttl: Duration) -> Option<ApiKey> {
 }
 
 fn keep(file: &mut File, key: &ApiKey, ttl: Duration) -> io::Result<()> {
-    let text = format!(
-        "{}\n{}\n{}\n",
-        now() + ttl.as_millis(),
-        key.fingerprint(),
-        key.reveal()
-    );
+    let text = format!("{}\n{}\n{}\n", now() + ttl.as_millis(), key.fingerprint(), key.reveal());
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(Zeroizing::new(text).as_bytes())
@@ -186,7 +173,9 @@ mod tests {
         };
         std::thread::scope(|scope| {
             for _ in 0..10 {
-                scope.spawn(|| assert_eq!(cache.get("a", MINUTE, MINUTE, read).unwrap(), key("sk-ant-one")));
+                scope.spawn(|| {
+                    assert_eq!(cache.get("a", MINUTE, MINUTE, read).unwrap(), key("sk-ant-one"))
+                });
             }
         });
         assert_eq!(asked.load(Ordering::SeqCst), 1);
@@ -199,16 +188,9 @@ mod tests {
         );
         std::thread::sleep(Duration::from_millis(5));
         cache.get("c", short, MINUTE, || Ok(key("sk-ant-c"))).unwrap();
-        let sizes = || {
-            fs::read_dir(&cache.dir)
-                .unwrap()
-                .map(|e| e.unwrap().metadata().unwrap().len())
-        };
-        assert_eq!(
-            sizes().filter(|size| *size == 0).count(),
-            1,
-            "the expired one is emptied"
-        );
+        let sizes =
+            || fs::read_dir(&cache.dir).unwrap().map(|e| e.unwrap().metadata().unwrap().len());
+        assert_eq!(sizes().filter(|size| *size == 0).count(), 1, "the expired one is emptied");
     }
 
     #[test]
@@ -217,7 +199,8 @@ mod tests {
         let cache = Cache::open(base.path()).unwrap();
         assert!(cache.get("a", MINUTE, MINUTE, || anyhow::bail!("no")).is_err());
         assert_eq!(cache.get("a", MINUTE, MINUTE, || Ok(key("k"))).unwrap(), key("k"));
-        fs::set_permissions(&cache.dir, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        fs::set_permissions(&cache.dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
         assert!(Cache::open(base.path()).is_err());
     }
 }

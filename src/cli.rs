@@ -69,10 +69,7 @@ pub enum Command {
 /// Help and version as well as what is wrong.
 pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
     match Command::alone(args.get(1..).unwrap_or_default()) {
-        Some(command) => Ok(Cli {
-            help: None,
-            command: Some(command),
-        }),
+        Some(command) => Ok(Cli { help: None, command: Some(command) }),
         None => Cli::try_parse_from(args),
     }
 }
@@ -111,11 +108,8 @@ pub fn usage(context: &mut Context, error: &clap::Error) -> Exit {
         context.out.push_str(&text);
         return Exit::Done;
     }
-    let args: Vec<String> = context
-        .args()
-        .iter()
-        .map(|arg| arg.to_string_lossy().into_owned())
-        .collect();
+    let args: Vec<String> =
+        context.args().iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let (text, found) = redact(text, &args);
     context.warn_raw(&text);
     if found {
@@ -190,10 +184,8 @@ mod tests {
     #[test]
     fn a_usage_error_shows_no_key() {
         let args = ["cck", "sk-ant-api03-abcdefgh", "--kee=abcdefghijklmnopqrst"].map(String::from);
-        let text = "unexpected 'sk-ant-api03-abcdefgh' '--kee=abcdefghijklmnopqrst' found".to_owned();
-        assert_eq!(
-            redact(text, &args),
-            ("unexpected '…' '--kee=…' found".to_owned(), true)
-        );
+        let text =
+            "unexpected 'sk-ant-api03-abcdefgh' '--kee=abcdefghijklmnopqrst' found".to_owned();
+        assert_eq!(redact(text, &args), ("unexpected '…' '--kee=…' found".to_owned(), true));
     }
 }

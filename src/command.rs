@@ -48,11 +48,9 @@ impl std::fmt::Display for Ended {
             Ended::Code(code) => write!(f, "exited with code {code}"),
             Ended::Signal(signal) => write!(f, "was ended by signal {signal}"),
             Ended::TimedOut => f.write_str("did not finish in time and was stopped"),
-            Ended::Flooded => write!(
-                f,
-                "printed more than {} KiB and was stopped",
-                MAX_OUTPUT_BYTES / 1024
-            ),
+            Ended::Flooded => {
+                write!(f, "printed more than {} KiB and was stopped", MAX_OUTPUT_BYTES / 1024)
+            }
             Ended::NotText => f.write_str("printed bytes that are not UTF-8 text"),
         }
     }

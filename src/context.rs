@@ -91,10 +91,7 @@ impl Context {
 
     /// A context for a test: these arguments (without the program's name) and variables, in `cwd`, with `etc` as `/etc`.
     pub fn for_test(args: &[&str], vars: &[(&str, &str)], cwd: &Path, etc: &Path) -> Self {
-        let args = std::iter::once("cck")
-            .chain(args.iter().copied())
-            .map(OsString::from)
-            .collect();
+        let args = std::iter::once("cck").chain(args.iter().copied()).map(OsString::from).collect();
         let mut context = Context {
             args,
             vars: Vec::new(),
@@ -126,8 +123,7 @@ impl Context {
 
     /// A variable of the environment as text; bytes that are no UTF-8 are replaced, as the client's runtime does.
     pub fn var(&self, name: &str) -> Option<String> {
-        self.var_os(name)
-            .map(|value| value.to_string_lossy().into_owned())
+        self.var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
 
     /// The whole environment.
@@ -137,8 +133,7 @@ impl Context {
 
     fn find_var(&self, name: &OsStr) -> Result<usize, usize> {
         let name = &*as_the_system_has_it(name);
-        self.vars
-            .binary_search_by(|(other, _)| other.as_os_str().cmp(name))
+        self.vars.binary_search_by(|(other, _)| other.as_os_str().cmp(name))
     }
 
     /// Sets a variable for the rest of this run, as `--profile` does with CLAUDE_CONFIG_DIR. The environment of the
@@ -178,11 +173,7 @@ impl Context {
         system: fn() -> Option<PathBuf>,
     ) -> anyhow::Result<PathBuf> {
         // The specification has relative values ignored. Where there is no XDG, the system's own place stands.
-        if let Some(dir) = self
-            .var_os(var)
-            .map(PathBuf::from)
-            .filter(|dir| dir.is_absolute())
-        {
+        if let Some(dir) = self.var_os(var).map(PathBuf::from).filter(|dir| dir.is_absolute()) {
             return Ok(dir);
         }
         if cfg!(any(target_os = "macos", windows))
@@ -258,10 +249,7 @@ impl Context {
     /// Standard input. It is handed out once: two readers would each get a part.
     pub fn claim_stdin(&mut self) -> anyhow::Result<Box<dyn Read>> {
         self.stdin.take().map(|open| open()).ok_or_else(|| {
-            fail(
-                "standard input was already read",
-                "give each input its own source",
-            )
+            fail("standard input was already read", "give each input its own source")
         })
     }
 
@@ -343,11 +331,7 @@ impl Context {
 
 /// The name of a variable; on Windows, where capitals are as small letters, in capitals.
 fn as_the_system_has_it(name: &OsStr) -> Cow<'_, OsStr> {
-    if cfg!(windows) {
-        Cow::Owned(name.to_ascii_uppercase())
-    } else {
-        Cow::Borrowed(name)
-    }
+    if cfg!(windows) { Cow::Owned(name.to_ascii_uppercase()) } else { Cow::Borrowed(name) }
 }
 
 fn stdin_kind() -> StdinKind {

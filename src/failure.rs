@@ -21,10 +21,7 @@ impl std::error::Error for Failure {}
 
 /// A [`Failure`] as an [`anyhow::Error`], for `return Err(fail(…))`.
 pub fn fail(problem: impl Into<String>, advice: impl Into<String>) -> anyhow::Error {
-    anyhow::Error::new(Failure {
-        problem: problem.into(),
-        advice: advice.into(),
-    })
+    anyhow::Error::new(Failure { problem: problem.into(), advice: advice.into() })
 }
 
 /// An error with its remedy on one line, for where it is one of several.

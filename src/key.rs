@@ -44,10 +44,7 @@ impl ApiKey {
             ));
         }
         if key.contains(['\n', '\r']) {
-            return Err(fail(
-                "the key has more than one line",
-                "give the key alone, on one line",
-            ));
+            return Err(fail("the key has more than one line", "give the key alone, on one line"));
         }
         if let Some(position) = key.chars().position(|c| !c.is_ascii_graphic()) {
             return Err(fail(
@@ -104,11 +101,7 @@ pub fn hint(key: &str) -> String {
         _ => "",
     };
     let tail = key.char_indices().nth_back(3).map_or("", |(at, _)| &key[at..]);
-    if key.chars().count() < 24 {
-        format!("{prefix}…")
-    } else {
-        format!("{prefix}…{tail}")
-    }
+    if key.chars().count() < 24 { format!("{prefix}…") } else { format!("{prefix}…{tail}") }
 }
 
 /// A name for a key that does not give it away: `sha256:` and the first 12 hex digits of SHA-256 over
@@ -116,20 +109,13 @@ pub fn hint(key: &str) -> String {
 ///
 /// The same by hand: `printf 'cck-fingerprint-v1:%s' "$KEY" | sha256sum | cut -c1-12`.
 pub fn fingerprint(key: &str) -> String {
-    let digest = Sha256::new()
-        .chain_update(FINGERPRINT_DOMAIN)
-        .chain_update(key)
-        .finalize();
-    digest.iter().take(6).fold(String::from("sha256:"), |text, byte| {
-        text + &format!("{byte:02x}")
-    })
+    let digest = Sha256::new().chain_update(FINGERPRINT_DOMAIN).chain_update(key).finalize();
+    digest.iter().take(6).fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The last [`SUFFIX_CHARS`] characters of a key, by which the client's approval lists know it.
 pub fn suffix(key: &str) -> &str {
-    key.char_indices()
-        .nth_back(SUFFIX_CHARS - 1)
-        .map_or(key, |(at, _)| &key[at..])
+    key.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(key, |(at, _)| &key[at..])
 }
 
 /// Text with every key in it (`sk-ant-…`) cut down to its hint: a second wall, for text that comes from outside.
@@ -138,13 +124,12 @@ pub fn mask(text: &str) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
     while let Some(start) = rest.find("sk-ant-") {
-        let length = rest[start..]
-            .find(|c| !is_key_char(c))
-            .unwrap_or(rest.len() - start);
+        let length = rest[start..].find(|c| !is_key_char(c)).unwrap_or(rest.len() - start);
         let (before, key) = (&rest[..start], &rest[start..start + length]);
         masked.push_str(before);
         // A hint stays one: masking what is masked changes nothing.
-        let is_hint = key.len() <= 16 && key.ends_with('-') && rest[start + length..].starts_with('…');
+        let is_hint =
+            key.len() <= 16 && key.ends_with('-') && rest[start + length..].starts_with('…');
         masked.push_str(&if is_hint { key.to_owned() } else { hint(key) });
         rest = &rest[start + length..];
     }
@@ -171,10 +156,7 @@ fn misplaced(key: &str) -> Option<Failure> {
     } else {
         return None;
     };
-    Some(Failure {
-        problem: problem.into(),
-        advice: advice.into(),
-    })
+    Some(Failure { problem: problem.into(), advice: advice.into() })
 }
 
 #[cfg(test)]
@@ -185,11 +167,7 @@ mod tests {
 
     #[test]
     fn a_key_is_trimmed_and_checked() {
-        for text in [
-            KEY.to_owned(),
-            format!("  {KEY}\r\n"),
-            format!("\u{feff}{KEY}\n\n"),
-        ] {
+        for text in [KEY.to_owned(), format!("  {KEY}\r\n"), format!("\u{feff}{KEY}\n\n")] {
             assert_eq!(ApiKey::parse(&text).unwrap().reveal(), KEY);
         }
         for (text, word) in [

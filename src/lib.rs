@@ -71,9 +71,7 @@ const LOOK: &str = if cfg!(windows) {
 
 /// Whether the cause of an error is a refusal of the system.
 fn refused_by_disk(error: &anyhow::Error) -> bool {
-    error
-        .chain()
-        .any(|cause| cause.is::<std::io::Error>() || cause.is::<os::io::Errno>())
+    error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<os::io::Errno>())
 }
 
 /// Prints an error: the problem, its causes, and what to do about it.

@@ -47,15 +47,14 @@ pub fn is_safe(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
-    scheme.eq_ignore_ascii_case("https") || (scheme.eq_ignore_ascii_case("http") && is_loopback(host(rest)))
+    scheme.eq_ignore_ascii_case("https")
+        || (scheme.eq_ignore_ascii_case("http") && is_loopback(host(rest)))
 }
 
 fn is_loopback(host: &str) -> bool {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host.eq_ignore_ascii_case("localhost")
-        || host
-            .parse::<std::net::IpAddr>()
-            .is_ok_and(|address| address.is_loopback())
+        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 /// The host in what follows the scheme of a URL.
@@ -87,17 +86,14 @@ fn proxy_for(context: &Context, url: &str) -> Option<String> {
     let host = host(rest).to_ascii_lowercase();
     let variable = |name: &str| {
         let lower = context.var(&name.to_ascii_lowercase());
-        lower
-            .or_else(|| context.var(name))
-            .filter(|value| !value.trim().is_empty())
+        lower.or_else(|| context.var(name)).filter(|value| !value.trim().is_empty())
     };
     let excluded = variable("NO_PROXY").is_some_and(|list| {
         list.split(',').map(str::trim).any(|entry| {
-            let entry = entry
-                .trim_start_matches("*.")
-                .trim_start_matches('.')
-                .to_ascii_lowercase();
-            entry == "*" || host == entry || (!entry.is_empty() && host.ends_with(&format!(".{entry}")))
+            let entry = entry.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
+            entry == "*"
+                || host == entry
+                || (!entry.is_empty() && host.ends_with(&format!(".{entry}")))
         })
     });
     if excluded {
@@ -142,17 +138,11 @@ pub fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<Answer> 
         .max_redirects(0)
         .max_redirects_will_error(false)
         .proxy(proxy)
-        .tls_config(
-            ureq::tls::TlsConfig::builder()
-                .root_certs(roots(context)?)
-                .build(),
-        )
+        .tls_config(ureq::tls::TlsConfig::builder().root_certs(roots(context)?).build())
         .user_agent(concat!("cck/", env!("CARGO_PKG_VERSION")))
         .build()
         .into();
-    let mut call = ureq::http::Request::builder()
-        .method(request.method)
-        .uri(request.url);
+    let mut call = ureq::http::Request::builder().method(request.method).uri(request.url);
     for (name, value) in &request.headers {
         call = call.header(*name, value.as_str());
     }
@@ -201,10 +191,7 @@ fn roots(context: &Context) -> anyhow::Result<ureq::tls::RootCerts> {
         })
         .collect();
     if certificates.is_empty() {
-        return Err(fail(
-            format!("SSL_CERT_FILE {} has no certificate", path.display()),
-            advice,
-        ));
+        return Err(fail(format!("SSL_CERT_FILE {} has no certificate", path.display()), advice));
     }
     Ok(RootCerts::new_with_certs(&certificates))
 }
@@ -241,22 +228,13 @@ mod tests {
     #[test]
     fn the_proxy_is_the_environments() {
         let proxy = |vars: &[(&str, &str)], url| {
-            proxy_for(
-                &Context::for_test(&[], vars, Path::new("/"), Path::new("/etc")),
-                url,
-            )
+            proxy_for(&Context::for_test(&[], vars, Path::new("/"), Path::new("/etc")), url)
         };
-        let vars = [
-            ("HTTPS_PROXY", "http://p:1"),
-            ("no_proxy", "a.example, .b.example"),
-        ];
+        let vars = [("HTTPS_PROXY", "http://p:1"), ("no_proxy", "a.example, .b.example")];
         assert_eq!(proxy(&vars, "https://x.example").as_deref(), Some("http://p:1"));
         assert_eq!(proxy(&vars, "http://x.example"), None);
         assert_eq!(proxy(&vars, "https://a.example:8/"), None);
         assert_eq!(proxy(&vars, "https://c.b.example"), None);
-        assert_eq!(
-            proxy(&[("ALL_PROXY", "http://p"), ("NO_PROXY", "*")], "https://x"),
-            None
-        );
+        assert_eq!(proxy(&[("ALL_PROXY", "http://p"), ("NO_PROXY", "*")], "https://x"), None);
     }
 }

@@ -34,7 +34,9 @@ pub fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(Some(path.to_path_buf())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(anyhow::Error::new(error).context(format!("cannot remove {}", path.display()))),
+        Err(error) => {
+            Err(anyhow::Error::new(error).context(format!("cannot remove {}", path.display())))
+        }
     }
 }
 
@@ -46,15 +48,12 @@ pub fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
 pub fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     let shown = path.display();
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match OpenOptions::new()
-        .read(true)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-    {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
-    };
+    let file =
+        match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
+        };
     let metadata = file.metadata().with_context(|| format!("cannot read {shown}"))?;
     let (owner, me) = (metadata.uid(), os::process::geteuid().as_raw());
     let problem = if !metadata.is_file() {
@@ -83,10 +82,7 @@ pub fn exposure(dir: &Path) -> Option<String> {
     if owner != me && owner != 0 && me != 0 {
         Some(format!("belongs to another user (uid {owner})"))
     } else if metadata.mode() & 0o002 != 0 {
-        Some(format!(
-            "can be written to by everybody (mode {:04o})",
-            metadata.mode() & 0o7777
-        ))
+        Some(format!("can be written to by everybody (mode {:04o})", metadata.mode() & 0o7777))
     } else {
         None
     }

@@ -7,11 +7,8 @@ use std::path::Path;
 /// The signals that this process ignores, one bit each. None where that cannot be known.
 pub fn ignored() -> u64 {
     let status = file("self/status").unwrap_or_default();
-    let mask = status
-        .split_once("\nSigIgn:\t")
-        .and_then(|(_, rest)| rest.lines().next());
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok())
-        .unwrap_or(0)
+    let mask = status.split_once("\nSigIgn:\t").and_then(|(_, rest)| rest.lines().next());
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0)
 }
 
 /// When a process was started, as its kernel tells it; with the process id it names a process for good.
@@ -30,9 +27,6 @@ fn file(name: &str) -> Option<String> {
     if cfg!(windows) {
         return None;
     }
-    let read = File::open(Path::new("/proc").join(name))
-        .ok()?
-        .read(&mut text)
-        .ok()?;
+    let read = File::open(Path::new("/proc").join(name)).ok()?.read(&mut text).ok()?;
     Some(String::from_utf8_lossy(&text[..read]).into_owned())
 }

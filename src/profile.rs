@@ -40,10 +40,7 @@ impl ProfileArg {
     /// # Errors
     /// As [`enter`].
     pub fn enter(&self, context: &mut Context) -> anyhow::Result<Option<Profile>> {
-        self.profile
-            .as_deref()
-            .map(|name| enter(name, context))
-            .transpose()
+        self.profile.as_deref().map(|name| enter(name, context)).transpose()
     }
 }
 
@@ -109,7 +106,13 @@ impl Profiles {
         Ok(profiles)
     }
 
-    fn add_all(&mut self, file: &Path, system: bool, text: &str, context: &Context) -> anyhow::Result<()> {
+    fn add_all(
+        &mut self,
+        file: &Path,
+        system: bool,
+        text: &str,
+        context: &Context,
+    ) -> anyhow::Result<()> {
         for entry in file::parse(text).map_err(|malformed| malformed_error(file, &malformed))? {
             let profile = resolve(entry, file, system, context)?;
             let Some(old) = self.list.iter_mut().find(|old| old.name == profile.name) else {
@@ -139,29 +142,24 @@ impl Profiles {
         if let Err(problem) = check_name(name) {
             return Err(fail(problem, "cck profile list shows the profiles there are"));
         }
-        self.list
-            .iter()
-            .find(|profile| profile.name == name)
-            .ok_or_else(|| {
-                let names = self.list.iter().map(|profile| profile.name.as_str());
-                let advice = match check::nearest(name, names) {
-                    Some(near) => format!("did you mean {near}? cck profile list shows them all"),
-                    None if self.list.is_empty() => {
-                        format!("there are none yet: cck profile add {name} --key-command CMD")
-                    }
-                    None => "cck profile list shows the profiles there are".into(),
-                };
-                fail(format!("there is no profile {name}"), advice)
-            })
+        self.list.iter().find(|profile| profile.name == name).ok_or_else(|| {
+            let names = self.list.iter().map(|profile| profile.name.as_str());
+            let advice = match check::nearest(name, names) {
+                Some(near) => format!("did you mean {near}? cck profile list shows them all"),
+                None if self.list.is_empty() => {
+                    format!("there are none yet: cck profile add {name} --key-command CMD")
+                }
+                None => "cck profile list shows the profiles there are".into(),
+            };
+            fail(format!("there is no profile {name}"), advice)
+        })
     }
 }
 
 impl Profile {
     /// What gives the client of the profile's directory its base URL, if it has one: a member of its settings.
     pub fn base_url_edit(&self) -> Option<Edit> {
-        self.base_url
-            .as_deref()
-            .map(|url| Edit::set(&["env", "ANTHROPIC_BASE_URL"], url))
+        self.base_url.as_deref().map(|url| Edit::set(&["env", "ANTHROPIC_BASE_URL"], url))
     }
 
     /// Whether the user of this process may use it.
@@ -181,20 +179,15 @@ impl Profile {
 pub fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile> {
     let profiles = Profiles::load(context)?;
     let found = profiles.find(name).cloned();
-    for note in profiles
-        .notes
-        .iter()
-        .filter(|note| found.is_err() || note.contains(&format!(" {name} ")))
+    for note in
+        profiles.notes.iter().filter(|note| found.is_err() || note.contains(&format!(" {name} ")))
     {
         context.warn(note);
     }
     let profile = found?;
     if !profile.is_usable(context)? {
         return Err(fail(
-            format!(
-                "the profile {name} is for members of {}",
-                profile.groups.join(", ")
-            ),
+            format!("the profile {name} is for members of {}", profile.groups.join(", ")),
             format!(
                 "ask for membership, or choose another profile; `id` shows your groups ({})",
                 profile.file.display()
@@ -210,7 +203,12 @@ pub fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile> {
 ///
 /// # Errors
 /// A path in it that is not absolute; no home where one is needed.
-pub fn resolve(entry: Entry, file: &Path, system: bool, context: &Context) -> anyhow::Result<Profile> {
+pub fn resolve(
+    entry: Entry,
+    file: &Path,
+    system: bool,
+    context: &Context,
+) -> anyhow::Result<Profile> {
     let (kind, what) = &entry.source;
     let source = match kind.as_str() {
         "key-command" => Source::Command(

@@ -33,11 +33,7 @@ pub fn escape(json: &str) -> Cow<'_, str> {
 
 /// Replaces what could drive a terminal in text from outside.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
-    if text.contains(harmful) {
-        text.replace(harmful, "\u{fffd}").into()
-    } else {
-        text.into()
-    }
+    if text.contains(harmful) { text.replace(harmful, "\u{fffd}").into() } else { text.into() }
 }
 
 /// Text from outside on one line.
@@ -51,10 +47,7 @@ mod tests {
 
     #[test]
     fn what_drives_a_terminal_is_replaced() {
-        assert_eq!(
-            sanitize("a\x1b[31mb\u{202e}c\u{7}"),
-            "a\u{fffd}[31mb\u{fffd}c\u{fffd}"
-        );
+        assert_eq!(sanitize("a\x1b[31mb\u{202e}c\u{7}"), "a\u{fffd}[31mb\u{fffd}c\u{fffd}");
         assert_eq!(sanitize("plain 键\n"), "plain 键\n");
         assert_eq!(one_line("a\nb"), "a b");
     }

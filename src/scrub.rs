@@ -59,11 +59,8 @@ pub fn copies(paths: &Paths, config: &ConfigFile) -> Vec<PathBuf> {
 pub fn find(paths: &Paths, config: &ConfigFile) -> Copies {
     let mut copies = Copies::default();
     copies.look_in(&paths.backups, |_| true);
-    let beside = [
-        Some(paths.claude_dir.as_path()),
-        paths.global_config.parent(),
-        config.path.parent(),
-    ];
+    let beside =
+        [Some(paths.claude_dir.as_path()), paths.global_config.parent(), config.path.parent()];
     let mut dirs = Vec::new();
     for dir in beside.into_iter().flatten() {
         if !dirs.contains(&dir) {
@@ -71,14 +68,8 @@ pub fn find(paths: &Paths, config: &ConfigFile) -> Copies {
             copies.look_in(dir, is_copy);
         }
     }
-    let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()]
-        .into_iter()
-        .flatten();
-    copies.files.extend(
-        hidden
-            .filter(|path| **path != config.path && may_be_file(path))
-            .cloned(),
-    );
+    let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()].into_iter().flatten();
+    copies.files.extend(hidden.filter(|path| **path != config.path && may_be_file(path)).cloned());
     copies.files.sort();
     copies.files.dedup();
     copies
@@ -116,12 +107,10 @@ fn may_be_file(path: &Path) -> bool {
 
 /// Whether a file beside the config is one of the client's copies of it.
 fn is_copy(name: &str) -> bool {
-    [".claude.json", ".config.json", "config.json"]
-        .iter()
-        .any(|config| {
-            name.strip_prefix(config)
-                .is_some_and(|rest| rest.starts_with(".backup") || rest.starts_with(".corrupted"))
-        })
+    [".claude.json", ".config.json", "config.json"].iter().any(|config| {
+        name.strip_prefix(config)
+            .is_some_and(|rest| rest.starts_with(".backup") || rest.starts_with(".corrupted"))
+    })
 }
 
 /// Takes `primaryApiKey` out of each of `copies`, unless it is `keep`; then looks for `old` in all of them, and in the
@@ -134,10 +123,7 @@ pub fn scrub(
     options: &store::Options,
     context: &Context,
 ) -> Scrubbed {
-    let mut scrubbed = Scrubbed {
-        left: copies.unseen,
-        ..Scrubbed::default()
-    };
+    let mut scrubbed = Scrubbed { left: copies.unseen, ..Scrubbed::default() };
     let copies = copies.files;
     for path in &copies {
         match store::update(path, options, |document| Ok(removal(document, keep))) {
@@ -145,18 +131,14 @@ pub fn scrub(
             Ok(_) => scrubbed.cleaned.push(path.clone()),
             // Malformed, and no key in it.
             Err(_) if holds(path, MEMBER).is_ok_and(|holds| !holds) => {}
-            Err(error) => scrubbed.left.push(Left {
-                path: path.clone(),
-                why: error.to_string(),
-            }),
+            Err(error) => scrubbed.left.push(Left { path: path.clone(), why: error.to_string() }),
         }
     }
     match undo::forget(&config.path, context) {
         Ok(removed) => scrubbed.removed.extend(removed),
-        Err(error) => scrubbed.left.push(Left {
-            path: config.path.clone(),
-            why: format!("{error:#}"),
-        }),
+        Err(error) => {
+            scrubbed.left.push(Left { path: config.path.clone(), why: format!("{error:#}") })
+        }
     }
     if let Some(old) = old.filter(|old| !options.dry_run && !old.is_empty() && !is_in(old, keep)) {
         for path in copies.iter().chain([&config.path]) {
@@ -168,10 +150,7 @@ pub fn scrub(
                 Ok(true) => "the old key is also somewhere else in it".to_owned(),
                 Err(error) => error.to_string(),
             };
-            scrubbed.left.push(Left {
-                path: path.clone(),
-                why,
-            });
+            scrubbed.left.push(Left { path: path.clone(), why });
         }
     }
     scrubbed

@@ -60,15 +60,8 @@ impl Session {
             .with_context(cannot)?;
         fs::rename(&unnamed, root.path().join("lock")).with_context(cannot)?;
         let config = root.path().join("config");
-        DirBuilder::new()
-            .mode(0o700)
-            .create(&config)
-            .with_context(cannot)?;
-        Ok(Session {
-            root: root.keep(),
-            config,
-            lock: Some(lock),
-        })
+        DirBuilder::new().mode(0o700).create(&config).with_context(cannot)?;
+        Ok(Session { root: root.keep(), config, lock: Some(lock) })
     }
 
     /// The CLAUDE_CONFIG_DIR.
@@ -146,16 +139,9 @@ pub fn sweep(base: &Path) -> usize {
     let Ok(entries) = fs::read_dir(base) else { return 0 };
     entries
         .flatten()
+        .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
         .filter(|entry| {
-            entry
-                .file_name()
-                .as_encoded_bytes()
-                .starts_with(PREFIX.as_bytes())
-        })
-        .filter(|entry| {
-            entry
-                .metadata()
-                .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me)
+            entry.metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me)
         })
         .filter(|entry| sweep_one(&entry.path()))
         .count()
@@ -166,10 +152,12 @@ fn sweep_one(root: &Path) -> bool {
     match os::fs::open(root.join("lock"), flags, os::fs::Mode::empty()) {
         Ok(lock) => {
             let lock = File::from(lock);
-            os::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok() && !child_lives(&lock) && {
-                let _held = os::keep(lock);
-                remove(root).is_ok()
-            }
+            os::fs::flock(&lock, FlockOperation::NonBlockingLockExclusive).is_ok()
+                && !child_lives(&lock)
+                && {
+                    let _held = os::keep(lock);
+                    remove(root).is_ok()
+                }
         }
         Err(os::io::Errno::NOENT) => {
             let age = fs::symlink_metadata(root)
@@ -190,19 +178,12 @@ fn child_lives(mut lock: &File) -> bool {
     let Some((pid, start)) = note.split_once(' ') else {
         return false;
     };
-    pid.parse()
-        .ok()
-        .and_then(start_time)
-        .is_some_and(|now| now == start)
+    pid.parse().ok().and_then(start_time).is_some_and(|now| now == start)
 }
 
 /// Makes a new file, 0600 from birth.
 fn create_file(path: &Path, content: &[u8]) -> io::Result<File> {
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(path)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     Ok(file)
 }

@@ -13,13 +13,8 @@ use crate::failure::fail;
 /// # Errors
 /// Where neither variable is set, as in a container without a home.
 pub fn dir(context: &Context) -> anyhow::Result<PathBuf> {
-    let xdg = context
-        .var_os("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .filter(|dir| dir.is_absolute());
-    let local = context
-        .var_os("LOCALAPPDATA")
-        .filter(|dir| cfg!(windows) && !dir.is_empty());
+    let xdg = context.var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let local = context.var_os("LOCALAPPDATA").filter(|dir| cfg!(windows) && !dir.is_empty());
     xdg.or_else(|| local.map(PathBuf::from))
         .or_else(|| context.home().map(|home| home.join(".local/state")))
         .map(|dir| dir.join("cck"))

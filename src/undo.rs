@@ -67,14 +67,15 @@ impl Member {
 ///
 /// # Errors
 /// Where the record cannot be written.
-pub fn save(action: &str, config: &Path, changes: &[Change], context: &Context) -> anyhow::Result<()> {
+pub fn save(
+    action: &str,
+    config: &Path,
+    changes: &[Change],
+    context: &Context,
+) -> anyhow::Result<()> {
     let member = |change: &Change| {
         let before = change.before.clone().map(RawValue::from_string).transpose()?;
-        Ok(Member {
-            path: change.path.clone(),
-            before,
-            after: change.after.as_deref().map(digest),
-        })
+        Ok(Member { path: change.path.clone(), before, after: change.after.as_deref().map(digest) })
     };
     let record = Record {
         schema: 1,

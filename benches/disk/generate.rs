@@ -10,9 +10,8 @@ pub fn config(size: usize) -> String {
         .chain([r#"\"quoted\""#, r"\\path\\x", "naïve", "键", r"\n"].map(String::from))
         .collect();
     let mut sentence = |count: usize| {
-        let picked: Vec<&str> = (0..count)
-            .map(|_| words[random.next() as usize % words.len()].as_str())
-            .collect();
+        let picked: Vec<&str> =
+            (0..count).map(|_| words[random.next() as usize % words.len()].as_str()).collect();
         picked.join(" ")
     };
     let mut text = String::with_capacity(size + size / 8 + 1024);
@@ -51,10 +50,8 @@ struct Random(u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         self.0 >> 24
     }
 }

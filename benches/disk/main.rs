@@ -40,10 +40,7 @@ const CONTENDERS: [(&str, &str); 6] = [
     ("cp + sync -d", "cp $F $F.copy && sync -d $F.copy"),
     ("cck set-key", "exec $CCK set-key --config-file $F"),
     ("cck verify", "$CCK verify --json >/dev/null || test $? = 1"),
-    (
-        "jq + mv",
-        "jq --arg k \"$ANTHROPIC_API_KEY\" '.primaryApiKey=$k' $F >$F.new && mv $F.new $F",
-    ),
+    ("jq + mv", "jq --arg k \"$ANTHROPIC_API_KEY\" '.primaryApiKey=$k' $F >$F.new && mv $F.new $F"),
     (
         "node",
         "exec node -e 'const f=require(\"fs\"),p=process.env.F;const c=JSON.parse(f.readFileSync(p));\
@@ -60,8 +57,7 @@ fn main() {
     let args: Vec<String> = std::env::args().collect();
     let number = |flag: &str, default: usize| {
         let at = args.iter().position(|arg| arg == flag);
-        at.and_then(|at| args.get(at + 1)?.parse().ok())
-            .unwrap_or(default)
+        at.and_then(|at| args.get(at + 1)?.parse().ok()).unwrap_or(default)
     };
     if args.iter().any(|arg| arg == "--test") {
         return;
@@ -103,11 +99,7 @@ fn machine(runs: usize) -> String {
         "Written by `cargo bench --bench disk -- --write`. {cpu}, {cores} cores, load {load} at the start \
          (above 1, other work was under way and the times are too long, the ratios noisy). \
          Medians of {runs} runs, the contenders in turn{}.\n\n",
-        if realtime().is_empty() {
-            ""
-        } else {
-            ", each with the processor to itself (`chrt -f`)"
-        }
+        if realtime().is_empty() { "" } else { ", each with the processor to itself (`chrt -f`)" }
     )
 }
 
@@ -125,11 +117,7 @@ fn realtime() -> &'static [&'static str] {
             .status()
             .is_ok_and(|status| status.success())
     };
-    if *ALLOWED.get_or_init(try_it) {
-        &["chrt", "-f", "50"]
-    } else {
-        &[]
-    }
+    if *ALLOWED.get_or_init(try_it) { &["chrt", "-f", "50"] } else { &[] }
 }
 
 /// Runs a shell command under GNU time, with `file` as `$F`.
@@ -163,11 +151,7 @@ fn sizes(cck: &Path, home: &Path, runs: usize, largest: usize) -> (String, Strin
          Only cck and the floor make sure that the result is on the disk.\n\n",
     );
     let names = CONTENDERS.map(|(name, _)| name).join(" | ");
-    let _ = writeln!(
-        text,
-        "| file | {names} |\n|---|{}",
-        "---|".repeat(CONTENDERS.len())
-    );
+    let _ = writeln!(text, "| file | {names} |\n|---|{}", "---|".repeat(CONTENDERS.len()));
     let mut lines: Vec<(&str, Vec<(f64, f64)>)> =
         CONTENDERS.iter().map(|(name, _)| (*name, Vec::new())).collect();
     for (size_name, size) in SIZES.into_iter().filter(|(_, size)| *size <= largest) {
@@ -200,12 +184,10 @@ fn sizes(cck: &Path, home: &Path, runs: usize, largest: usize) -> (String, Strin
             lines[at].1.push((size as f64, medians[at]));
             let peak = results.iter().map(|run| run.peak_kb).max().unwrap_or(0) as f64 / 1000.0;
             let best = |at: usize| {
-                measured[at]
-                    .iter()
-                    .map(|run| run.seconds)
-                    .fold(f64::INFINITY, f64::min)
+                measured[at].iter().map(|run| run.seconds).fold(f64::INFINITY, f64::min)
             };
-            let (ms, ratio, best) = (medians[at] * 1000.0, medians[at] / medians[0], best(at) / best(0));
+            let (ms, ratio, best) =
+                (medians[at] * 1000.0, medians[at] / medians[0], best(at) / best(0));
             let _ = write!(text, " {ms:.1} ({ratio:.2}×, best {best:.2}×) [{peak:.1}] |");
         }
         text.push('\n');
@@ -233,10 +215,7 @@ fn startup(cck: &Path, home: &Path, runs: usize) -> String {
         ("cck --version", &[cck, "--version"]),
         ("cck verify, 60 KB", &[cck, "verify", "--json"]),
         ("cck get-key --key-file", &[cck, "get-key", "--key-file", "key"]),
-        (
-            "cck run --key-file … -- true",
-            &[cck, "run", "--key-file", "key", "--", "true"],
-        ),
+        ("cck run --key-file … -- true", &[cck, "run", "--key-file", "key", "--", "true"]),
         ("jq --version", &["jq", "--version"]),
     ];
     let myself = |policy: &[&str]| {

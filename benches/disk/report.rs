@@ -17,9 +17,8 @@ pub fn median(times: &[f64]) -> f64 {
 pub fn slope(points: &[(f64, f64)]) -> f64 {
     let logs: Vec<(f64, f64)> = points.iter().map(|(x, y)| (x.ln(), y.ln())).collect();
     let count = logs.len() as f64;
-    let (mx, my) = logs
-        .iter()
-        .fold((0.0, 0.0), |sum, (x, y)| (sum.0 + x / count, sum.1 + y / count));
+    let (mx, my) =
+        logs.iter().fold((0.0, 0.0), |sum, (x, y)| (sum.0 + x / count, sum.1 + y / count));
     let over: f64 = logs.iter().map(|(x, y)| (x - mx) * (y - my)).sum();
     over / logs.iter().map(|(x, _)| (x - mx).powi(2)).sum::<f64>()
 }

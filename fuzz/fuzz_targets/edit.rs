@@ -47,10 +47,7 @@ fn split(data: &[u8]) -> Option<(Vec<Op>, &[u8])> {
             Some((path, value)) => (path, Some(RawValue::from_string(value.to_owned()).ok()?)),
             None => (line, None),
         };
-        ops.push(Op {
-            path: path.split('/').map(str::to_owned).collect(),
-            value,
-        });
+        ops.push(Op { path: path.split('/').map(str::to_owned).collect(), value });
     }
 }
 
@@ -67,22 +64,18 @@ fn edits(ops: &[Op]) -> Vec<Edit> {
 }
 
 fn check(ops: &[Op], source: &[u8]) {
-    let text = std::str::from_utf8(source)
-        .ok()
-        .map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
+    let text =
+        std::str::from_utf8(source).ok().map(|text| text.strip_prefix('\u{feff}').unwrap_or(text));
     let blank = text.is_some_and(|text| text.trim_matches([' ', '\t', '\n', '\r']).is_empty());
-    let is_object = text.is_some_and(|text| matches!(json::read(text), Some(json::Value::Object(..))));
+    let is_object =
+        text.is_some_and(|text| matches!(json::read(text), Some(json::Value::Object(..))));
     let parsed = Document::parse(source);
     assert_eq!(parsed.is_ok(), blank || is_object, "what is a document");
     let (Ok(document), Some(text)) = (parsed, text) else {
         return;
     };
     let edits = edits(ops);
-    let wanted = if blank {
-        Ok(Value::Object(Map::new()))
-    } else {
-        serde_json::from_str(text)
-    };
+    let wanted = if blank { Ok(Value::Object(Map::new())) } else { serde_json::from_str(text) };
     let wanted = wanted.ok().map(|value| model(value, ops));
     let edited = match document.apply(&edits) {
         Ok(edited) => edited,
@@ -94,24 +87,18 @@ fn check(ops: &[Op], source: &[u8]) {
         }
     };
     let result = edited.pieces.concat();
-    assert_eq!(
-        edited.changes.is_empty(),
-        result == source,
-        "what counts as a change"
-    );
+    assert_eq!(edited.changes.is_empty(), result == source, "what counts as a change");
     let again = Document::parse(&result).expect("the result is a document");
     let twice = again.apply(&edits).expect("the same edits");
-    assert!(
-        twice.changes.is_empty() && twice.pieces.concat() == result,
-        "twice is once"
-    );
+    assert!(twice.changes.is_empty() && twice.pieces.concat() == result, "twice is once");
 
     let after = std::str::from_utf8(&result).expect("the result is text");
     let after = after.strip_prefix('\u{feff}').unwrap_or(after);
     if let Some(Ok(wanted)) = wanted
         && !leaves_husks(ops)
         && !after.is_empty()
-        && let Ok(is) = serde_json::from_str::<Value>(if blank && result == source { "{}" } else { after })
+        && let Ok(is) =
+            serde_json::from_str::<Value>(if blank && result == source { "{}" } else { after })
     {
         assert_eq!(is, wanted, "what serde_json makes of it");
     }
@@ -125,11 +112,9 @@ fn check(ops: &[Op], source: &[u8]) {
 fn model(mut document: Value, ops: &[Op]) -> Result<Value, ()> {
     for op in ops {
         match &op.value {
-            Some(value) => set(
-                &mut document,
-                &op.path,
-                serde_json::from_str(value.get()).map_err(|_| ())?,
-            )?,
+            Some(value) => {
+                set(&mut document, &op.path, serde_json::from_str(value.get()).map_err(|_| ())?)?
+            }
             None => remove(&mut document, &op.path),
         }
     }
@@ -142,13 +127,7 @@ fn set(at: &mut Value, path: &[String], value: Value) -> Result<(), ()> {
         return Ok(());
     };
     let members = at.as_object_mut().ok_or(())?;
-    set(
-        members
-            .entry(name.as_str())
-            .or_insert_with(|| Value::Object(Map::new())),
-        below,
-        value,
-    )
+    set(members.entry(name.as_str()).or_insert_with(|| Value::Object(Map::new())), below, value)
 }
 
 fn remove(at: &mut Value, path: &[String]) {
@@ -189,18 +168,13 @@ fn untouched(before: &str, after: &str, paths: &[&[String]]) {
         name.filter(|name| paths.iter().any(|path| path[0] == *name))
     };
     let kept = |text: &str, members: &[json::Member]| -> Vec<usize> {
-        (0..members.len())
-            .filter(|at| named(text, &members[*at]).is_none())
-            .collect()
+        (0..members.len()).filter(|at| named(text, &members[*at]).is_none()).collect()
     };
     let (left, right) = (kept(before, &old), kept(after, &new));
     assert_eq!(left.len(), right.len(), "members that no edit names");
     for (at, (one, other)) in left.iter().zip(&right).enumerate() {
         let (one, other) = (&old[*one], &new[*other]);
-        assert_eq!(
-            before[one.name.start..one.value.end],
-            after[other.name.start..other.value.end]
-        );
+        assert_eq!(before[one.name.start..one.value.end], after[other.name.start..other.value.end]);
         if at > 0 && left[at - 1] + 1 == left[at] && right[at - 1] + 1 == right[at] {
             let (previous, previous_after) = (&old[left[at - 1]], &new[right[at - 1]]);
             assert_eq!(
@@ -214,15 +188,10 @@ fn untouched(before: &str, after: &str, paths: &[&[String]]) {
         let Some(name) = named(before, member) else {
             continue;
         };
-        let below: Vec<&[String]> = paths
-            .iter()
-            .filter(|path| path[0] == name)
-            .map(|path| &path[1..])
-            .collect();
+        let below: Vec<&[String]> =
+            paths.iter().filter(|path| path[0] == name).map(|path| &path[1..]).collect();
         // Only where every edit goes deeper, and the member is the one that counts.
-        let last = old
-            .iter()
-            .rfind(|other| named(before, other).as_ref() == Some(&name));
+        let last = old.iter().rfind(|other| named(before, other).as_ref() == Some(&name));
         let (Some(last), false) = (last, below.iter().any(|path| path.is_empty())) else {
             continue;
         };

@@ -16,10 +16,7 @@ pub enum Value {
 
 /// Reads one JSON text; `None` where it is none.
 pub fn read(text: &str) -> Option<Value> {
-    let mut reader = Reader {
-        text: text.as_bytes(),
-        at: 0,
-    };
+    let mut reader = Reader { text: text.as_bytes(), at: 0 };
     reader.blanks();
     let start = reader.at;
     let value = if reader.peek() == Some(b'{') {
@@ -70,10 +67,7 @@ impl Reader<'_> {
             self.blanks();
             let start = self.at;
             self.value()?;
-            members.push(Member {
-                name,
-                value: start..self.at,
-            });
+            members.push(Member { name, value: start..self.at });
             self.blanks();
             if self.take(b',').is_none() {
                 self.take(b'}')?;
@@ -173,9 +167,7 @@ impl Reader<'_> {
     }
 
     fn word(&mut self, word: &[u8]) -> Option<()> {
-        self.text[self.at..]
-            .starts_with(word)
-            .then(|| self.at += word.len())
+        self.text[self.at..].starts_with(word).then(|| self.at += word.len())
     }
 
     fn number(&mut self) -> Option<()> {

@@ -45,12 +45,8 @@ fn lay(data: &[u8]) -> Option<State> {
             (&line[..at], line.get(at + 1..).unwrap_or_default())
         })
         .collect();
-    let named = |word: &[u8]| {
-        facts
-            .iter()
-            .rfind(|(known, _)| *known == word)
-            .map(|(_, rest)| *rest)
-    };
+    let named =
+        |word: &[u8]| facts.iter().rfind(|(known, _)| *known == word).map(|(_, rest)| *rest);
     let client = match named(b"client") {
         Some(version) => std::str::from_utf8(version).ok()?.parse().ok()?,
         None => Client::V2,
@@ -78,7 +74,8 @@ fn lay(data: &[u8]) -> Option<State> {
             _ => return None,
         }
     }
-    let context = Context::for_test(&[], &[("HOME", "/home/u")], Path::new("/work"), Path::new("/etc"));
+    let context =
+        Context::for_test(&[], &[("HOME", "/home/u")], Path::new("/work"), Path::new("/etc"));
     let paths = Paths::locate(&context, client, None, None).ok()?;
     let (config, config_reading) =
         reading(config::parse(named(b"config").unwrap_or(b"{}"), 64, client, None));
@@ -86,15 +83,11 @@ fn lay(data: &[u8]) -> Option<State> {
     let file = |path: &Path, reading| FileState {
         path: path.to_path_buf(),
         reading,
-        attributes: Some(Attributes {
-            mode: 0o644,
-            owner: 0,
-            size: 2,
-        }),
+        attributes: Some(Attributes { mode: 0o644, owner: 0, size: 2 }),
     };
-    let profile = named(b"profile")
-        .filter(|_| client >= since::PROFILES)
-        .map(|config| AnthropicProfile::parse("default", Some(config), named(b"tokens"), Some(0o600)));
+    let profile = named(b"profile").filter(|_| client >= since::PROFILES).map(|config| {
+        AnthropicProfile::parse("default", Some(config), named(b"tokens"), Some(0o600))
+    });
     Some(State {
         client,
         process,
@@ -136,29 +129,15 @@ fn check(state: &State) {
             .iter()
             .filter(|candidate| {
                 Standing::Used
-                    == if mode == Mode::Print {
-                        candidate.print
-                    } else {
-                        candidate.interactive
-                    }
+                    == if mode == Mode::Print { candidate.print } else { candidate.interactive }
             })
             .map(|candidate| &candidate.source)
             .collect();
         let sent = outcome.sources();
-        assert_eq!(
-            used.len(),
-            sent.len(),
-            "{mode:?}: {used:?} are used, {sent:?} are sent"
-        );
+        assert_eq!(used.len(), sent.len(), "{mode:?}: {used:?} are used, {sent:?} are sent");
         assert!(used.iter().all(|source| sent.contains(source)));
-        assert!(
-            outcome.sends || sent.is_empty(),
-            "a header of a request that is not sent"
-        );
-        assert!(
-            mode == Mode::Interactive || outcome.dialogs.is_empty(),
-            "a dialog in print mode"
-        );
+        assert!(outcome.sends || sent.is_empty(), "a header of a request that is not sent");
+        assert!(mode == Mode::Interactive || outcome.dialogs.is_empty(), "a dialog in print mode");
         assert_eq!(
             outcome.meets(None),
             outcome.sends && sent.len() == 1 && outcome.meets(sent.first().copied())
@@ -174,7 +153,9 @@ fn check(state: &State) {
         for problem in &problems {
             let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(
-                problem.code.chars().all(is_code) && !problem.message.is_empty() && !problem.fix.is_empty()
+                problem.code.chars().all(is_code)
+                    && !problem.message.is_empty()
+                    && !problem.fix.is_empty()
             );
         }
         let summary = Summary {
@@ -192,11 +173,8 @@ fn check(state: &State) {
         assert_eq!(value["schema"], 1);
         keeps_secrets(state, &value);
     }
-    let mut ids: Vec<String> = decision
-        .candidates
-        .iter()
-        .map(|candidate| candidate.source.to_string())
-        .collect();
+    let mut ids: Vec<String> =
+        decision.candidates.iter().map(|candidate| candidate.source.to_string()).collect();
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), decision.candidates.len(), "a source is named once");
@@ -207,9 +185,7 @@ fn plain(text: &str) -> String {
     let mut parts = text.split("\u{1b}[");
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let end = part
-            .find(|c: char| !c.is_ascii_digit() && c != ';')
-            .unwrap_or(part.len());
+        let end = part.find(|c: char| !c.is_ascii_digit() && c != ';').unwrap_or(part.len());
         match part[end..].strip_prefix('m') {
             Some(rest) => plain.push_str(rest),
             None => plain.push_str("\u{1b}["),
@@ -229,12 +205,8 @@ fn keeps_secrets(state: &State, report: &serde_json::Value) {
         .chain(state.layers.iter().map(|layer| &layer.env));
     let credentials = all
         .flat_map(|env| {
-            [
-                "ANTHROPIC_API_KEY",
-                "ANTHROPIC_AUTH_TOKEN",
-                "CLAUDE_CODE_OAUTH_TOKEN",
-            ]
-            .map(|name| env.get(name))
+            ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]
+                .map(|name| env.get(name))
         })
         .flatten()
         .chain(&state.config.primary_key)
@@ -242,23 +214,16 @@ fn keeps_secrets(state: &State, report: &serde_json::Value) {
     let address = settings::base_url(state).1;
     for secret in credentials {
         let text = secret.reveal();
-        let starts: Vec<usize> = text
-            .char_indices()
-            .map(|(at, _)| at)
-            .chain([text.len()])
-            .collect();
-        for window in starts
-            .windows(WINDOW + 1)
-            .map(|starts| &text[starts[0]..starts[WINDOW]])
-        {
+        let starts: Vec<usize> =
+            text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
+        for window in starts.windows(WINDOW + 1).map(|starts| &text[starts[0]..starts[WINDOW]]) {
             // The fuzzer learns cck's own words and puts them into credentials; those are no leak.
             if !is_of_key(window) {
                 continue;
             }
             // An address that is the same text is shown as an address.
-            let leak = shown
-                .iter()
-                .find(|shown| shown.contains(window) && !address.contains(window));
+            let leak =
+                shown.iter().find(|shown| shown.contains(window) && !address.contains(window));
             assert!(leak.is_none(), "{window:?} is in {leak:?}");
         }
     }
@@ -266,8 +231,7 @@ fn keeps_secrets(state: &State, report: &serde_json::Value) {
 
 /// Whether text can only come from a key: no words, no names of variables.
 fn is_of_key(text: &str) -> bool {
-    text.chars()
-        .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+    text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
         && text.contains(|c: char| c.is_ascii_digit())
         && text.contains(|c: char| c.is_ascii_lowercase())
 }

@@ -21,12 +21,8 @@ use cck::render::sanitize;
 use libfuzzer_sys::fuzz_target;
 
 /// One of each generation.
-const CLIENTS: [Client; 4] = [
-    Client::at(0, 2, 109),
-    Client::at(1, 0, 128),
-    Client::at(2, 0, 77),
-    Client::V2,
-];
+const CLIENTS: [Client; 4] =
+    [Client::at(0, 2, 109), Client::at(1, 0, 128), Client::at(2, 0, 77), Client::V2];
 
 fuzz_target!(|data: &[u8]| {
     json(data);
@@ -62,10 +58,7 @@ fn json(data: &[u8]) {
         let key = document.get::<String>(&["primaryApiKey"]);
         match config::parse(data, 64, Client::V2, None) {
             Ok(config) if key.is_some() => {
-                assert_eq!(
-                    config.primary_key.as_ref().map(|key| key.reveal()),
-                    key.as_deref()
-                );
+                assert_eq!(config.primary_key.as_ref().map(|key| key.reveal()), key.as_deref());
             }
             Ok(_) => {}
             Err(reading) => assert_eq!(reading, Reading::Empty, "what can be edited can be read"),
@@ -88,17 +81,11 @@ fn profiles(text: &str) {
     let Ok(entries) = file::parse(text) else {
         return;
     };
-    let entry = Entry {
-        name: "added".into(),
-        source: ("key-env".into(), "K".into()),
-        ..Entry::default()
-    };
+    let entry =
+        Entry { name: "added".into(), source: ("key-env".into(), "K".into()), ..Entry::default() };
     let with = file::with(text, &entry).expect("what parses can be added to");
-    let mut expected: Vec<Entry> = entries
-        .iter()
-        .filter(|old| old.name != "added")
-        .cloned()
-        .collect();
+    let mut expected: Vec<Entry> =
+        entries.iter().filter(|old| old.name != "added").cloned().collect();
     let mut now = file::parse(&with).expect("what was added to parses");
     assert!(now.contains(&entry));
     now.retain(|entry| entry.name != "added");
@@ -106,9 +93,8 @@ fn profiles(text: &str) {
     expected.sort_by(|one, other| one.name.cmp(&other.name));
     now.sort_by(|one, other| one.name.cmp(&other.name));
     assert_eq!(now, expected);
-    let without = file::without(&with, "added")
-        .expect("what was added to parses")
-        .expect("it is there");
+    let without =
+        file::without(&with, "added").expect("what was added to parses").expect("it is there");
     let mut left = file::parse(&without).expect("what was taken from parses");
     left.sort_by(|one, other| one.name.cmp(&other.name));
     assert_eq!(left, expected);
@@ -133,10 +119,7 @@ fn keys(text: &str) {
     let masked = key::mask(text);
     for (at, _) in masked.match_indices("sk-ant-") {
         let end = masked[at..].find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-        assert!(
-            end.unwrap_or(masked.len() - at) <= 16,
-            "a key behind the mask: {masked}"
-        );
+        assert!(end.unwrap_or(masked.len() - at) <= 16, "a key behind the mask: {masked}");
     }
     assert!(!sanitize(text).chars().any(|c| c.is_control() && c != '\n'));
 }

@@ -11,12 +11,7 @@ const NOTHING: &str = "000000000000000000000000000000000000000000000000000000000
 pub fn link(line: Option<&[u8]>) -> String {
     line.map_or_else(
         || NOTHING.to_owned(),
-        |line| {
-            Sha256::digest(line)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect()
-        },
+        |line| Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect(),
     )
 }
 
@@ -46,16 +41,16 @@ pub fn read(trail: &[u8]) -> (Vec<Record>, Option<Broken>) {
         if record.prev != link(before) {
             return (
                 records,
-                broken("its `prev` is not the hash of the line before: a line was changed or taken out"),
+                broken(
+                    "its `prev` is not the hash of the line before: a line was changed or taken out",
+                ),
             );
         }
         records.push(record);
         before = Some(line);
     }
-    let torn = (!ended).then_some(Broken {
-        line: records.len(),
-        why: "it has no line end: it was cut short",
-    });
+    let torn = (!ended)
+        .then_some(Broken { line: records.len(), why: "it has no line end: it was cut short" });
     (records, torn)
 }
 
@@ -98,31 +93,16 @@ mod tests {
 
         let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
         let line = |trail: Vec<u8>| read(&trail).1.map(|broken| broken.line);
-        assert_eq!(
-            line([lines[0], lines[2], lines[3]].concat()),
-            Some(2),
-            "a line taken out"
-        );
-        assert_eq!(
-            line([lines[1], lines[2]].concat()),
-            Some(1),
-            "the first line taken out"
-        );
+        assert_eq!(line([lines[0], lines[2], lines[3]].concat()), Some(2), "a line taken out");
+        assert_eq!(line([lines[1], lines[2]].concat()), Some(1), "the first line taken out");
         assert_eq!(
             line([lines[1], lines[0], lines[2]].concat()),
             Some(1),
             "lines in another order"
         );
-        let changed = String::from_utf8(whole.clone())
-            .unwrap()
-            .replace("a1", "aX")
-            .into_bytes();
+        let changed = String::from_utf8(whole.clone()).unwrap().replace("a1", "aX").into_bytes();
         assert_eq!(line(changed), Some(3), "a line changed: the next one shows it");
-        assert_eq!(
-            line(whole[..whole.len() - 1].to_vec()),
-            Some(4),
-            "cut short by one byte"
-        );
+        assert_eq!(line(whole[..whole.len() - 1].to_vec()), Some(4), "cut short by one byte");
         assert_eq!(line(whole[..whole.len() - 9].to_vec()), Some(4), "cut short");
         assert_eq!(line([lines[0], b"noise\n", lines[1]].concat()), Some(2));
     }

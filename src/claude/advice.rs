@@ -67,12 +67,7 @@ impl Problems {
     }
 
     fn add(&mut self, code: &'static str, severity: Severity, message: String, fix: String) {
-        let problem = Problem {
-            code,
-            severity,
-            message,
-            fix,
-        };
+        let problem = Problem { code, severity, message, fix };
         if !self.0.contains(&problem) {
             self.0.push(problem);
         }
@@ -84,10 +79,8 @@ pub fn problems(case: &Case<'_>) -> Vec<Problem> {
     let mut problems = Problems::default();
     sending::add(case, &mut problems);
     files::add(case, &mut problems);
-    let (mut first, then): (Vec<_>, Vec<_>) = problems
-        .0
-        .into_iter()
-        .partition(|problem| problem.severity == Severity::Error);
+    let (mut first, then): (Vec<_>, Vec<_>) =
+        problems.0.into_iter().partition(|problem| problem.severity == Severity::Error);
     first.extend(then);
     first
 }
@@ -124,15 +117,14 @@ impl Case<'_> {
         match source {
             Source::Variable(Origin::Process, name) => format!("unset {name}"),
             Source::Variable(Origin::Config, name) => {
-                format!(
-                    "remove {name} from `env` in {}",
-                    self.show(&self.state.config_file.path)
-                )
+                format!("remove {name} from `env` in {}", self.show(&self.state.config_file.path))
             }
             Source::Variable(Origin::Settings(layer), name) => {
                 format!("remove {name} from `env` in {}", self.layer_file(*layer))
             }
-            Source::Helper(layer) => format!("remove apiKeyHelper from {}", self.layer_file(*layer)),
+            Source::Helper(layer) => {
+                format!("remove apiKeyHelper from {}", self.layer_file(*layer))
+            }
             Source::PrimaryKey => "cck unset-key".into(),
             Source::Login => "run /logout in claude".into(),
             Source::Profile(name) => format!("remove the Anthropic profile {name}"),

@@ -58,17 +58,11 @@ pub fn parse(
     ];
     let fixed = paths.len();
     // The client was told to trust the project or a directory above it.
-    let project = project.map(|project| os::real(project).unwrap_or_else(|_| project.to_path_buf()));
-    let above: Vec<_> = project
-        .iter()
-        .flat_map(|project| project.ancestors())
-        .filter_map(project_key)
-        .collect();
-    paths.extend(
-        above
-            .iter()
-            .map(|dir| vec!["projects", &**dir, "hasTrustDialogAccepted"]),
-    );
+    let project =
+        project.map(|project| os::real(project).unwrap_or_else(|_| project.to_path_buf()));
+    let above: Vec<_> =
+        project.iter().flat_map(|project| project.ancestors()).filter_map(project_key).collect();
+    paths.extend(above.iter().map(|dir| vec!["projects", &**dir, "hasTrustDialogAccepted"]));
 
     let mut pick = Pick::new(&paths);
     let mut buffer = vec![0; block];
@@ -111,8 +105,9 @@ pub fn parse(
 /// Whether JavaScript's `trim` leaves nothing.
 fn is_blank(bytes: &[u8]) -> bool {
     let rest = bytes.trim_ascii_start();
-    rest.first()
-        .is_none_or(|byte| !byte.is_ascii() && String::from_utf8_lossy(rest).trim_start().is_empty())
+    rest.first().is_none_or(|byte| {
+        !byte.is_ascii() && String::from_utf8_lossy(rest).trim_start().is_empty()
+    })
 }
 
 /// Fills the buffer, as far as the source goes.
@@ -157,20 +152,18 @@ fn config(
             || value.literal().is_some_and(|literal| literal != "null")
     };
     let is_text = |key: &Json<'_>| {
-        key.is_string() || (client < since::PRIMARY_MUST_BE_TEXT && key.number().is_some_and(|n| n != 0.0))
+        key.is_string()
+            || (client < since::PRIMARY_MUST_BE_TEXT && key.number().is_some_and(|n| n != 0.0))
     };
-    let null_unsets = (since::CONFIG_ENV_NULL_UNSETS..since::CONFIG_ENV_NULL_IS_TEXT).contains(&client);
+    let null_unsets =
+        (since::CONFIG_ENV_NULL_UNSETS..since::CONFIG_ENV_NULL_IS_TEXT).contains(&client);
     let (mut variables, mut odd_env) = (BTreeMap::new(), Vec::new());
     for (name, value) in env.map(Json::members).unwrap_or_default() {
         if !counts(&value) {
             continue;
         }
         let is_null = value.literal() == Some("null");
-        let text = if is_null && null_unsets {
-            String::new()
-        } else {
-            value.to_js_string()
-        };
+        let text = if is_null && null_unsets { String::new() } else { value.to_js_string() };
         if !value.is_string() && !is_null {
             odd_env.push(name.clone());
         }
@@ -178,10 +171,9 @@ fn config(
     }
     Config {
         primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
-        odd_primary: key.filter(|key| !is_text(key)).map(|key| OddPrimary {
-            kind: key.kind(),
-            truthy: key.is_truthy(),
-        }),
+        odd_primary: key
+            .filter(|key| !is_text(key))
+            .map(|key| OddPrimary { kind: key.kind(), truthy: key.is_truthy() }),
         onboarded: onboarded.is_some_and(Json::is_truthy),
         approved: list("approved"),
         rejected: list("rejected"),

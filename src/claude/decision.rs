@@ -42,10 +42,7 @@ impl Provider {
         (Provider::Foundry, "CLAUDE_CODE_USE_FOUNDRY"),
         (Provider::Mantle, "CLAUDE_CODE_USE_MANTLE"),
         (Provider::AnthropicAws, "CLAUDE_CODE_USE_ANTHROPIC_AWS"),
-        (
-            Provider::AnthropicGoogleCloud,
-            "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD",
-        ),
+        (Provider::AnthropicGoogleCloud, "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD"),
     ];
 
     /// Whether this client knows it (0.2.109 and later know the first two, observed 2026-11-24).

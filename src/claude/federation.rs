@@ -37,11 +37,13 @@ impl AnthropicProfile {
     /// The profile of that name.
     ///
     /// `config` and `credentials` are the bytes of its files, where they could be read; `mode` is that of the second.
-    pub fn parse(name: &str, config: Option<&[u8]>, credentials: Option<&[u8]>, mode: Option<u32>) -> Self {
-        let mut profile = AnthropicProfile {
-            name: name.to_owned(),
-            ..AnthropicProfile::default()
-        };
+    pub fn parse(
+        name: &str,
+        config: Option<&[u8]>,
+        credentials: Option<&[u8]>,
+        mode: Option<u32>,
+    ) -> Self {
+        let mut profile = AnthropicProfile { name: name.to_owned(), ..AnthropicProfile::default() };
         let Some(config) = config else {
             return profile;
         };
@@ -50,15 +52,11 @@ impl AnthropicProfile {
         }
         profile.has_credentials = credentials.is_some();
         if let Some(credentials) = credentials
-            && let Ok([token, expires_at, refresh_token]) = Json::pick(
-                &decode(credentials),
-                ["access_token", "expires_at", "refresh_token"],
-            )
+            && let Ok([token, expires_at, refresh_token]) =
+                Json::pick(&decode(credentials), ["access_token", "expires_at", "refresh_token"])
         {
-            profile.token = token
-                .and_then(Json::string)
-                .filter(|token| !token.is_empty())
-                .map(Secret::new);
+            profile.token =
+                token.and_then(Json::string).filter(|token| !token.is_empty()).map(Secret::new);
             profile.expires_at = expires_at.and_then(Json::number);
             profile.refreshable = refresh_token.is_some_and(Json::is_truthy);
             profile.loose_mode = mode.filter(|mode| mode & 0o077 != 0);
@@ -159,7 +157,5 @@ fn has_identity(state: &State) -> bool {
 pub fn is_name(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with('.')
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }

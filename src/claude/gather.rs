@@ -80,10 +80,11 @@ pub fn gather(
     };
     if client >= since::PROFILES {
         state.profile = read_profile(&state, context);
-        state.has_identity_file = settings::effective(&state, names::IDENTITY_FILE).is_some_and(|setting| {
-            let (file, _) = read(&state.paths.project.join(setting.value.reveal()));
-            file.reading == Reading::Read
-        });
+        state.has_identity_file =
+            settings::effective(&state, names::IDENTITY_FILE).is_some_and(|setting| {
+                let (file, _) = read(&state.paths.project.join(setting.value.reveal()));
+                file.reading == Reading::Read
+            });
     }
     Ok(state)
 }
@@ -148,14 +149,7 @@ fn read_profile(state: &State, context: &Context) -> Option<AnthropicProfile> {
         },
     };
     let text = |path: &Path| match read(path) {
-        (
-            FileState {
-                reading: Reading::Read,
-                attributes,
-                ..
-            },
-            bytes,
-        ) => Some((bytes, attributes)),
+        (FileState { reading: Reading::Read, attributes, .. }, bytes) => Some((bytes, attributes)),
         _ => None,
     };
     let name = match settings::effective(state, names::PROFILE) {
@@ -223,9 +217,7 @@ fn drop_ins(dir: &Path) -> Vec<PathBuf> {
         .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .filter(|path| {
-            !path
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
         })
         .collect();
     // Directories of that name are passed over.
@@ -266,9 +258,9 @@ pub fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
     };
     let scopes = member("scopes").map_or(Scopes::Lacking, |scopes| {
         let granted = match (scopes.items(), scopes.string()) {
-            (Some(items), _) => items
-                .iter()
-                .any(|scope| scope.string().as_deref() == Some("user:inference")),
+            (Some(items), _) => {
+                items.iter().any(|scope| scope.string().as_deref() == Some("user:inference"))
+            }
             // A text is searched.
             (None, Some(text)) => text.contains("user:inference"),
             (None, None) if scopes.is_truthy() => return Scopes::Odd,

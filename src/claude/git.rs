@@ -25,13 +25,8 @@ pub enum Git {
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What git is called with, whatever is asked.
-const SAFE: [&str; 5] = [
-    "--no-optional-locks",
-    "-c",
-    "core.fsmonitor=false",
-    "-c",
-    "core.hooksPath=/dev/null",
-];
+const SAFE: [&str; 5] =
+    ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
 
 /// The variables that git may see. Others point it elsewhere, or are keys.
 const VARIABLES: [&str; 3] = ["PATH", "HOME", "XDG_CONFIG_HOME"];
@@ -47,12 +42,9 @@ pub fn look(path: &Path, context: &Context) -> Option<Git> {
             git.envs(context.var_os(name).map(|value| (name, value)));
         }
         // An index may ask for objects that are not there, and those are fetched by a program that the repository names.
-        git.env("GIT_NO_LAZY_FETCH", "1")
-            .env("GIT_ALLOW_PROTOCOL", "none");
+        git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none");
         git.arg("-C").arg(dir).args(SAFE).args(args).arg("--").arg(path);
-        git.stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         git.spawn().ok().and_then(wait)
     };
     Some(match run(&["ls-files", "--error-unmatch"]) {

@@ -62,7 +62,9 @@ mod tests {
 
     #[test]
     fn credentials_are_found_among_other_headers() {
-        let found = parse("X-Team: a\nX-Api-Key: sk-1\r\nx-api-key: sk-2\nauthorization:Bearer t\nnonsense");
+        let found = parse(
+            "X-Team: a\nX-Api-Key: sk-1\r\nx-api-key: sk-2\nauthorization:Bearer t\nnonsense",
+        );
         let expected = Custom {
             x_api_key: Some("sk-2"),
             authorization: Some("Bearer t"),

@@ -30,7 +30,10 @@ impl<'a> Json<'a> {
     ///
     /// # Errors
     /// Where the text is not JSON from its first to its last character.
-    pub fn pick<const N: usize>(text: &'a str, wanted: [&str; N]) -> Result<[Option<Json<'a>>; N], NotJson> {
+    pub fn pick<const N: usize>(
+        text: &'a str,
+        wanted: [&str; N],
+    ) -> Result<[Option<Json<'a>>; N], NotJson> {
         let members = json::members(text)?;
         Ok(wanted.map(|name| json::last(&members, name).map(Json::of)))
     }
@@ -102,7 +105,9 @@ impl<'a> Json<'a> {
         }
         match (self.literal(), self.number()) {
             // Rust and JavaScript both print the shortest text that reads back, until it needs an exponent.
-            (Some(_), Some(number)) if number.abs() < 1e21 && (number == 0.0 || number.abs() >= 1e-6) => {
+            (Some(_), Some(number))
+                if number.abs() < 1e21 && (number == 0.0 || number.abs() >= 1e-6) =>
+            {
                 format!("{}", if number == 0.0 { 0.0 } else { number })
             }
             (Some(literal), _) => literal.to_owned(),
@@ -159,11 +164,7 @@ mod tests {
             Some("b"),
             "the last of duplicates"
         );
-        assert_eq!(
-            found(r#"{"\u006b": "a"}"#).as_deref(),
-            Some("a"),
-            "an escaped name"
-        );
+        assert_eq!(found(r#"{"\u006b": "a"}"#).as_deref(), Some("a"), "an escaped name");
         assert_eq!(
             found(r#"{"x": "\ud800", "\udfff": 1, "k": "a\ud800b"}"#).as_deref(),
             Some("a\u{fffd}\u{fffd}\u{fffd}b")
@@ -176,22 +177,15 @@ mod tests {
         assert_eq!(found(r#"{"k": 5}"#), None);
         assert_eq!(found("[1]"), None);
         assert_eq!(decode(b"\xef\xbb\xbf{\xff}"), "{\u{fffd}}");
-        let deep = format!(
-            r#"{{"x": {}{}, "k": "a"}}"#,
-            "[".repeat(100_000),
-            "]".repeat(100_000)
-        );
+        let deep = format!(r#"{{"x": {}{}, "k": "a"}}"#, "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(found(&deep).as_deref(), Some("a"), "no limit of depth");
     }
 
     #[test]
     fn what_is_not_json_is_placed() {
-        for (text, line, column) in [
-            ("{\n  \"k\": }", 2, 8),
-            ("{} x", 1, 4),
-            ("{'k': 1}", 1, 2),
-            ("{\"k\": 1,}", 1, 9),
-        ] {
+        for (text, line, column) in
+            [("{\n  \"k\": }", 2, 8), ("{} x", 1, 4), ("{'k': 1}", 1, 2), ("{\"k\": 1,}", 1, 9)]
+        {
             let error = pick(text).unwrap_err();
             assert_eq!((error.line, error.column), (line, column), "{text} {}", error.why);
         }
@@ -219,9 +213,8 @@ mod tests {
     #[test]
     fn members_and_truth_are_javascripts() {
         let text = r#"{"a": "", "b": 0, "c": [], "d": "0", "e": null, "a": 1}"#;
-        let [_, object] = Json::pick(&format!(r#"{{"x": 1, "o": {text}}}"#), ["x", "o"])
-            .unwrap()
-            .map(|value| {
+        let [_, object] =
+            Json::pick(&format!(r#"{{"x": 1, "o": {text}}}"#), ["x", "o"]).unwrap().map(|value| {
                 value.map(|value| {
                     value
                         .members()

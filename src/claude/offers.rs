@@ -37,8 +37,7 @@ pub struct Offers<'a> {
 }
 
 /// Why only some sources count with CLAUDE_CODE_SIMPLE.
-const SIMPLE: &str =
-    "CLAUDE_CODE_SIMPLE is on: only ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN and custom headers count";
+const SIMPLE: &str = "CLAUDE_CODE_SIMPLE is on: only ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN and custom headers count";
 
 /// What the client asks about the sources.
 #[derive(Debug, Default)]
@@ -50,7 +49,12 @@ pub struct Asks {
 }
 
 /// Sorts out the sources of `state` in `mode`.
-pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mut Asks) -> Offers<'a> {
+pub fn sort_out<'a>(
+    state: &'a State,
+    mode: Mode,
+    ledger: &mut Ledger,
+    asks: &mut Asks,
+) -> Offers<'a> {
     let mut sorter = Sorter { state, mode, ledger };
     // 2.0.77: the switch changes nothing about credentials; 2.1.330: it does (observed 2026-11).
     let simple = state.client >= since::SIMPLE && settings::is_on(state, names::SIMPLE);
@@ -60,7 +64,9 @@ pub fn sort_out<'a>(state: &'a State, mode: Mode, ledger: &mut Ledger, asks: &mu
     let token = sorter.token(gateway);
     let key = sorter.variable(names::KEY);
     let key = match key {
-        Some(setting) if gateway || sorter.is_approved(&setting, simple, asks) => Some(setting.source),
+        Some(setting) if gateway || sorter.is_approved(&setting, simple, asks) => {
+            Some(setting.source)
+        }
         _ => None,
     };
     let descriptor = sorter.descriptor(names::KEY_DESCRIPTOR, key.as_ref());
@@ -108,17 +114,16 @@ impl<'s> Sorter<'s, '_> {
         let hidden_by = if is_set {
             format!("{} overrides it", first.source)
         } else {
-            let reason = "set to nothing, which counts as unset and hides the variable's lower values";
+            let reason =
+                "set to nothing, which counts as unset and hides the variable's lower values";
             self.ledger.mark(&first.source, Standing::Unset, reason);
             format!("{} is set to nothing, and hides it", first.source)
         };
         for setting in all {
             if setting.value.is_empty() {
-                self.ledger
-                    .mark(&setting.source, Standing::Unset, "set to nothing");
+                self.ledger.mark(&setting.source, Standing::Unset, "set to nothing");
             } else {
-                self.ledger
-                    .mark(&setting.source, Standing::Shadowed, hidden_by.clone());
+                self.ledger.mark(&setting.source, Standing::Shadowed, hidden_by.clone());
             }
         }
         Some(first).filter(|_| is_set)
@@ -152,11 +157,8 @@ impl<'s> Sorter<'s, '_> {
         let config = &self.state.config;
         let key = setting.value.reveal();
         // 2.0.77 compares the raw end, blanks included; 2.1.330 trims first (observed 2026-11).
-        let key = if self.state.client < since::KEY_IS_TRIMMED {
-            key
-        } else {
-            settings::js_trim(key)
-        };
+        let key =
+            if self.state.client < since::KEY_IS_TRIMMED { key } else { settings::js_trim(key) };
         let include = |answers: &Answers| answers.include(self.state.client, key::suffix(key));
         let (approved, rejected) = match (include(&config.approved), include(&config.rejected)) {
             (Some(true), _) => (true, false),
@@ -187,11 +189,10 @@ impl<'s> Sorter<'s, '_> {
 
     /// The helper in force; those it hides are marked.
     fn helper(&mut self) -> Option<Layer> {
-        let helpers = self
-            .state
-            .layers
-            .iter()
-            .filter_map(|settings| settings.helper.as_ref().map(|helper| (settings.layer, helper)));
+        let helpers =
+            self.state.layers.iter().filter_map(|settings| {
+                settings.helper.as_ref().map(|helper| (settings.layer, helper))
+            });
         let mut first = None;
         for (layer, helper) in helpers {
             let source = Source::Helper(layer);
@@ -219,11 +220,7 @@ impl<'s> Sorter<'s, '_> {
         let config = &self.state.config;
         if let Some(odd) = config.odd_primary {
             let reason = format!("it is {}, not a string", odd.kind);
-            let standing = if odd.kind == "null" {
-                Standing::Unset
-            } else {
-                Standing::Ignored
-            };
+            let standing = if odd.kind == "null" { Standing::Unset } else { Standing::Ignored };
             self.ledger.mark(&Source::PrimaryKey, standing, reason);
         }
         let primary = config.primary_key.as_ref();
@@ -232,7 +229,8 @@ impl<'s> Sorter<'s, '_> {
 
     /// 2.1.330, observed 2026-11: with CLAUDE_CODE_SIMPLE on, nothing counts but the two variables and custom headers.
     fn simple(&mut self, offers: &mut Offers<'_>) {
-        let is_variable = |source: &Source| matches!(source, Source::Variable(_, name) if name == names::KEY);
+        let is_variable =
+            |source: &Source| matches!(source, Source::Variable(_, name) if name == names::KEY);
         let key = offers.key.take();
         let (key, descriptor) = match key {
             Some(key) if is_variable(&key) => (Some(key), None),

@@ -91,11 +91,7 @@ impl Paths {
             Some(dir) => {
                 let dir = project.join(without_dots(dir));
                 // 0.2.109, observed 2026-11: no dot, no `.claude` in the name.
-                let name = if client < since::V1 {
-                    "config.json"
-                } else {
-                    ".claude.json"
-                };
+                let name = if client < since::V1 { "config.json" } else { ".claude.json" };
                 let config = dir.join(name);
                 (dir, config)
             }
@@ -106,11 +102,7 @@ impl Paths {
                     None => Some(context.require_home()?),
                 }
                 .unwrap_or_else(|| cwd.to_path_buf());
-                let claude_dir = if is_here {
-                    project.clone()
-                } else {
-                    home.join(".claude")
-                };
+                let claude_dir = if is_here { project.clone() } else { home.join(".claude") };
                 (claude_dir, home.join(".claude.json"))
             }
         };
@@ -136,24 +128,16 @@ impl Paths {
     /// The file that holds the config. `exists` tells whether a path exists, for the legacy config.
     pub fn config_file(&self, exists: impl Fn(&Path) -> bool) -> ConfigFile {
         if let Some(path) = &self.config_override {
-            return ConfigFile {
-                path: path.clone(),
-                chosen_by: ChosenBy::Flag,
-            };
+            return ConfigFile { path: path.clone(), chosen_by: ChosenBy::Flag };
         }
         match &self.legacy_config {
-            Some(legacy) if exists(legacy) => ConfigFile {
-                path: legacy.clone(),
-                chosen_by: ChosenBy::Legacy,
-            },
-            _ if self.config_dir_var.is_some() => ConfigFile {
-                path: self.global_config.clone(),
-                chosen_by: ChosenBy::ConfigDir,
-            },
-            _ => ConfigFile {
-                path: self.global_config.clone(),
-                chosen_by: ChosenBy::Default,
-            },
+            Some(legacy) if exists(legacy) => {
+                ConfigFile { path: legacy.clone(), chosen_by: ChosenBy::Legacy }
+            }
+            _ if self.config_dir_var.is_some() => {
+                ConfigFile { path: self.global_config.clone(), chosen_by: ChosenBy::ConfigDir }
+            }
+            _ => ConfigFile { path: self.global_config.clone(), chosen_by: ChosenBy::Default },
         }
     }
 }
@@ -176,11 +160,7 @@ fn without_dots(path: &Path) -> PathBuf {
 /// too).
 pub fn project_key(project: &Path) -> Option<Cow<'_, str>> {
     let text = project.to_str()?;
-    Some(if cfg!(windows) {
-        Cow::Owned(text.replace('\\', "/"))
-    } else {
-        Cow::Borrowed(text)
-    })
+    Some(if cfg!(windows) { Cow::Owned(text.replace('\\', "/")) } else { Cow::Borrowed(text) })
 }
 
 /// A path as the user would write it: under the home directory it starts with `~`.
@@ -210,13 +190,7 @@ mod tests {
     fn the_config_is_where_the_client_looks() {
         let home = ("HOME", "/home/u");
         let rows: [(&[_], _, _, _, _); 12] = [
-            (
-                &[home],
-                Client::V2,
-                false,
-                "/home/u/.claude.json",
-                ChosenBy::Default,
-            ),
+            (&[home], Client::V2, false, "/home/u/.claude.json", ChosenBy::Default),
             (
                 &[home, ("CLAUDE_CONFIG_DIR", "")],
                 Client::V2,
@@ -280,13 +254,7 @@ mod tests {
                 "/home/u/.claude/.config.json",
                 ChosenBy::Legacy,
             ),
-            (
-                &[home],
-                Client::at(0, 2, 109),
-                true,
-                "/home/u/.claude.json",
-                ChosenBy::Default,
-            ),
+            (&[home], Client::at(0, 2, 109), true, "/home/u/.claude.json", ChosenBy::Default),
             (
                 &[home, ("CLAUDE_CONFIG_DIR", "/c")],
                 Client::at(0, 2, 109),
@@ -296,11 +264,7 @@ mod tests {
             ),
         ];
         for (vars, client, legacy, path, chosen_by) in rows {
-            assert_eq!(
-                locate(vars, client, legacy),
-                (path.to_owned(), chosen_by),
-                "{vars:?}"
-            );
+            assert_eq!(locate(vars, client, legacy), (path.to_owned(), chosen_by), "{vars:?}");
         }
     }
 

@@ -20,13 +20,9 @@ pub fn sources(state: &State) -> Vec<(Source, bool)> {
     }
     let variable = |name: &str, always: bool, all: &mut Vec<(Source, bool)>| {
         let places = settings::places(state, name);
-        let in_process = places
-            .iter()
-            .any(|(setting, _)| setting.source == Source::env(name));
+        let in_process = places.iter().any(|(setting, _)| setting.source == Source::env(name));
         all.extend(
-            places
-                .into_iter()
-                .map(|(setting, _)| (setting.source, !setting.value.is_empty())),
+            places.into_iter().map(|(setting, _)| (setting.source, !setting.value.is_empty())),
         );
         if always && !in_process {
             all.push((Source::env(name), false));
@@ -100,10 +96,7 @@ pub fn candidates(state: &State, print: &Ledger, interactive: &Ledger) -> Vec<Ca
             },
         }
     };
-    sources(state)
-        .into_iter()
-        .map(|(source, _)| candidate(source))
-        .collect()
+    sources(state).into_iter().map(|(source, _)| candidate(source)).collect()
 }
 
 /// Notes what became of every source that counts.
@@ -133,11 +126,13 @@ pub fn mark(
     }
 }
 
-fn standing(state: &State, offers: &Offers<'_>, source: &Source, outcome: &Outcome) -> (Standing, String) {
-    let headers = [
-        ("x-api-key", &outcome.x_api_key),
-        ("authorization", &outcome.authorization),
-    ];
+fn standing(
+    state: &State,
+    offers: &Offers<'_>,
+    source: &Source,
+    outcome: &Outcome,
+) -> (Standing, String) {
+    let headers = [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
     let of = |wanted: &dyn Fn(&Header) -> bool| -> Vec<&str> {
         let headers = headers.iter().filter(|(_, header)| wanted(header));
         headers.map(|(name, _)| *name).collect()

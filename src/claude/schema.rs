@@ -89,12 +89,11 @@ const MEMBERS: &[Member] = &[
 
 /// What in the settings breaks the client's schema, if anything does.
 pub fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
-    let checked = MEMBERS
-        .iter()
-        .filter(|Member(.., first, end)| *first <= client && client < *end);
+    let checked = MEMBERS.iter().filter(|Member(.., first, end)| *first <= client && client < *end);
     let broken = checked.into_iter().find_map(|Member(name, kind, ..)| {
         let value = members.get(*name)?;
-        (!fits(*value, *kind)).then(|| format!("`{name}` is {}, not {}", value.kind(), describe(*kind)))
+        (!fits(*value, *kind))
+            .then(|| format!("`{name}` is {}, not {}", value.kind(), describe(*kind)))
     });
     broken
         .or_else(|| permissions(client, *members.get("permissions")?))
@@ -106,13 +105,9 @@ fn fits(value: Json<'_>, kind: Kind) -> bool {
         Text => value.is_string(),
         Boolean => matches!(value.literal(), Some("true" | "false")),
         Object => value.is_object(),
-        Texts => value
-            .items()
-            .is_some_and(|items| items.into_iter().all(Json::is_string)),
+        Texts => value.items().is_some_and(|items| items.into_iter().all(Json::is_string)),
         TextOrTexts => value.is_string() || fits(value, Texts),
-        Count => value
-            .number()
-            .is_some_and(|number| number >= 0.0 && number.fract() == 0.0),
+        Count => value.number().is_some_and(|number| number >= 0.0 && number.fract() == 0.0),
         OneOf(words) => value.string().is_some_and(|text| words.contains(&text.as_str())),
     }
 }
@@ -130,14 +125,8 @@ fn describe(kind: Kind) -> String {
 }
 
 fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
-    const MODES: &[&str] = &[
-        "acceptEdits",
-        "bypassPermissions",
-        "default",
-        "delegate",
-        "dontAsk",
-        "plan",
-    ];
+    const MODES: &[&str] =
+        &["acceptEdits", "bypassPermissions", "default", "delegate", "dontAsk", "plan"];
     for name in ["allow", "deny", "ask", "additionalDirectories"] {
         let Some(value) = permissions.get(name) else {
             continue;
@@ -154,7 +143,8 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
     }
     let mode = permissions.get("defaultMode")?;
     let is_auto = client >= since::AUTO_MODE && mode.string().as_deref() == Some("auto");
-    (!is_auto && !fits(mode, OneOf(MODES))).then(|| "`permissions.defaultMode` names no mode".into())
+    (!is_auto && !fits(mode, OneOf(MODES)))
+        .then(|| "`permissions.defaultMode` names no mode".into())
 }
 
 /// The hooks: each is a list; before 2.1.101 an unknown name costs the file too (1.0.128, 2.0.77, 2.1.100, observed 2026-11).
@@ -197,10 +187,7 @@ mod tests {
     #[test]
     fn a_member_of_a_wrong_type_is_named() {
         let broken = check(Client::V2, r#"{"env": {}, "apiKeyHelper": 5}"#);
-        assert_eq!(
-            broken.as_deref(),
-            Some("`apiKeyHelper` is a number, not a string")
-        );
+        assert_eq!(broken.as_deref(), Some("`apiKeyHelper` is a number, not a string"));
         // Each is taken or not by the last version before a change and by the first after it.
         for (text, versions) in [
             (r#"{"env": null}"#, "2.0.0 no, 2.0.77 no, 2.1.331 no"),

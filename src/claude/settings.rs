@@ -49,12 +49,7 @@ pub struct Settings {
 impl Settings {
     /// A layer that sets nothing.
     pub fn empty(layer: Layer, file: PathBuf) -> Settings {
-        Settings {
-            layer,
-            file,
-            helper: None,
-            env: BTreeMap::new(),
-        }
+        Settings { layer, file, helper: None, env: BTreeMap::new() }
     }
 
     /// Takes over what the text of a settings file sets.
@@ -139,15 +134,10 @@ fn is_weak_in_projects(client: Client, name: &str) -> bool {
 
 /// Every place that sets the variable `name`, highest first, and why the client does not read it there if it does not.
 pub fn places<'a>(state: &'a State, name: &str) -> Vec<(Setting<'a>, Option<&'static str>)> {
-    let layers = state
-        .layers
-        .iter()
-        .map(|settings| (Origin::Settings(settings.layer), &settings.env));
+    let layers =
+        state.layers.iter().map(|settings| (Origin::Settings(settings.layer), &settings.env));
     layers
-        .chain([
-            (Origin::Config, &state.config.env),
-            (Origin::Process, &state.process),
-        ])
+        .chain([(Origin::Config, &state.config.env), (Origin::Process, &state.process)])
         .filter_map(|(origin, env)| {
             let value = env.get(name)?;
             let source = Source::Variable(origin, name.to_owned());
@@ -162,10 +152,7 @@ pub fn places<'a>(state: &'a State, name: &str) -> Vec<(Setting<'a>, Option<&'st
 /// global config, then the process (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
 pub fn settings_of<'a>(state: &'a State, name: &str) -> Vec<Setting<'a>> {
     let places = places(state, name).into_iter();
-    places
-        .filter(|(_, disregarded)| disregarded.is_none())
-        .map(|(setting, _)| setting)
-        .collect()
+    places.filter(|(_, disregarded)| disregarded.is_none()).map(|(setting, _)| setting).collect()
 }
 
 /// Whether a variable counts as set: not empty, and for 2.1.330 not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
@@ -175,11 +162,7 @@ pub fn is_set(client: Client, name: &str, value: &Secret) -> bool {
     } else {
         since::BLANK_IS_UNSET
     };
-    if client >= trims {
-        !js_trim(value.reveal()).is_empty()
-    } else {
-        !value.is_empty()
-    }
+    if client >= trims { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
 }
 
 /// The effective value of a variable; none where it is unset or empty.
@@ -234,15 +217,14 @@ pub fn helper_variables(state: &State) -> BTreeMap<&str, &str> {
     if state.client < since::HELPER_VARIABLES {
         return all;
     }
-    let layers = state
-        .layers
-        .iter()
-        .map(|settings| (Origin::Settings(settings.layer), &settings.env));
+    let layers =
+        state.layers.iter().map(|settings| (Origin::Settings(settings.layer), &settings.env));
     // What no environment can hold is left out.
     let fits = |text: &str| !text.contains('\0');
     for (origin, env) in layers.chain([(Origin::Config, &state.config.env)]) {
         for (name, value) in env {
-            let fits = fits(name) && fits(value.reveal()) && !name.is_empty() && !name.contains('=');
+            let fits =
+                fits(name) && fits(value.reveal()) && !name.is_empty() && !name.contains('=');
             if fits && disregard(state.client, origin, name).is_none() {
                 all.entry(name.as_str()).or_insert(value.reveal());
             }

@@ -88,7 +88,9 @@ impl Source {
     /// Whether the project brings it.
     pub fn is_of_project(&self) -> bool {
         match self {
-            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => layer.is_of_project(),
+            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
+                layer.is_of_project()
+            }
             _ => false,
         }
     }
@@ -115,9 +117,7 @@ impl FromStr for Source {
 
     fn from_str(id: &str) -> anyhow::Result<Source> {
         let variable = |origin, name: &str| {
-            VARIABLES
-                .contains(&name)
-                .then(|| Source::Variable(origin, name.to_owned()))
+            VARIABLES.contains(&name).then(|| Source::Variable(origin, name.to_owned()))
         };
         let of_settings = |rest: &str| {
             let (layer, rest) = rest.split_once('.')?;
@@ -133,9 +133,9 @@ impl FromStr for Source {
             _ => match id.split_once('.') {
                 Some(("profile", name)) => is_name(name).then(|| Source::Profile(name.to_owned())),
                 Some(("env", name)) => variable(Origin::Process, name),
-                Some(("config", rest)) => rest
-                    .strip_prefix("env.")
-                    .and_then(|name| variable(Origin::Config, name)),
+                Some(("config", rest)) => {
+                    rest.strip_prefix("env.").and_then(|name| variable(Origin::Config, name))
+                }
                 Some(("settings", rest)) => of_settings(rest),
                 _ => None,
             },

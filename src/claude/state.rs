@@ -112,7 +112,9 @@ impl Answers {
     pub fn include(&self, client: Client, suffix: &str) -> Option<bool> {
         match self {
             Answers::List(list) => Some(list.iter().any(|item| item == suffix)),
-            Answers::Text(text) if client < since::APPROVALS_MUST_BE_LISTS => Some(text.contains(suffix)),
+            Answers::Text(text) if client < since::APPROVALS_MUST_BE_LISTS => {
+                Some(text.contains(suffix))
+            }
             Answers::Odd if client < since::APPROVALS_MUST_BE_LISTS => None,
             Answers::None | Answers::Text(_) | Answers::Odd => Some(false),
         }

@@ -60,9 +60,7 @@ pub fn look(state: &State, context: &Context) -> Surroundings {
 pub fn with_credentials(state: &State) -> Vec<&Path> {
     let variables = [names::KEY, names::TOKEN, names::OAUTH, names::HEADERS];
     let holds = |env: &std::collections::BTreeMap<String, super::state::Secret>| {
-        variables
-            .iter()
-            .any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))
+        variables.iter().any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))
     };
     let mut files = Vec::new();
     let config = &state.config;

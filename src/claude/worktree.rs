@@ -13,9 +13,7 @@ use crate::os;
 pub fn root(project: &Path, home: Option<&Path>) -> Option<PathBuf> {
     // The client's working directory is the real one.
     let project = os::real(project).ok()?;
-    let root = project
-        .ancestors()
-        .find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok())?;
+    let root = project.ancestors().find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok())?;
     let root = main_of(root).unwrap_or_else(|| root.to_path_buf());
     let is_home = home.is_some_and(|home| os::real(home).is_ok_and(|home| home == root));
     (root != project && !is_home).then_some(root)
@@ -60,16 +58,10 @@ mod tests {
             (".git/worktrees/w/gitdir", "../../../w/.git\n"),
             ("w/.git", "gitdir: ../.git/worktrees/w\n"),
         ];
-        let submodule: Files<'_> = &[
-            (".git/modules/s/HEAD", "ref: x\n"),
-            ("s/.git", "gitdir: ../.git/modules/s\n"),
-        ];
-        let astray: Files<'_> = &[
-            linked[0],
-            linked[1],
-            (".git/worktrees/w/gitdir", "/else/.git"),
-            linked[3],
-        ];
+        let submodule: Files<'_> =
+            &[(".git/modules/s/HEAD", "ref: x\n"), ("s/.git", "gitdir: ../.git/modules/s\n")];
+        let astray: Files<'_> =
+            &[linked[0], linked[1], (".git/worktrees/w/gitdir", "/else/.git"), linked[3]];
         let rows: &[(Files<'_>, &str, Option<&str>)] = &[
             (&[], "sub", None),
             (&[(".git/x", "")], "", None),
@@ -93,10 +85,7 @@ mod tests {
             let seen = root(&base.join(start), None);
             let expected = expected.map(|dir| base.join(dir).components().collect::<PathBuf>());
             assert_eq!(seen, expected, "{files:?} {start}");
-            assert_eq!(
-                root(&base.join(start), Some(&base)),
-                expected.filter(|root| *root != base)
-            );
+            assert_eq!(root(&base.join(start), Some(&base)), expected.filter(|root| *root != base));
         }
     }
 }

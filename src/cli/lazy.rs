@@ -31,9 +31,7 @@ impl<T: Args> Args for Lazy<T> {
 
 /// Parses the arguments of a command without the tree around it. None where there is something to tell of them.
 pub fn alone<T: Args>(args: &[OsString]) -> Option<Lazy<T>> {
-    let command = Command::new("cck")
-        .disable_help_flag(true)
-        .disable_help_subcommand(true);
+    let command = Command::new("cck").disable_help_flag(true).disable_help_subcommand(true);
     let matches = T::augment_args(command).try_get_matches_from(args).ok()?;
     T::from_arg_matches(&matches).ok().map(Lazy)
 }
@@ -41,9 +39,7 @@ pub fn alone<T: Args>(args: &[OsString]) -> Option<Lazy<T>> {
 /// Builds the arguments; what the command is for stays as its parent says.
 fn described(command: Command, build: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
-    build(command.arg(help()))
-        .about(about)
-        .mut_subcommands(|command| command.arg(help()))
+    build(command.arg(help())).about(about).mut_subcommands(|command| command.arg(help()))
 }
 
 fn help() -> Arg {

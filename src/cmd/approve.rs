@@ -77,7 +77,9 @@ pub fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let state = if args.revoke { "not approved" } else { "approved" };
     context.say(match (changed.shown.is_empty(), dry_run) {
         (true, _) => format!("{hint} is {state} in {shown} already; nothing to change"),
-        (false, true) => format!("{hint} would be {state} in {shown} (dry run, nothing was written)"),
+        (false, true) => {
+            format!("{hint} would be {state} in {shown} (dry run, nothing was written)")
+        }
         (false, false) => format!("{hint} is now {state} in {shown}"),
     });
     Ok(Exit::Done)
@@ -89,27 +91,14 @@ pub fn edits(document: &Document<'_>, suffix: &str, approve: bool) -> Vec<Edit> 
     let Some(Value::Object(lists)) = responses else {
         // Of another shape the client takes nothing from it.
         let all = json!({"approved": [suffix], "rejected": []});
-        return if approve {
-            vec![Edit::set(&[RESPONSES], &all)]
-        } else {
-            Vec::new()
-        };
+        return if approve { vec![Edit::set(&[RESPONSES], &all)] } else { Vec::new() };
     };
     let without = |name: &str| -> Vec<Value> {
-        let list = lists
-            .get(name)
-            .and_then(Value::as_array)
-            .cloned()
-            .unwrap_or_default();
-        list.into_iter()
-            .filter(|entry| entry.as_str() != Some(suffix))
-            .collect()
+        let list = lists.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        list.into_iter().filter(|entry| entry.as_str() != Some(suffix)).collect()
     };
     let has = |name: &str| {
-        lists
-            .get(name)
-            .and_then(Value::as_array)
-            .is_some_and(|list| list.contains(&suffix.into()))
+        lists.get(name).and_then(Value::as_array).is_some_and(|list| list.contains(&suffix.into()))
     };
     let mut edits = Vec::new();
     if approve != has("approved") {
@@ -131,10 +120,7 @@ pub fn carry(document: &Document<'_>, old: &str, new: &str) -> Vec<Edit> {
         return Vec::new();
     }
     let mut carried: Vec<Value> = approved.into_iter().filter(|entry| *entry != *new).collect();
-    carried
-        .iter_mut()
-        .filter(|entry| **entry == *old)
-        .for_each(|entry| *entry = new.into());
+    carried.iter_mut().filter(|entry| **entry == *old).for_each(|entry| *entry = new.into());
     carried.dedup();
     let mut edits = vec![Edit::set(&[RESPONSES, "approved"], &carried)];
     let rejected = list("rejected");
@@ -159,10 +145,12 @@ mod tests {
 
     #[test]
     fn the_suffix_goes_from_one_list_to_the_other() {
-        let approved =
-            format!("{{\"customApiKeyResponses\":{{\"approved\":[\"{SUFFIX}\"],\"rejected\":[]}}}}");
-        let rejected =
-            format!("{{\"customApiKeyResponses\":{{\"rejected\":[\"{SUFFIX}\"],\"approved\":[]}}}}");
+        let approved = format!(
+            "{{\"customApiKeyResponses\":{{\"approved\":[\"{SUFFIX}\"],\"rejected\":[]}}}}"
+        );
+        let rejected = format!(
+            "{{\"customApiKeyResponses\":{{\"rejected\":[\"{SUFFIX}\"],\"approved\":[]}}}}"
+        );
         let neither = approved.replace(&format!("\"{SUFFIX}\""), "");
         for before in ["{\"customApiKeyResponses\":5}", &approved, &neither] {
             assert_eq!(after(before, true), approved, "{before}");
@@ -187,22 +175,23 @@ mod tests {
             String::from_utf8(edited.pieces.concat()).unwrap()
         };
         let lists = |approved: &str, rejected: &str| {
-            format!("{{\"customApiKeyResponses\":{{\"approved\":[{approved}],\"rejected\":[{rejected}]}}}}")
+            format!(
+                "{{\"customApiKeyResponses\":{{\"approved\":[{approved}],\"rejected\":[{rejected}]}}}}"
+            )
         };
-        let row = |a, r, after_a, after_r| assert_eq!(edited(&lists(a, r)), lists(after_a, after_r));
+        let row =
+            |a, r, after_a, after_r| assert_eq!(edited(&lists(a, r)), lists(after_a, after_r));
         row("\"a\",\"old\",\"b\"", "", "\"a\",\"new\",\"b\"", "");
         row("\"old\"", "\"new\",\"c\"", "\"new\"", "\"c\"");
         row("\"new\",\"old\"", "", "\"new\"", "");
         row("\"a\"", "\"old\"", "\"a\"", "\"old\"");
-        assert_eq!(
-            edited("{\"customApiKeyResponses\":7}"),
-            "{\"customApiKeyResponses\":7}"
-        );
+        assert_eq!(edited("{\"customApiKeyResponses\":7}"), "{\"customApiKeyResponses\":7}");
     }
 
     #[test]
     fn other_answers_stay() {
-        let before = "{\"customApiKeyResponses\":{\"approved\":[\"a\"],\"rejected\":[\"b\"],\"more\":1}}";
+        let before =
+            "{\"customApiKeyResponses\":{\"approved\":[\"a\"],\"rejected\":[\"b\"],\"more\":1}}";
         let both = format!(
             "{{\"customApiKeyResponses\":{{\"approved\":[\"a\",\"{SUFFIX}\"],\"rejected\":[\"b\"],\"more\":1}}}}"
         );

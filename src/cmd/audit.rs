@@ -48,11 +48,7 @@ struct Report<'a> {
 pub fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let path = audit::file(args.file.as_deref(), context)?;
     let (records, broken) = chain::read(&store::read(&path)?.unwrap_or_default());
-    let exit = if args.check && broken.is_some() {
-        Exit::No
-    } else {
-        Exit::Done
-    };
+    let exit = if args.check && broken.is_some() { Exit::No } else { Exit::Done };
     if args.json {
         let report = Report {
             schema: 1,
@@ -69,8 +65,12 @@ pub fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
     }
     let shown = one_line(&path.display().to_string());
     match broken {
-        Some(Broken { line, why }) => context.say(format!("{shown}: line {line} breaks the chain: {why}")),
-        None if args.check => context.say(format!("{shown}: the chain of {} lines is whole", records.len())),
+        Some(Broken { line, why }) => {
+            context.say(format!("{shown}: line {line} breaks the chain: {why}"))
+        }
+        None if args.check => {
+            context.say(format!("{shown}: the chain of {} lines is whole", records.len()))
+        }
         None if records.is_empty() => context.say(format!("{shown}: no change was recorded yet")),
         None => {}
     }
@@ -80,13 +80,11 @@ pub fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
 fn table(records: &[Record]) -> String {
     let mut text = String::new();
     for record in records {
-        let key = |fingerprint: &Option<String>| fingerprint.clone().unwrap_or_else(|| "none".into());
+        let key =
+            |fingerprint: &Option<String>| fingerprint.clone().unwrap_or_else(|| "none".into());
         let (old, new) = (key(&record.old), key(&record.new));
-        let source = record
-            .source
-            .as_ref()
-            .map(|source| format!(" from {source}"))
-            .unwrap_or_default();
+        let source =
+            record.source.as_ref().map(|source| format!(" from {source}")).unwrap_or_default();
         let line = format!(
             "{}  {:<9} {:<7} {old} -> {new}{source}  {}@{}  {}",
             record.time, record.action, record.outcome, record.user, record.host, record.config

@@ -46,23 +46,12 @@ pub fn apply(
     decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
 ) -> anyhow::Result<Changed> {
     let path = target.file.path.clone();
-    let mut event = Event {
-        action,
-        config: &path,
-        source,
-        old: None,
-        new: None,
-    };
+    let mut event = Event { action, config: &path, source, old: None, new: None };
     if !args.target.dry_run {
         args.audit.start(&event, context)?;
     }
-    let outcome = target
-        .update(decide)
-        .inspect_err(|_| args.audit.failed(&event, context))?;
-    let key_change = outcome
-        .changes
-        .iter()
-        .find(|change| change.path == ["primaryApiKey"]);
+    let outcome = target.update(decide).inspect_err(|_| args.audit.failed(&event, context))?;
+    let key_change = outcome.changes.iter().find(|change| change.path == ["primaryApiKey"]);
     let key = |raw: &Option<String>| text(raw.as_deref()?);
     let old_key = key_change.and_then(|change| key(&change.before));
     let new_key = key_change.and_then(|change| key(&change.after));
@@ -84,11 +73,7 @@ pub fn apply(
         undo::tidy(&path, context);
     }
     let shown = outcome.changes.iter().map(ShownChange::from).collect();
-    Ok(Changed {
-        outcome,
-        shown,
-        old_key,
-    })
+    Ok(Changed { outcome, shown, old_key })
 }
 
 /// A JSON string's text, trimmed as the client trims a key.

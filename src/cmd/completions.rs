@@ -78,13 +78,8 @@ pub fn answer(context: &mut Context) -> Option<Exit> {
     let shell = context.var(VARIABLE)?;
     let shells = Shells::builtins();
     let shell = shells.completer(&shell)?;
-    let words: Vec<OsString> = context
-        .args()
-        .iter()
-        .skip_while(|word| *word != "--")
-        .skip(1)
-        .cloned()
-        .collect();
+    let words: Vec<OsString> =
+        context.args().iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     if words.is_empty() {
         return None;
     }

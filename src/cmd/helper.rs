@@ -133,9 +133,8 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     } else if outcome.changes.is_empty() {
         context.say(format!("{shown} already has this helper; nothing to change"));
     } else if dry_run {
-        context.say(format!(
-            "{shown} would get the helper {helper} (dry run, nothing was written)"
-        ));
+        context
+            .say(format!("{shown} would get the helper {helper} (dry run, nothing was written)"));
     } else {
         context.say(format!("{shown} now has the helper {helper}"));
     }
@@ -162,26 +161,18 @@ fn primary_key(
     let shown = target.shown(context);
     let quiet = change.target.json || change.target.dry_run;
     if !remove && (quiet || !confirm(&format!("{shown} still holds a key; remove it?"), context)) {
-        context.warn(&format!(
-            "{shown} still holds a key; --remove-primary-key removes it"
-        ));
+        context.warn(&format!("{shown} still holds a key; --remove-primary-key removes it"));
         return Ok(());
     }
     // Without a key from the helper the one in the config may be the last that works.
     if let Err(error) = source.read(context) {
-        context.warn(&format!(
-            "the key in {shown} stays, as the helper would give none"
-        ));
+        context.warn(&format!("the key in {shown} stays, as the helper would give none"));
         return Err(error);
     }
-    let changed = change::apply(
-        change,
-        target,
-        "helper-install",
-        Some(source.kind()),
-        context,
-        |_| Ok(vec![Edit::remove(&["primaryApiKey"])]),
-    )?;
+    let changed =
+        change::apply(change, target, "helper-install", Some(source.kind()), context, |_| {
+            Ok(vec![Edit::remove(&["primaryApiKey"])])
+        })?;
     if !quiet && !changed.shown.is_empty() {
         context.say(format!(
             "removed the key from {shown}; cck unset-key --scrub finds the copies of it"
@@ -199,9 +190,7 @@ fn confirm(question: &str, context: &mut Context) -> bool {
     }
     context.warn_raw(&format!("{question} [y/N] "));
     let mut answer = String::new();
-    let read = context
-        .claim_stdin()
-        .map(|stdin| BufReader::new(stdin).read_line(&mut answer));
+    let read = context.claim_stdin().map(|stdin| BufReader::new(stdin).read_line(&mut answer));
     matches!(read, Ok(Ok(_))) && matches!(answer.trim(), "y" | "Y" | "yes")
 }
 
@@ -229,7 +218,8 @@ fn what_to_ask(
             };
             profile::check_entry(&entry)
                 .map_err(|problem| fail(problem, "name the place that the key comes from"))?;
-            let source = profile::resolve(entry, &PathBuf::from("the command line"), false, context)?.source;
+            let source =
+                profile::resolve(entry, &PathBuf::from("the command line"), false, context)?.source;
             let mut flags = vec![format!("--{member}"), shell::quote(&what)];
             flags.extend(timeout.map(|timeout| format!("--timeout {timeout}")));
             Ok((flags, source))
@@ -241,10 +231,13 @@ fn what_to_ask(
     }
 }
 
-fn command(program: &std::path::Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result<String> {
-    let program = program
-        .to_str()
-        .context("the path of cck is not UTF-8, which settings cannot hold")?;
+fn command(
+    program: &std::path::Path,
+    flags: &[String],
+    ttl: Option<u64>,
+) -> anyhow::Result<String> {
+    let program =
+        program.to_str().context("the path of cck is not UTF-8, which settings cannot hold")?;
     let mut words = vec![shell::quote_program(program), "get-key".into()];
     words.extend_from_slice(flags);
     words.extend(ttl.map(|ttl| format!("--ttl {ttl}")));
@@ -331,11 +324,9 @@ fn check_is_ours(document: &Document<'_>, force: bool, shown: &str) -> anyhow::R
 fn is_ours(helper: &str) -> bool {
     let words = shell::words(helper);
     let program = words.first().map(PathBuf::from);
-    program
-        .as_deref()
-        .and_then(std::path::Path::file_name)
-        .is_some_and(|name| name == "cck" || (cfg!(windows) && name.eq_ignore_ascii_case("cck.exe")))
-        && words.get(1).is_some_and(|word| word == "get-key")
+    program.as_deref().and_then(std::path::Path::file_name).is_some_and(|name| {
+        name == "cck" || (cfg!(windows) && name.eq_ignore_ascii_case("cck.exe"))
+    }) && words.get(1).is_some_and(|word| word == "get-key")
 }
 
 #[cfg(test)]
@@ -351,13 +342,9 @@ mod tests {
         #[cfg(windows)]
         assert_eq!(helper, r#""/opt/it's/cck" get-key --profile acme --ttl 60"#);
         assert!(is_ours(&helper) && is_ours("cck get-key"));
-        for foreign in [
-            "",
-            "/usr/bin/vault read",
-            "/x/cck-wrapper get-key",
-            "cck verify",
-            "echo cck get-key",
-        ] {
+        for foreign in
+            ["", "/usr/bin/vault read", "/x/cck-wrapper get-key", "cck verify", "echo cck get-key"]
+        {
             assert!(!is_ours(foreign), "{foreign}");
         }
     }

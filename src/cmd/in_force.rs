@@ -14,17 +14,9 @@ use crate::context::Context;
 pub fn line(file: &ConfigFile, context: &Context) -> Option<String> {
     let decision = resolve::resolve(&state(file, context)?);
     let sent = |mode| {
-        let names: Vec<String> = decision
-            .outcome(mode)
-            .sources()
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        if names.is_empty() {
-            "nothing".to_owned()
-        } else {
-            names.join(" and ")
-        }
+        let names: Vec<String> =
+            decision.outcome(mode).sources().iter().map(ToString::to_string).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(" and ") }
     };
     let (print, interactive) = (sent(Mode::Print), sent(Mode::Interactive));
     Some(if print == interactive {

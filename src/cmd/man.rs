@@ -39,14 +39,8 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
     (
         "ENVIRONMENT",
         &[
-            (
-                "ANTHROPIC_API_KEY",
-                "The key that is taken where no source is named.",
-            ),
-            (
-                "CLAUDE_CONFIG_DIR",
-                "The client's directory, as Claude Code itself reads it.",
-            ),
+            ("ANTHROPIC_API_KEY", "The key that is taken where no source is named."),
+            ("CLAUDE_CONFIG_DIR", "The client's directory, as Claude Code itself reads it."),
             ("NO_COLOR", "If set and not empty, no colours."),
             (
                 "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME",
@@ -201,13 +195,7 @@ fn heading(arg: &Arg) -> String {
     if arg.get_action().takes_values() {
         let names = arg
             .get_value_names()
-            .map(|names| {
-                names
-                    .iter()
-                    .map(ToString::to_string)
-                    .collect::<Vec<_>>()
-                    .join(" ")
-            })
+            .map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
             .unwrap_or_default();
         let blank = if heading.is_empty() { "" } else { " " };
         let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
@@ -222,11 +210,8 @@ fn heading(arg: &Arg) -> String {
 
 /// Text that roff prints as it stands: no line of it is a request, and a hyphen can be copied and pasted.
 fn escape(text: &str) -> String {
-    let escaped = text
-        .replace('\\', "\\e")
-        .replace('-', "\\-")
-        .replace('\'', "\\(aq")
-        .replace('`', "\\(ga");
+    let escaped =
+        text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('`', "\\(ga");
     match escaped.chars().next() {
         Some('.') => format!("\\&{escaped}"),
         _ => escaped,
@@ -247,12 +232,9 @@ mod tests {
         let mut root = Cli::command();
         root.build();
         let page = page(&root);
-        for word in [
-            "cck set\\-key",
-            "cck profile add",
-            "\\fB\\-\\-key\\-file FILE\\fR",
-            "EXIT STATUS",
-        ] {
+        for word in
+            ["cck set\\-key", "cck profile add", "\\fB\\-\\-key\\-file FILE\\fR", "EXIT STATUS"]
+        {
             assert!(page.contains(word), "no {word} in {page}");
         }
     }

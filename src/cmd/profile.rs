@@ -198,16 +198,14 @@ fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         .map(|profile| shown(profile, context))
         .collect::<anyhow::Result<Vec<_>>>()?;
     if json {
-        context.say_json(&List {
-            schema: 1,
-            profiles: shown,
-        })?;
+        context.say_json(&List { schema: 1, profiles: shown })?;
     } else if shown.is_empty() {
         context.say("no profiles; cck profile add NAME --key-command CMD adds one");
     } else {
         let width = shown.iter().map(|profile| profile.name.len()).max().unwrap_or(0);
         for (profile, shown) in profiles.list.iter().zip(&shown) {
-            let mut line = format!("{:width$}  {}", shown.name, one_line(&profile.source.describe()));
+            let mut line =
+                format!("{:width$}  {}", shown.name, one_line(&profile.source.describe()));
             if let Some(description) = shown.description {
                 line += &format!("  # {}", one_line(description));
             }
@@ -231,10 +229,7 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = profiles.find(name)?;
     let shown = shown(profile, context)?;
     if json {
-        context.say_json(&One {
-            schema: 1,
-            profile: shown,
-        })?;
+        context.say_json(&One { schema: 1, profile: shown })?;
         return Ok(Exit::Done);
     }
     let mut lines = vec![
@@ -249,11 +244,7 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         lines.push(("locked", "no user's profile replaces it".into()));
     }
     if !profile.groups.is_empty() {
-        let you = if shown.usable {
-            "you are one"
-        } else {
-            "you are none"
-        };
+        let you = if shown.usable { "you are one" } else { "you are none" };
         lines.push(("for members of", format!("{} ({you})", profile.groups.join(", "))));
     }
     for (label, text) in lines {
@@ -272,14 +263,13 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
         ));
     }
     profile::update(context, |text| {
-        file::without(text, name).map_err(|malformed| profile::malformed_error(&profile.file, &malformed))
+        file::without(text, name)
+            .map_err(|malformed| profile::malformed_error(&profile.file, &malformed))
     })?;
     context.say(format!("removed the profile {name}"));
     if profile.config_dir.exists() {
         let dir = shown_path(&profile.config_dir, context);
-        context.say(format!(
-            "note: its config directory {dir} stays; a key in it does too"
-        ));
+        context.say(format!("note: its config directory {dir} stays; a key in it does too"));
     }
     Ok(Exit::Done)
 }

@@ -90,24 +90,16 @@ pub fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
             .save(&target.file.path, context)
             .inspect_err(|_| abandon(&target, &new, context))?;
     }
-    let changed = change::apply(
-        &args.change,
-        &target,
-        "rotate",
-        Some(source.kind()),
-        context,
-        |document| edits(document, &pending, &new),
-    )
-    .inspect_err(|_| {
-        if lay {
-            abandon(&target, &new, context);
-        }
-    })?;
-    let old = changed
-        .old_key
-        .as_deref()
-        .map(String::as_str)
-        .filter(|old| *old != new.reveal());
+    let changed =
+        change::apply(&args.change, &target, "rotate", Some(source.kind()), context, |document| {
+            edits(document, &pending, &new)
+        })
+        .inspect_err(|_| {
+            if lay {
+                abandon(&target, &new, context);
+            }
+        })?;
+    let old = changed.old_key.as_deref().map(String::as_str).filter(|old| *old != new.reveal());
     let mut done = report::Done {
         scrubbed: target.scrub(Some(new.reveal()), old, context),
         ..report::Done::default()
@@ -132,11 +124,7 @@ pub fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
         in_force::warn_if_shadowed(&target.file, context);
     }
     report::tell(&args, &target, &source, &new, &pending, &changed, &done, context)?;
-    Ok(if done.left().is_empty() {
-        Exit::Done
-    } else {
-        Exit::No
-    })
+    Ok(if done.left().is_empty() { Exit::Done } else { Exit::No })
 }
 
 /// Removes the record of a rotation that failed, unless the key was swapped all the same: a disk may refuse to make
@@ -157,15 +145,16 @@ fn abandon(target: &Target, new: &ApiKey, context: &Context) {
 /// What is rotated: the record of it, and whether it goes on with one that was cut off.
 fn plan(target: &Target, new: &ApiKey, context: &Context) -> anyhow::Result<(Pending, bool)> {
     let bytes = Zeroizing::new(store::read(&target.file.path)?.unwrap_or_default());
-    let old: Option<Zeroizing<String>> = Document::parse(&bytes)
-        .ok()
-        .and_then(|document| primary_key(&document));
+    let old: Option<Zeroizing<String>> =
+        Document::parse(&bytes).ok().and_then(|document| primary_key(&document));
     let shown = target.shown(context);
     match old {
         Some(old) if *old == new.reveal() => match Pending::load(&target.file.path, context)? {
             Some(pending) if pending.new_fingerprint == new.fingerprint() => Ok((pending, true)),
             _ => Err(fail(
-                format!("the new key is the one that {shown} holds already: there is nothing to rotate"),
+                format!(
+                    "the new key is the one that {shown} holds already: there is nothing to rotate"
+                ),
                 "give the new key; to take copies of older keys away, use cck unset-key --scrub and cck set-key",
             )),
         },
@@ -204,14 +193,8 @@ fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
 /// Swaps the key and carries the old one's approval over.
 fn edits(document: &Document<'_>, pending: &Pending, new: &ApiKey) -> anyhow::Result<Vec<Edit>> {
     let now = primary_key(document).map(|key| key::fingerprint(&key));
-    if now
-        .as_ref()
-        .is_none_or(|now| *now != pending.old_fingerprint && *now != new.fingerprint())
-    {
-        return Err(fail(
-            "the key was changed by somebody else just now",
-            "run this again",
-        ));
+    if now.as_ref().is_none_or(|now| *now != pending.old_fingerprint && *now != new.fingerprint()) {
+        return Err(fail("the key was changed by somebody else just now", "run this again"));
     }
     let mut edits = vec![Edit::set(&["primaryApiKey"], new.reveal())];
     edits.extend(approve::carry(document, &pending.old_suffix, new.suffix()));
@@ -243,12 +226,12 @@ fn finish(
         let cwd = context.cwd().to_path_buf();
         match command::output_with(after, &cwd, AFTER_TIMEOUT, &variables) {
             Ok(Ok(_)) => {}
-            Ok(Err(ended)) => done
-                .failed
-                .push(("run the command of --command-after", format!("it {ended}"))),
-            Err(error) => done
-                .failed
-                .push(("run the command of --command-after", format!("{error:#}"))),
+            Ok(Err(ended)) => {
+                done.failed.push(("run the command of --command-after", format!("it {ended}")))
+            }
+            Err(error) => {
+                done.failed.push(("run the command of --command-after", format!("{error:#}")))
+            }
         }
     }
 }

@@ -68,10 +68,7 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let claude_dir = profile.as_ref().map(|profile| profile.config_dir.clone()).or(own);
     let base_url = args.base_url.or_else(|| profile.as_ref()?.base_url.clone());
     if let Some(Err(problem)) = base_url.as_deref().map(profile::check_base_url) {
-        return Err(fail(
-            problem,
-            "give the address alone: --base-url https://gateway.example",
-        ));
+        return Err(fail(problem, "give the address alone: --base-url https://gateway.example"));
     }
     let source = Source::resolve_for(args.source, profile.as_ref(), context)?;
     let key = source.read(context)?;
@@ -119,10 +116,7 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     command.args(arguments);
     for name in left_out(&key, context) {
         if args.verbose {
-            context.warn(&format!(
-                "left out of the environment: {}",
-                name.to_string_lossy()
-            ));
+            context.warn(&format!("left out of the environment: {}", name.to_string_lossy()));
         }
         command.env_remove(&name);
         context.remove_var(&name);
@@ -156,10 +150,8 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     {
         match keep::take_back(session.config_dir(), dir, &key) {
             Ok(notes) => notes.iter().for_each(|note| context.warn(note)),
-            Err(error) => context.warn(&format!(
-                "cannot keep the conversations in {}: {error}",
-                dir.display()
-            )),
+            Err(error) => context
+                .warn(&format!("cannot keep the conversations in {}: {error}", dir.display())),
         }
     }
     let left = session.config_dir().to_path_buf();
@@ -174,9 +166,7 @@ pub fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
 
 /// The claude directory of the user, if there is a home.
 fn own_claude_dir(context: &Context) -> Option<std::path::PathBuf> {
-    Paths::locate(context, Client::V2, None, None)
-        .ok()
-        .map(|paths| paths.claude_dir)
+    Paths::locate(context, Client::V2, None, None).ok().map(|paths| paths.claude_dir)
 }
 
 /// Gives the session the settings of `dir`, without their credentials.
@@ -207,10 +197,8 @@ fn seed_settings(
         Ok(settings) => {
             if verbose {
                 for member in &settings.removed {
-                    context.warn(&format!(
-                        "left out of the settings: {member} ({})",
-                        file.display()
-                    ));
+                    context
+                        .warn(&format!("left out of the settings: {member} ({})", file.display()));
                 }
             }
             session.write("settings.json", &settings.text)
@@ -224,7 +212,8 @@ fn seed_settings(
 
 /// The variables that conflict with the key, or hold it.
 fn left_out(key: &ApiKey, context: &Context) -> Vec<OsString> {
-    let is_out = |name: &OsStr, value: &OsStr| conflict::is_conflict(name, value) || seed::holds(value, key);
+    let is_out =
+        |name: &OsStr, value: &OsStr| conflict::is_conflict(name, value) || seed::holds(value, key);
     context
         .vars()
         .iter()

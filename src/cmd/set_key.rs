@@ -105,9 +105,8 @@ pub fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     if changes.is_empty() {
         context.say(format!("{shown} already holds the key {hint}; nothing to change"));
     } else if dry_run {
-        context.say(format!(
-            "{shown} would change (dry run, nothing was written); key from {from}:"
-        ));
+        context
+            .say(format!("{shown} would change (dry run, nothing was written); key from {from}:"));
         let diff: String = changes.iter().map(ShownChange::diff).collect();
         context.out.push_str(&diff);
     } else {

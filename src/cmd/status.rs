@@ -38,20 +38,10 @@ pub fn run(context: &mut Context) -> anyhow::Result<Exit> {
     }
     let config = &state.config_file;
     let shown = one_line(&paths::display(&config.path, home.as_deref()));
-    let what = if config.reading.exists() {
-        ""
-    } else {
-        ", which does not exist"
-    };
+    let what = if config.reading.exists() { "" } else { ", which does not exist" };
     context.say(format!("its config is {shown}{what}"));
-    let errors = problems
-        .iter()
-        .filter(|problem| problem.severity == Severity::Error)
-        .count();
-    let nothing = !decision
-        .candidates
-        .iter()
-        .any(|candidate| candidate.secret.is_some())
+    let errors = problems.iter().filter(|problem| problem.severity == Severity::Error).count();
+    let nothing = !decision.candidates.iter().any(|candidate| candidate.secret.is_some())
         && settings::helper(&state).is_none();
     context.say(match (nothing, errors, problems.len()) {
         (true, ..) => "next: cck set-key puts an API key there (see cck --help)".to_owned(),
@@ -78,9 +68,7 @@ fn counted(errors: usize, warnings: usize) -> String {
         1 => Some(format!("1 {word}")),
         more => Some(format!("{more} {word}s")),
     };
-    let parts: Vec<String> = [count(errors, "error"), count(warnings, "warning")]
-        .into_iter()
-        .flatten()
-        .collect();
+    let parts: Vec<String> =
+        [count(errors, "error"), count(warnings, "warning")].into_iter().flatten().collect();
     parts.join(" and ")
 }

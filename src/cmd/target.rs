@@ -51,14 +51,7 @@ impl Target {
         let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
         let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
         let lock_timeout = Duration::from_secs(args.lock_timeout);
-        Ok(Target {
-            paths,
-            file,
-            options: store::Options {
-                lock_timeout,
-                dry_run: args.dry_run,
-            },
-        })
+        Ok(Target { paths, file, options: store::Options { lock_timeout, dry_run: args.dry_run } })
     }
 
     /// Edits the config under the client's lock; see [`store::update`].
@@ -77,10 +70,7 @@ impl Target {
     /// # Errors
     /// Where the config could not be edited as it is.
     pub fn update_dry(&self) -> anyhow::Result<()> {
-        let options = store::Options {
-            dry_run: true,
-            ..self.options
-        };
+        let options = store::Options { dry_run: true, ..self.options };
         store::update(&self.file.path, &options, |_| Ok(Vec::new())).map(|_| ())
     }
 
@@ -152,11 +142,9 @@ fn redact(path: &[String], raw: &str) -> String {
         return one_line(raw);
     }
     match serde_json::from_str(raw) {
-        Ok(Value::String(text)) => one_line(&format!(
-            "\"{}\" ({})",
-            key::hint(text.trim()),
-            key::fingerprint(text.trim())
-        )),
+        Ok(Value::String(text)) => {
+            one_line(&format!("\"{}\" ({})", key::hint(text.trim()), key::fingerprint(text.trim())))
+        }
         Ok(Value::Array(items)) => format!("a list of {}", items.len()),
         Ok(Value::Object(members)) => format!("an object of {}", members.len()),
         Ok(Value::Number(_)) => "a number".into(),
@@ -178,8 +166,7 @@ mod tests {
             after: Some(after.into()),
         };
         let shown = ShownChange::from(&change("primaryApiKey", Some("5"), &format!("\"{key}\"")));
-        let diff =
-            "- primaryApiKey: a number\n+ primaryApiKey: \"sk-ant-api03-…wxyz\" (sha256:457ae52225a3)\n";
+        let diff = "- primaryApiKey: a number\n+ primaryApiKey: \"sk-ant-api03-…wxyz\" (sha256:457ae52225a3)\n";
         assert_eq!(shown.diff(), diff);
         let shown = ShownChange::from(&change("hasCompletedOnboarding", None, "true"));
         assert_eq!(shown.diff(), "+ hasCompletedOnboarding: true\n");

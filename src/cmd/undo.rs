@@ -63,10 +63,7 @@ pub fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let changed = change::apply(&args.change, &target, "undo", None, context, |document| {
         if !args.force && !record.members.iter().all(|member| member.is_untouched(document)) {
             return Err(fail(
-                format!(
-                    "{shown} was changed after the {} of {}",
-                    record.action, record.time
-                ),
+                format!("{shown} was changed after the {} of {}", record.action, record.time),
                 "look at it with `cck undo --dry-run --force`; --force puts the old values back all the same",
             ));
         }
@@ -80,15 +77,8 @@ pub fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
         context.say_json(&report)?;
         return Ok(Exit::Done);
     }
-    let verb = if args.change.target.dry_run {
-        "would undo"
-    } else {
-        "undid"
-    };
-    context.say(format!(
-        "{verb} the {} of {} in {shown}:",
-        record.action, record.time
-    ));
+    let verb = if args.change.target.dry_run { "would undo" } else { "undid" };
+    context.say(format!("{verb} the {} of {} in {shown}:", record.action, record.time));
     let diff: String = changed.shown.iter().map(ShownChange::diff).collect();
     context.out.push_str(&diff);
     Ok(Exit::Done)

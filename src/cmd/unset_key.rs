@@ -63,10 +63,7 @@ pub fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let scrubbed = args
         .scrub
         .then(|| target.scrub(None, changed.old_key.as_deref().map(String::as_str), context));
-    let exit = if scrubbed
-        .as_ref()
-        .is_some_and(|scrubbed| !scrubbed.left.is_empty())
-    {
+    let exit = if scrubbed.as_ref().is_some_and(|scrubbed| !scrubbed.left.is_empty()) {
         Exit::No
     } else {
         Exit::Done
@@ -86,13 +83,15 @@ pub fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         return Ok(exit);
     }
     let shown = target.shown(context);
-    let hint = changed.old_key.as_deref().map_or_else(
-        || "the key".to_owned(),
-        |key| format!("the key {}", key::hint(key)),
-    );
+    let hint = changed
+        .old_key
+        .as_deref()
+        .map_or_else(|| "the key".to_owned(), |key| format!("the key {}", key::hint(key)));
     context.say(match (changed.shown.is_empty(), dry_run) {
         (true, _) => format!("{shown} holds no key; nothing to change there"),
-        (false, true) => format!("{hint} would be taken out of {shown} (dry run, nothing was written)"),
+        (false, true) => {
+            format!("{hint} would be taken out of {shown} (dry run, nothing was written)")
+        }
         (false, false) => format!("took {hint} out of {shown}"),
     });
     if let Some(scrubbed) = &scrubbed {

@@ -91,12 +91,8 @@ pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         ));
     }
     let client = args.client_version.unwrap_or(Client::V2);
-    let mut state = gather::gather(
-        context,
-        client,
-        args.project.as_deref(),
-        args.config_file.as_deref(),
-    )?;
+    let mut state =
+        gather::gather(context, client, args.project.as_deref(), args.config_file.as_deref())?;
     let expected = expected(args.expect.as_deref(), &state)?;
     if args.run_helper {
         gather::run_helper(&mut state)?;
@@ -113,9 +109,7 @@ pub fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
         expected: expected.as_ref(),
         home: home.as_deref(),
     });
-    let verdict = modes
-        .iter()
-        .all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
+    let verdict = modes.iter().all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
     let mut online = None;
     if args.online {
         let mut answer = online::ask(&state, &decision, modes, context)?;
@@ -147,11 +141,7 @@ fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
         Some("any") => Ok(None),
         Some(id) => id.parse().map(Some),
         None => {
-            let has_key = state
-                .config
-                .primary_key
-                .as_ref()
-                .is_some_and(|key| !key.is_empty());
+            let has_key = state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty());
             Ok(has_key.then_some(Source::PrimaryKey))
         }
     }

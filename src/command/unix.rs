@@ -89,10 +89,7 @@ fn wait(pipe: &ChildStdout, is_open: bool) {
         return thread::sleep(Duration::from_micros(200));
     }
     let mut polled = [PollFd::new(pipe, PollFlags::IN)];
-    let short = Timespec {
-        tv_sec: 0,
-        tv_nsec: 10_000_000,
-    };
+    let short = Timespec { tv_sec: 0, tv_nsec: 10_000_000 };
     // Woken early or not at all, the pipe is read again.
     _ = rustix::event::poll(&mut polled, Some(&short));
 }

@@ -45,18 +45,12 @@ impl Edit {
             Ok(text) => Action::Set(Zeroizing::new(text)),
             Err(error) => Action::Unserializable(error.to_string()),
         };
-        Edit {
-            path: owned(path),
-            action,
-        }
+        Edit { path: owned(path), action }
     }
 
     /// Removes the member at `path`, all its duplicates included.
     pub fn remove(path: &[&str]) -> Edit {
-        Edit {
-            path: owned(path),
-            action: Action::Remove,
-        }
+        Edit { path: owned(path), action: Action::Remove }
     }
 }
 
@@ -116,10 +110,9 @@ impl<'a> Document<'a> {
     /// An object with these members. `source` is `text` and what stands before it; the values that end at `cut` in `text`
     /// are longer than what is there of them.
     pub fn outlined(source: &'a [u8], text: &'a str, spans: &Spans, cut: &'a [usize]) -> Self {
-        let members = spans.iter().map(|(name, value)| Member {
-            name: &text[name.clone()],
-            value: &text[value.clone()],
-        });
+        let members = spans
+            .iter()
+            .map(|(name, value)| Member { name: &text[name.clone()], value: &text[value.clone()] });
         Document {
             source,
             text,
@@ -138,10 +131,7 @@ impl<'a> Document<'a> {
     /// The last top-level member called `name`, if the whole of it is there.
     fn member(&self, name: &str) -> Option<Member<'a>> {
         let member = json::last(&self.members, name)?;
-        let is_cut = self
-            .cut
-            .binary_search(&json::span(self.text, member.value).end)
-            .is_ok();
+        let is_cut = self.cut.binary_search(&json::span(self.text, member.value).end).is_ok();
         self.missed.set(self.missed.get() || is_cut);
         (!is_cut).then_some(member)
     }
@@ -177,29 +167,17 @@ impl<'a> Document<'a> {
         }
         let mut splices = Vec::new();
         let changes = plan.splices(self.text, &self.members, &mut splices)?;
-        Ok(Edited {
-            pieces: self.pieces(splices),
-            changes,
-        })
+        Ok(Edited { pieces: self.pieces(splices), changes })
     }
 
     fn apply_to_blank(&self, plan: &Plan) -> Edited<'a> {
         let Some((value, changes)) = plan.as_value() else {
-            return Edited {
-                pieces: self.pieces(Vec::new()),
-                changes: Vec::new(),
-            };
+            return Edited { pieces: self.pieces(Vec::new()), changes: Vec::new() };
         };
         let style = Style::around(self.text);
         let text = style.format(&value) + style.newline.unwrap_or("\n");
-        let all = Splice {
-            range: 0..self.text.len(),
-            text,
-        };
-        Edited {
-            pieces: self.pieces(vec![all]),
-            changes,
-        }
+        let all = Splice { range: 0..self.text.len(), text };
+        Edited { pieces: self.pieces(vec![all]), changes }
     }
 
     /// The source with the splices made, which are in its order, the unchanged parts borrowed from it.
@@ -228,11 +206,7 @@ impl<'a> Document<'a> {
 fn syntax(text: &str, error: NotJson) -> Malformed {
     let line = &text.as_bytes()[error.offset + 1 - error.column..error.offset];
     let before = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
-    Malformed::Syntax {
-        line: error.line,
-        column: before + 1,
-        message: error.why,
-    }
+    Malformed::Syntax { line: error.line, column: before + 1, message: error.why }
 }
 
 /// An edited document: the pieces that make it up, and what changed.
@@ -296,16 +270,14 @@ pub enum Malformed {
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Malformed::Syntax {
-                line,
-                column,
-                message,
-            } => write!(f, "{line}:{column}: {message}"),
+            Malformed::Syntax { line, column, message } => write!(f, "{line}:{column}: {message}"),
             Malformed::NotAnObject { path } if path.is_empty() => {
                 f.write_str("1:1: the top level is not an object")
             }
             Malformed::NotAnObject { path } => write!(f, "`{}` is not an object", path.join(".")),
-            Malformed::NotUtf8 { offset } => write!(f, "not UTF-8 text: byte {} is none", offset + 1),
+            Malformed::NotUtf8 { offset } => {
+                write!(f, "not UTF-8 text: byte {} is none", offset + 1)
+            }
             Malformed::Unserializable { path, message } => {
                 write!(f, "the value for `{}` is no JSON: {message}", path.join("."))
             }

@@ -21,7 +21,9 @@ use crate::failure::fail;
 use crate::os;
 use crate::os::ext::{OsStrExt, OsStringExt};
 use crate::os::fd::AsFd;
-use crate::os::fs::{AtFlags, FileType, FlockOperation, Mode, Stat, Timespec, Timestamps, UTIME_NOW};
+use crate::os::fs::{
+    AtFlags, FileType, FlockOperation, Mode, Stat, Timespec, Timestamps, UTIME_NOW,
+};
 use crate::os::io::Errno;
 use crate::os::tools::REMOVE;
 
@@ -65,16 +67,15 @@ struct Seen {
 impl Seen {
     #[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
     fn of(stat: &Stat) -> Seen {
-        Seen {
-            ino: stat.st_ino as u64,
-            mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as i64),
-        }
+        Seen { ino: stat.st_ino as u64, mtime: (stat.st_mtime as i64, stat.st_mtime_nsec as i64) }
     }
 
     /// How long ago the lock was refreshed.
     fn age(&self) -> Duration {
         let secs = Duration::from_secs(u64::try_from(self.mtime.0).unwrap_or_default());
-        let at = UNIX_EPOCH + secs + Duration::from_nanos(u64::try_from(self.mtime.1).unwrap_or_default());
+        let at = UNIX_EPOCH
+            + secs
+            + Duration::from_nanos(u64::try_from(self.mtime.1).unwrap_or_default());
         SystemTime::now().duration_since(at).unwrap_or_default()
     }
 }
@@ -93,7 +94,12 @@ impl Lock {
     ///
     /// # Errors
     /// Where it is held for longer, where the directory cannot be written to, and where a signal ends the wait.
-    pub fn take(dir: &Arc<Dir>, name: &OsStr, timeout: Duration, section: &Section) -> anyhow::Result<Lock> {
+    pub fn take(
+        dir: &Arc<Dir>,
+        name: &OsStr,
+        timeout: Duration,
+        section: &Section,
+    ) -> anyhow::Result<Lock> {
         let name = lock_name(name);
         let path = dir.path().join(&name);
         let deadline = Instant::now() + timeout;
@@ -113,28 +119,20 @@ impl Lock {
             }
             // Waiters that pause for different times do not come in step.
             let spread = u32::from(std::process::id().to_le_bytes()[0]) + 192;
-            thread::sleep((pause * spread / 256).min(deadline.saturating_duration_since(Instant::now())));
+            thread::sleep(
+                (pause * spread / 256).min(deadline.saturating_duration_since(Instant::now())),
+            );
             pause = (pause * 3 / 2).min(PAUSE);
         }
     }
 
     fn hold(dir: Arc<Dir>, name: OsString, seen: Seen) -> Lock {
-        let state = Mutex::new(State {
-            seen,
-            released: false,
-        });
-        let shared = Arc::new(Shared {
-            dir,
-            name,
-            state,
-            released: Condvar::new(),
-        });
+        let state = Mutex::new(State { seen, released: false });
+        let shared = Arc::new(Shared { dir, name, state, released: Condvar::new() });
         let refreshed = Arc::clone(&shared);
         // Without the thread the lock may go stale under a slow disk; the check before the replace finds that out.
-        let refresher = thread::Builder::new()
-            .name("lock".into())
-            .spawn(move || refreshed.refresh())
-            .ok();
+        let refresher =
+            thread::Builder::new().name("lock".into()).spawn(move || refreshed.refresh()).ok();
         Lock { shared, refresher }
     }
 
@@ -150,7 +148,8 @@ impl Drop for Lock {
         state.released = true;
         // Tried again where the disk refuses. What cannot be removed goes stale, but beside a backup nobody takes it over.
         for _ in 0..2 {
-            if self.shared.is_ours(&state) && self.shared.dir.remove_dir(&self.shared.name).is_ok() {
+            if self.shared.is_ours(&state) && self.shared.dir.remove_dir(&self.shared.name).is_ok()
+            {
                 break;
             }
         }
@@ -168,9 +167,7 @@ impl Shared {
     }
 
     fn is_ours(&self, state: &State) -> bool {
-        self.dir
-            .stat(&self.name)
-            .is_ok_and(|stat| Seen::of(&stat) == state.seen)
+        self.dir.stat(&self.name).is_ok_and(|stat| Seen::of(&stat) == state.seen)
     }
 
     /// Refreshes the lock until it is released or lost.
@@ -183,16 +180,11 @@ impl Shared {
             if state.released || !self.is_ours(&state) {
                 return;
             }
-            let now = Timespec {
-                tv_sec: 0,
-                tv_nsec: UTIME_NOW,
-            };
-            let now = Timestamps {
-                last_access: now,
-                last_modification: now,
-            };
+            let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+            let now = Timestamps { last_access: now, last_modification: now };
             // A refresh that fails is tried again with the next one, still before the lock is stale.
-            let _ = os::fs::utimensat(self.dir.as_fd(), &self.name, &now, AtFlags::SYMLINK_NOFOLLOW);
+            let _ =
+                os::fs::utimensat(self.dir.as_fd(), &self.name, &now, AtFlags::SYMLINK_NOFOLLOW);
             if let Ok(stat) = self.dir.stat(&self.name) {
                 state.seen = Seen::of(&stat);
             }
@@ -235,10 +227,7 @@ fn attempt(dir: &Dir, name: &OsStr) -> Result<Attempt, Errno> {
 
 /// One more attempt, for a lock that was just seen to be free.
 fn attempt_again(dir: &Dir, name: &OsStr) -> Result<Attempt, Errno> {
-    let unknown = Attempt::Held(Seen {
-        ino: 0,
-        mtime: (0, 0),
-    });
+    let unknown = Attempt::Held(Seen { ino: 0, mtime: (0, 0) });
     match make(dir, name)? {
         Some(seen) => Ok(Attempt::Taken(seen)),
         None => Ok(look(dir, name)?.unwrap_or(unknown)),
@@ -289,7 +278,9 @@ fn busy(path: &Path, held: Seen, timeout: Duration) -> anyhow::Error {
     let path = path.display();
     let (age, waited) = (held.age().as_secs_f32(), timeout.as_secs_f32());
     fail(
-        format!("another process holds the lock {path} (refreshed {age:.1} s ago; waited {waited:.1} s)"),
+        format!(
+            "another process holds the lock {path} (refreshed {age:.1} s ago; waited {waited:.1} s)"
+        ),
         format!(
             "try again when Claude Code has finished writing; a lock left by a crash is taken over after {} s",
             STALE.as_secs()

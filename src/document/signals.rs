@@ -73,7 +73,11 @@ impl Handlers {
                 continue;
             }
             end_unless_put_off(signal, Arc::clone(&self.by_default))?;
-            flag::register_usize(signal, Arc::clone(&self.pending), signal.unsigned_abs() as usize)?;
+            flag::register_usize(
+                signal,
+                Arc::clone(&self.pending),
+                signal.unsigned_abs() as usize,
+            )?;
         }
         // A file size limit then is an error of write, not the end of the process.
         #[cfg(unix)]

@@ -62,10 +62,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options {
-            lock_timeout: Duration::from_secs(5),
-            dry_run: false,
-        }
+        Options { lock_timeout: Duration::from_secs(5), dry_run: false }
     }
 }
 
@@ -129,11 +126,7 @@ pub fn update(
         if work.attempt(&locks, &mut decide)? {
             drop(locks);
             let (created, changes) = work.first.unwrap_or_default();
-            return Ok(Outcome {
-                path: target,
-                created,
-                changes,
-            });
+            return Ok(Outcome { path: target, created, changes });
         }
     }
     Err(outrun(&target))
@@ -141,10 +134,7 @@ pub fn update(
 
 fn outrun(path: &Path) -> anyhow::Error {
     fail(
-        format!(
-            "another program keeps writing {} without its lock",
-            path.display()
-        ),
+        format!("another program keeps writing {} without its lock", path.display()),
         format!("end it ({CLIENTS} shows it), and run this again"),
     )
 }
@@ -183,10 +173,8 @@ fn take_locks(
         match Lock::take(&link_dir, link_name, left(), section) {
             Ok(lock) => locks.push(lock),
             // Where it cannot be made, the client has none either; the target's directory is what matters.
-            Err(error)
-                if error
-                    .downcast_ref()
-                    .is_some_and(|errno| NOT_ALLOWED.contains(errno)) => {}
+            Err(error) if error.downcast_ref().is_some_and(|errno| NOT_ALLOWED.contains(errno)) => {
+            }
             Err(error) => return Err(error),
         }
     }
@@ -225,10 +213,7 @@ impl Work<'_> {
         }
         let old = load_settled(self.dir, self.name, self.whole)?;
         let lost = self.lost.take();
-        let content = lost
-            .as_ref()
-            .or(old.as_ref().map(|old| &old.content))
-            .unwrap_or(&EMPTY);
+        let content = lost.as_ref().or(old.as_ref().map(|old| &old.content)).unwrap_or(&EMPTY);
         let Some(edited) = edit(self.target, content, decide)? else {
             (self.whole, self.lost) = (true, lost);
             return Ok(false);
@@ -237,12 +222,7 @@ impl Work<'_> {
             // Where the file was written before, this is the look that finds the edit in place.
             return Ok(true);
         }
-        let site = Site {
-            dir: self.dir,
-            name: self.name,
-            locks,
-            section: self.section,
-        };
+        let site = Site { dir: self.dir, name: self.name, locks, section: self.section };
         let pieces = match content {
             Content::Outline(outline) => outline.pieces(&edited.pieces),
             Content::Whole(_) => edited.pieces.iter().map(|piece| Piece::Bytes(piece)).collect(),
@@ -297,7 +277,5 @@ fn edit<'a>(
     if document.missed() {
         return Ok(None);
     }
-    edited
-        .map(Some)
-        .map_err(|malformed| error::malformed(path, &malformed))
+    edited.map(Some).map_err(|malformed| error::malformed(path, &malformed))
 }

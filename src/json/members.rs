@@ -22,11 +22,7 @@ impl Member<'_> {
     /// Whether this is the member called `name`, whatever escapes it is written with.
     pub fn is(&self, name: &str) -> bool {
         let bare = &self.name[1..self.name.len() - 1];
-        if bare.contains('\\') {
-            *decode(self.name) == *name.as_bytes()
-        } else {
-            bare == name
-        }
+        if bare.contains('\\') { *decode(self.name) == *name.as_bytes() } else { bare == name }
     }
 }
 
@@ -36,12 +32,7 @@ impl Member<'_> {
 /// Where the text is not JSON from its first to its last character.
 pub fn members(text: &str) -> Result<Vec<Member<'_>>, NotJson> {
     let spans = spans(text.as_bytes())?.into_iter();
-    Ok(spans
-        .map(|(name, value)| Member {
-            name: &text[name],
-            value: &text[value],
-        })
-        .collect())
+    Ok(spans.map(|(name, value)| Member { name: &text[name], value: &text[value] }).collect())
 }
 
 /// Where names and values stand, in bytes.

@@ -16,12 +16,7 @@ pub struct Pick<'p>(Scan<Wanted<'p>>);
 impl<'p> Pick<'p> {
     /// Each path names members from the top-level object down; none leads through another's end.
     pub fn new(paths: &'p [Vec<&'p str>]) -> Self {
-        Pick(Scan::new(Wanted {
-            paths,
-            found: vec![None; paths.len()],
-            trail: (0, 0),
-            at: 0,
-        }))
+        Pick(Scan::new(Wanted { paths, found: vec![None; paths.len()], trail: (0, 0), at: 0 }))
     }
 
     /// Reads on.

@@ -49,10 +49,7 @@ pub fn plain(bytes: &[u8]) -> usize {
         at += 8;
     }
     let rest = &bytes[at..];
-    at + rest
-        .iter()
-        .position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20))
-        .unwrap_or(rest.len())
+    at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
 }
 
 /// How many bytes at the start are no control characters, of 32 at a time.

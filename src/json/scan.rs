@@ -121,11 +121,7 @@ impl<V: Visitor> Scan<V> {
                     if !byte.is_ascii_hexdigit() {
                         return Err(self.stop(at, "invalid escape"));
                     }
-                    self.expect = if left == 1 {
-                        Expect::Text
-                    } else {
-                        Expect::Hex(left - 1)
-                    };
+                    self.expect = if left == 1 { Expect::Text } else { Expect::Hex(left - 1) };
                 }
                 Expect::Word(rest) => {
                     if rest.first() != Some(&byte) {
@@ -177,7 +173,9 @@ impl<V: Visitor> Scan<V> {
                 Expect::Next => match (self.open.last(), byte) {
                     (Some(b'{'), b',') => self.expect = Expect::Name,
                     (Some(b'['), b',') => self.expect = Expect::Value,
-                    (Some(b'{'), b'}') | (Some(b'['), b']') => self.close(&block[text_from..=at], at),
+                    (Some(b'{'), b'}') | (Some(b'['), b']') => {
+                        self.close(&block[text_from..=at], at)
+                    }
                     (None, _) => return Err(self.stop(at, "trailing characters")),
                     (Some(b'{'), _) => return Err(self.stop(at, "expected `,` or `}`")),
                     (Some(_), _) => return Err(self.stop(at, "expected `,` or `]`")),
@@ -328,11 +326,6 @@ impl<V: Visitor> Scan<V> {
 
     fn stop(&self, at: usize, why: &'static str) -> NotJson {
         let offset = self.before + at;
-        NotJson {
-            offset,
-            line: self.line,
-            column: offset - self.line_start + 1,
-            why,
-        }
+        NotJson { offset, line: self.line, column: offset - self.line_start + 1, why }
     }
 }

@@ -20,8 +20,7 @@ impl Visitor for Told {
         name == self.1
     }
     fn value(&mut self, depth: usize, span: Range<usize>, text: &[u8]) {
-        self.0
-            .push(format!("{depth} = {span:?} {}", String::from_utf8_lossy(text)));
+        self.0.push(format!("{depth} = {span:?} {}", String::from_utf8_lossy(text)));
     }
 }
 
@@ -55,31 +54,17 @@ fn members_are_told_with_their_places() {
         ]
     );
     let told = scan(text, text.len(), "a").unwrap();
-    assert_eq!(
-        told[..2],
-        ["1 a 1..4", r#"1 = 6..36 {"b" :[1, {"c": 2}], "x": "y"}"#]
-    );
+    assert_eq!(told[..2], ["1 a 1..4", r#"1 = 6..36 {"b" :[1, {"c": 2}], "x": "y"}"#]);
 }
 
 #[test]
 fn what_javascript_takes_is_taken() {
-    for text in [
-        r#""\ud800""#,
-        "1e400",
-        "-0",
-        "[]",
-        " {} \r\n",
-        "0.0E-0",
-        "[[],[{}],\"\"]",
-    ] {
+    for text in [r#""\ud800""#, "1e400", "-0", "[]", " {} \r\n", "0.0E-0", "[[],[{}],\"\"]"] {
         assert!(scan(text.as_bytes(), 1, "").is_ok(), "{text}");
     }
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
     assert!(scan(deep.as_bytes(), 4096, "").is_ok());
-    assert!(
-        scan(b"\"\xff\"", 1, "").is_ok(),
-        "it is decoded before it is parsed"
-    );
+    assert!(scan(b"\"\xff\"", 1, "").is_ok(), "it is decoded before it is parsed");
     assert!(scan(b"\xff", 1, "").is_err());
 }
 
@@ -140,12 +125,11 @@ fn valid() -> impl Strategy<Value = String> {
             "\"\"",
         ]);
         prop_oneof![
-            prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(" ,\n"))),
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[{}]", items.join(" ,\n"))),
             prop::collection::vec((name, inner), 0..4).prop_map(|members| {
-                let members: Vec<_> = members
-                    .iter()
-                    .map(|(name, value)| format!("{name}: {value}"))
-                    .collect();
+                let members: Vec<_> =
+                    members.iter().map(|(name, value)| format!("{name}: {value}")).collect();
                 format!("{{{}\t}}", members.join(","))
             }),
         ]
@@ -179,20 +163,13 @@ proptest! {
 }
 
 fn picked(text: &str, block: usize) -> Vec<Option<String>> {
-    let paths = [
-        vec!["key"],
-        vec!["projects", "/p", "trusted"],
-        vec!["projects", "/q", "trusted"],
-    ];
+    let paths = [vec!["key"], vec!["projects", "/p", "trusted"], vec!["projects", "/q", "trusted"]];
     let mut pick = Pick::new(&paths);
     for block in text.as_bytes().chunks(block) {
         pick.feed(block).unwrap();
     }
     let found = pick.finish().unwrap();
-    found
-        .into_iter()
-        .map(|value| value.map(|value| value.to_string()))
-        .collect()
+    found.into_iter().map(|value| value.map(|value| value.to_string())).collect()
 }
 
 #[test]
@@ -205,10 +182,7 @@ fn the_last_of_duplicates_is_picked_with_all_that_is_in_it() {
             r#"{"projects": {"/p": {"trusted": true, "x": {"trusted": 0}}, "/q": {"trusted": [1 ]}}}"#,
             [None, Some("true"), Some("[1 ]")],
         ),
-        (
-            r#"{"projects": {"/p": {"trusted": true}}, "projects": {}}"#,
-            [None; 3],
-        ),
+        (r#"{"projects": {"/p": {"trusted": true}}, "projects": {}}"#, [None; 3]),
         (
             r#"{"projects": {"/p": {"trusted": true}, "/p": 1, "/q": {"trusted": 2}}}"#,
             [None, None, Some("2")],

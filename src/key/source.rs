@@ -111,18 +111,15 @@ impl Source {
         context: &mut Context,
     ) -> anyhow::Result<Source> {
         match profile {
-            Some(profile) if !args.names_one() => Ok(Source::Profile(
-                profile.name.clone(),
-                Box::new(profile.source.clone()),
-            )),
+            Some(profile) if !args.names_one() => {
+                Ok(Source::Profile(profile.name.clone(), Box::new(profile.source.clone())))
+            }
             _ => Source::resolve(args, context),
         }
     }
 
     fn default_of(context: &Context) -> anyhow::Result<Source> {
-        let in_env = context
-            .var_os(DEFAULT_VARIABLE)
-            .is_some_and(|value| !value.is_empty());
+        let in_env = context.var_os(DEFAULT_VARIABLE).is_some_and(|value| !value.is_empty());
         match (in_env, context.stdin_kind()) {
             (true, StdinKind::Data) => Err(fail(
                 format!(
@@ -202,10 +199,13 @@ fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> 
             "name the variable, without $",
         ));
     }
-    let advice = format!("export {name}, or name another source (--key-file, --key-command, --stdin)");
+    let advice =
+        format!("export {name}, or name another source (--key-file, --key-command, --stdin)");
     match context.var(name).map(Zeroizing::new) {
         None => Err(fail(format!("the variable {name} is not set"), advice)),
-        Some(value) if value.trim().is_empty() => Err(fail(format!("the variable {name} is empty"), advice)),
+        Some(value) if value.trim().is_empty() => {
+            Err(fail(format!("the variable {name} is empty"), advice))
+        }
         Some(value) => Ok(value),
     }
 }
@@ -270,18 +270,11 @@ fn ask() -> anyhow::Result<Zeroizing<String>> {
 
 /// Reads text of at most [`MAX_BYTES`].
 fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
-    let cannot = |error| {
-        fail(
-            format!("cannot read {name}: {error}"),
-            "check the source of the key",
-        )
-    };
+    let cannot =
+        |error| fail(format!("cannot read {name}: {error}"), "check the source of the key");
     let mut input = input.take(MAX_BYTES + 1);
     let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_BYTES));
-    (&mut input)
-        .take(USUAL_BYTES as u64)
-        .read_to_end(&mut bytes)
-        .map_err(cannot)?;
+    (&mut input).take(USUAL_BYTES as u64).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() == USUAL_BYTES {
         // Into a new vector: one that grows leaves what it held behind.
         let mut all = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
@@ -297,10 +290,9 @@ fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),
-        Err(_) => Err(fail(
-            format!("{name} is not UTF-8 text"),
-            "give the key alone, as plain text",
-        )),
+        Err(_) => {
+            Err(fail(format!("{name} is not UTF-8 text"), "give the key alone, as plain text"))
+        }
     }
 }
 
@@ -321,10 +313,7 @@ mod tests {
         assert_eq!(kind(&mut context(&set)).unwrap(), "env");
         assert_eq!(kind(&mut context(&[]).with_stdin(b"x")).unwrap(), "stdin");
         let both = kind(&mut context(&set).with_stdin(b"x")).unwrap_err().to_string();
-        assert!(
-            both.contains("ANTHROPIC_API_KEY") && both.contains("standard input"),
-            "{both}"
-        );
+        assert!(both.contains("ANTHROPIC_API_KEY") && both.contains("standard input"), "{both}");
         assert!(kind(&mut context(&[])).is_err());
         assert_eq!(
             kind(&mut context(&[(DEFAULT_VARIABLE, "")]).with_stdin(b"x")).unwrap(),
@@ -334,7 +323,8 @@ mod tests {
 
     #[test]
     fn standard_input_is_claimed_once() {
-        let mut context = context(&[]).with_stdin(b"sk-ant-api03-0123456789012345678901234567890\n");
+        let mut context =
+            context(&[]).with_stdin(b"sk-ant-api03-0123456789012345678901234567890\n");
         assert!(Source::Stdin.read(&mut context).is_ok());
         assert!(Source::Stdin.read(&mut context).is_err());
     }

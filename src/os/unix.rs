@@ -34,7 +34,9 @@ pub mod fs {
 /// What Unix adds to the standard library's own types.
 pub mod ext {
     pub use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    pub use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+    pub use std::os::unix::fs::{
+        DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
+    };
     pub use std::os::unix::process::{CommandExt, ExitStatusExt};
 }
 
@@ -62,10 +64,8 @@ pub fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
 pub fn holds_nothing(descriptor: impl fd::AsFd) -> bool {
     use ext::MetadataExt;
 
-    let device = descriptor
-        .as_fd()
-        .try_clone_to_owned()
-        .and_then(|fd| std::fs::File::from(fd).metadata());
+    let device =
+        descriptor.as_fd().try_clone_to_owned().and_then(|fd| std::fs::File::from(fd).metadata());
     match (device, std::fs::metadata("/dev/null")) {
         (Ok(it), Ok(null)) => it.rdev() == null.rdev() && it.ino() == null.ino(),
         (Err(_), _) => true,

@@ -66,12 +66,10 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 /// The path without links, as people write it: without the `\\?\` in front, which the client does not know.
 pub fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
     let path = std::fs::canonicalize(path)?;
-    let plain = path
-        .to_str()
-        .and_then(|text| match text.strip_prefix(r"\\?\UNC\") {
-            Some(share) => Some(format!(r"\\{share}")),
-            None => text.strip_prefix(r"\\?\").map(str::to_owned),
-        });
+    let plain = path.to_str().and_then(|text| match text.strip_prefix(r"\\?\UNC\") {
+        Some(share) => Some(format!(r"\\{share}")),
+        None => text.strip_prefix(r"\\?\").map(str::to_owned),
+    });
     Ok(plain.map_or(path, PathBuf::from))
 }
 

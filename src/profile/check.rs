@@ -28,10 +28,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
 pub fn check_entry(entry: &Entry) -> Result<(), String> {
     let (kind, what) = &entry.source;
     let optional = [&entry.config_dir, &entry.base_url, &entry.description];
-    if std::iter::once(what)
-        .chain(optional.into_iter().flatten())
-        .any(|text| holds_key(text))
-    {
+    if std::iter::once(what).chain(optional.into_iter().flatten()).any(|text| holds_key(text)) {
         return Err(format!(
             "the profile `{}` holds what looks like a key (sk-ant-…); a profile says where the key comes from",
             entry.name
@@ -48,10 +45,10 @@ pub fn check_entry(entry: &Entry) -> Result<(), String> {
 /// # Errors
 /// What it should look like. A password in it would end up in a file and in the environment.
 pub fn check_base_url(url: &str) -> Result<(), String> {
-    let rest = url
-        .strip_prefix("https://")
-        .or_else(|| url.strip_prefix("http://"));
-    if rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && c != '@')) {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if rest.is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && c != '@')
+    }) {
         return Ok(());
     }
     Err("the base URL is no address of the form https://HOST[:PORT][/PATH], without a password in it".into())
@@ -90,9 +87,7 @@ mod tests {
             assert_eq!(check_name(name), Ok(()));
         }
         let long = "a".repeat(65);
-        for name in [
-            "", ".", "..", ".a", "-a", "a/b", "a..b", "../a", "a b", "é", "a\n", &long,
-        ] {
+        for name in ["", ".", "..", ".a", "-a", "a/b", "a..b", "../a", "a b", "é", "a\n", &long] {
             assert!(check_name(name).is_err(), "{name:?}");
         }
     }

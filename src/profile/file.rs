@@ -104,14 +104,12 @@ fn entry(
     table: &dyn TableLike,
     span: Option<Range<usize>>,
 ) -> Result<Entry, Malformed> {
-    let mut entry = Entry {
-        name: name.to_owned(),
-        ..Entry::default()
-    };
+    let mut entry = Entry { name: name.to_owned(), ..Entry::default() };
     let mut sources = Vec::new();
     for (key, item) in table.iter() {
         let span = item.span().or_else(|| table.key(key).and_then(|key| key.span()));
-        let wrong = |kind: &str| Malformed::at(text, span.clone(), format!("`{key}` is not {kind}"));
+        let wrong =
+            |kind: &str| Malformed::at(text, span.clone(), format!("`{key}` is not {kind}"));
         let string = || {
             let string = item.as_str().filter(|string| !string.trim().is_empty());
             string.map(str::to_owned).ok_or_else(|| wrong("a text"))
@@ -273,14 +271,7 @@ mod tests {
         assert_eq!(without(&added, "new").unwrap().unwrap(), TEXT);
         assert_eq!(without(TEXT, "none").unwrap(), None);
 
-        let replaced = with(
-            TEXT,
-            &Entry {
-                name: "acme".into(),
-                ..new.clone()
-            },
-        )
-        .unwrap();
+        let replaced = with(TEXT, &Entry { name: "acme".into(), ..new.clone() }).unwrap();
         assert!(
             replaced.starts_with(
                 "# mine\n[profiles.acme]  # the first\nkey-env = \"K\"\n\n# and this\n[profiles.\"b.c\"]"
@@ -288,15 +279,9 @@ mod tests {
             "{replaced}"
         );
         assert_eq!(with("", &new).unwrap(), "[profiles.new]\nkey-env = \"K\"\n");
-        for text in [
-            "profiles = { a = { key-env = 'K' } }\n",
-            "profiles.a.key-env = 'K'\n",
-        ] {
-            let names: Vec<_> = parse(&with(text, &new).unwrap())
-                .unwrap()
-                .into_iter()
-                .map(|e| e.name)
-                .collect();
+        for text in ["profiles = { a = { key-env = 'K' } }\n", "profiles.a.key-env = 'K'\n"] {
+            let names: Vec<_> =
+                parse(&with(text, &new).unwrap()).unwrap().into_iter().map(|e| e.name).collect();
             assert_eq!(names, ["a", "new"]);
         }
     }

@@ -12,7 +12,9 @@ pub fn is_member(groups: &[String], context: &Context) -> anyhow::Result<bool> {
     let local = std::fs::read_to_string(context.etc().join("group")).unwrap_or_default();
     Ok(groups
         .iter()
-        .filter_map(|group| number(group, &local).or_else(|| from_directory(group, context.var_os("PATH"))))
+        .filter_map(|group| {
+            number(group, &local).or_else(|| from_directory(group, context.var_os("PATH")))
+        })
         .any(|gid| mine.contains(&gid)))
 }
 
@@ -58,12 +60,8 @@ fn from_directory(group: &str, path: Option<&OsStr>) -> Option<u32> {
     if let Some(path) = path {
         getent.env("PATH", path);
     }
-    let output = getent
-        .args(["group", group])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
+    let output =
+        getent.args(["group", group]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
     number(group, &String::from_utf8_lossy(&output.stdout))
 }
 

@@ -42,9 +42,7 @@ pub fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
         .filter_map(|entry| Some(entry.ok()?.path()))
         .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
         .filter(|path| {
-            !path
-                .file_name()
-                .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+            !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
         })
         .collect();
     files.sort();
@@ -73,22 +71,14 @@ pub fn read(path: &Path) -> anyhow::Result<Option<String>> {
     if let Some(problem) = untrusted(&metadata) {
         return Err(fail(
             format!("{} {problem}, and what it says is run as you", path.display()),
-            format!(
-                "look at what is in it, then: chown and chmod go-w {}",
-                path.display()
-            ),
+            format!("look at what is in it, then: chown and chmod go-w {}", path.display()),
         ));
     }
     let mut text = String::new();
-    file.take(MAX_BYTES + 1)
-        .read_to_string(&mut text)
-        .map_err(|error| unreadable(path, error))?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(path, error))?;
     if text.len() as u64 > MAX_BYTES {
         return Err(fail(
-            format!(
-                "{} is larger than 1 MiB: that is no list of profiles",
-                path.display()
-            ),
+            format!("{} is larger than 1 MiB: that is no list of profiles", path.display()),
             "move it aside",
         ));
     }
@@ -131,10 +121,7 @@ pub fn ready_dir(dir: &Path) -> anyhow::Result<()> {
             let problem = if metadata.uid() == me {
                 untrusted(&metadata)
             } else {
-                Some(format!(
-                    "belongs to another user (uid {}, you are {me})",
-                    metadata.uid()
-                ))
+                Some(format!("belongs to another user (uid {}, you are {me})", metadata.uid()))
             };
             match problem {
                 None => Ok(()),
@@ -147,16 +134,14 @@ pub fn ready_dir(dir: &Path) -> anyhow::Result<()> {
                 )),
             }
         }
-        Err(error) if error.kind() == ErrorKind::NotFound => DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(dir)
-            .map_err(|error| {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
                 fail(
                     format!("cannot make the config directory {}: {error}", dir.display()),
                     "name another with --config-dir",
                 )
-            }),
+            })
+        }
         Err(error) => Err(fail(
             format!("cannot look at the config directory {}: {error}", dir.display()),
             "name another with --config-dir",
@@ -175,11 +160,7 @@ pub fn update(
     let file = user_file(context)?;
     let dir = file.parent().unwrap_or(&file);
     let cannot = || format!("cannot make {}", dir.display());
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(dir)
-        .with_context(cannot)?;
+    DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(cannot)?;
     // Two that add at once would each write only their own. The file itself cannot be locked: it is replaced.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let lock = os::fs::open(dir.join(".profiles.lock"), flags, Mode::RUSR | Mode::WUSR)

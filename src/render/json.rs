@@ -79,13 +79,13 @@ pub struct Summary<'a> {
 }
 
 /// The report as one line-broken JSON object.
-pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serde_json::Result<String> {
-    let mode = |mode| {
-        summary
-            .modes
-            .contains(&mode)
-            .then(|| mode_report(decision.outcome(mode), state))
-    };
+pub fn render(
+    state: &State,
+    decision: &Decision,
+    summary: &Summary<'_>,
+) -> serde_json::Result<String> {
+    let mode =
+        |mode| summary.modes.contains(&mode).then(|| mode_report(decision.outcome(mode), state));
     let config = &state.config_file;
     let report = Report {
         schema: 1,
@@ -99,10 +99,7 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serd
                 .filter(|_| cfg!(unix))
                 .map(|attributes| format!("{:04o}", attributes.mode)),
         },
-        modes: Modes {
-            print: mode(Mode::Print),
-            interactive: mode(Mode::Interactive),
-        },
+        modes: Modes { print: mode(Mode::Print), interactive: mode(Mode::Interactive) },
         candidates: decision
             .candidates
             .iter()
@@ -129,10 +126,7 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> serd
 }
 
 fn mode_report(outcome: &Outcome, state: &State) -> ModeReport {
-    let headers = [
-        ("x_api_key", &outcome.x_api_key),
-        ("authorization", &outcome.authorization),
-    ];
+    let headers = [("x_api_key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
     let id = |header: &Header| header.source().map(Source::to_string);
     ModeReport {
         provider: outcome.provider.name(),

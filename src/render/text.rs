@@ -39,9 +39,7 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> Stri
     }
     sources(decision, summary.modes, &mut out);
     if let Some(online) = &summary.online {
-        let status = online
-            .status
-            .map_or_else(String::new, |status| format!(" (HTTP {status})"));
+        let status = online.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
         let text = format!("{}{status}, asked {}", online.result, online.url);
         wrap(&mut out, &format!("\n{HEAD}online{HEAD:#}       "), 13, &text);
     }
@@ -98,19 +96,15 @@ fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut St
         let why = if outcome.provider == Provider::Anthropic {
             "nothing is sent".to_owned()
         } else {
-            format!(
-                "nothing is sent to Anthropic; requests go to {}",
-                outcome.provider.name()
-            )
+            format!("nothing is sent to Anthropic; requests go to {}", outcome.provider.name())
         };
         wrap(out, &label, 13, &format!("{why}{}", dialogs(outcome)));
         return;
     }
     let mut lines = Vec::new();
-    for (header, value) in [
-        ("x-api-key", &outcome.x_api_key),
-        ("authorization", &outcome.authorization),
-    ] {
+    for (header, value) in
+        [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
+    {
         match value {
             Header::Absent => {}
             Header::From(source) => {
@@ -123,11 +117,7 @@ fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut St
     }
     let (setter, url) = settings::base_url(state);
     let by = setter.map_or_else(String::new, |source| format!(" ({source})"));
-    lines.push(format!(
-        "to {}{by}{}",
-        one_line(&without_user(url)),
-        dialogs(outcome)
-    ));
+    lines.push(format!("to {}{by}{}", one_line(&without_user(url)), dialogs(outcome)));
     for (at, line) in lines.iter().enumerate() {
         let blank = " ".repeat(13);
         wrap(out, if at == 0 { &label } else { &blank }, 13, line);
@@ -136,23 +126,14 @@ fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut St
 
 fn dialogs(outcome: &Outcome) -> String {
     let names: Vec<&str> = outcome.dialogs.iter().map(|dialog| dialog.name()).collect();
-    if names.is_empty() {
-        String::new()
-    } else {
-        format!("; it asks first: {}", names.join(", "))
-    }
+    if names.is_empty() { String::new() } else { format!("; it asks first: {}", names.join(", ")) }
 }
 
 fn hint(decision: &Decision, source: &Source) -> String {
-    let candidate = decision
-        .candidates
-        .iter()
-        .find(|candidate| candidate.source == *source);
-    candidate
-        .and_then(|candidate| candidate.secret.as_ref())
-        .map_or_else(String::new, |secret| {
-            format!(" {}", one_line(&key::hint(secret.reveal().trim())))
-        })
+    let candidate = decision.candidates.iter().find(|candidate| candidate.source == *source);
+    candidate.and_then(|candidate| candidate.secret.as_ref()).map_or_else(String::new, |secret| {
+        format!(" {}", one_line(&key::hint(secret.reveal().trim())))
+    })
 }
 
 /// Every source that is there, in order of precedence, and the rest in a line.
@@ -170,10 +151,10 @@ fn sources(decision: &Decision, modes: &[Mode], out: &mut String) {
         })
         .unwrap_or(Standing::Unset)
     };
-    let (unset, there): (Vec<&Candidate>, Vec<&Candidate>) = decision
-        .candidates
-        .iter()
-        .partition(|candidate| standing(candidate) == Standing::Unset && candidate.because == "not set");
+    let (unset, there): (Vec<&Candidate>, Vec<&Candidate>) =
+        decision.candidates.iter().partition(|candidate| {
+            standing(candidate) == Standing::Unset && candidate.because == "not set"
+        });
     if !there.is_empty() {
         let _ = writeln!(out, "\n{HEAD}sources{HEAD:#}, the first to win on top");
     }
@@ -186,15 +167,13 @@ fn sources(decision: &Decision, modes: &[Mode], out: &mut String) {
         };
         let label = format!("  {style}{:<9}{style:#}", standing.name());
         let secret = candidate.secret.as_ref().map(|secret| secret.reveal().trim());
-        let hint = secret.map_or_else(String::new, |secret| format!(" {}", one_line(&key::hint(secret))));
+        let hint =
+            secret.map_or_else(String::new, |secret| format!(" {}", one_line(&key::hint(secret))));
         wrap(out, &label, 11, &format!("{}{hint}", candidate.source));
         wrap(out, &" ".repeat(11), 11, &one_line(&candidate.because));
     }
     if !unset.is_empty() {
-        let ids: Vec<String> = unset
-            .iter()
-            .map(|candidate| candidate.source.to_string())
-            .collect();
+        let ids: Vec<String> = unset.iter().map(|candidate| candidate.source.to_string()).collect();
         wrap(out, &format!("  {DIM}not set{DIM:#}  "), 11, &ids.join(", "));
     }
 }
@@ -209,18 +188,8 @@ fn problems(problems: &[Problem], out: &mut String) {
             Severity::Error => (BAD, "error"),
             Severity::Warning => (WARN, "warning"),
         };
-        wrap(
-            out,
-            &format!("  {style}{word:<9}{style:#}"),
-            11,
-            &one_line(&problem.message),
-        );
-        wrap(
-            out,
-            &format!("           {DIM}fix:{DIM:#} "),
-            16,
-            &one_line(&problem.fix),
-        );
+        wrap(out, &format!("  {style}{word:<9}{style:#}"), 11, &one_line(&problem.message));
+        wrap(out, &format!("           {DIM}fix:{DIM:#} "), 16, &one_line(&problem.fix));
     }
 }
 
@@ -254,9 +223,7 @@ mod tests {
         wrap(&mut out, "label  ", 7, &"word ".repeat(30));
         assert!(out.lines().all(|line| line.chars().count() <= WIDTH), "{out}");
         assert!(
-            out.lines()
-                .skip(1)
-                .all(|line| line.starts_with("       w") || line.trim().is_empty())
+            out.lines().skip(1).all(|line| line.starts_with("       w") || line.trim().is_empty())
         );
     }
 }

@@ -167,11 +167,7 @@ mod tests {
         assert_eq!(files(&private).unwrap().len(), 2);
 
         let here = private.join("projects/-w-my-app");
-        put(
-            &here.join("a.jsonl"),
-            format!("1\n2 {} x\n", key.reveal()).as_bytes(),
-        )
-        .unwrap();
+        put(&here.join("a.jsonl"), format!("1\n2 {} x\n", key.reveal()).as_bytes()).unwrap();
         put(&here.join("new.jsonl"), b"3\n").unwrap();
         put(&here.join("c.jsonl"), b"1\nhere\n").unwrap();
         put(&home.join("projects/-w-my-app/c.jsonl"), b"1\nthere\n").unwrap();
@@ -181,18 +177,11 @@ mod tests {
 
         let back = home.join("projects/-w-my-app");
         let read = |name: &str| fs::read_to_string(back.join(name)).unwrap();
-        assert_eq!(
-            read("a.jsonl"),
-            format!("1\n2 {} x\n", "*".repeat(key.reveal().len()))
-        );
+        assert_eq!(read("a.jsonl"), format!("1\n2 {} x\n", "*".repeat(key.reveal().len())));
         assert_eq!(read("new.jsonl"), "3\n");
         assert_eq!(read("c.jsonl"), "1\nthere\n");
         assert_eq!(read(&format!("c.jsonl.cck-{}", std::process::id())), "1\nhere\n");
         assert!(!home.join(".claude.json").exists());
-        assert_eq!(
-            take_back(&private, &home, &key).unwrap().len(),
-            2,
-            "twice is the same"
-        );
+        assert_eq!(take_back(&private, &home, &key).unwrap().len(), 2, "twice is the same");
     }
 }

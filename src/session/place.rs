@@ -30,10 +30,7 @@ pub fn base(context: &Context) -> Base {
     let temp = if cfg!(windows) { "TEMP" } else { "TMPDIR" };
     let temp = context.var_os(temp).filter(|dir| !dir.is_empty());
     choose(
-        runtime
-            .into_iter()
-            .filter(|dir| is_mine(dir))
-            .chain([PathBuf::from("/dev/shm")]),
+        runtime.into_iter().filter(|dir| is_mine(dir)).chain([PathBuf::from("/dev/shm")]),
         PathBuf::from(temp.unwrap_or("/tmp".as_ref())),
         is_in_memory,
     )
@@ -45,21 +42,16 @@ fn choose(
     is_in_memory: impl Fn(&Path) -> bool,
 ) -> Base {
     match candidates.find(|dir| dir.is_absolute() && is_in_memory(dir)) {
-        Some(path) => Base {
-            path,
-            in_memory: true,
-        },
-        None => Base {
-            in_memory: is_in_memory(&temp),
-            path: temp,
-        },
+        Some(path) => Base { path, in_memory: true },
+        None => Base { in_memory: is_in_memory(&temp), path: temp },
     }
 }
 
 /// Whether the directory is the user's own: under `sudo` the variable may still name another's.
 fn is_mine(dir: &Path) -> bool {
-    fs::metadata(dir)
-        .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == os::process::geteuid().as_raw())
+    fs::metadata(dir).is_ok_and(|metadata| {
+        metadata.is_dir() && metadata.uid() == os::process::geteuid().as_raw()
+    })
 }
 
 /// Whether a directory is on a file system that is in memory.
@@ -86,15 +78,10 @@ mod tests {
 
     #[test]
     fn memory_comes_first_and_a_disk_is_told() {
-        let at = |path: &str, in_memory| Base {
-            path: path.into(),
-            in_memory,
-        };
+        let at = |path: &str, in_memory| Base { path: path.into(), in_memory };
         let candidates = || ["run", "/run/u", "/dev/shm"].map(PathBuf::from).into_iter();
         let choose = |memory: &[&str]| {
-            choose(candidates(), "/tmp".into(), |dir| {
-                memory.contains(&dir.to_str().unwrap())
-            })
+            choose(candidates(), "/tmp".into(), |dir| memory.contains(&dir.to_str().unwrap()))
         };
         assert_eq!(choose(&["run", "/run/u", "/dev/shm"]), at("/run/u", true));
         assert_eq!(choose(&["/dev/shm"]), at("/dev/shm", true));

@@ -56,19 +56,12 @@ pub fn settings(text: &[u8], key: &ApiKey, base_url_given: bool) -> Result<Setti
             || holds(value.as_ref(), key)
             || (base_url_given && *name == "ANTHROPIC_BASE_URL")
     });
-    let mut edits: Vec<Edit> = conflict::HELPERS
-        .iter()
-        .map(|name| Edit::remove(&[name]))
-        .collect();
+    let mut edits: Vec<Edit> = conflict::HELPERS.iter().map(|name| Edit::remove(&[name])).collect();
     edits.extend(conflicts.map(|(name, _)| Edit::remove(&["env", name])));
     let edited = document.apply(&edits)?;
     Ok(Settings {
         text: edited.pieces.concat(),
-        removed: edited
-            .changes
-            .iter()
-            .map(|change| change.path.join("."))
-            .collect(),
+        removed: edited.changes.iter().map(|change| change.path.join(".")).collect(),
     })
 }
 
@@ -93,7 +86,8 @@ mod tests {
             plain,
             json!({"primaryApiKey": KEY, "hasCompletedOnboarding": true, "lastOnboardingVersion": "0.2.107"})
         );
-        let trusted: Value = serde_json::from_str(&config(&key, Some(Path::new("/w/\"x")))).unwrap();
+        let trusted: Value =
+            serde_json::from_str(&config(&key, Some(Path::new("/w/\"x")))).unwrap();
         assert_eq!(trusted["projects"]["/w/\"x"]["hasTrustDialogAccepted"], true);
     }
 
@@ -114,11 +108,7 @@ mod tests {
         for gone in ["apiKeyHelper", "ANTHROPIC_API_KEY", "BEDROCK", "MINE", KEY] {
             assert!(!out.contains(gone), "{gone}: {out}");
         }
-        assert!(
-            stripped.removed.contains(&"env.MINE".to_owned()),
-            "{:?}",
-            stripped.removed
-        );
+        assert!(stripped.removed.contains(&"env.MINE".to_owned()), "{:?}", stripped.removed);
         let stripped = settings(text.as_bytes(), &key, true).unwrap();
         assert!(!String::from_utf8(stripped.text).unwrap().contains("http://x"));
         assert!(settings(b"{", &key, false).is_err());

@@ -32,11 +32,7 @@ pub fn quote(text: &str) -> String {
 
 /// The path of the program, which comes first: cmd.exe has to find it itself.
 pub fn quote_program(path: &str) -> String {
-    if quote(path) == path {
-        path.to_owned()
-    } else {
-        format!("\"{path}\"")
-    }
+    if quote(path) == path { path.to_owned() } else { format!("\"{path}\"") }
 }
 
 /// The words of a command line, up to what would start another command.

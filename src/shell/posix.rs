@@ -30,8 +30,8 @@ pub fn words(line: &str) -> Vec<String> {
                 Some(c) => word.get_or_insert_default().push(c),
                 None => return words,
             },
-            '"' | '$' | '`' | ';' | '&' | '|' | '<' | '>' | '(' | ')' | '\n' | '*' | '?' | '[' | '#'
-            | '~' => {
+            '"' | '$' | '`' | ';' | '&' | '|' | '<' | '>' | '(' | ')' | '\n' | '*' | '?' | '['
+            | '#' | '~' => {
                 return words;
             }
             c => word.get_or_insert_default().push(c),

@@ -8,14 +8,7 @@ use crate::sandbox::{KEY, OTHER, Sandbox};
 
 /// A code, whether it is an error, what the config holds, variables, another file below HOME, and a piece of the fix.
 /// `KEY` stands for a key, `OTHER` for another.
-struct Row<'a>(
-    &'a str,
-    bool,
-    &'a str,
-    &'a [(&'a str, &'a str)],
-    [&'a str; 2],
-    &'a str,
-);
+struct Row<'a>(&'a str, bool, &'a str, &'a [(&'a str, &'a str)], [&'a str; 2], &'a str);
 
 const LOGIN: &str = ".claude/.credentials.json";
 const SETTINGS: &str = ".claude/settings.json";
@@ -26,7 +19,8 @@ const TOKEN: &str = "ANTHROPIC_AUTH_TOKEN";
 fn every_code_has_its_state_and_its_remedy() {
     let key = r#""primaryApiKey": "KEY""#;
     let none = ["", ""];
-    let rejected = r#""customApiKeyResponses": {"approved": [], "rejected": ["LLLLmmmmNNNN-ooooPPPPwxyz"]}"#;
+    let rejected =
+        r#""customApiKeyResponses": {"approved": [], "rejected": ["LLLLmmmmNNNN-ooooPPPPwxyz"]}"#;
     let rejected = rejected.replace("LLLLmmmmNNNN-ooooPPPPwxyz", &KEY[KEY.len() - 20..]);
     let rows = [
         Row("key-not-set", true, "", &[], none, "cck set-key"),
@@ -39,22 +33,8 @@ fn every_code_has_its_state_and_its_remedy() {
             none,
             "cck verify --expect config.primaryApiKey",
         ),
-        Row(
-            "key-shadowed",
-            true,
-            key,
-            &[(API_KEY, "OTHER")],
-            none,
-            "unset ANTHROPIC_API_KEY",
-        ),
-        Row(
-            "key-sent-to-gateway",
-            true,
-            key,
-            &[(TOKEN, "tok")],
-            none,
-            "cck unset-key",
-        ),
+        Row("key-shadowed", true, key, &[(API_KEY, "OTHER")], none, "unset ANTHROPIC_API_KEY"),
+        Row("key-sent-to-gateway", true, key, &[(TOKEN, "tok")], none, "cck unset-key"),
         Row(
             "two-credentials",
             false,
@@ -63,22 +43,8 @@ fn every_code_has_its_state_and_its_remedy() {
             none,
             "unset ANTHROPIC_AUTH_TOKEN",
         ),
-        Row(
-            "env-key-not-approved",
-            false,
-            "",
-            &[(API_KEY, "KEY")],
-            none,
-            "cck approve",
-        ),
-        Row(
-            "env-key-rejected",
-            false,
-            &rejected,
-            &[(API_KEY, "KEY")],
-            none,
-            "cck approve",
-        ),
+        Row("env-key-not-approved", false, "", &[(API_KEY, "KEY")], none, "cck approve"),
+        Row("env-key-rejected", false, &rejected, &[(API_KEY, "KEY")], none, "cck approve"),
         Row(
             "onboarding-incomplete",
             false,
@@ -131,22 +97,8 @@ fn every_code_has_its_state_and_its_remedy() {
             none,
             "CLAUDE_CODE_OAUTH_TOKEN",
         ),
-        Row(
-            "settings-malformed",
-            true,
-            key,
-            &[],
-            [SETTINGS, "{"],
-            "settings.json",
-        ),
-        Row(
-            "legacy-config",
-            false,
-            key,
-            &[],
-            [".claude/.config.json", "{}"],
-            "diff",
-        ),
+        Row("settings-malformed", true, key, &[], [SETTINGS, "{"], "settings.json"),
+        Row("legacy-config", false, key, &[], [".claude/.config.json", "{}"], "diff"),
         Row(
             "config-dir-tilde",
             true,
@@ -180,8 +132,8 @@ fn every_code_has_its_state_and_its_remedy() {
         }
         let ran = cck.run();
         assert_keeps_keys(&ran.stdout, "stdout");
-        let report: Value =
-            serde_json::from_str(&ran.stdout).unwrap_or_else(|error| panic!("{code}: {error}: {ran:?}"));
+        let report: Value = serde_json::from_str(&ran.stdout)
+            .unwrap_or_else(|error| panic!("{code}: {error}: {ran:?}"));
         let problems = report["problems"].as_array().unwrap();
         let severity = if is_error { "error" } else { "warning" };
         let is_it = |problem: &&Value| {

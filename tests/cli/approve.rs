@@ -5,7 +5,8 @@ use std::fs;
 use crate::sandbox::{KEY, Sandbox};
 
 fn responses(sandbox: &Sandbox) -> serde_json::Value {
-    let config: serde_json::Value = serde_json::from_slice(&fs::read(sandbox.config()).unwrap()).unwrap();
+    let config: serde_json::Value =
+        serde_json::from_slice(&fs::read(sandbox.config()).unwrap()).unwrap();
     config["customApiKeyResponses"].clone()
 }
 
@@ -31,10 +32,7 @@ fn an_approval_is_given_and_taken_back() {
     approve(&[]).out(&["already"]);
     assert_eq!(approve(&["--json"]).json()["changed"], false);
     approve(&["--revoke"]).out(&["not approved"]);
-    assert_eq!(
-        responses(&sandbox),
-        serde_json::json!({"approved": [], "rejected": []})
-    );
+    assert_eq!(responses(&sandbox), serde_json::json!({"approved": [], "rejected": []}));
     assert!(
         !fs::read_to_string(sandbox.home().join(".local/state/cck/audit.jsonl"))
             .unwrap()
@@ -45,11 +43,7 @@ fn an_approval_is_given_and_taken_back() {
 #[test]
 fn without_a_key_there_is_nothing_to_approve() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cck(&["approve"])
-        .run()
-        .code(2)
-        .err(&["ANTHROPIC_API_KEY is not set", "try:"]);
+    sandbox.cck(&["approve"]).run().code(2).err(&["ANTHROPIC_API_KEY is not set", "try:"]);
     sandbox
         .cck(&["approve", "--key-env", "TEAM"])
         .env("TEAM", "")

@@ -17,19 +17,11 @@ fn by_hand(key: &str) -> String {
 #[test]
 fn each_change_is_a_line_in_a_chain() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cck(&["audit"])
-        .run()
-        .code(0)
-        .out(&["no change was recorded"]);
+    sandbox.cck(&["audit"]).run().code(0).out(&["no change was recorded"]);
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     sandbox.cck(&["set-key", "--dry-run"]).stdin(OTHER).run().code(0);
-    sandbox
-        .cck(&["set-key", "--key-env"])
-        .env("ANTHROPIC_API_KEY", OTHER)
-        .run()
-        .code(0);
+    sandbox.cck(&["set-key", "--key-env"]).env("ANTHROPIC_API_KEY", OTHER).run().code(0);
     sandbox.cck(&["unset-key"]).run().code(0);
 
     let trail = sandbox.home().join(".local/state/cck/audit.jsonl");
@@ -38,12 +30,7 @@ fn each_change_is_a_line_in_a_chain() {
     assert_keeps_keys(&text, "the trail");
     let records = sandbox.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
     let fields = |name: &str| -> Vec<serde_json::Value> {
-        records
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|record| record[name].clone())
-            .collect()
+        records.as_array().unwrap().iter().map(|record| record[name].clone()).collect()
     };
     let (key, other) = (by_hand(KEY), by_hand(OTHER));
     assert_eq!(fields("action"), ["set-key", "set-key", "unset-key"]);
@@ -51,47 +38,27 @@ fn each_change_is_a_line_in_a_chain() {
         fields("source"),
         [serde_json::json!("stdin"), "env".into(), serde_json::Value::Null]
     );
-    assert_eq!(
-        fields("old"),
-        [serde_json::Value::Null, key.clone().into(), other.clone().into()]
-    );
+    assert_eq!(fields("old"), [serde_json::Value::Null, key.clone().into(), other.clone().into()]);
     assert_eq!(fields("new"), [key.into(), other.into(), serde_json::Value::Null]);
     assert_eq!(fields("outcome"), ["done", "done", "done"]);
     let time = fields("time")[0].as_str().unwrap().to_owned();
-    assert!(
-        time.len() == 20 && time.ends_with('Z') && time.starts_with("20"),
-        "{time}"
-    );
+    assert!(time.len() == 20 && time.ends_with('Z') && time.starts_with("20"), "{time}");
 
     // The chain by hand, with sha256sum.
     let lines: Vec<&str> = text.lines().collect();
     for (line, next) in lines.iter().zip(&lines[1..]) {
         let command = "printf %s \"$1\" | sha256sum | cut -c1-64";
-        let output = Command::new("sh")
-            .args(["-c", command, "sh", line])
-            .output()
-            .unwrap();
+        let output = Command::new("sh").args(["-c", command, "sh", line]).output().unwrap();
         let hash = String::from_utf8(output.stdout).unwrap();
         assert!(next.contains(hash.trim()), "{next}");
     }
-    sandbox
-        .cck(&["audit", "--check"])
-        .run()
-        .code(0)
-        .out(&["3 lines is whole"]);
+    sandbox.cck(&["audit", "--check"]).run().code(0).out(&["3 lines is whole"]);
     let table = sandbox.cck(&["audit"]).run().code(0);
     assert_eq!(table.stdout.lines().count(), 3, "{}", table.stdout);
 
     fs::write(&trail, text.replacen("stdin", "flag!", 1)).unwrap();
-    sandbox
-        .cck(&["audit", "--check"])
-        .run()
-        .code(1)
-        .out(&["line 2 breaks the chain"]);
-    assert_eq!(
-        sandbox.cck(&["audit", "--check", "--json"]).run().code(1).json()["broken_line"],
-        2
-    );
+    sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 2 breaks the chain"]);
+    assert_eq!(sandbox.cck(&["audit", "--check", "--json"]).run().code(1).json()["broken_line"], 2);
     // A broken trail is no reason to stop work, and what follows still chains to what is there.
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), 4);
@@ -100,23 +67,10 @@ fn each_change_is_a_line_in_a_chain() {
 #[test]
 fn the_trail_goes_where_it_is_sent() {
     let sandbox = Sandbox::new();
-    let (one, two) = (
-        sandbox.home().join("one.jsonl"),
-        sandbox.home().join("two/two.jsonl"),
-    );
-    sandbox
-        .cck(&["set-key"])
-        .env("CCK_AUDIT_FILE", &one)
-        .stdin(KEY)
-        .run()
-        .code(0);
+    let (one, two) = (sandbox.home().join("one.jsonl"), sandbox.home().join("two/two.jsonl"));
+    sandbox.cck(&["set-key"]).env("CCK_AUDIT_FILE", &one).stdin(KEY).run().code(0);
     let args = ["set-key", "--audit-file", two.to_str().unwrap()];
-    sandbox
-        .cck(&args)
-        .env("CCK_AUDIT_FILE", &one)
-        .stdin(OTHER)
-        .run()
-        .code(0);
+    sandbox.cck(&args).env("CCK_AUDIT_FILE", &one).stdin(OTHER).run().code(0);
     assert_eq!(fs::read_to_string(&one).unwrap().lines().count(), 1);
     sandbox
         .cck(&["audit", "--file", two.to_str().unwrap(), "--check"])
@@ -124,11 +78,7 @@ fn the_trail_goes_where_it_is_sent() {
         .code(0)
         .out(&["1 lines"]);
     let state = sandbox.home().join("state");
-    sandbox
-        .cck(&["unset-key"])
-        .env("XDG_STATE_HOME", &state)
-        .run()
-        .code(0);
+    sandbox.cck(&["unset-key"]).env("XDG_STATE_HOME", &state).run().code(0);
     assert!(state.join("cck/audit.jsonl").exists());
 }
 
@@ -140,19 +90,9 @@ fn a_trail_that_cannot_be_written_warns_or_stops() {
     symlink(&target, &link).unwrap();
     let dir = sandbox.home().join("dir");
     fs::create_dir(&dir).unwrap();
-    for bad in [
-        link.to_str().unwrap(),
-        dir.to_str().unwrap(),
-        "/dev/full",
-        "/proc/no/such",
-    ] {
+    for bad in [link.to_str().unwrap(), dir.to_str().unwrap(), "/dev/full", "/proc/no/such"] {
         let args = ["set-key", "--require-audit", "--audit-file", bad];
-        sandbox
-            .cck(&args)
-            .stdin(KEY)
-            .run()
-            .code(2)
-            .err(&["audit", "nothing was changed", "try:"]);
+        sandbox.cck(&args).stdin(KEY).run().code(2).err(&["audit", "nothing was changed", "try:"]);
         assert!(!sandbox.config().exists(), "{bad}");
     }
     for bad in [link.to_str().unwrap(), dir.to_str().unwrap()] {
@@ -164,27 +104,15 @@ fn a_trail_that_cannot_be_written_warns_or_stops() {
             .err(&["warning:", "audit line"]);
         fs::remove_file(sandbox.config()).unwrap();
     }
-    assert_eq!(
-        fs::read_to_string(target).unwrap(),
-        "",
-        "nothing is written through a link"
-    );
+    assert_eq!(fs::read_to_string(target).unwrap(), "", "nothing is written through a link");
     let good = sandbox.home().join("good.jsonl");
     sandbox
-        .cck(&[
-            "set-key",
-            "--require-audit",
-            "--audit-file",
-            good.to_str().unwrap(),
-        ])
+        .cck(&["set-key", "--require-audit", "--audit-file", good.to_str().unwrap()])
         .stdin(KEY)
         .run()
         .code(0);
     let text = fs::read_to_string(good).unwrap();
-    assert!(
-        text.contains("\"started\"") && text.contains("\"done\""),
-        "{text}"
-    );
+    assert!(text.contains("\"started\"") && text.contains("\"done\""), "{text}");
 }
 
 #[test]
@@ -196,11 +124,7 @@ fn a_line_cut_short_does_not_swallow_the_next() {
     fs::write(&trail, &text[..text.len() - 20]).unwrap();
     sandbox.cck(&["unset-key"]).run().code(0);
     assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), 2);
-    sandbox
-        .cck(&["audit", "--check"])
-        .run()
-        .code(1)
-        .out(&["line 1 breaks"]);
+    sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 1 breaks"]);
 }
 
 /// A real full disk: a tmpfs of two pages in a mount namespace of its own.

@@ -31,19 +31,13 @@ fn one(case: &Path) {
     let ran = sandbox.cck(&args).stdin(KEY).run();
     let after = fs::read(sandbox.config()).ok();
     let text = |bytes: &Option<Vec<u8>>| {
-        bytes
-            .as_deref()
-            .map(|bytes| String::from_utf8_lossy(bytes).into_owned())
+        bytes.as_deref().map(|bytes| String::from_utf8_lossy(bytes).into_owned())
     };
     match read("stderr") {
         Some(words) => {
             let words = String::from_utf8(words).unwrap();
             ran.code(2).err(&words.lines().collect::<Vec<_>>());
-            assert_eq!(
-                text(&after),
-                text(&before),
-                "{name}: a failed edit changed the file"
-            );
+            assert_eq!(text(&after), text(&before), "{name}: a failed edit changed the file");
         }
         None => {
             ran.code(0);

@@ -25,11 +25,7 @@ fn every_version_on_its_side_of_the_edge() {
     let edges: Vec<Edge> = serde_json::from_str(include_str!("../data/edges.json")).unwrap();
     let mut wrong = Vec::new();
     for edge in &edges {
-        let mode = if edge.interactive {
-            Mode::Interactive
-        } else {
-            Mode::Print
-        };
+        let mode = if edge.interactive { Mode::Interactive } else { Mode::Print };
         for (version, seen) in &edge.seen {
             let row = Row::seen(&edge.rule, &edge.state, seen);
             let found = disagreement(&row, version.parse().unwrap(), mode);

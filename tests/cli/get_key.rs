@@ -10,40 +10,15 @@ fn the_key_alone_is_printed() {
     let s = Sandbox::new();
     let file = s.lay("k", format!("{KEY}\n"));
     let line = format!("{KEY}\n");
-    let ran = s
-        .cck(&["get-key", "--key-file", file.to_str().unwrap()])
-        .run()
-        .code(0);
+    let ran = s.cck(&["get-key", "--key-file", file.to_str().unwrap()]).run().code(0);
     assert_eq!((ran.stdout, ran.stderr), (line.clone(), String::new()));
     let command = format!("cat {}", file.display());
+    assert_eq!(s.cck(&["get-key", "--key-command", &command]).run().code(0).stdout, line);
+    assert_eq!(s.cck(&["get-key"]).env("ANTHROPIC_API_KEY", KEY).run().code(0).stdout, line);
+    assert_eq!(s.cck(&["get-key", "--stdin"]).stdin(KEY).run().code(0).stdout, line);
+    s.cck(&["profile", "add", "p", "--key-file", file.to_str().unwrap()]).run().code(0);
     assert_eq!(
-        s.cck(&["get-key", "--key-command", &command])
-            .run()
-            .code(0)
-            .stdout,
-        line
-    );
-    assert_eq!(
-        s.cck(&["get-key"])
-            .env("ANTHROPIC_API_KEY", KEY)
-            .run()
-            .code(0)
-            .stdout,
-        line
-    );
-    assert_eq!(
-        s.cck(&["get-key", "--stdin"]).stdin(KEY).run().code(0).stdout,
-        line
-    );
-    s.cck(&["profile", "add", "p", "--key-file", file.to_str().unwrap()])
-        .run()
-        .code(0);
-    assert_eq!(
-        s.cck(&["get-key", "--profile", "p"])
-            .env("ANTHROPIC_API_KEY", OTHER)
-            .run()
-            .code(0)
-            .stdout,
+        s.cck(&["get-key", "--profile", "p"]).env("ANTHROPIC_API_KEY", OTHER).run().code(0).stdout,
         line
     );
 }
@@ -63,18 +38,9 @@ fn a_command_that_goes_wrong_is_told_and_its_output_is_not() {
     ] {
         let script = s.lay("script", format!("#!/bin/sh\n{command}\n"));
         let line = format!("exec sh {}", script.display());
-        s.cck(&[
-            "profile",
-            "add",
-            "p",
-            "--key-command",
-            &line,
-            "--timeout",
-            "1",
-            "--replace",
-        ])
-        .run()
-        .code(0);
+        s.cck(&["profile", "add", "p", "--key-command", &line, "--timeout", "1", "--replace"])
+            .run()
+            .code(0);
         let start = Instant::now();
         let ran = s.cck(&["get-key", "--profile", "p"]).run().code(2).err(&[word]);
         assert!(start.elapsed() < Duration::from_secs(10), "{command}");
@@ -86,10 +52,7 @@ fn a_command_that_goes_wrong_is_told_and_its_output_is_not() {
 fn a_command_may_talk_and_leave_a_child_behind() {
     let s = Sandbox::new();
     let file = s.lay("k", KEY);
-    let command = format!(
-        "echo unlocking >&2; sleep 60 2>/dev/null & cat {}",
-        file.display()
-    );
+    let command = format!("echo unlocking >&2; sleep 60 2>/dev/null & cat {}", file.display());
     let start = Instant::now();
     let ran = s.cck(&["get-key", "--key-command", &command]).run();
     assert!(start.elapsed() < Duration::from_secs(10));
@@ -100,26 +63,20 @@ fn a_command_may_talk_and_leave_a_child_behind() {
 fn a_command_is_asked_once_for_as_long_as_the_ttl() {
     let (s, run) = (Sandbox::new(), runtime());
     let file = s.lay("k", KEY);
-    let command = format!(
-        "echo x >> {}/asked; sleep 0.2; cat {}",
-        s.home().display(),
-        file.display()
-    );
+    let command =
+        format!("echo x >> {}/asked; sleep 0.2; cat {}", s.home().display(), file.display());
     let get = |ttl: &[&str]| {
         let args = [&["get-key", "--key-command", &command], ttl].concat();
         s.cck(&args).env("XDG_RUNTIME_DIR", run.path())
     };
     std::thread::scope(|scope| {
         for _ in 0..5 {
-            scope.spawn(|| assert_eq!(get(&["--ttl", "60"]).run().code(0).stdout, format!("{KEY}\n")));
+            scope.spawn(|| {
+                assert_eq!(get(&["--ttl", "60"]).run().code(0).stdout, format!("{KEY}\n"))
+            });
         }
     });
-    let asked = || {
-        fs::read_to_string(s.home().join("asked"))
-            .unwrap()
-            .lines()
-            .count()
-    };
+    let asked = || fs::read_to_string(s.home().join("asked")).unwrap().lines().count();
     assert_eq!(asked(), 1);
     s.lay("k", OTHER);
     assert_eq!(get(&["--ttl", "60"]).run().code(0).stdout, format!("{KEY}\n"));
@@ -128,10 +85,8 @@ fn a_command_is_asked_once_for_as_long_as_the_ttl() {
         format!("{OTHER}\n"),
         "without --ttl nothing is cached"
     );
-    let dirs: Vec<_> = fs::read_dir(run.path())
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .collect();
+    let dirs: Vec<_> =
+        fs::read_dir(run.path()).unwrap().map(|entry| entry.unwrap().path()).collect();
     assert_eq!(dirs.len(), 1);
     assert_eq!(mode(&dirs[0]), 0o700);
     for file in fs::read_dir(&dirs[0]).unwrap() {

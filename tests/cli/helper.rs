@@ -36,17 +36,11 @@ fn a_helper_is_set_losslessly_and_works() {
         .env_clear()
         .env("HOME", s.home())
         .output();
-    assert_eq!(
-        String::from_utf8(output.unwrap().stdout).unwrap(),
-        format!("{KEY}\n")
-    );
+    assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), format!("{KEY}\n"));
 
     s.cck(&["helper", "remove"]).run().code(0).out(&["removed"]);
     assert_eq!(fs::read(s.home().join(SETTINGS)).unwrap(), before);
-    s.cck(&["helper", "remove"])
-        .run()
-        .code(0)
-        .out(&["nothing to remove"]);
+    s.cck(&["helper", "remove"]).run().code(0).out(&["nothing to remove"]);
     s.cck(&["helper", "show"]).run().code(1).out(&["no helper"]);
 }
 
@@ -55,20 +49,12 @@ fn a_foreign_helper_is_left_alone_unless_forced() {
     let s = Sandbox::new();
     let text = "{ \"apiKeyHelper\": \"/opt/vault-key\" }";
     s.lay(SETTINGS, text);
-    for args in [
-        &["helper", "install", "--key-env", "K"][..],
-        &["helper", "remove"],
-    ] {
-        s.cck(args)
-            .run()
-            .code(2)
-            .err(&["not cck's", "/opt/vault-key", "--force"]);
+    for args in [&["helper", "install", "--key-env", "K"][..], &["helper", "remove"]] {
+        s.cck(args).run().code(2).err(&["not cck's", "/opt/vault-key", "--force"]);
         assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), text);
     }
     s.cck(&["helper", "show"]).run().code(0).out(&["another helper"]);
-    s.cck(&["helper", "install", "--key-env", "K", "--force"])
-        .run()
-        .code(0);
+    s.cck(&["helper", "install", "--key-env", "K", "--force"]).run().code(0);
     s.cck(&["helper", "remove"]).run().code(0);
     assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), "{}");
 }
@@ -93,40 +79,25 @@ fn the_key_at_rest_goes_only_when_the_helper_gives_one() {
 #[test]
 fn a_profile_has_its_helper_in_its_own_settings() {
     let s = Sandbox::new();
-    s.cck(&[
-        "profile",
-        "add",
-        "a",
-        "--key-env",
-        "K",
-        "--base-url",
-        "https://g.example",
-    ])
-    .run()
-    .code(0);
-    s.cck(&["helper", "install", "--profile", "a", "--ttl", "60"])
+    s.cck(&["profile", "add", "a", "--key-env", "K", "--base-url", "https://g.example"])
         .run()
         .code(0);
-    let text = fs::read_to_string(s.home().join(".local/share/cck/profiles/a/settings.json")).unwrap();
+    s.cck(&["helper", "install", "--profile", "a", "--ttl", "60"]).run().code(0);
+    let text =
+        fs::read_to_string(s.home().join(".local/share/cck/profiles/a/settings.json")).unwrap();
     assert!(
         text.contains("get-key --profile 'a' --ttl 60") && text.contains("https://g.example"),
         "{text}"
     );
     assert!(!s.home().join(SETTINGS).exists());
-    s.cck(&["helper", "show", "--profile", "a"])
-        .run()
-        .code(0)
-        .out(&["cck's helper"]);
+    s.cck(&["helper", "show", "--profile", "a"]).run().code(0).out(&["cck's helper"]);
 }
 
 #[test]
 fn without_a_source_or_with_two_there_is_no_helper() {
     let s = Sandbox::new();
     s.cck(&["profile", "add", "a", "--key-env", "K"]).run().code(0);
-    s.cck(&["helper", "install"])
-        .run()
-        .code(2)
-        .err(&["where the key comes from"]);
+    s.cck(&["helper", "install"]).run().code(2).err(&["where the key comes from"]);
     s.cck(&["helper", "install", "--profile", "a", "--key-env", "K"])
         .run()
         .code(2)
@@ -139,13 +110,7 @@ fn without_a_source_or_with_two_there_is_no_helper() {
         .err(&["looks like a key"]);
     assert!(!ran.stderr.contains(KEY));
     s.lay(SETTINGS, "{\n  \"a\": ,\n}");
-    s.cck(&["helper", "install", "--key-env", "K"])
-        .run()
-        .code(2)
-        .err(&["2:8", "settings.json"]);
+    s.cck(&["helper", "install", "--key-env", "K"]).run().code(2).err(&["2:8", "settings.json"]);
     s.cck(&["helper", "show"]).run().code(2).err(&["2:8"]);
-    assert_eq!(
-        fs::read_to_string(s.home().join(SETTINGS)).unwrap(),
-        "{\n  \"a\": ,\n}"
-    );
+    assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), "{\n  \"a\": ,\n}");
 }

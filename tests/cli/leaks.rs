@@ -14,10 +14,7 @@ pub const WINDOW: usize = 24;
 pub fn assert_keeps_keys(text: &str, what: &str) {
     for key in [KEY, OTHER] {
         for at in 0..=key.len() - WINDOW {
-            assert!(
-                !text.contains(&key[at..at + WINDOW]),
-                "{what} shows a piece of a key: {text}"
-            );
+            assert!(!text.contains(&key[at..at + WINDOW]), "{what} shows a piece of a key: {text}");
         }
     }
 }
@@ -43,33 +40,27 @@ fn check(ran: &Ran, args: &[&str]) {
 
 /// Configs that make every error path of an edit, and those that hold a key already.
 fn configs() -> Vec<String> {
-    let mut configs: Vec<String> = ["", "{}", "[]", "{\"a\":", "\u{feff}{\n}\n"]
-        .map(String::from)
-        .into();
+    let mut configs: Vec<String> =
+        ["", "{}", "[]", "{\"a\":", "\u{feff}{\n}\n"].map(String::from).into();
     configs.push(format!("{{\"primaryApiKey\": \"{OTHER}\"}}"));
     configs.push(format!("{{\"primaryApiKey\": \"{OTHER}"));
     configs.push(format!("{{\"primaryApiKey\": [\"{OTHER}\"]}}"));
     configs.push(format!("\"{OTHER}\""));
-    configs.push(format!(
-        "{{\"{OTHER}\": 1, \"env\": {{\"ANTHROPIC_API_KEY\": \"{OTHER}\"}}}}"
-    ));
+    configs.push(format!("{{\"{OTHER}\": 1, \"env\": {{\"ANTHROPIC_API_KEY\": \"{OTHER}\"}}}}"));
     configs
 }
 
 #[test]
 fn no_command_shows_a_key() {
-    let sources: [&[&str]; 4] = [
-        &["--stdin"],
-        &["--key-env"],
-        &["--key", KEY],
-        &["--key-command", "printenv KEY"],
-    ];
+    let sources: [&[&str]; 4] =
+        [&["--stdin"], &["--key-env"], &["--key", KEY], &["--key-command", "printenv KEY"]];
     for config in configs() {
         for source in sources {
             for flags in [&[][..], &["--json"], &["--dry-run"], &["--dry-run", "--json"]] {
                 let sandbox = Sandbox::new();
                 sandbox.lay(".claude.json", &config);
-                let args: Vec<&str> = ["set-key"].iter().chain(source).chain(flags).copied().collect();
+                let args: Vec<&str> =
+                    ["set-key"].iter().chain(source).chain(flags).copied().collect();
                 let ran = sandbox
                     .cck(&args)
                     .env("ANTHROPIC_API_KEY", KEY)
@@ -151,11 +142,9 @@ fn a_key_with_a_slip_in_it_is_not_shown() {
         format!("“{KEY}”"),
     ] {
         let sandbox = Sandbox::new();
-        for args in [
-            &["set-key", "--key-env"][..],
-            &["set-key", "--stdin"],
-            &["set-key", "--key", &input],
-        ] {
+        for args in
+            [&["set-key", "--key-env"][..], &["set-key", "--stdin"], &["set-key", "--key", &input]]
+        {
             let ran = sandbox
                 .cck(args)
                 .env("ANTHROPIC_API_KEY", &input)
@@ -187,15 +176,7 @@ fn no_tenant_sees_a_key_in_a_report() {
         &["run", "--profile", "p", "--", "false"],
         &["run", "--profile", "p", "--", "no-such-command"],
         &["run", "--profile", "p", "--", "echo", KEY],
-        &[
-            "run",
-            "--profile",
-            "p",
-            "--keep-sessions",
-            "--trust",
-            "--",
-            "true",
-        ],
+        &["run", "--profile", "p", "--keep-sessions", "--trust", "--", "true"],
         &["profile", "add", KEY, "--key-env", "K"],
         &["profile", "add", "q", "--key-command", KEY],
         &["profile", "show", KEY],

@@ -88,11 +88,7 @@ impl Server {
     fn start(dir: &Path) -> Option<Server> {
         let openssl = |args: &[&str]| {
             let mut command = Command::new("openssl");
-            command
-                .args(args)
-                .current_dir(dir)
-                .stdout(Stdio::null())
-                .stderr(Stdio::null());
+            command.args(args).current_dir(dir).stdout(Stdio::null()).stderr(Stdio::null());
             command
         };
         let made = |args: &[&str]| openssl(args).status().is_ok_and(|status| status.success());
@@ -133,17 +129,13 @@ impl Server {
                 said.push('\n');
                 // The end of a request's head.
                 if line.is_empty() && said.contains("HTTP/1.1") {
-                    _ = input
-                        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}");
+                    _ = input.write_all(
+                        b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}",
+                    );
                 }
             }
         });
-        Some(Server {
-            process,
-            port,
-            authority: dir.join("ca.pem"),
-            said,
-        })
+        Some(Server { process, port, authority: dir.join("ca.pem"), said })
     }
 
     fn said(&self) -> String {
@@ -179,40 +171,28 @@ fn a_key_goes_through_a_proxy_to_a_host_with_a_certificate_of_ones_own() {
         sandbox
             .cck(&["verify", "--online", "--json"])
             .env("ANTHROPIC_BASE_URL", format!("https://{HOST}"))
-            .env(
-                "HTTPS_PROXY",
-                format!("http://me:pass-word@127.0.0.1:{}", proxy.port),
-            )
+            .env("HTTPS_PROXY", format!("http://me:pass-word@127.0.0.1:{}", proxy.port))
     };
 
     // A certificate that nobody vouches for: the key is not sent.
     let (code, unknown, said) = report(verify());
     assert_eq!(unknown["online"]["result"], "unreachable", "{said}");
-    assert!(
-        said.contains("SSL_CERT_FILE") && !said.contains("pass-word"),
-        "{said}"
-    );
+    assert!(said.contains("SSL_CERT_FILE") && !said.contains("pass-word"), "{said}");
     assert_eq!(code, Some(0), "an API that cannot be asked is no verdict: {said}");
     assert!(!server.said().contains("x-api-key"), "{}", server.said());
 
     let (code, known, said) = report(verify().env("SSL_CERT_FILE", &server.authority));
-    assert_eq!(
-        (code, &known["online"]["result"]),
-        (Some(0), &"valid".into()),
-        "{said}"
-    );
+    assert_eq!((code, &known["online"]["result"]), (Some(0), &"valid".into()), "{said}");
     assert!(!said.contains("pass-word"), "{said}");
     let heard = server.said();
     assert!(
-        heard.contains("GET /v1/models?limit=1 HTTP/1.1") && heard.contains(&format!("x-api-key: {KEY}"))
+        heard.contains("GET /v1/models?limit=1 HTTP/1.1")
+            && heard.contains(&format!("x-api-key: {KEY}"))
     );
     let asked = proxy.asked();
     assert_eq!(asked.len(), 2);
     for asked in asked {
-        assert!(
-            asked.starts_with(&format!("CONNECT {HOST}:443 HTTP/1.1\r\n")),
-            "{asked}"
-        );
+        assert!(asked.starts_with(&format!("CONNECT {HOST}:443 HTTP/1.1\r\n")), "{asked}");
         let asked = asked.to_lowercase();
         assert!(
             asked.contains("proxy-authorization: basic") && !asked.contains("x-api-key"),

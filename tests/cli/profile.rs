@@ -26,10 +26,11 @@ fn a_profile_is_added_listed_shown_and_removed() {
         "--description",
         "Acme's",
     ];
-    s.cck(&add("acme", &args))
-        .run()
-        .code(0)
-        .out(&["acme", "printf x", "~/.local/share/cck/profiles/acme"]);
+    s.cck(&add("acme", &args)).run().code(0).out(&[
+        "acme",
+        "printf x",
+        "~/.local/share/cck/profiles/acme",
+    ]);
     assert_eq!(mode(&s.home().join(FILE)), 0o600);
     assert_eq!(mode(&s.home().join(".local/share/cck/profiles/acme")), 0o700);
     s.cck(&add("file", &["--key-file", "k"])).run().code(0);
@@ -44,28 +45,14 @@ fn a_profile_is_added_listed_shown_and_removed() {
         whole.to_str().unwrap(),
         "a relative path is made whole"
     );
-    s.cck(&["profile", "show", "acme"])
-        .run()
-        .code(0)
-        .out(&["the command `printf x`", "Acme's"]);
+    s.cck(&["profile", "show", "acme"]).run().code(0).out(&["the command `printf x`", "Acme's"]);
     let one = s.cck(&["profile", "show", "acme", "--json"]).run().code(0).json();
     assert_eq!(one["profile"]["origin"], "user");
 
-    s.cck(&add("acme", &["--key-env", "A"]))
-        .run()
-        .code(2)
-        .err(&["already", "--replace"]);
-    s.cck(&add("acme", &["--key-env", "A", "--replace"]))
-        .run()
-        .code(0);
-    s.cck(&["profile", "remove", "acme"])
-        .run()
-        .code(0)
-        .out(&["removed", "stays"]);
-    s.cck(&["profile", "remove", "acme"])
-        .run()
-        .code(2)
-        .err(&["no profile acme"]);
+    s.cck(&add("acme", &["--key-env", "A"])).run().code(2).err(&["already", "--replace"]);
+    s.cck(&add("acme", &["--key-env", "A", "--replace"])).run().code(0);
+    s.cck(&["profile", "remove", "acme"]).run().code(0).out(&["removed", "stays"]);
+    s.cck(&["profile", "remove", "acme"]).run().code(2).err(&["no profile acme"]);
 }
 
 #[test]
@@ -86,40 +73,22 @@ fn what_a_person_wrote_is_kept() {
 fn bad_names_sources_and_addresses_are_refused() {
     let s = Sandbox::new();
     for name in ["a/b", "..", "../a", ".a", "", "a b", "a..b"] {
-        s.cck(&add(name, &["--key-env", "A"]))
-            .run()
-            .code(2)
-            .err(&["cannot be a profile's name"]);
+        s.cck(&add(name, &["--key-env", "A"])).run().code(2).err(&["cannot be a profile's name"]);
         s.cck(&["run", "--profile", name, "--", "true"])
             .run()
             .code(2)
             .err(&["cannot be a profile's name"]);
     }
-    s.cck(&["profile", "add", "--key-env", "A", "--", "-a"])
-        .run()
-        .code(2)
-        .err(&["cannot be"]);
+    s.cck(&["profile", "add", "--key-env", "A", "--", "-a"]).run().code(2).err(&["cannot be"]);
     s.cck(&add("a", &[])).run().code(2).err(&["--key-command"]);
-    s.cck(&add("a", &["--key-env", "A", "--key-file", "f"]))
-        .run()
-        .code(2)
-        .err(&["cannot be used"]);
-    s.cck(&add("a", &["--key-env", "1 x"]))
-        .run()
-        .code(2)
-        .err(&["name of a variable"]);
+    s.cck(&add("a", &["--key-env", "A", "--key-file", "f"])).run().code(2).err(&["cannot be used"]);
+    s.cck(&add("a", &["--key-env", "1 x"])).run().code(2).err(&["name of a variable"]);
     for url in ["ftp://x", "https://", "https://u:p@x", "x"] {
-        s.cck(&add("a", &["--key-env", "A", "--base-url", url]))
-            .run()
-            .code(2)
-            .err(&["base URL"]);
+        s.cck(&add("a", &["--key-env", "A", "--base-url", url])).run().code(2).err(&["base URL"]);
     }
     let command = format!("echo {KEY}");
-    let ran = s
-        .cck(&add("a", &["--key-command", &command]))
-        .run()
-        .code(2)
-        .err(&["looks like a key"]);
+    let ran =
+        s.cck(&add("a", &["--key-command", &command])).run().code(2).err(&["looks like a key"]);
     assert!(!ran.stderr.contains(KEY));
     assert!(!s.home().join(FILE).exists());
 }
@@ -147,18 +116,13 @@ fn a_malformed_file_is_told_by_line_and_column_and_left_alone() {
     let s = Sandbox::new();
     for (text, place) in [
         ("[profiles.a]\nkey-env = \n", ":2:"),
-        (
-            "[profiles.a]\nkey-env = 'A'\ntimout = 3\n",
-            ":3:1: unknown member `timout`",
-        ),
+        ("[profiles.a]\nkey-env = 'A'\ntimout = 3\n", ":3:1: unknown member `timout`"),
         ("[profiles.a]\n", ":1:11: the profile `a` needs exactly one"),
     ] {
         let file = s.lay(FILE, text);
-        for args in [
-            &["profile", "list"][..],
-            &add("b", &["--key-env", "B"]),
-            &["profile", "remove", "a"],
-        ] {
+        for args in
+            [&["profile", "list"][..], &add("b", &["--key-env", "B"]), &["profile", "remove", "a"]]
+        {
             s.cck(args).run().code(2).err(&[place, "profiles.toml"]);
         }
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
@@ -170,10 +134,7 @@ fn files_and_directories_that_others_can_write_to_are_refused() {
     let s = Sandbox::new();
     let file = s.lay(FILE, "[profiles.a]\nkey-env = 'A'\n");
     chmod(&file, 0o666);
-    s.cck(&["profile", "list"])
-        .run()
-        .code(2)
-        .err(&["can be written by others"]);
+    s.cck(&["profile", "list"]).run().code(2).err(&["can be written by others"]);
     chmod(&file, 0o600);
 
     let dir = s.home().join("open");
@@ -185,20 +146,14 @@ fn files_and_directories_that_others_can_write_to_are_refused() {
         .code(2)
         .err(&["written by others", "chmod 700"]);
     chmod(&dir, 0o700);
-    s.cck(&add("b", &["--key-env", "B", "--config-dir", dir_arg]))
-        .run()
-        .code(0);
+    s.cck(&add("b", &["--key-env", "B", "--config-dir", dir_arg])).run().code(0);
     chmod(&dir, 0o707);
     for args in [
         &["run", "--profile", "b", "--", "true"][..],
         &["set-key", "--profile", "b"],
         &["get-key", "--profile", "b"],
     ] {
-        s.cck(args)
-            .env("B", KEY)
-            .run()
-            .code(2)
-            .err(&["can be written by others"]);
+        s.cck(args).env("B", KEY).run().code(2).err(&["can be written by others"]);
     }
     if rustix::process::geteuid().is_root() {
         chmod(&dir, 0o700);
@@ -210,21 +165,16 @@ fn files_and_directories_that_others_can_write_to_are_refused() {
             .err(&["belongs to another user"]);
     }
     let file = s.lay("plain", "");
-    s.cck(&add(
-        "c",
-        &["--key-env", "B", "--config-dir", file.to_str().unwrap()],
-    ))
-    .run()
-    .code(2)
-    .err(&["not a directory"]);
+    s.cck(&add("c", &["--key-env", "B", "--config-dir", file.to_str().unwrap()]))
+        .run()
+        .code(2)
+        .err(&["not a directory"]);
 }
 
 #[test]
 fn tenants_share_no_file() {
     let s = Sandbox::new();
-    s.cck(&add("a", &["--key-env", "A", "--base-url", "https://a.example"]))
-        .run()
-        .code(0);
+    s.cck(&add("a", &["--key-env", "A", "--base-url", "https://a.example"])).run().code(0);
     s.cck(&add("b", &["--key-env", "B"])).run().code(0);
     // Whatever else could be a key: the profile has the say.
     for (name, _) in [("a", KEY), ("b", OTHER)] {
@@ -241,31 +191,20 @@ fn tenants_share_no_file() {
     assert!(read("a/settings.json").contains("\"ANTHROPIC_BASE_URL\": \"https://a.example\""));
     assert!(!dir.join("b/settings.json").exists() && !s.config().exists());
     let json = s
-        .cck(&[
-            "verify",
-            "--profile",
-            "a",
-            "--json",
-            "--expect",
-            "config.primaryApiKey",
-        ])
+        .cck(&["verify", "--profile", "a", "--json", "--expect", "config.primaryApiKey"])
         .run()
         .code(0)
         .json();
-    assert_eq!(
-        json["config_file"]["path"],
-        dir.join("a/.claude.json").to_str().unwrap()
-    );
-    s.cck(&["set-key", "--profile", "a", "--stdin"])
-        .stdin(OTHER)
-        .run()
-        .code(0);
+    assert_eq!(json["config_file"]["path"], dir.join("a/.claude.json").to_str().unwrap());
+    s.cck(&["set-key", "--profile", "a", "--stdin"]).stdin(OTHER).run().code(0);
     assert!(
         read("a/.claude.json").contains(OTHER),
         "a source given by hand goes into the profile's config"
     );
     s.cck(&["unset-key", "--profile", "a"]).run().code(0);
-    assert!(!read("a/.claude.json").contains("primaryApiKey") && read("b/.claude.json").contains(OTHER));
+    assert!(
+        !read("a/.claude.json").contains("primaryApiKey") && read("b/.claude.json").contains(OTHER)
+    );
 }
 
 /// A machine of profiles in /etc, in this process: the real /etc is not ours.
@@ -279,19 +218,12 @@ impl Machine {
         let s = Sandbox::new();
         let file = s.lay("etc/cck/profiles.d/10-it.toml", text);
         chmod(&file, 0o644);
-        Machine {
-            etc: s.home().join("etc"),
-            s,
-        }
+        Machine { etc: s.home().join("etc"), s }
     }
 
     fn run(&self, args: &[&str]) -> (Exit, String) {
         let home = self.s.home();
-        let vars = [
-            ("HOME", home.to_str().unwrap()),
-            ("K", KEY),
-            ("PATH", "/usr/bin:/bin"),
-        ];
+        let vars = [("HOME", home.to_str().unwrap()), ("K", KEY), ("PATH", "/usr/bin:/bin")];
         let mut context = Context::for_test(args, &vars, Path::new("/"), &self.etc);
         let exit = cck::run(&mut context);
         (exit, format!("{}{}", context.out, context.err))
@@ -300,26 +232,19 @@ impl Machine {
 
 #[test]
 fn a_locked_profile_of_the_machine_stands() {
-    let m = Machine::new("[profiles.it]\nkey-env = 'K'\nlocked = true\n[profiles.free]\nkey-env = 'K'\n");
+    let m = Machine::new(
+        "[profiles.it]\nkey-env = 'K'\nlocked = true\n[profiles.free]\nkey-env = 'K'\n",
+    );
     let (exit, text) = m.run(&["profile", "list", "--json"]);
     assert_eq!(exit, Exit::Done, "{text}");
-    assert!(
-        text.contains("\"origin\": \"system\"") && text.contains("\"locked\": true"),
-        "{text}"
-    );
+    assert!(text.contains("\"origin\": \"system\"") && text.contains("\"locked\": true"), "{text}");
     let (exit, text) = m.run(&["profile", "add", "it", "--key-env", "MINE"]);
     assert!(exit == Exit::Error && text.contains("locked by"), "{text}");
     let (exit, text) = m.run(&["profile", "add", "free", "--key-env", "MINE"]);
-    assert!(
-        exit == Exit::Done && text.contains("in place of the machine's"),
-        "{text}"
-    );
+    assert!(exit == Exit::Done && text.contains("in place of the machine's"), "{text}");
     m.s.lay(FILE, "[profiles.it]\nkey-env = 'MINE'\n");
     let (exit, text) = m.run(&["get-key", "--profile", "it"]);
-    assert!(
-        exit == Exit::Done && text.contains(KEY) && text.contains("is ignored"),
-        "{text}"
-    );
+    assert!(exit == Exit::Done && text.contains(KEY) && text.contains("is ignored"), "{text}");
     let (exit, text) = m.run(&["profile", "remove", "free"]);
     assert!(exit == Exit::Error && text.contains("the machine's"), "{text}");
 }

@@ -9,17 +9,7 @@ use crate::sandbox::{KEY, Sandbox, binary};
 fn terminal(sandbox: &Sandbox, command: &str) -> Child {
     // A prompt that hangs fails the test in place of the whole run.
     Command::new("timeout")
-        .args([
-            "--foreground",
-            "30",
-            "script",
-            "-qe",
-            "-E",
-            "always",
-            "-c",
-            command,
-            "/dev/null",
-        ])
+        .args(["--foreground", "30", "script", "-qe", "-E", "always", "-c", command, "/dev/null"])
         .env_clear()
         .env("HOME", sandbox.home())
         .env("PATH", "/usr/bin:/bin")

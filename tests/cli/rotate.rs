@@ -82,11 +82,10 @@ fn page(keys: Vec<Value>) -> Value {
 fn good(keys: Vec<Value>) -> Api {
     api(move |method, path| match (method, path) {
         ("GET", path) if path.starts_with("/v1/models") => (200, json!({"data": []})),
-        ("GET", path) if path.starts_with("/v1/organizations/api_keys") => (200, page(keys.clone())),
-        ("POST", path) => (
-            200,
-            listed(path.rsplit('/').next().unwrap(), &hint(OTHER), "inactive"),
-        ),
+        ("GET", path) if path.starts_with("/v1/organizations/api_keys") => {
+            (200, page(keys.clone()))
+        }
+        ("POST", path) => (200, listed(path.rsplit('/').next().unwrap(), &hint(OTHER), "inactive")),
         _ => (404, json!({})),
     })
 }
@@ -124,15 +123,12 @@ fn rotate(sandbox: &Sandbox, args: &[&str], api: Option<&Api>) -> crate::sandbox
 #[test]
 fn the_new_key_is_in_and_nothing_is_left_of_the_old() {
     let sandbox = home();
-    rotate(&sandbox, &["--dry-run"], None)
-        .code(0)
-        .out(&["would be replaced", "would take"]);
+    rotate(&sandbox, &["--dry-run"], None).code(0).out(&["would be replaced", "would take"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
 
-    rotate(&sandbox, &[], None).code(0).out(&[
-        "replaced sk-ant-api03-…abcd by sk-ant-api03-…wxyz",
-        "revoke the old key",
-    ]);
+    rotate(&sandbox, &[], None)
+        .code(0)
+        .out(&["replaced sk-ant-api03-…abcd by sk-ant-api03-…wxyz", "revoke the old key"]);
     assert_eq!(
         fs::read_to_string(sandbox.config()).unwrap(),
         config(KEY),
@@ -141,17 +137,13 @@ fn the_new_key_is_in_and_nothing_is_left_of_the_old() {
     assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
     sandbox.cck(&["undo"]).run().code(1);
     sandbox.cck(&["audit"]).run().code(0).out(&["rotate", "stdin"]);
-    rotate(&sandbox, &[], None)
-        .code(2)
-        .err(&["nothing to rotate", "try:"]);
+    rotate(&sandbox, &[], None).code(2).err(&["nothing to rotate", "try:"]);
 }
 
 #[test]
 fn without_an_old_key_there_is_nothing_to_rotate() {
     let sandbox = Sandbox::new();
-    rotate(&sandbox, &[], None)
-        .code(2)
-        .err(&["no key", "cck set-key"]);
+    rotate(&sandbox, &[], None).code(2).err(&["no key", "cck set-key"]);
     assert_eq!(sandbox.names(), [""; 0]);
     sandbox.lay(".claude.json", "{\"a\": }");
     rotate(&sandbox, &[], None).code(2).err(&[":1:7"]);
@@ -160,25 +152,17 @@ fn without_an_old_key_there_is_nothing_to_rotate() {
 
 #[test]
 fn a_key_that_the_api_does_not_take_changes_nothing() {
-    for (code, word) in [
-        (401, "rejects the new key"),
-        (403, "rejects"),
-        (429, "HTTP 429"),
-        (500, "HTTP 500"),
-    ] {
+    for (code, word) in
+        [(401, "rejects the new key"), (403, "rejects"), (429, "HTTP 429"), (500, "HTTP 500")]
+    {
         let sandbox = home();
         let api = api(move |_, _| (code, json!({})));
-        rotate(&sandbox, &["--online"], Some(&api))
-            .code(2)
-            .err(&[word, "nothing was changed"]);
+        rotate(&sandbox, &["--online"], Some(&api)).code(2).err(&[word, "nothing was changed"]);
         assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
         assert_eq!(sandbox.names(), [".claude", ".claude.json"]);
     }
     let sandbox = home();
-    let nobody = Api {
-        url: "http://127.0.0.1:9".into(),
-        seen: Arc::default(),
-    };
+    let nobody = Api { url: "http://127.0.0.1:9".into(), seen: Arc::default() };
     rotate(&sandbox, &["--online"], Some(&nobody))
         .code(2)
         .err(&["cannot be reached", "nothing was changed"]);
@@ -193,16 +177,11 @@ fn the_old_key_is_retired_only_by_a_match_that_is_sure() {
         listed("apikey_2", &hint(OTHER), "active"),
         listed("apikey_3", "sk-ant-api03-xxx...abcd", "active"),
     ]);
-    rotate(&sandbox, &["--retire-old"], Some(&api))
-        .code(0)
-        .out(&["is inactive: apikey_2"]);
+    rotate(&sandbox, &["--retire-old"], Some(&api)).code(0).out(&["is inactive: apikey_2"]);
     let seen = api.seen.lock().unwrap().clone();
     assert_eq!(seen.len(), 3, "{seen:?}");
     assert_eq!(seen[0], format!("GET /v1/models?limit=1 {KEY} "));
-    assert_eq!(
-        seen[1],
-        format!("GET /v1/organizations/api_keys?limit=1000 {ADMIN} ")
-    );
+    assert_eq!(seen[1], format!("GET /v1/organizations/api_keys?limit=1000 {ADMIN} "));
     assert_eq!(
         seen[2],
         format!("POST /v1/organizations/api_keys/apikey_2 {ADMIN} {{\"status\":\"inactive\"}}")
@@ -217,28 +196,16 @@ fn the_old_key_is_retired_only_by_a_match_that_is_sure() {
             ],
             "does not guess",
         ),
-        (
-            vec![listed("../users/1", &hint(OTHER), "active")],
-            "an id that is none",
-        ),
+        (vec![listed("../users/1", &hint(OTHER), "active")], "an id that is none"),
     ] {
         let sandbox = home();
         let api = good(keys);
-        rotate(&sandbox, &["--retire-old"], Some(&api))
-            .code(1)
-            .err(&["retire the old key", word]);
+        rotate(&sandbox, &["--retire-old"], Some(&api)).code(1).err(&["retire the old key", word]);
         assert!(
-            api.seen
-                .lock()
-                .unwrap()
-                .iter()
-                .all(|line| !line.starts_with("POST")),
+            api.seen.lock().unwrap().iter().all(|line| !line.starts_with("POST")),
             "nothing is guessed"
         );
-        assert!(
-            fs::read_to_string(sandbox.config()).unwrap().contains(KEY),
-            "the swap stands"
-        );
+        assert!(fs::read_to_string(sandbox.config()).unwrap().contains(KEY), "the swap stands");
     }
 }
 
@@ -246,13 +213,16 @@ fn the_old_key_is_retired_only_by_a_match_that_is_sure() {
 fn what_was_left_is_completed_by_the_same_command() {
     for code in [401, 404, 429, 500] {
         let sandbox = home();
-        let broken = api(move |_, path| {
-            if path.starts_with("/v1/models") {
-                (200, json!({}))
-            } else {
-                (code, json!({}))
-            }
-        });
+        let broken =
+            api(
+                move |_, path| {
+                    if path.starts_with("/v1/models") {
+                        (200, json!({}))
+                    } else {
+                        (code, json!({}))
+                    }
+                },
+            );
         rotate(&sandbox, &["--retire-old"], Some(&broken))
             .code(1)
             .err(&["in place", &format!("HTTP {code}")]);
@@ -263,13 +233,9 @@ fn what_was_left_is_completed_by_the_same_command() {
         assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
     }
     let sandbox = home();
-    let args = [
-        "--command-after",
-        "test -e ready && echo \"$CCK_OLD_HINT $CCK_OLD_FINGERPRINT\" > seen",
-    ];
-    rotate(&sandbox, &args, None)
-        .code(1)
-        .err(&["--command-after", "code 1"]);
+    let args =
+        ["--command-after", "test -e ready && echo \"$CCK_OLD_HINT $CCK_OLD_FINGERPRINT\" > seen"];
+    rotate(&sandbox, &args, None).code(1).err(&["--command-after", "code 1"]);
     fs::write(sandbox.project().join("ready"), "").unwrap();
     rotate(&sandbox, &args, None).code(0);
     let seen = fs::read_to_string(sandbox.project().join("seen")).unwrap();
@@ -287,33 +253,23 @@ fn a_page_of_a_thousand_keys_is_read_to_its_end() {
             (200, page(vec![listed("apikey_last", &hint(OTHER), "active")]))
         }
         _ => {
-            let keys =
-                (0..1000).map(|at| listed(&format!("apikey_{at}"), "sk-ant-api03-aaa...zzzz", "active"));
+            let keys = (0..1000)
+                .map(|at| listed(&format!("apikey_{at}"), "sk-ant-api03-aaa...zzzz", "active"));
             let mut first = page(keys.collect());
             first["has_more"] = true.into();
             (200, first)
         }
     });
-    rotate(&sandbox, &["--retire-old"], Some(&api))
-        .code(0)
-        .out(&["apikey_last"]);
+    rotate(&sandbox, &["--retire-old"], Some(&api)).code(0).out(&["apikey_last"]);
 }
 
 #[test]
 fn the_admin_key_has_to_be_there_and_goes_nowhere_unsafe() {
     let sandbox = home();
-    let ran = sandbox
-        .cck(&["rotate", "--stdin", "--retire-old"])
-        .stdin(KEY)
-        .run();
+    let ran = sandbox.cck(&["rotate", "--stdin", "--retire-old"]).stdin(KEY).run();
     ran.code(2).err(&["ANTHROPIC_ADMIN_KEY", "try:"]);
-    let elsewhere = Api {
-        url: "http://example.invalid".into(),
-        seen: Arc::default(),
-    };
-    rotate(&sandbox, &["--retire-old"], Some(&elsewhere))
-        .code(2)
-        .err(&["not sent to"]);
+    let elsewhere = Api { url: "http://example.invalid".into(), seen: Arc::default() };
+    rotate(&sandbox, &["--retire-old"], Some(&elsewhere)).code(2).err(&["not sent to"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
 }
 
@@ -322,16 +278,10 @@ fn a_profile_is_rotated_in_its_own_directory() {
     let sandbox = Sandbox::new();
     let file = sandbox.lay("source", OTHER);
     let command = format!("cat {}", file.display());
-    sandbox
-        .cck(&["profile", "add", "team", "--key-command", &command])
-        .run()
-        .code(0);
+    sandbox.cck(&["profile", "add", "team", "--key-command", &command]).run().code(0);
     sandbox.cck(&["set-key", "--profile", "team"]).run().code(0);
     sandbox.lay("source", KEY);
-    let ran = sandbox
-        .cck(&["rotate", "--profile", "team", "--json"])
-        .run()
-        .code(0);
+    let ran = sandbox.cck(&["rotate", "--profile", "team", "--json"]).run().code(0);
     let path = ran.json()["path"].as_str().unwrap().to_owned();
     assert!(path.contains("team") && fs::read_to_string(path).unwrap().contains(KEY));
     assert!(!sandbox.config().exists(), "tenants share no file");

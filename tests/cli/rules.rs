@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use crate::truth::{Row, disagreement};
 
-const KEY: &str = "sk-ant-api03-RULE-0000000000000000000000000000000000000000000000000000000000000000000";
+const KEY: &str =
+    "sk-ant-api03-RULE-0000000000000000000000000000000000000000000000000000000000000000000";
 
 const KEY_DESCRIPTOR: &str = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";
 
@@ -21,10 +22,7 @@ fn login() -> Value {
 /// A state: variables, what is in the config besides onboarding, and files elsewhere.
 fn state(env: Value, config: Value, more: Value) -> Value {
     let mut whole = json!({"hasCompletedOnboarding": true});
-    whole
-        .as_object_mut()
-        .unwrap()
-        .extend(config.as_object().unwrap().clone());
+    whole.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
     let mut home = json!({".claude.json": whole});
     if let Some(files) = more["home"].as_object() {
         home.as_object_mut().unwrap().extend(files.clone());
@@ -61,11 +59,8 @@ fn rules() -> Vec<Rule> {
         }})
     };
     let (v2, v2_0) = ("2.1.330", "2.0.77");
-    let (key, token, oauth) = (
-        "ANTHROPIC_API_KEY",
-        "ANTHROPIC_AUTH_TOKEN",
-        "CLAUDE_CODE_OAUTH_TOKEN",
-    );
+    let (key, token, oauth) =
+        ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN");
     let [env_key, env_token, env_oauth, config, credentials] = [
         "env.ANTHROPIC_API_KEY",
         "env.ANTHROPIC_AUTH_TOKEN",
@@ -142,11 +137,7 @@ fn rules() -> Vec<Rule> {
         Rule(
             "without an identity nothing is sent",
             v2,
-            state(
-                with(federation(), "ANTHROPIC_IDENTITY_TOKEN", ""),
-                none(),
-                stored(),
-            ),
+            state(with(federation(), "ANTHROPIC_IDENTITY_TOKEN", ""), none(), stored()),
             ["-", "-"],
         ),
         Rule(
@@ -187,31 +178,19 @@ fn rules() -> Vec<Rule> {
         Rule(
             "an explicit profile goes before a login",
             v2,
-            state(
-                json!({"ANTHROPIC_PROFILE": "work"}),
-                none(),
-                profile("oidc_federation"),
-            ),
+            state(json!({"ANTHROPIC_PROFILE": "work"}), none(), profile("oidc_federation")),
             ["-", "env.ANTHROPIC_PROFILE"],
         ),
         Rule(
             "a profile without credentials is as unset",
             v2,
-            state(
-                json!({"ANTHROPIC_PROFILE": "work"}),
-                none(),
-                profile("user_oauth"),
-            ),
+            state(json!({"ANTHROPIC_PROFILE": "work"}), none(), profile("user_oauth")),
             ["-", credentials],
         ),
         Rule(
             "a gateway gets the token alone",
             v2,
-            state(
-                json!({"CLAUDE_CODE_USE_GATEWAY": "1", token: "t", key: KEY}),
-                primary(),
-                none(),
-            ),
+            state(json!({"CLAUDE_CODE_USE_GATEWAY": "1", token: "t", key: KEY}), primary(), none()),
             ["-", env_token],
         ),
         Rule(
@@ -223,21 +202,13 @@ fn rules() -> Vec<Rule> {
         Rule(
             "2.0.77 knows no gateway",
             v2_0,
-            state(
-                json!({"CLAUDE_CODE_USE_GATEWAY": "1", token: "t"}),
-                primary(),
-                none(),
-            ),
+            state(json!({"CLAUDE_CODE_USE_GATEWAY": "1", token: "t"}), primary(), none()),
             [config, env_token],
         ),
         Rule(
             "another provider takes all",
             v2,
-            state(
-                json!({"CLAUDE_CODE_USE_MANTLE": "yes", token: "t"}),
-                primary(),
-                none(),
-            ),
+            state(json!({"CLAUDE_CODE_USE_MANTLE": "yes", token: "t"}), primary(), none()),
             ["-", "-"],
         ),
         Rule(
@@ -309,21 +280,13 @@ fn rules() -> Vec<Rule> {
         Rule(
             "a malformed drop-in stops the client",
             v2,
-            state(
-                none(),
-                primary(),
-                json!({"etc": {"managed-settings.d/a.json": "{"}}),
-            ),
+            state(none(), primary(), json!({"etc": {"managed-settings.d/a.json": "{"}})),
             ["-", "-"],
         ),
         Rule(
             "a managed member of a wrong type is dropped alone",
             v2,
-            state(
-                none(),
-                none(),
-                json!({"managed": {"apiKeyHelper": 5, "env": {token: "a"}}}),
-            ),
+            state(none(), none(), json!({"managed": {"apiKeyHelper": 5, "env": {token: "a"}}})),
             ["-", "settings.managed.env.ANTHROPIC_AUTH_TOKEN"],
         ),
         Rule(
@@ -351,11 +314,7 @@ fn rules() -> Vec<Rule> {
         Rule(
             "a closed descriptor is as unset",
             v2,
-            state(
-                json!({"CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR": "987654"}),
-                primary(),
-                none(),
-            ),
+            state(json!({"CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR": "987654"}), primary(), none()),
             [config, "-"],
         ),
         // Standard output is open in every test.
@@ -386,31 +345,19 @@ fn rules() -> Vec<Rule> {
         Rule(
             "an open descriptor gives the token",
             v2,
-            state(
-                json!({"CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR": "1"}),
-                none(),
-                none(),
-            ),
+            state(json!({"CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR": "1"}), none(), none()),
             ["-", "env.CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR"],
         ),
         Rule(
             "CLAUDE_CODE_SIMPLE takes no key from a descriptor",
             v2,
-            state(
-                json!({KEY_DESCRIPTOR: "1", "CLAUDE_CODE_SIMPLE": "1"}),
-                primary(),
-                none(),
-            ),
+            state(json!({KEY_DESCRIPTOR: "1", "CLAUDE_CODE_SIMPLE": "1"}), primary(), none()),
             ["-", "-"],
         ),
         Rule(
             "2.0.77 knows no profiles",
             v2_0,
-            state(
-                json!({"ANTHROPIC_PROFILE": "work"}),
-                none(),
-                profile("oidc_federation"),
-            ),
+            state(json!({"ANTHROPIC_PROFILE": "work"}), none(), profile("oidc_federation")),
             ["-", "credentials.claudeAiOauth"],
         ),
         Rule(

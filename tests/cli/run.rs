@@ -26,11 +26,7 @@ impl Runner {
     fn new() -> Runner {
         let s = Sandbox::new();
         let file = s.lay("key", KEY).to_str().unwrap().to_owned();
-        Runner {
-            s,
-            run: runtime(),
-            file,
-        }
+        Runner { s, run: runtime(), file }
     }
 
     fn cck(&self, flags: &[&str], command: &[&str]) -> crate::sandbox::Cck {
@@ -52,11 +48,7 @@ impl Runner {
         if let Some(dir) = cck.get_current_dir() {
             command.current_dir(dir);
         }
-        let mut child = command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut line = String::new();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         stdout.read_line(&mut line).unwrap();
@@ -96,10 +88,7 @@ fn the_command_gets_the_least_config_in_a_private_directory() {
         .code(0)
         .json();
     let project = fs::canonicalize(r.s.project()).unwrap();
-    assert_eq!(
-        trusted["projects"][project.to_str().unwrap()]["hasTrustDialogAccepted"],
-        true
-    );
+    assert_eq!(trusted["projects"][project.to_str().unwrap()]["hasTrustDialogAccepted"], true);
 }
 
 #[test]
@@ -108,28 +97,13 @@ fn the_exit_status_is_the_commands() {
     r.cck(&[], &["sh", "-c", "exit 7"]).run().code(7);
     r.cck(&[], &["sh", "-c", "kill -9 $$"]).run().code(137);
     r.cck(&[], &["sh", "-c", "kill -SEGV $$"]).run().code(139);
-    r.cck(&[], &["no-such-command"])
-        .run()
-        .code(127)
-        .err(&["no-such-command", "not found"]);
+    r.cck(&[], &["no-such-command"]).run().code(127).err(&["no-such-command", "not found"]);
     let plain = r.s.lay("plain", "");
-    r.cck(&[], &[plain.to_str().unwrap()])
-        .run()
-        .code(126)
-        .err(&["not executable"]);
+    r.cck(&[], &[plain.to_str().unwrap()]).run().code(126).err(&["not executable"]);
     r.cck(&[], &["/"]).run().code(126);
-    r.s.cck(&["run", "--key-file", "none", "--", "true"])
-        .run()
-        .code(2)
-        .err(&["key file"]);
-    r.s.cck(&["run", "--key-file", "none"])
-        .run()
-        .code(2)
-        .err(&["COMMAND"]);
-    r.cck(&["--base-url", "nonsense"], &["true"])
-        .run()
-        .code(2)
-        .err(&["base URL"]);
+    r.s.cck(&["run", "--key-file", "none", "--", "true"]).run().code(2).err(&["key file"]);
+    r.s.cck(&["run", "--key-file", "none"]).run().code(2).err(&["COMMAND"]);
+    r.cck(&["--base-url", "nonsense"], &["true"]).run().code(2).err(&["base URL"]);
     assert_eq!(left(&r.run), 0);
 }
 
@@ -144,10 +118,7 @@ fn what_would_shadow_the_key_is_left_out_and_the_key_is_nowhere_else() {
     );
     let script = "cat $CLAUDE_CONFIG_DIR/settings.json; env; tr '\\0' ' ' </proc/$$/cmdline; echo; tr '\\0' ' ' </proc/$PPID/cmdline";
     let ran = r
-        .cck(
-            &["--verbose", "--base-url", "http://127.0.0.1:9"],
-            &["sh", "-c", script],
-        )
+        .cck(&["--verbose", "--base-url", "http://127.0.0.1:9"], &["sh", "-c", script])
         .env("ANTHROPIC_API_KEY", OTHER)
         .env("ANTHROPIC_AUTH_TOKEN", "t")
         .env("CLAUDE_CODE_OAUTH_TOKEN", "t")
@@ -172,11 +143,7 @@ fn what_would_shadow_the_key_is_left_out_and_the_key_is_nowhere_else() {
         "settings: apiKeyHelper",
         "settings: env.ANTHROPIC_AUTH_TOKEN",
     ]);
-    let quiet = r
-        .cck(&[], &["true"])
-        .env("ANTHROPIC_API_KEY", OTHER)
-        .run()
-        .code(0);
+    let quiet = r.cck(&[], &["true"]).env("ANTHROPIC_API_KEY", OTHER).run().code(0);
     assert_eq!(quiet.stderr, "");
     let ran = r.cck(&[], &["echo", KEY]).run().code(2).err(&["holds the key"]);
     assert!(!ran.stderr.contains(KEY));
@@ -187,12 +154,9 @@ fn what_would_shadow_the_key_is_left_out_and_the_key_is_nowhere_else() {
 #[test]
 fn signals_reach_the_command_and_the_directory_goes() {
     let r = Runner::new();
-    for (sent, name) in [
-        (Signal::TERM, "TERM"),
-        (Signal::HUP, "HUP"),
-        (Signal::INT, "INT"),
-        (Signal::USR1, "USR1"),
-    ] {
+    for (sent, name) in
+        [(Signal::TERM, "TERM"), (Signal::HUP, "HUP"), (Signal::INT, "INT"), (Signal::USR1, "USR1")]
+    {
         // The command has its say on how it ends.
         let child = r.start(&format!(
             "trap 'echo {name}; exit 3' {name}; echo ready; while :; do sleep 0.02; done"
@@ -286,11 +250,7 @@ fn what_a_killed_cck_leaves_is_swept_by_the_next_and_the_living_are_not() {
     assert_eq!(killed.wait().unwrap().signal(), Some(9));
     assert_eq!(left(&r.run), 2);
     r.cck(&[], &["true"]).run().code(0);
-    assert_eq!(
-        left(&r.run),
-        2,
-        "the command of the killed one still lives in its directory"
-    );
+    assert_eq!(left(&r.run), 2, "the command of the killed one still lives in its directory");
     for note in fs::read_dir(r.run.path()).unwrap() {
         let root = note.unwrap().path();
         let pid: i32 = fs::read_to_string(root.join("lock"))
@@ -301,15 +261,8 @@ fn what_a_killed_cck_leaves_is_swept_by_the_next_and_the_living_are_not() {
             .parse()
             .unwrap();
         let parent = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-        let parent = parent
-            .rsplit_once(") ")
-            .unwrap()
-            .1
-            .split(' ')
-            .nth(1)
-            .unwrap()
-            .parse::<u32>()
-            .unwrap();
+        let parent =
+            parent.rsplit_once(") ").unwrap().1.split(' ').nth(1).unwrap().parse::<u32>().unwrap();
         if parent != alive.id() {
             kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL).unwrap();
         }
@@ -335,14 +288,16 @@ fn conversations_are_kept_only_if_asked_for() {
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
         .collect();
     let dir = format!("$CLAUDE_CONFIG_DIR/projects/{name}");
-    let write =
-        format!("mkdir -p {dir}; echo more >> {dir}/a.jsonl; echo {{}} > $CLAUDE_CONFIG_DIR/other.json");
+    let write = format!(
+        "mkdir -p {dir}; echo more >> {dir}/a.jsonl; echo {{}} > $CLAUDE_CONFIG_DIR/other.json"
+    );
     r.cck(&[], &["sh", "-c", &write]).run().code(0);
     assert_eq!(r.s.names(), ["key"]);
     for times in 1..=2 {
         r.cck(&["--keep-sessions"], &["sh", "-c", &write]).run().code(0);
         let kept =
-            fs::read_to_string(r.s.home().join(".claude/projects").join(&name).join("a.jsonl")).unwrap();
+            fs::read_to_string(r.s.home().join(".claude/projects").join(&name).join("a.jsonl"))
+                .unwrap();
         assert_eq!(kept, "more\n".repeat(times));
     }
     assert!(!r.s.home().join(".claude/other.json").exists());
@@ -370,22 +325,11 @@ fn ten_at_once_do_not_mix() {
 #[test]
 fn a_profile_lends_its_settings_and_address() {
     let r = Runner::new();
-    r.s.cck(&[
-        "profile",
-        "add",
-        "p",
-        "--key-file",
-        &r.file,
-        "--base-url",
-        "https://p.example",
-    ])
-    .run()
-    .code(0);
+    r.s.cck(&["profile", "add", "p", "--key-file", &r.file, "--base-url", "https://p.example"])
+        .run()
+        .code(0);
     r.s.lay(".claude/settings.json", "{\"model\":\"mine\"}");
-    r.s.lay(
-        ".local/share/cck/profiles/p/settings.json",
-        "{\"model\":\"theirs\"}",
-    );
+    r.s.lay(".local/share/cck/profiles/p/settings.json", "{\"model\":\"theirs\"}");
     let script = "cat $CLAUDE_CONFIG_DIR/settings.json; echo $ANTHROPIC_BASE_URL";
     let ran =
         r.s.cck(&["run", "--profile", "p", "--", "sh", "-c", script])
@@ -429,29 +373,13 @@ fn a_key_on_a_disk_is_told() {
     }
     chmod(&r.s.home(), 0o700);
     let output = Command::new("unshare")
-        .args([
-            "-m",
-            "sh",
-            "-c",
-            line,
-            "sh",
-            &binary(),
-            "run",
-            "--key-file",
-            &r.file,
-            "--",
-            "true",
-        ])
+        .args(["-m", "sh", "-c", line, "sh", &binary(), "run", "--key-file", &r.file, "--", "true"])
         .env("HOME", r.s.home())
         .env_remove("XDG_RUNTIME_DIR")
         .env("TMPDIR", r.s.project())
         .output()
         .unwrap();
     assert!(output.status.success());
-    assert!(
-        String::from_utf8(output.stderr)
-            .unwrap()
-            .contains("the key is on the disk")
-    );
+    assert!(String::from_utf8(output.stderr).unwrap().contains("the key is on the disk"));
     assert_eq!(fs::read_dir(r.s.project()).unwrap().count(), 0);
 }

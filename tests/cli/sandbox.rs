@@ -38,10 +38,7 @@ pub struct Ran {
 pub fn runtime() -> tempfile::TempDir {
     let mut builder = tempfile::Builder::new();
     builder.prefix("cck-test-runtime-");
-    builder
-        .tempdir_in("/dev/shm")
-        .or_else(|_| builder.tempdir())
-        .unwrap()
+    builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).unwrap()
 }
 
 /// The program that is tested: this build's, or the one that CCK_TEST_BINARY names.
@@ -55,10 +52,7 @@ impl Sandbox {
         for name in ["home", "project"] {
             fs::create_dir(dir.path().join(name)).unwrap();
         }
-        Sandbox {
-            dir,
-            runtime: runtime(),
-        }
+        Sandbox { dir, runtime: runtime() }
     }
 
     /// What XDG_RUNTIME_DIR is: without it, cck would leave its cache in the machine's shared memory.
@@ -136,17 +130,8 @@ impl Cck {
     }
 
     pub fn run(mut self) -> Ran {
-        self.command.stdin(if self.stdin.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        });
-        let mut child = self
-            .command
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.command.stdin(if self.stdin.is_some() { Stdio::piped() } else { Stdio::null() });
+        let mut child = self.command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         if let Some(bytes) = self.stdin {
             // A run that fails before it reads closes the pipe.
             let _ = child.stdin.take().unwrap().write_all(&bytes);

@@ -35,12 +35,8 @@ fn each_source_gives_its_key_and_is_named_in_the_report() {
     for (args, kind, words) in rows {
         for json in [false, true] {
             let sandbox = Sandbox::new();
-            let args: Vec<&str> = ["set-key"]
-                .iter()
-                .chain(args)
-                .chain(json.then_some(&"--json"))
-                .copied()
-                .collect();
+            let args: Vec<&str> =
+                ["set-key"].iter().chain(args).chain(json.then_some(&"--json")).copied().collect();
             let mut cck = sandbox.cck(&args);
             match kind {
                 "env" => cck = cck.env("ANTHROPIC_API_KEY", KEY).env("TEAM_KEY", KEY),
@@ -56,10 +52,7 @@ fn each_source_gives_its_key_and_is_named_in_the_report() {
                 assert_eq!(report["hint"], "sk-ant-api03-…wxyz");
                 assert_eq!(report["path"], sandbox.config().to_str().unwrap());
                 assert_eq!(report["changes"].as_array().unwrap().len(), 3);
-                assert_eq!(
-                    (&report["created"], &report["changed"]),
-                    (&true.into(), &true.into())
-                );
+                assert_eq!((&report["created"], &report["changed"]), (&true.into(), &true.into()));
             } else if kind != "command" {
                 ran.out(&[words, "sk-ant-api03-…wxyz", "~/.claude.json"]);
             }
@@ -82,11 +75,7 @@ fn a_variable_alone_is_the_default_source() {
 #[test]
 fn two_sources_are_never_guessed_between() {
     let sandbox = Sandbox::new();
-    let ran = sandbox
-        .cck(&["set-key"])
-        .env("ANTHROPIC_API_KEY", OTHER)
-        .stdin(KEY)
-        .run();
+    let ran = sandbox.cck(&["set-key"]).env("ANTHROPIC_API_KEY", OTHER).stdin(KEY).run();
     ran.code(2).err(&["--key-env", "--stdin"]);
     assert_eq!(sandbox.names(), [""; 0]);
     sandbox
@@ -95,19 +84,9 @@ fn two_sources_are_never_guessed_between() {
         .run()
         .code(2)
         .err(&["cannot be used with"]);
-    sandbox
-        .cck(&["set-key", "--stdin"])
-        .env("ANTHROPIC_API_KEY", OTHER)
-        .stdin(KEY)
-        .run()
-        .code(0);
+    sandbox.cck(&["set-key", "--stdin"]).env("ANTHROPIC_API_KEY", OTHER).stdin(KEY).run().code(0);
     assert_eq!(stored(&sandbox).as_deref(), Some(KEY));
-    sandbox
-        .cck(&["set-key", "--key-env"])
-        .env("ANTHROPIC_API_KEY", OTHER)
-        .stdin(KEY)
-        .run()
-        .code(0);
+    sandbox.cck(&["set-key", "--key-env"]).env("ANTHROPIC_API_KEY", OTHER).stdin(KEY).run().code(0);
     assert_eq!(stored(&sandbox).as_deref(), Some(OTHER));
 }
 
@@ -116,18 +95,8 @@ fn a_second_run_changes_nothing_and_says_so() {
     let sandbox = Sandbox::new();
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     let before = fs::metadata(sandbox.config()).unwrap();
-    sandbox
-        .cck(&["set-key"])
-        .stdin(KEY)
-        .run()
-        .code(0)
-        .out(&["already", "nothing"]);
-    let report = sandbox
-        .cck(&["set-key", "--json"])
-        .stdin(KEY)
-        .run()
-        .code(0)
-        .json();
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(0).out(&["already", "nothing"]);
+    let report = sandbox.cck(&["set-key", "--json"]).stdin(KEY).run().code(0).json();
     assert_eq!(report["changed"], false);
     let after = fs::metadata(sandbox.config()).unwrap();
     assert_eq!(before.modified().unwrap(), after.modified().unwrap());
@@ -136,17 +105,12 @@ fn a_second_run_changes_nothing_and_says_so() {
 #[test]
 fn a_dry_run_shows_the_members_and_writes_nothing() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cck(&["set-key", "--dry-run"])
-        .stdin(KEY)
-        .run()
-        .code(0)
-        .out(&[
-            "nothing was written",
-            "+ primaryApiKey: \"sk-ant-api03-…wxyz\"",
-            "+ hasCompletedOnboarding: true",
-            "+ lastOnboardingVersion: \"0.2.107\"",
-        ]);
+    sandbox.cck(&["set-key", "--dry-run"]).stdin(KEY).run().code(0).out(&[
+        "nothing was written",
+        "+ primaryApiKey: \"sk-ant-api03-…wxyz\"",
+        "+ hasCompletedOnboarding: true",
+        "+ lastOnboardingVersion: \"0.2.107\"",
+    ]);
     assert_eq!(sandbox.names(), [""; 0]);
     sandbox.lay(".claude.json", format!("{{\"primaryApiKey\":\"{OTHER}\"}}"));
     sandbox
@@ -165,12 +129,7 @@ fn a_dry_run_shows_the_members_and_writes_nothing() {
 fn the_file_is_the_one_that_the_client_reads() {
     let sandbox = Sandbox::new();
     let dir = sandbox.home().join("made/here");
-    sandbox
-        .cck(&["set-key"])
-        .env("CLAUDE_CONFIG_DIR", &dir)
-        .stdin(KEY)
-        .run()
-        .code(0);
+    sandbox.cck(&["set-key"]).env("CLAUDE_CONFIG_DIR", &dir).stdin(KEY).run().code(0);
     assert!(dir.join(".claude.json").exists() && !sandbox.config().exists());
     assert_eq!(mode(&dir), 0o700);
     // The directory is enough: a container need not have a home.
@@ -181,29 +140,16 @@ fn the_file_is_the_one_that_the_client_reads() {
         .stdin(OTHER)
         .run()
         .code(0);
-    assert!(
-        fs::read_to_string(dir.join(".claude.json"))
-            .unwrap()
-            .contains(OTHER)
-    );
+    assert!(fs::read_to_string(dir.join(".claude.json")).unwrap().contains(OTHER));
 
     let legacy = sandbox.lay(".claude/.config.json", "{}");
     sandbox.lay(".claude.json", "{}");
-    sandbox
-        .cck(&["set-key"])
-        .stdin(KEY)
-        .run()
-        .code(0)
-        .out(&["note:", "~/.claude/.config.json"]);
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(0).out(&["note:", "~/.claude/.config.json"]);
     assert!(fs::read_to_string(&legacy).unwrap().contains(KEY));
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), "{}");
 
     let named = sandbox.home().join("named.json");
-    sandbox
-        .cck(&["set-key", "--config-file", named.to_str().unwrap()])
-        .stdin(KEY)
-        .run()
-        .code(0);
+    sandbox.cck(&["set-key", "--config-file", named.to_str().unwrap()]).stdin(KEY).run().code(0);
     assert!(fs::read_to_string(named).unwrap().contains(KEY));
 }
 
@@ -241,21 +187,11 @@ fn a_key_that_is_none_is_refused() {
         (&long, "64 KiB"),
     ] {
         let sandbox = Sandbox::new();
-        sandbox
-            .cck(&["set-key"])
-            .stdin(input)
-            .run()
-            .code(2)
-            .err(&[word, "try:"]);
+        sandbox.cck(&["set-key"]).stdin(input).run().code(2).err(&[word, "try:"]);
         assert_eq!(sandbox.names(), [""; 0], "{input:?}");
     }
     let sandbox = Sandbox::new();
-    sandbox
-        .cck(&["set-key"])
-        .stdin(b"\xff\xfe".to_vec())
-        .run()
-        .code(2)
-        .err(&["UTF-8"]);
+    sandbox.cck(&["set-key"]).stdin(b"\xff\xfe".to_vec()).run().code(2).err(&["UTF-8"]);
     sandbox
         .cck(&["set-key"])
         .stdin("another-shape")
@@ -272,10 +208,7 @@ fn a_source_that_fails_is_named_and_its_output_is_not() {
     let failing = format!("echo {}; exit 7", &KEY[..40]);
     let noise = format!("echo {KEY} >&2; echo {}", &KEY[..8]);
     let rows: [(&[&str], &[&str]); 8] = [
-        (
-            &["--key-file", missing.to_str().unwrap()],
-            &["missing", "No such file"],
-        ),
+        (&["--key-file", missing.to_str().unwrap()], &["missing", "No such file"]),
         (&["--key-file", home.to_str().unwrap()], &["directory"]),
         (&["--key-env", "NOT_SET"], &["NOT_SET is not set"]),
         (&["--key-command", "exit 7"], &["`exit 7`", "code 7"]),
@@ -289,17 +222,11 @@ fn a_source_that_fails_is_named_and_its_output_is_not() {
         let args: Vec<&str> = ["set-key"].iter().chain(args).copied().collect();
         sandbox.cck(&args).run().code(2).err(words).err(&["try:"]);
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(15),
-        "a command that hangs is stopped"
-    );
+    assert!(start.elapsed() < Duration::from_secs(15), "a command that hangs is stopped");
     let ran = sandbox.cck(&["set-key", "--key-command", &failing]).run().code(2);
     assert!(!ran.stderr.contains(&KEY[..40]), "{ran:?}");
     // Standard error of the command is passed on: a store's own question has to be seen.
-    sandbox
-        .cck(&["set-key", "--key-command", &noise])
-        .run()
-        .err(&[KEY]);
+    sandbox.cck(&["set-key", "--key-command", &noise]).run().err(&[KEY]);
 }
 
 #[test]
@@ -308,11 +235,7 @@ fn an_open_key_file_gets_a_warning() {
     let file = sandbox.lay("key", KEY);
     chmod(&file, 0o644);
     let args = ["set-key", "--key-file", file.to_str().unwrap()];
-    sandbox
-        .cck(&args)
-        .run()
-        .code(0)
-        .err(&["warning:", "0644", "chmod 600"]);
+    sandbox.cck(&args).run().code(0).err(&["warning:", "0644", "chmod 600"]);
 }
 
 #[test]
@@ -326,22 +249,12 @@ fn a_place_that_cannot_hold_the_config_is_an_error() {
         .code(2)
         .err(&["HOME", "CLAUDE_CONFIG_DIR"]);
     fs::create_dir(sandbox.config()).unwrap();
-    sandbox
-        .cck(&["set-key"])
-        .stdin(KEY)
-        .run()
-        .code(2)
-        .err(&["directory", "try:"]);
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(2).err(&["directory", "try:"]);
     fs::remove_dir(sandbox.config()).unwrap();
     // A sparse file: 1 GiB and one byte, none of it read.
     let huge = fs::File::create(sandbox.config()).unwrap();
     huge.set_len((1 << 30) + 1).unwrap();
-    sandbox
-        .cck(&["set-key"])
-        .stdin(KEY)
-        .run()
-        .code(2)
-        .err(&["1 GiB", "try:"]);
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(2).err(&["1 GiB", "try:"]);
     rustix::fs::mknodat(
         rustix::fs::CWD,
         sandbox.home().join("fifo"),
@@ -352,12 +265,7 @@ fn a_place_that_cannot_hold_the_config_is_an_error() {
     .unwrap();
     let fifo = sandbox.home().join("fifo");
     let args = ["set-key", "--config-file", fifo.to_str().unwrap()];
-    sandbox
-        .cck(&args)
-        .stdin(KEY)
-        .run()
-        .code(2)
-        .err(&["named pipe", "try:"]);
+    sandbox.cck(&args).stdin(KEY).run().code(2).err(&["named pipe", "try:"]);
 }
 
 #[test]
@@ -365,17 +273,8 @@ fn a_closed_or_full_standard_output_is_no_panic() {
     let sandbox = Sandbox::new();
     let closed = |command: &str| {
         let mut shell = std::process::Command::new("sh");
-        shell
-            .arg("-c")
-            .arg(command)
-            .arg(binary())
-            .env_clear()
-            .env("HOME", sandbox.home());
-        shell
-            .env("ANTHROPIC_API_KEY", KEY)
-            .stdin(std::process::Stdio::null())
-            .output()
-            .unwrap()
+        shell.arg("-c").arg(command).arg(binary()).env_clear().env("HOME", sandbox.home());
+        shell.env("ANTHROPIC_API_KEY", KEY).stdin(std::process::Stdio::null()).output().unwrap()
     };
     for (command, code) in [
         ("\"$0\" set-key >&-", 0),

@@ -21,15 +21,11 @@ fn standing(sandbox: &Sandbox, vars: &[(&str, &str)], id: &str) -> (Value, Strin
 #[test]
 fn a_shadowed_helper_is_told_what_comes_first_in_each_header() {
     let sandbox = Sandbox::new();
-    sandbox.lay(
-        ".claude.json",
-        json!({"hasCompletedOnboarding": true}).to_string(),
-    );
+    sandbox.lay(".claude.json", json!({"hasCompletedOnboarding": true}).to_string());
     sandbox.lay(".claude/settings.json", r#"{"apiKeyHelper": "echo a"}"#);
     let vars = [("ANTHROPIC_API_KEY", KEY), ("ANTHROPIC_AUTH_TOKEN", "t")];
     let (_, because) = standing(&sandbox, &vars, "settings.user.apiKeyHelper");
-    let words =
-        "print: env.ANTHROPIC_API_KEY comes first as x-api-key, env.ANTHROPIC_AUTH_TOKEN as authorization;";
+    let words = "print: env.ANTHROPIC_API_KEY comes first as x-api-key, env.ANTHROPIC_AUTH_TOKEN as authorization;";
     assert!(because.starts_with(words), "{because}");
 }
 

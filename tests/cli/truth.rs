@@ -107,11 +107,8 @@ fn check(file: &str, text: &str) {
         "interactive" => Mode::Interactive,
         other => panic!("{file}: mode {other}"),
     };
-    let wrong: Vec<String> = truth
-        .rows
-        .iter()
-        .filter_map(|row| disagreement(row, client, mode))
-        .collect();
+    let wrong: Vec<String> =
+        truth.rows.iter().filter_map(|row| disagreement(row, client, mode)).collect();
     assert!(
         wrong.is_empty(),
         "{file}: {} of {} rows disagree\n{}",
@@ -130,9 +127,7 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     }
     let expand = |text: &str| text.replace("$HOME", &home).replace("$PROJECT", &project);
     let lay = |root: &str, path: &str, content: &Value| {
-        let text = content
-            .as_str()
-            .map_or_else(|| content.to_string(), str::to_owned);
+        let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
         let path = Path::new(root).join(path);
         if content.is_null() {
             return fs::create_dir_all(path).unwrap();
@@ -183,12 +178,7 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
         header(&outcome.authorization),
         outcome.dialogs.contains(&Dialog::ApproveEnvKey),
     );
-    let seen = (
-        row.sent,
-        row.x_api_key.clone(),
-        row.authorization.clone(),
-        row.approval_dialog,
-    );
+    let seen = (row.sent, row.x_api_key.clone(), row.authorization.clone(), row.approval_dialog);
     (said != seen).then(|| format!("row {}: cck said {said:?}, the client did {seen:?}", row.id))
 }
 
@@ -203,10 +193,8 @@ const VALUES: [&str; 4] = [
 /// Where the standings of the candidates do not say what the headers say.
 fn contradiction(decision: &Decision) -> Option<String> {
     let candidates = &decision.candidates;
-    let ids: BTreeSet<String> = candidates
-        .iter()
-        .map(|candidate| candidate.source.to_string())
-        .collect();
+    let ids: BTreeSet<String> =
+        candidates.iter().map(|candidate| candidate.source.to_string()).collect();
     if ids.len() != candidates.len() {
         return Some(format!("a source is named twice: {ids:?}"));
     }
@@ -221,8 +209,9 @@ fn contradiction(decision: &Decision) -> Option<String> {
             return Some(format!("{id} is not named"));
         }
     }
-    let printed =
-        |candidate: &&Candidate| matches!(candidate.source, Source::Helper(_)) && candidate.secret.is_some();
+    let printed = |candidate: &&Candidate| {
+        matches!(candidate.source, Source::Helper(_)) && candidate.secret.is_some()
+    };
     if candidates.iter().filter(printed).count() > 1 {
         return Some("two helpers are said to have printed a key".into());
     }
@@ -248,18 +237,13 @@ fn contradiction(decision: &Decision) -> Option<String> {
             has_value && candidate.secret.is_none() && standing(candidate) == Standing::Used
         };
         if let Some(candidate) = candidates.iter().find(unknown) {
-            return Some(format!(
-                "{} is used, and its credential not known",
-                candidate.source
-            ));
+            return Some(format!("{} is used, and its credential not known", candidate.source));
         }
-        let unset =
-            |candidate: &&Candidate| candidate.secret.is_some() && standing(candidate) == Standing::Unset;
+        let unset = |candidate: &&Candidate| {
+            candidate.secret.is_some() && standing(candidate) == Standing::Unset
+        };
         if let Some(candidate) = candidates.iter().find(unset) {
-            return Some(format!(
-                "{} is set and called unset in {mode:?}",
-                candidate.source
-            ));
+            return Some(format!("{} is set and called unset in {mode:?}", candidate.source));
         }
     }
     None

@@ -15,10 +15,7 @@ pub fn holders(dir: &Path, key: &str) -> Vec<String> {
             found.extend(holders(&path, key));
         } else if let Ok(bytes) = fs::read(&path) {
             let pieces = key.as_bytes().windows(WINDOW);
-            if pieces
-                .into_iter()
-                .any(|piece| bytes.windows(WINDOW).any(|window| window == piece))
-            {
+            if pieces.into_iter().any(|piece| bytes.windows(WINDOW).any(|window| window == piece)) {
                 found.push(path.display().to_string());
             }
         }
@@ -48,18 +45,11 @@ fn the_member_goes_with_its_comma_and_undo_puts_it_back() {
         .code(0)
         .out(&["took the key sk-ant-api03-…wxyz out", "in force now: nothing"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), WITHOUT);
-    sandbox
-        .cck(&["unset-key"])
-        .run()
-        .code(0)
-        .out(&["nothing to change"]);
+    sandbox.cck(&["unset-key"]).run().code(0).out(&["nothing to change"]);
 
-    sandbox
-        .cck(&["undo"])
-        .run()
-        .code(0)
-        .out(&["undid the unset-key", "+ primaryApiKey"]);
-    let back: serde_json::Value = serde_json::from_slice(&fs::read(sandbox.config()).unwrap()).unwrap();
+    sandbox.cck(&["undo"]).run().code(0).out(&["undid the unset-key", "+ primaryApiKey"]);
+    let back: serde_json::Value =
+        serde_json::from_slice(&fs::read(sandbox.config()).unwrap()).unwrap();
     assert_eq!(back["primaryApiKey"], KEY);
     // An undo is a change too.
     sandbox.cck(&["undo"]).run().code(0);
@@ -81,20 +71,11 @@ fn undo_restores_what_set_key_replaced_and_refuses_what_was_changed_since() {
     assert_eq!(mode(&record), 0o600);
     assert_eq!(mode(record.parent().unwrap()), 0o700);
     let record = fs::read_to_string(record).unwrap();
-    assert!(
-        record.contains(OTHER) && !record.contains(KEY),
-        "only what was replaced is kept"
-    );
+    assert!(record.contains(OTHER) && !record.contains(KEY), "only what was replaced is kept");
 
-    let by_hand = fs::read_to_string(sandbox.config())
-        .unwrap()
-        .replace("wxyz", "zzzz");
+    let by_hand = fs::read_to_string(sandbox.config()).unwrap().replace("wxyz", "zzzz");
     sandbox.lay(".claude.json", &by_hand);
-    sandbox
-        .cck(&["undo"])
-        .run()
-        .code(2)
-        .err(&["was changed after", "--force"]);
+    sandbox.cck(&["undo"]).run().code(2).err(&["was changed after", "--force"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), by_hand);
     sandbox.cck(&["undo", "--force"]).run().code(0);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
@@ -145,27 +126,14 @@ fn scrub_takes_the_key_out_of_every_copy_and_leaves_the_rest() {
     sandbox.lay(".claude/backups/.claude.json.backup.2", config(OTHER));
     let other = sandbox.lay(".claude.json.bak", "not the client's");
     let ran = sandbox.cck(&["unset-key", "--scrub"]).run().code(0);
-    ran.out(&[
-        "backup.1764000000000",
-        "corrupted.1764000000001",
-        "~/.claude.json.backup",
-        "undo",
-    ]);
+    ran.out(&["backup.1764000000000", "corrupted.1764000000001", "~/.claude.json.backup", "undo"]);
     for copy in copies {
-        assert_eq!(
-            fs::read_to_string(sandbox.home().join(copy)).unwrap(),
-            WITHOUT,
-            "{copy}"
-        );
+        assert_eq!(fs::read_to_string(sandbox.home().join(copy)).unwrap(), WITHOUT, "{copy}");
     }
     assert!(other.exists());
     assert_eq!(holders(&sandbox.home(), KEY), [""; 0]);
     assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
-    sandbox
-        .cck(&["unset-key", "--scrub"])
-        .run()
-        .code(0)
-        .out(&["no copy holds a key"]);
+    sandbox.cck(&["unset-key", "--scrub"]).run().code(0).out(&["no copy holds a key"]);
 }
 
 #[test]
@@ -174,11 +142,7 @@ fn a_malformed_copy_is_reported_and_left() {
     sandbox.lay(".claude.json", config(KEY));
     let broken = format!("{{\"primaryApiKey\": \"{KEY}\"");
     let copy = sandbox.lay(".claude/backups/.claude.json.corrupted.1", &broken);
-    let report = sandbox
-        .cck(&["unset-key", "--scrub", "--json"])
-        .run()
-        .code(1)
-        .json();
+    let report = sandbox.cck(&["unset-key", "--scrub", "--json"]).run().code(1).json();
     assert_eq!(report["scrubbed"]["left"][0]["path"], copy.to_str().unwrap());
     assert_eq!(fs::read_to_string(&copy).unwrap(), broken);
     // A copy that is broken and holds no key is none of our business.

@@ -1,9 +1,6 @@
 //! `cck verify` from outside.
 
-#![cfg_attr(
-    not(feature = "online"),
-    allow(dead_code, reason = "the stand-in is for --online")
-)]
+#![cfg_attr(not(feature = "online"), allow(dead_code, reason = "the stand-in is for --online"))]
 
 use std::fs;
 use std::io::{Read, Write};
@@ -41,9 +38,7 @@ fn json(ran: Ran) -> Value {
 
 fn codes(report: &Value) -> Vec<&str> {
     let problems = report["problems"].as_array().unwrap().iter();
-    problems
-        .map(|problem| problem["code"].as_str().unwrap())
-        .collect()
+    problems.map(|problem| problem["code"].as_str().unwrap()).collect()
 }
 
 #[test]
@@ -55,18 +50,10 @@ fn a_key_that_is_sent_is_a_yes() {
         lines.next(),
         Some("yes  Claude Code sends config.primaryApiKey, and nothing besides")
     );
-    for words in [
-        "sk-ant-api03-…wxyz",
-        "to https://api.anthropic.com",
-        "not set  env.",
-    ] {
+    for words in ["sk-ant-api03-…wxyz", "to https://api.anthropic.com", "not set  env."] {
         assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
     }
-    assert!(
-        !ran.stdout.contains("problems") && !ran.stdout.contains('\u{1b}'),
-        "{}",
-        ran.stdout
-    );
+    assert!(!ran.stdout.contains("problems") && !ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
 }
 
 #[test]
@@ -80,41 +67,18 @@ fn a_key_that_is_shadowed_is_a_no_with_its_remedy() {
         "{}",
         ran.stdout
     );
-    assert!(
-        ran.stdout.contains("fix: unset ANTHROPIC_API_KEY\n"),
-        "{}",
-        ran.stdout
-    );
-    assert!(
-        ran.stdout.lines().all(|line| line.chars().count() <= 80),
-        "{}",
-        ran.stdout
-    );
+    assert!(ran.stdout.contains("fix: unset ANTHROPIC_API_KEY\n"), "{}", ran.stdout);
+    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ran.stdout);
     let interactive = ["verify", "--mode", "interactive"];
-    assert_eq!(
-        sandbox
-            .cck(&interactive)
-            .env("ANTHROPIC_API_KEY", OTHER)
-            .run()
-            .code,
-        Some(0)
-    );
+    assert_eq!(sandbox.cck(&interactive).env("ANTHROPIC_API_KEY", OTHER).run().code, Some(0));
     let expect = ["verify", "--mode", "print", "--expect", "env.ANTHROPIC_API_KEY"];
-    assert_eq!(
-        sandbox.cck(&expect).env("ANTHROPIC_API_KEY", OTHER).run().code,
-        Some(0)
-    );
+    assert_eq!(sandbox.cck(&expect).env("ANTHROPIC_API_KEY", OTHER).run().code, Some(0));
 }
 
 #[test]
 fn the_json_is_schema_1() {
     let sandbox = usual();
-    let report = json(
-        sandbox
-            .cck(&["verify", "--json"])
-            .env("ANTHROPIC_AUTH_TOKEN", "tok")
-            .run(),
-    );
+    let report = json(sandbox.cck(&["verify", "--json"]).env("ANTHROPIC_AUTH_TOKEN", "tok").run());
     assert_eq!(report["schema"], 1);
     assert_eq!(report["config_file"]["chosen_by"], "default");
     assert_eq!(report["config_file"]["mode"], "0600");
@@ -128,19 +92,11 @@ fn the_json_is_schema_1() {
         assert_eq!(mode["dialogs"], serde_json::json!([]));
     }
     let candidates = report["candidates"].as_array().unwrap();
-    let key = candidates
-        .iter()
-        .find(|candidate| candidate["id"] == "config.primaryApiKey")
-        .unwrap();
+    let key =
+        candidates.iter().find(|candidate| candidate["id"] == "config.primaryApiKey").unwrap();
     assert_eq!(key["hint"], "sk-ant-api03-…wxyz");
-    assert_eq!(
-        key["fingerprint"].as_str().unwrap().len(),
-        "sha256:0123456789ab".len()
-    );
-    assert_eq!(
-        (&key["print"], &key["interactive"]),
-        (&"used".into(), &"used".into())
-    );
+    assert_eq!(key["fingerprint"].as_str().unwrap().len(), "sha256:0123456789ab".len());
+    assert_eq!((&key["print"], &key["interactive"]), (&"used".into(), &"used".into()));
     assert_eq!(key["because"], "sent as x-api-key");
     assert_eq!(
         (&report["expected"], &report["verdict"]),
@@ -157,17 +113,8 @@ fn a_helper_is_run_only_when_asked() {
     sandbox.lay(".claude/settings.json", helper(&format!("echo {OTHER}")));
     let report = json(sandbox.cck(&["verify", "--json"]).run());
     assert!(!mark.exists());
-    assert_eq!(
-        report["modes"]["print"]["authorization"],
-        "settings.user.apiKeyHelper"
-    );
-    let run = [
-        "verify",
-        "--json",
-        "--run-helper",
-        "--expect",
-        "settings.user.apiKeyHelper",
-    ];
+    assert_eq!(report["modes"]["print"]["authorization"], "settings.user.apiKeyHelper");
+    let run = ["verify", "--json", "--run-helper", "--expect", "settings.user.apiKeyHelper"];
     let report = json(sandbox.cck(&run).run());
     assert!(mark.exists());
     assert_eq!(report["verdict"], "yes");
@@ -180,17 +127,16 @@ fn a_helper_is_run_only_when_asked() {
         (&print["x_api_key"], &print["authorization"], &print["sends"]),
         (&Value::Null, &Value::Null, &true.into())
     );
-    assert_eq!(
-        print["invalid"],
-        serde_json::json!(["x_api_key", "authorization"])
-    );
+    assert_eq!(print["invalid"], serde_json::json!(["x_api_key", "authorization"]));
     assert!(codes(&report).contains(&"helper-failed"), "{report}");
 }
 
 #[test]
 fn files_that_cannot_be_read_are_in_the_report() {
     let start = Instant::now();
-    let fifo = |path: &std::path::Path| assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    let fifo = |path: &std::path::Path| {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success())
+    };
     for (what, code) in [
         ("fifo", Some("config-unusable")),
         ("directory", Some("config-unusable")),
@@ -212,10 +158,7 @@ fn files_that_cannot_be_read_are_in_the_report() {
         let ran = sandbox.cck(&["verify", "--json"]).run();
         assert_eq!(ran.code, Some(1), "{what}: {ran:?}");
         let report = json(ran);
-        assert!(
-            code.is_none_or(|code| codes(&report).contains(&code)),
-            "{what}: {report}"
-        );
+        assert!(code.is_none_or(|code| codes(&report).contains(&code)), "{what}: {report}");
     }
     let sandbox = usual();
     fs::create_dir(sandbox.home().join(".claude")).unwrap();
@@ -231,10 +174,7 @@ fn files_that_are_open_to_others_or_in_git_are_problems() {
     let sandbox = usual();
     let git = |args: &[&str]| {
         let mut git = Command::new("git");
-        git.arg("-C")
-            .arg(sandbox.home())
-            .args(args)
-            .env("GIT_CONFIG_GLOBAL", "/dev/null");
+        git.arg("-C").arg(sandbox.home()).args(args).env("GIT_CONFIG_GLOBAL", "/dev/null");
         assert!(git.output().unwrap().status.success(), "{args:?}");
     };
     chmod(&sandbox.config(), 0o644);
@@ -294,12 +234,7 @@ fn settings_and_directories_that_mislead_are_problems() {
         ("x", "config-dir-relative"),
         ("/nonexistent", "config-dir-missing"),
     ] {
-        let report = json(
-            sandbox
-                .cck(&["verify", "--json"])
-                .env("CLAUDE_CONFIG_DIR", dir)
-                .run(),
-        );
+        let report = json(sandbox.cck(&["verify", "--json"]).env("CLAUDE_CONFIG_DIR", dir).run());
         assert!(codes(&report).contains(&code), "{code}: {report}");
     }
 }
@@ -375,20 +310,18 @@ fn online_asks_once_with_what_would_be_sent() {
         ("302 Found", "unexpected", Some("unexpected-answer"), 0),
     ] {
         let (url, asked) = stand_in(status);
-        let ran = sandbox
-            .cck(&["verify", "--online", "--json"])
-            .env("ANTHROPIC_BASE_URL", &url)
-            .run();
+        let ran =
+            sandbox.cck(&["verify", "--online", "--json"]).env("ANTHROPIC_BASE_URL", &url).run();
         assert_eq!(ran.code, Some(exit), "{status}: {ran:?}");
         let report = json(ran);
         assert_eq!(report["online"]["result"], result);
         assert_eq!(codes(&report).first().copied(), code, "{report}");
         let asked = asked.join().unwrap();
+        assert!(asked.starts_with("GET /v1/models?limit=1 HTTP/1.1\r\n"), "{asked}");
         assert!(
-            asked.starts_with("GET /v1/models?limit=1 HTTP/1.1\r\n"),
-            "{asked}"
+            asked.contains(&format!("x-api-key: {KEY}\r\n"))
+                && asked.contains("anthropic-version: ")
         );
-        assert!(asked.contains(&format!("x-api-key: {KEY}\r\n")) && asked.contains("anthropic-version: "));
     }
     let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let ran = sandbox

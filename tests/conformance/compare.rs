@@ -94,8 +94,9 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
     // A client that cannot get its token goes on trying; that it has sent nothing for so long is an answer. But one that
     // should have sent something, and did not end, proves nothing.
     let is_silent = told.as_ref().is_ok_and(|answer| !answer.sends);
-    let differs =
-        |sent: &Sent, seen: &Answer| told.as_ref().ok() != Some(seen) || (sent.timed_out && !is_silent);
+    let differs = |sent: &Sent, seen: &Answer| {
+        told.as_ref().ok() != Some(seen) || (sent.timed_out && !is_silent)
+    };
     let (mut sent, mut seen) = see();
     if differs(&sent, &seen) {
         report.ran_twice = true;
@@ -110,11 +111,7 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
             serde_json::to_string(&generated.state).expect("a state is JSON"),
             sent.x_api_key,
             sent.authorization,
-            if sent.timed_out {
-                " (the bound was reached)"
-            } else {
-                ""
-            },
+            if sent.timed_out { " (the bound was reached)" } else { "" },
             sent.dialogs,
             tail(&sent.output),
             mode.name(),
@@ -125,10 +122,7 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
 
 /// The end of what the client wrote, on one line.
 pub fn tail(output: &str) -> String {
-    let words: Vec<&str> = output
-        .split_whitespace()
-        .filter(|word| !word.contains('─'))
-        .collect();
+    let words: Vec<&str> = output.split_whitespace().filter(|word| !word.contains('─')).collect();
     words[words.len().saturating_sub(30)..].join(" ")
 }
 

@@ -42,10 +42,7 @@ pub fn state(seed: u64, index: u64) -> Generated {
     };
     maker.odd = *maker.rng.pick(&[0, 0, 10, 25]);
     maker.make();
-    Generated {
-        state: maker.state,
-        ids: maker.ids,
-    }
+    Generated { state: maker.state, ids: maker.ids }
 }
 
 const KEY: &str = "ANTHROPIC_API_KEY";
@@ -99,10 +96,7 @@ impl Maker {
 
     /// CLAUDE_CONFIG_DIR; gives the claude directory and the global config's path below HOME.
     fn config_dir(&mut self) -> (&'static str, &'static str) {
-        let choices = [
-            ("", ".claude", ".claude.json"),
-            ("$HOME/alt", "alt", "alt/.claude.json"),
-        ];
+        let choices = [("", ".claude", ".claude.json"), ("$HOME/alt", "alt", "alt/.claude.json")];
         let (value, dir, config) = *self.rng.pick(&choices);
         if !value.is_empty() {
             // The project, where the client starts, is a neighbour of the home.
@@ -117,9 +111,7 @@ impl Maker {
             let value = if self.odd() { self.rng.pick(&odd) } else { value };
             self.set("CLAUDE_CONFIG_DIR", value);
         } else if self.odd() {
-            let odd = *self
-                .rng
-                .pick(&["", "$HOME/missing/deep", "elsewhere", " ", "~/.claude"]);
+            let odd = *self.rng.pick(&["", "$HOME/missing/deep", "elsewhere", " ", "~/.claude"]);
             self.set("CLAUDE_CONFIG_DIR", odd);
         }
         (dir, config)
@@ -127,17 +119,12 @@ impl Maker {
 
     /// Starts the client below the root of a git work tree, whose settings are then the root's and not the directory's.
     fn work_tree(&mut self) {
-        let is_relative = self
-            .state
-            .env
-            .get("CLAUDE_CONFIG_DIR")
-            .is_some_and(|dir| dir.starts_with('.'));
+        let is_relative =
+            self.state.env.get("CLAUDE_CONFIG_DIR").is_some_and(|dir| dir.starts_with('.'));
         if !is_relative && self.rng.chance(self.odd / 2) {
             self.state.below = (*self.rng.pick(&["sub", "sub/deep"])).into();
             if self.rng.chance(80) {
-                self.state
-                    .project
-                    .insert(".git/HEAD".into(), json!("ref: refs/heads/main\n"));
+                self.state.project.insert(".git/HEAD".into(), json!("ref: refs/heads/main\n"));
             }
         }
     }
@@ -171,9 +158,8 @@ impl Maker {
 
     /// A value for a switch.
     fn switch(&mut self) -> &'static str {
-        const VALUES: [&str; 13] = [
-            "1", "true", "0", "false", "no", "off", "", "yes", "ON", "2", " 1 ", "True", "y",
-        ];
+        const VALUES: [&str; 13] =
+            ["1", "true", "0", "false", "no", "off", "", "yes", "ON", "2", " 1 ", "True", "y"];
         self.rng.pick::<&str>(&VALUES)
     }
 
@@ -192,10 +178,7 @@ impl Maker {
                 fd.to_string()
             };
             self.set(variable, number);
-            match *self
-                .rng
-                .pick(&["full", "full", "full", "padded", "empty", "blank", "closed"])
-            {
+            match *self.rng.pick(&["full", "full", "full", "padded", "empty", "blank", "closed"]) {
                 "full" => self.state.fds.insert(fd, format!("{text}\n")),
                 "padded" => self.state.fds.insert(fd, format!("  {text} \n\n")),
                 "empty" => self.state.fds.insert(fd, String::new()),

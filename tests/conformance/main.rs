@@ -80,10 +80,7 @@ fn the_client_sends_what_verify_says() {
             Ok(client) => {
                 for mode in &wanted.modes {
                     jobs.extend(
-                        wanted
-                            .indices(*mode)
-                            .into_iter()
-                            .map(|index| (version, *mode, index)),
+                        wanted.indices(*mode).into_iter().map(|index| (version, *mode, index)),
                     );
                 }
                 drop(client);
@@ -104,7 +101,9 @@ fn the_client_sends_what_verify_says() {
         // One more than the cores of a small machine: the client waits much of the time.
         for _ in 0..3 {
             scope.spawn(|| {
-                while let Some((version, mode, index)) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                while let Some((version, mode, index)) =
+                    jobs.get(next.fetch_add(1, Ordering::SeqCst))
+                {
                     let report = compare::run(wanted.seed, *index, version, *mode);
                     if let Some(text) = &report.disagreement {
                         eprintln!("{text}");
@@ -122,7 +121,8 @@ fn the_client_sends_what_verify_says() {
 #[test]
 #[ignore = "a tool: docs/conformance.md says how to use it"]
 fn what_the_client_does() {
-    let file = std::env::var("CCK_CONFORMANCE_STATES").expect("CCK_CONFORMANCE_STATES names a file");
+    let file =
+        std::env::var("CCK_CONFORMANCE_STATES").expect("CCK_CONFORMANCE_STATES names a file");
     let text = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{file}: {error}"));
     let states: std::collections::BTreeMap<String, State> =
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
@@ -132,10 +132,7 @@ fn what_the_client_does() {
         .versions
         .iter()
         .map(|version| {
-            (
-                version,
-                Client::new(version).unwrap_or_else(|why| panic!("{version}: {why}")),
-            )
+            (version, Client::new(version).unwrap_or_else(|why| panic!("{version}: {why}")))
         })
         .collect();
     if sandbox::entered("what_the_client_does") {
@@ -152,11 +149,7 @@ fn what_the_client_does() {
                     sent.x_api_key,
                     sent.authorization,
                     sent.dialogs,
-                    if sent.sent {
-                        String::new()
-                    } else {
-                        compare::tail(&sent.output)
-                    },
+                    if sent.sent { String::new() } else { compare::tail(&sent.output) },
                 );
             }
         }
@@ -169,17 +162,10 @@ fn summarise(wanted: &Wanted, reports: &[Report], start: Instant) {
         for mode in &wanted.modes {
             let of = |report: &&Report| report.version == *version && report.mode == *mode;
             let all = reports.iter().filter(of).count();
-            let bad = reports
-                .iter()
-                .filter(of)
-                .filter(|report| report.disagreement.is_some())
-                .count();
+            let bad =
+                reports.iter().filter(of).filter(|report| report.disagreement.is_some()).count();
             let skipped = reports.iter().filter(of).filter(|report| report.skipped).count();
-            let again = reports
-                .iter()
-                .filter(of)
-                .filter(|report| report.ran_twice)
-                .count();
+            let again = reports.iter().filter(of).filter(|report| report.ran_twice).count();
             eprintln!(
                 "{version} {}: {} of {} states agree (seed {}, {skipped} skipped, {again} run twice)",
                 mode.name(),
@@ -190,13 +176,6 @@ fn summarise(wanted: &Wanted, reports: &[Report], start: Instant) {
             wrong += bad;
         }
     }
-    eprintln!(
-        "{} states in {:.0} s",
-        reports.len(),
-        start.elapsed().as_secs_f64()
-    );
-    assert_eq!(
-        wrong, 0,
-        "{wrong} states where cck verify and the client disagree: see above"
-    );
+    eprintln!("{} states in {:.0} s", reports.len(), start.elapsed().as_secs_f64());
+    assert_eq!(wrong, 0, "{wrong} states where cck verify and the client disagree: see above");
 }

@@ -47,10 +47,7 @@ impl Seen {
             // What the client was told to add stays.
             let servers = value.as_object().filter(|_| name == "mcpServers");
             for server in servers.into_iter().flat_map(Map::keys) {
-                assert!(
-                    now.is_some_and(|now| now.get(server).is_some()),
-                    "{server} is gone"
-                );
+                assert!(now.is_some_and(|now| now.get(server).is_some()), "{server} is gone");
             }
         }
         self.reads += 1;
@@ -80,7 +77,8 @@ fn set_key_among_runs_of_the_real_client_loses_nothing_of_either() {
     let (mut rounds, mut keys, mut reads, mut writes) = (0, 0, 0, 0);
     while start.elapsed() < TIME {
         let (last, seen) = round(&client);
-        (rounds, keys, reads, writes) = (rounds + 1, keys + last, reads + seen.reads, writes + seen.writes);
+        (rounds, keys, reads, writes) =
+            (rounds + 1, keys + last, reads + seen.reads, writes + seen.writes);
     }
     println!(
         "{rounds} rounds in {:?}: {keys} keys set among {writes} writes of the client; {reads} reads",
@@ -111,8 +109,8 @@ fn round(client: &Client) -> (usize, Seen) {
             seen
         });
         let print = scope.spawn(|| client.print(&world));
-        let add =
-            scope.spawn(|| client.command(&world, &["mcp", "add", "-s", "user", "added", "--", "true"]));
+        let add = scope
+            .spawn(|| client.command(&world, &["mcp", "add", "-s", "user", "added", "--", "true"]));
         let mut number = 0;
         while !(print.is_finished() && add.is_finished()) {
             number += 1;
@@ -138,10 +136,7 @@ fn round(client: &Client) -> (usize, Seen) {
     seen.take(&fs::read(&path).unwrap());
     let members: BTreeSet<&str> = seen.others.keys().map(String::as_str).collect();
     for member in ["userID", "firstStartTime", "mcpServers"] {
-        assert!(
-            members.contains(member),
-            "{member} was not written, or lost: {members:?}"
-        );
+        assert!(members.contains(member), "{member} was not written, or lost: {members:?}");
     }
     assert!(seen.others["mcpServers"]["added"].is_object());
     assert!(!world.home().join(".claude.json.lock").exists());

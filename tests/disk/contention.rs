@@ -35,19 +35,14 @@ fn no_update_of_many_is_lost_and_no_half_is_seen() {
                 scope.spawn(move || {
                     for round in 0..ROUNDS {
                         let key = key(process * ROUNDS + round);
-                        let run = home
-                            .cck(&["approve", "--lock-timeout", "60"], &key)
-                            .output()
-                            .unwrap();
+                        let run =
+                            home.cck(&["approve", "--lock-timeout", "60"], &key).output().unwrap();
                         assert!(run.status.success(), "{}", text(&run.stderr));
                     }
                 })
             })
             .collect();
-        let failed = writers
-            .into_iter()
-            .filter_map(|writer| writer.join().err())
-            .count();
+        let failed = writers.into_iter().filter_map(|writer| writer.join().err()).count();
         done.store(true, Ordering::Relaxed);
         reader.join().unwrap();
         assert_eq!(failed, 0);
@@ -84,7 +79,8 @@ fn a_writer_without_the_lock_loses_nothing_and_wins_nothing() {
             let mut lost = 0u64;
             while !done.load(Ordering::Relaxed) {
                 let content = fs::read(home.config()).unwrap();
-                let mut config: Value = serde_json::from_slice(&content).expect("cck leaves whole files");
+                let mut config: Value =
+                    serde_json::from_slice(&content).expect("cck leaves whole files");
                 lost += count - config["count"].as_u64().unwrap();
                 count += 1;
                 config["count"] = count.into();
@@ -103,11 +99,8 @@ fn a_writer_without_the_lock_loses_nothing_and_wins_nothing() {
     let config: Value = serde_json::from_slice(&fs::read(home.config()).unwrap()).unwrap();
     let approved = config["customApiKeyResponses"]["approved"].as_array().unwrap();
     for run in 0..RUNS {
-        missing += usize::from(
-            !approved
-                .iter()
-                .any(|tail| *tail == key(run)[key(run).len() - 20..]),
-        );
+        missing +=
+            usize::from(!approved.iter().any(|tail| *tail == key(run)[key(run).len() - 20..]));
     }
     println!(
         "{RUNS} updates, {missing} missing; {} writes by the other, {} lost",

@@ -103,11 +103,7 @@ fn an_error_or_an_end_in_between_leaves_the_old_file() {
     let lock = home.path().join(".claude.json.lock");
     let _ = fs::remove_dir(lock);
     assert!(home.cck(&["set-key"], &key(3)).status().unwrap().success());
-    assert_eq!(
-        home.names(),
-        [".claude.json"],
-        "what the killed run has left is gone"
-    );
+    assert_eq!(home.names(), [".claude.json"], "what the killed run has left is gone");
 }
 
 /// What is not in the outline is read after all: a long value to be edited, and the whole file where it is written in place.

@@ -34,9 +34,7 @@ struct Home {
 
 impl Home {
     fn new() -> Home {
-        Home {
-            dir: tempfile::Builder::new().prefix("cck-disk-").tempdir().unwrap(),
-        }
+        Home { dir: tempfile::Builder::new().prefix("cck-disk-").tempdir().unwrap() }
     }
 
     /// In memory, where many runs need no slow disk.
@@ -45,12 +43,7 @@ impl Home {
         if !memory.is_dir() {
             return Home::new();
         }
-        Home {
-            dir: tempfile::Builder::new()
-                .prefix("cck-disk-")
-                .tempdir_in(memory)
-                .unwrap(),
-        }
+        Home { dir: tempfile::Builder::new().prefix("cck-disk-").tempdir_in(memory).unwrap() }
     }
 
     fn path(&self) -> &Path {
@@ -127,10 +120,8 @@ fn text(bytes: &[u8]) -> String {
 
 /// Whether mounts can be made here; says so where not.
 fn can_mount(test: &str) -> bool {
-    let can = Command::new("unshare")
-        .args(["-m", "true"])
-        .output()
-        .is_ok_and(|run| run.status.success());
+    let can =
+        Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|run| run.status.success());
     if !can {
         println!("SKIPPED {test}: it needs root and unshare");
     }

@@ -12,8 +12,7 @@ const BEFORE: &str =
     "{\n  \"userID\": \"abc\",\n  \"long\": \"0123456789012345678901234567890123456789\"\n}\n";
 
 /// Lays `real` beside the config and mounts it in the config's place.
-const BIND: &str =
-    "mv $HOME/.claude.json $HOME/real; : > $HOME/.claude.json; mount --bind $HOME/real $HOME/.claude.json;";
+const BIND: &str = "mv $HOME/.claude.json $HOME/real; : > $HOME/.claude.json; mount --bind $HOME/real $HOME/.claude.json;";
 
 #[test]
 fn a_file_that_is_a_mount_point_is_written_in_place() {
@@ -53,36 +52,15 @@ fn a_killed_write_in_place_is_ended_by_the_next_run() {
         "openat:8",
         "pwrite64:1",
     ];
-    let more = [
-        "pwrite64:2",
-        "pwrite64:3",
-        "ftruncate:1",
-        "fsync:4",
-        "unlinkat:3",
-        "fsync:5",
-    ];
+    let more = ["pwrite64:2", "pwrite64:3", "ftruncate:1", "fsync:4", "unlinkat:3", "fsync:5"];
     let mut interrupted = 0;
     // set-key makes the file longer, unset-key shorter.
     for (command, first) in [("set-key", ""), ("unset-key", "$CCK set-key;")] {
         let clean = Home::new();
         clean.lay(BEFORE);
-        assert!(
-            clean
-                .cck(&["set-key"], &key(1))
-                .output()
-                .unwrap()
-                .status
-                .success()
-        );
+        assert!(clean.cck(&["set-key"], &key(1)).output().unwrap().status.success());
         if command == "unset-key" {
-            assert!(
-                clean
-                    .cck(&["unset-key"], &key(1))
-                    .output()
-                    .unwrap()
-                    .status
-                    .success()
-            );
+            assert!(clean.cck(&["unset-key"], &key(1)).output().unwrap().status.success());
         }
         let expected = fs::read_to_string(clean.config()).unwrap();
         for call in calls.iter().chain(&more) {
@@ -128,22 +106,15 @@ fn a_recovery_copy_belongs_to_the_owner_of_the_file() {
     );
     let run = home.in_namespace(&script);
     assert!(run.status.success(), "{}", text(&run.stderr));
-    assert!(
-        text(&run.stdout).starts_with("owner 65534 mode 600\n"),
-        "{}",
-        text(&run.stdout)
-    );
-    assert!(
-        fs::read_to_string(home.path().join("real"))
-            .unwrap()
-            .contains(&key(1))
-    );
+    assert!(text(&run.stdout).starts_with("owner 65534 mode 600\n"), "{}", text(&run.stdout));
+    assert!(fs::read_to_string(home.path().join("real")).unwrap().contains(&key(1)));
     assert!(!home.names().contains(&".claude.json.cck-recovery".to_owned()));
 }
 
 /// Sets a key where the first rename answers so. Where strace cannot run, it says so.
 fn set_key_where_rename_answers(home: &Home, error: &str) {
-    let script = format!("strace -f -qq -o /dev/null -e inject=renameat2:error={error}:when=1 $CCK set-key");
+    let script =
+        format!("strace -f -qq -o /dev/null -e inject=renameat2:error={error}:when=1 $CCK set-key");
     let run = home.shell(&script);
     if run.status.code() == Some(127) || text(&run.stderr).contains("ptrace") {
         println!("SKIPPED a rename that answers {error}: strace cannot run here");
@@ -173,10 +144,7 @@ fn a_full_or_read_only_file_system_is_named_and_the_file_stays() {
         return;
     }
     for (limit, problem) in [
-        (
-            "dd if=/dev/zero of=$D/fill bs=4k >/dev/null 2>&1 || true",
-            "no space left",
-        ),
+        ("dd if=/dev/zero of=$D/fill bs=4k >/dev/null 2>&1 || true", "no space left"),
         ("mount -o remount,ro $D", "read-only file system"),
     ] {
         let home = Home::new();
@@ -190,7 +158,9 @@ fn a_full_or_read_only_file_system_is_named_and_the_file_stays() {
         assert!(text(&run.stderr).contains(problem), "{}", text(&run.stderr));
         let stdout = text(&run.stdout);
         assert!(
-            stdout.starts_with("{\"a\":1}c\n") && !stdout.contains("cck") && !stdout.contains("lock"),
+            stdout.starts_with("{\"a\":1}c\n")
+                && !stdout.contains("cck")
+                && !stdout.contains("lock"),
             "{stdout}"
         );
     }
@@ -223,11 +193,7 @@ fn a_directory_that_may_not_be_written_is_named() {
                   exec setpriv --reuid=65534 --regid=65534 --clear-groups $HOME/bin set-key";
     let run = home.in_namespace(script);
     assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
-    assert!(
-        text(&run.stderr).contains("cannot make the lock"),
-        "{}",
-        text(&run.stderr)
-    );
+    assert!(text(&run.stderr).contains("cannot make the lock"), "{}", text(&run.stderr));
     assert!(text(&run.stderr).contains("ls -ld"), "{}", text(&run.stderr));
     assert_eq!(fs::read_to_string(home.config()).unwrap(), BEFORE);
 }
@@ -259,12 +225,7 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     let home = Home::new();
     home.lay(BEFORE);
     let entry = |tag: u16, permissions: u16, id: u32| {
-        [
-            &tag.to_le_bytes()[..],
-            &permissions.to_le_bytes(),
-            &id.to_le_bytes(),
-        ]
-        .concat()
+        [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
     };
     let none = u32::MAX;
     let acl = [
@@ -301,7 +262,9 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     let temp = home.names().into_iter().find(|name| name.ends_with(".tmp"));
     match temp {
         Some(temp) => lets_nobody_in(&home.path().join(temp)),
-        None => println!("SKIPPED attributes of the file before it is written: strace cannot run here"),
+        None => {
+            println!("SKIPPED attributes of the file before it is written: strace cannot run here")
+        }
     }
     let _ = fs::remove_dir(home.path().join(".claude.json.lock"));
 

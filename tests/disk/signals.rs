@@ -20,18 +20,12 @@ fn lock(home: &Home) -> PathBuf {
 /// A lock that was refreshed so long ago.
 fn lay_lock(home: &Home, age: Duration) {
     fs::create_dir(lock(home)).unwrap();
-    File::open(lock(home))
-        .unwrap()
-        .set_modified(SystemTime::now() - age)
-        .unwrap();
+    File::open(lock(home)).unwrap().set_modified(SystemTime::now() - age).unwrap();
 }
 
 fn set_key(home: &Home, timeout: &str) -> (Output, Duration) {
     let start = Instant::now();
-    let run = home
-        .cck(&["set-key", "--lock-timeout", timeout], &key(1))
-        .output()
-        .unwrap();
+    let run = home.cck(&["set-key", "--lock-timeout", timeout], &key(1)).output().unwrap();
     (run, start.elapsed())
 }
 
@@ -42,10 +36,7 @@ fn a_fresh_lock_is_waited_for_and_then_named() {
     lay_lock(&home, Duration::from_secs(5));
     let (run, took) = set_key(&home, "1");
     assert_eq!(run.status.code(), Some(2));
-    assert!(
-        took >= Duration::from_secs(1) && took < Duration::from_secs(4),
-        "{took:?}"
-    );
+    assert!(took >= Duration::from_secs(1) && took < Duration::from_secs(4), "{took:?}");
     assert!(
         text(&run.stderr).contains(&format!("holds the lock {}", lock(&home).display())),
         "{}",
@@ -80,10 +71,7 @@ fn a_holder_that_is_alive_keeps_its_lock_and_one_that_ends_hands_it_on() {
         scope.spawn(|| {
             for _ in 0..6 {
                 thread::sleep(Duration::from_millis(100));
-                File::open(lock(&home))
-                    .unwrap()
-                    .set_modified(SystemTime::now())
-                    .unwrap();
+                File::open(lock(&home)).unwrap().set_modified(SystemTime::now()).unwrap();
             }
             fs::remove_dir(lock(&home)).unwrap();
         });
@@ -98,9 +86,8 @@ fn many_that_find_the_same_stale_lock_do_not_take_it_from_each_other() {
     let home = Home::new();
     home.lay(BEFORE);
     lay_lock(&home, Duration::from_secs(11));
-    let runs: Vec<Child> = (0..16)
-        .map(|n| home.cck(&["approve"], &key(n)).spawn().unwrap())
-        .collect();
+    let runs: Vec<Child> =
+        (0..16).map(|n| home.cck(&["approve"], &key(n)).spawn().unwrap()).collect();
     for run in runs {
         let run = run.wait_with_output().unwrap();
         assert!(run.status.success(), "{}", text(&run.stderr));
@@ -117,11 +104,7 @@ fn a_lock_that_is_no_directory_is_named_and_left() {
     fs::write(lock(&home), "mine").unwrap();
     let (run, _) = set_key(&home, "5");
     assert_eq!(run.status.code(), Some(2));
-    assert!(
-        text(&run.stderr).contains("is no directory"),
-        "{}",
-        text(&run.stderr)
-    );
+    assert!(text(&run.stderr).contains("is no directory"), "{}", text(&run.stderr));
     assert_eq!(fs::read_to_string(lock(&home)).unwrap(), "mine");
 }
 
@@ -135,10 +118,7 @@ fn a_signal_ends_the_wait_for_the_lock() {
         let home = Home::new();
         home.lay(BEFORE);
         lay_lock(&home, Duration::ZERO);
-        let child = home
-            .cck(&["set-key", "--lock-timeout", "60"], &key(1))
-            .spawn()
-            .unwrap();
+        let child = home.cck(&["set-key", "--lock-timeout", "60"], &key(1)).spawn().unwrap();
         thread::sleep(Duration::from_millis(300));
         let start = Instant::now();
         send(&child, signal);
@@ -151,11 +131,7 @@ fn a_signal_ends_the_wait_for_the_lock() {
 
 /// Starts `cck set-key` so that its first `fsync` takes long, under a shell that runs `before` first.
 fn slow(home: &Home, before: &str) -> Option<Child> {
-    if !Command::new("strace")
-        .arg("true")
-        .output()
-        .is_ok_and(|run| run.status.success())
-    {
+    if !Command::new("strace").arg("true").output().is_ok_and(|run| run.status.success()) {
         println!("SKIPPED: strace cannot run here");
         return None;
     }
@@ -170,13 +146,8 @@ fn slow(home: &Home, before: &str) -> Option<Child> {
         .env_clear()
         .env("PATH", "/usr/bin:/bin")
         .env("HOME", home.path());
-    command
-        .env("CCK", env!("CARGO_BIN_EXE_cck"))
-        .env("ANTHROPIC_API_KEY", key(1));
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.env("CCK", env!("CARGO_BIN_EXE_cck")).env("ANTHROPIC_API_KEY", key(1));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     Some(command.spawn().unwrap())
 }
 
@@ -197,12 +168,8 @@ fn send_at_fsync(home: &Home, signal: Signal) {
 }
 
 /// The signals, each with its name in a shell.
-const SIGNALS: [(&str, Signal); 4] = [
-    ("HUP", Signal::HUP),
-    ("INT", Signal::INT),
-    ("QUIT", Signal::QUIT),
-    ("TERM", Signal::TERM),
-];
+const SIGNALS: [(&str, Signal); 4] =
+    [("HUP", Signal::HUP), ("INT", Signal::INT), ("QUIT", Signal::QUIT), ("TERM", Signal::TERM)];
 
 #[test]
 fn a_signal_under_the_lock_is_put_off_until_all_is_tidy() {
@@ -218,12 +185,7 @@ fn a_signal_under_the_lock_is_put_off_until_all_is_tidy() {
                 send_at_fsync(&home, signal);
                 let run = child.wait_with_output().unwrap();
                 // strace ends as its child did.
-                assert_eq!(
-                    run.status.signal(),
-                    Some(signal.as_raw()),
-                    "{}",
-                    text(&run.stderr)
-                );
+                assert_eq!(run.status.signal(), Some(signal.as_raw()), "{}", text(&run.stderr));
                 assert_eq!(fs::read_to_string(home.config()).unwrap(), BEFORE);
                 assert_eq!(home.names(), [".claude.json", "trace"]);
             });
@@ -255,10 +217,7 @@ fn a_file_size_limit_is_an_error_and_no_end() {
     let home = Home::new();
     home.lay(BEFORE);
     let mut command = Command::new("sh");
-    command
-        .args(["-c", "ulimit -f 0; exec $CCK set-key"])
-        .env_clear()
-        .env("HOME", home.path());
+    command.args(["-c", "ulimit -f 0; exec $CCK set-key"]).env_clear().env("HOME", home.path());
     command
         .env("CCK", env!("CARGO_BIN_EXE_cck"))
         .env("ANTHROPIC_API_KEY", key(1))
@@ -267,10 +226,7 @@ fn a_file_size_limit_is_an_error_and_no_end() {
     assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
     assert!(text(&run.stderr).contains("ulimit -f"), "{}", text(&run.stderr));
     assert_eq!(
-        (
-            fs::read_to_string(home.config()).unwrap().as_str(),
-            home.names().len()
-        ),
+        (fs::read_to_string(home.config()).unwrap().as_str(), home.names().len()),
         (BEFORE, 1)
     );
 }

@@ -58,11 +58,7 @@ fn relative_links_lead_somewhere() {
 /// Every `cck COMMAND` and `--flag` of the READMEs is one that the program knows.
 #[test]
 fn commands_in_the_readmes_exist() {
-    let manual = Command::new(env!("CARGO_BIN_EXE_cck"))
-        .arg("man")
-        .output()
-        .unwrap()
-        .stdout;
+    let manual = Command::new(env!("CARGO_BIN_EXE_cck")).arg("man").output().unwrap().stdout;
     let manual = String::from_utf8(manual).unwrap().replace("\\-", "-");
     for name in ["README.md", "README.zh-CN.md"] {
         let text = fs::read_to_string(root().join(name)).unwrap();
@@ -72,17 +68,13 @@ fn commands_in_the_readmes_exist() {
             let mut words = line.split_whitespace();
             let command = words.next().unwrap_or_default();
             if !command.contains('-')
-                && ![
-                    "verify", "rotate", "approve", "undo", "audit", "run", "helper", "profile",
-                ]
-                .contains(&command)
+                && !["verify", "rotate", "approve", "undo", "audit", "run", "helper", "profile"]
+                    .contains(&command)
             {
                 continue;
             }
             assert!(manual.contains(&format!("cck {command}")), "{name}: cck {line}");
-            for flag in words
-                .take_while(|word| *word != "--")
-                .filter(|word| word.starts_with("--"))
+            for flag in words.take_while(|word| *word != "--").filter(|word| word.starts_with("--"))
             {
                 let flag = flag.split('=').next().unwrap();
                 assert!(manual.contains(flag), "{name}: cck {line}: no {flag}");
@@ -116,10 +108,7 @@ fn tested_versions_are_the_observed_ones() {
     let observed = fs::read_to_string(root().join("docs/claude-code.md")).unwrap();
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
     for version in ["2.0.77", "2.1.330", "2026-11-24"] {
-        assert!(
-            observed.contains(version) && readme.contains(version),
-            "{version}"
-        );
+        assert!(observed.contains(version) && readme.contains(version), "{version}");
     }
 }
 
@@ -138,13 +127,7 @@ fn the_picture_shows_what_verify_prints() {
             .current_dir(home.path());
         command
     };
-    assert!(
-        cck()
-            .args(["set-key", "--key-file", "key"])
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(cck().args(["set-key", "--key-file", "key"]).status().unwrap().success());
     let output = cck()
         .arg("verify")
         .env("ANTHROPIC_API_KEY", other)

@@ -25,10 +25,8 @@ pub fn render(command: &str, output: &str) -> String {
     let prompt = format!("\u{1b}[1m$ {command}\u{1b}[0m");
     for (row, line) in std::iter::once(prompt.as_str()).chain(lines).enumerate() {
         let y = MARGIN + (row + 1) * HEIGHT - 5;
-        let _ = write!(
-            svg,
-            "<text x=\"{MARGIN}\" y=\"{y}\" xml:space=\"preserve\" fill=\"#d5d9e0\">"
-        );
+        let _ =
+            write!(svg, "<text x=\"{MARGIN}\" y=\"{y}\" xml:space=\"preserve\" fill=\"#d5d9e0\">");
         for (style, text) in spans(line) {
             let text = text.replace('&', "&amp;").replace('<', "&lt;");
             let _ = match style.as_str() {
@@ -60,10 +58,7 @@ fn spans(line: &str) -> Vec<(String, String)> {
             _ => part,
         };
         if !text.is_empty() {
-            spans.push((
-                codes.iter().map(|code| attribute(code)).collect(),
-                text.to_owned(),
-            ));
+            spans.push((codes.iter().map(|code| attribute(code)).collect(), text.to_owned()));
         }
     }
     spans

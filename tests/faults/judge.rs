@@ -14,10 +14,8 @@ pub fn try_point(
     new: &[Option<Vec<u8>>],
 ) -> Result<(), String> {
     machine.lay(scenario);
-    let run = machine.run(
-        scenario.args,
-        Some(&format!("{} {}", scenario.always(), call.injection(fault))),
-    );
+    let run = machine
+        .run(scenario.args, Some(&format!("{} {}", scenario.always(), call.injection(fault))));
     let record = machine.trace(scenario);
     if trace::injected(&record).is_some_and(|line| line.contains("/proc/self/exe")) {
         // A run that cannot learn its own path names itself otherwise in what it writes.
@@ -25,28 +23,18 @@ pub fn try_point(
     }
     let stderr = String::from_utf8_lossy(&run.stderr).into_owned();
     let check = |holds: bool, what: &str| {
-        if holds {
-            Ok(())
-        } else {
-            Err(format!("{what}\n    {stderr}"))
-        }
+        if holds { Ok(()) } else { Err(format!("{what}\n    {stderr}")) }
     };
 
     let contents = machine.contents(scenario);
     let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
-    let is_whole = contents
-        .iter()
-        .zip(new)
-        .all(|(now, new)| *now == before || now == new);
+    let is_whole = contents.iter().zip(new).all(|(now, new)| *now == before || now == new);
     check(
         is_whole || (scenario.in_place && machine.has_recovery(scenario)),
         "a file holds neither the old nor the new bytes",
     )?;
     let exposed = machine.exposed(scenario);
-    check(
-        exposed.is_empty(),
-        &format!("others may read the key in {exposed:?}"),
-    )?;
+    check(exposed.is_empty(), &format!("others may read the key in {exposed:?}"))?;
     if fault != "SIGKILL" {
         judge(machine, scenario, &run, contents[0] == new[0])?;
     }
@@ -58,18 +46,12 @@ pub fn try_point(
         && next.status.code() == Some(2)
         && said.contains(why)
     {
-        check(
-            contents[0] == new[0],
-            "the next run says that all is done, and it is not",
-        )?;
+        check(contents[0] == new[0], "the next run says that all is done, and it is not")?;
         next = machine.run(otherwise, None);
         said += &String::from_utf8_lossy(&next.stderr);
     }
     check(next.status.success(), &format!("the next run fails: {said}"))?;
-    check(
-        machine.contents(scenario) == new,
-        "the next run does not give the new bytes",
-    )?;
+    check(machine.contents(scenario) == new, "the next run does not give the new bytes")?;
     let litter = [machine.litter(), machine.pending()].concat();
     check(litter.is_empty(), &format!("the next run leaves {litter:?}"))?;
     check_gone(machine, scenario)
@@ -94,37 +76,22 @@ fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> 
         return Err("the call was not made this time".into());
     };
     let explained = |what: String| {
-        format!(
-            "{what}\n    {injected}\n    {:?} {stdout}{stderr}",
-            run.status.code()
-        )
+        format!("{what}\n    {injected}\n    {:?} {stdout}{stderr}", run.status.code())
     };
     let check = |holds: bool, what: &str| {
-        if holds {
-            Ok(())
-        } else {
-            Err(explained(what.to_owned()))
-        }
+        if holds { Ok(()) } else { Err(explained(what.to_owned())) }
     };
     check(
-        ![KEY, OLD]
-            .iter()
-            .any(|key| stdout.contains(key) || stderr.contains(key)),
+        ![KEY, OLD].iter().any(|key| stdout.contains(key) || stderr.contains(key)),
         "the key is shown",
     )?;
-    check(
-        !stderr.contains("interrupted by a signal"),
-        "a signal is blamed for it",
-    )?;
+    check(!stderr.contains("interrupted by a signal"), "a signal is blamed for it")?;
     // What cannot be said to a stream that fails is told by the code alone.
     let mute = injected.contains("write(1,") || injected.contains("write(2,");
     match run.status.code() {
         Some(0) => {
             check(is_new, "success without the new content")?;
-            check(
-                machine.pending().is_empty(),
-                "success with a record of what is left",
-            )?;
+            check(machine.pending().is_empty(), "success with a record of what is left")?;
             check_gone(machine, scenario).map_err(explained)?;
         }
         // A copy that could not be cleaned is named.
@@ -136,10 +103,7 @@ fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> 
             )?;
         }
         Some(2) => {
-            check(
-                mute || stderr.contains("error: "),
-                "an exit code of 2 without an error",
-            )?;
+            check(mute || stderr.contains("error: "), "an exit code of 2 without an error")?;
             check(mute || stderr.contains("  try: "), "an error without what to do")?;
             check(
                 is_new || machine.pending().is_empty(),
@@ -152,7 +116,8 @@ fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> 
     let litter = machine.litter();
     let is_excused = |path: &std::path::PathBuf| {
         let name = path.file_name().unwrap().to_string_lossy();
-        injected.contains(&format!("\"{name}\"")) || injected.contains(&*format!("\"{}\"", path.display()))
+        injected.contains(&format!("\"{name}\""))
+            || injected.contains(&*format!("\"{}\"", path.display()))
     };
     check(litter.iter().all(is_excused), &format!("it leaves {litter:?}"))
 }

@@ -35,11 +35,7 @@ pub struct Scenario {
 impl Scenario {
     /// What fails at every point.
     pub fn always(&self) -> &'static str {
-        if self.in_place {
-            "renameat2:error=EXDEV"
-        } else {
-            ""
-        }
+        if self.in_place { "renameat2:error=EXDEV" } else { "" }
     }
 }
 
@@ -75,11 +71,7 @@ impl Machine {
     pub fn trace(&self, scenario: &Scenario) -> String {
         let record = fs::read_to_string(self.record()).unwrap();
         let is_wanted = |line: &&str| !(scenario.in_place && line.contains("renameat2"));
-        record
-            .lines()
-            .filter(is_wanted)
-            .map(|line| format!("{line}\n"))
-            .collect()
+        record.lines().filter(is_wanted).map(|line| format!("{line}\n")).collect()
     }
 
     /// Whether the target has a recovery copy.
@@ -129,10 +121,7 @@ impl Machine {
             .env("PATH", "/usr/bin:/bin")
             .env("HOME", self.home())
             .env("XDG_RUNTIME_DIR", self.runtime());
-        command
-            .env("ANTHROPIC_API_KEY", KEY)
-            .current_dir(self.root.path())
-            .stdin(Stdio::null());
+        command.env("ANTHROPIC_API_KEY", KEY).current_dir(self.root.path()).stdin(Stdio::null());
         command.output().unwrap()
     }
 
@@ -166,10 +155,13 @@ impl Machine {
         };
         let is_record = |path: &PathBuf| path.starts_with(self.home().join(".local/state"));
         let holds_key = |path: &PathBuf| [KEY, OLD].iter().any(|key| holds(path, key));
-        let is_loose = |path: &PathBuf| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o077 != 0;
+        let is_loose =
+            |path: &PathBuf| fs::symlink_metadata(path).unwrap().permissions().mode() & 0o077 != 0;
         self.files()
             .into_iter()
-            .filter(|path| is_loose(path) && (is_record(path) || holds_key(path)) && !is_as_laid(path))
+            .filter(|path| {
+                is_loose(path) && (is_record(path) || holds_key(path)) && !is_as_laid(path)
+            })
             .collect()
     }
 
@@ -199,10 +191,8 @@ impl Machine {
 
     /// Lets the locks that a killed run has left go stale, without waiting for it.
     pub fn age_locks(&self) {
-        for lock in self
-            .files()
-            .iter()
-            .filter(|path| path.extension().is_some_and(|end| end == "lock"))
+        for lock in
+            self.files().iter().filter(|path| path.extension().is_some_and(|end| end == "lock"))
         {
             let past = SystemTime::now() - Duration::from_secs(11);
             fs::File::open(lock).unwrap().set_modified(past).unwrap();

@@ -85,11 +85,8 @@ fn what_is_written_is_made_durable_in_order() {
         return;
     }
     let machine = Machine::new();
-    let scenario = Scenario {
-        target: ".claude.json",
-        before: Some("{}".to_owned()),
-        ..Scenario::default()
-    };
+    let scenario =
+        Scenario { target: ".claude.json", before: Some("{}".to_owned()), ..Scenario::default() };
     machine.lay(&scenario);
     assert!(machine.run(&["set-key"], Some("")).status.success());
     let record = machine.trace(&scenario);
@@ -112,9 +109,7 @@ fn set_key_in_place() {
     torment(&Scenario {
         name: "set-key in place",
         args: &["set-key"],
-        before: Some(format!(
-            "{{\n  \"primaryApiKey\": \"{OLD}\",\n  \"userID\": \"abc\"\n}}\n"
-        )),
+        before: Some(format!("{{\n  \"primaryApiKey\": \"{OLD}\",\n  \"userID\": \"abc\"\n}}\n")),
         target: ".claude.json",
         in_place: true,
         ..Scenario::default()
@@ -219,11 +214,7 @@ fn torment(scenario: &Scenario) {
     let machine = Machine::new();
     machine.lay(scenario);
     let clean = machine.run(scenario.args, Some(scenario.always()));
-    assert!(
-        clean.status.success(),
-        "{}",
-        String::from_utf8_lossy(&clean.stderr)
-    );
+    assert!(clean.status.success(), "{}", String::from_utf8_lossy(&clean.stderr));
     let new = machine.contents(scenario);
     let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
     assert!(new.iter().all(|new| new.is_some() && *new != before));
@@ -238,12 +229,7 @@ fn torment(scenario: &Scenario) {
         }
     });
     let wrong = wrong.into_inner().unwrap();
-    println!(
-        "{}: {} points tried, {} went wrong",
-        scenario.name,
-        points.len(),
-        wrong.len()
-    );
+    println!("{}: {} points tried, {} went wrong", scenario.name, points.len(), wrong.len());
     assert!(wrong.is_empty(), "{}:\n{}", scenario.name, wrong.join("\n"));
 }
 

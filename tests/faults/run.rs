@@ -54,10 +54,8 @@ fn run() {
     if !can_trace(SCENARIO.name) {
         return;
     }
-    let scenario = Scenario {
-        before: Some("{\n  \"model\": \"opus\"\n}\n".to_owned()),
-        ..SCENARIO
-    };
+    let scenario =
+        Scenario { before: Some("{\n  \"model\": \"opus\"\n}\n".to_owned()), ..SCENARIO };
     let machine = Machine::new();
     machine.lay(&scenario);
     let clean = machine.run_with(ALONE, scenario.args, Some(""));
@@ -102,24 +100,14 @@ fn try_point(
     let stderr = text(&run.stderr);
     let check = |holds: bool, what: &str| match holds {
         true => Ok(()),
-        false => Err(format!(
-            "{what}\n    {:?} {}{stderr}",
-            run.status.code(),
-            text(&run.stdout)
-        )),
+        false => Err(format!("{what}\n    {:?} {}{stderr}", run.status.code(), text(&run.stdout))),
     };
     let settings = machine.contents(scenario).remove(0).unwrap_or_default();
-    check(
-        Some(text(&settings)) == scenario.before,
-        "the user's settings were changed",
-    )?;
+    check(Some(text(&settings)) == scenario.before, "the user's settings were changed")?;
     let roots = roots(machine);
     let files = machine.files_in(machine.runtime());
     let is_loose = |path: &PathBuf| fs::metadata(path).unwrap().permissions().mode() & 0o077 != 0;
-    check(
-        !roots.iter().chain(&files).any(is_loose),
-        "others may look into what is left",
-    )?;
+    check(!roots.iter().chain(&files).any(is_loose), "others may look into what is left")?;
     let holds_key = |path: &&PathBuf| text(&fs::read(path).unwrap()).contains(KEY);
     let is_unfinished = |root: &&PathBuf| !root.join("lock").exists();
     check(
@@ -169,10 +157,7 @@ fn wait_for_command(root: &Path) {
     let stat = PathBuf::from(format!("/proc/{pid}/stat"));
     let start = Instant::now();
     while fs::read_to_string(&stat).is_ok_and(|stat| !stat.contains(") Z ")) {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "the command {pid} goes on"
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "the command {pid} goes on");
         thread::sleep(Duration::from_millis(2));
     }
 }
@@ -182,10 +167,9 @@ fn judge(run: &Output, injected: &str, is_left: bool) -> Result<(), String> {
     let (stdout, stderr) = (text(&run.stdout), text(&run.stderr));
     let check = |holds: bool, what: &str| match holds {
         true => Ok(()),
-        false => Err(format!(
-            "{what}\n    {injected}\n    {:?} {stdout}{stderr}",
-            run.status.code()
-        )),
+        false => {
+            Err(format!("{what}\n    {injected}\n    {:?} {stdout}{stderr}", run.status.code()))
+        }
     };
     let mute = injected.contains("write(2,");
     check(!stdout.contains(KEY) && !stderr.contains(KEY), "the key is shown")?;
@@ -205,11 +189,7 @@ fn judge(run: &Output, injected: &str, is_left: bool) -> Result<(), String> {
 
 /// The record of a run alone, with the process id that strace leaves out.
 fn record(machine: &Machine) -> String {
-    machine
-        .trace(&SCENARIO)
-        .lines()
-        .map(|line| format!("1 {line}\n"))
-        .collect()
+    machine.trace(&SCENARIO).lines().map(|line| format!("1 {line}\n")).collect()
 }
 
 /// The directories of runs.

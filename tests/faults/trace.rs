@@ -33,10 +33,8 @@ pub fn calls(record: &str) -> Vec<Call> {
             continue;
         };
         let call = call.trim_start();
-        let name: String = call
-            .chars()
-            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
-            .collect();
+        let name: String =
+            call.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
         if who != pid || name.is_empty() || !call[name.len()..].starts_with('(') {
             continue;
         }
@@ -44,11 +42,7 @@ pub fn calls(record: &str) -> Vec<Call> {
         is_own |= name == "poll";
         let nth = counts.entry(name.clone()).or_default();
         *nth += 1;
-        calls.push(Call {
-            name,
-            nth: *nth,
-            is_own,
-        });
+        calls.push(Call { name, nth: *nth, is_own });
     }
     calls
 }
@@ -73,18 +67,8 @@ pub fn injected(record: &str) -> Option<String> {
 fn calls_are_counted_by_name_for_the_first_thread() {
     let record = "7 execve(\"x\") = 0\n7 read(3, \"\") = 0\n7 poll(0) = 0\n8 read(1) = 0\n7 read(3 <unfinished ...>\n\
                   7 <... read resumed>) = 0\n7 +++ exited with 0 +++\n";
-    let found: Vec<_> = calls(record)
-        .into_iter()
-        .map(|call| (call.name, call.nth, call.is_own))
-        .collect();
-    let expected = [
-        ("execve", 1, false),
-        ("read", 1, false),
-        ("poll", 1, true),
-        ("read", 2, true),
-    ];
-    assert_eq!(
-        found,
-        expected.map(|(name, nth, is_own)| (name.to_owned(), nth, is_own))
-    );
+    let found: Vec<_> =
+        calls(record).into_iter().map(|call| (call.name, call.nth, call.is_own)).collect();
+    let expected = [("execve", 1, false), ("read", 1, false), ("poll", 1, true), ("read", 2, true)];
+    assert_eq!(found, expected.map(|(name, nth, is_own)| (name.to_owned(), nth, is_own)));
 }

@@ -21,18 +21,17 @@ use support::client::{Client, Sent};
 use support::world::{State, World};
 
 const VERSION: &str = "2.1.330";
-const KEY: &str = "sk-ant-api03-INJECTaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPwxyz";
-const OTHER: &str = "sk-ant-api03-EARLIERqqqqRRRRssssTTTTuuuuVVVVwwwwXXXXyyyyZZZZ00001111222233-33444455abcd";
+const KEY: &str =
+    "sk-ant-api03-INJECTaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPwxyz";
+const OTHER: &str =
+    "sk-ant-api03-EARLIERqqqqRRRRssssTTTTuuuuVVVVwwwwXXXXyyyyZZZZ00001111222233-33444455abcd";
 
 /// The client; none, aloud, where it is not to be had.
 fn client() -> Option<Client> {
     match Client::new(VERSION) {
         Ok(client) => Some(client),
         Err(error) => {
-            assert!(
-                std::env::var("CCK_REQUIRE_CLIENT").as_deref() != Ok("1"),
-                "{error}"
-            );
+            assert!(std::env::var("CCK_REQUIRE_CLIENT").as_deref() != Ok("1"), "{error}");
             eprintln!("SKIPPED: {error}");
             None
         }
@@ -41,14 +40,8 @@ fn client() -> Option<Client> {
 
 fn state(env: &[(&str, &str)], home: &[(&str, serde_json::Value)]) -> State {
     State {
-        env: env
-            .iter()
-            .map(|(name, value)| ((*name).into(), (*value).into()))
-            .collect(),
-        home: home
-            .iter()
-            .map(|(path, value)| ((*path).into(), value.clone()))
-            .collect(),
+        env: env.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        home: home.iter().map(|(path, value)| ((*path).into(), value.clone())).collect(),
         ..State::default()
     }
 }
@@ -129,10 +122,7 @@ fn an_approved_key_of_the_environment_is_used_without_a_question() {
     let config = json!({"hasCompletedOnboarding": true, "lastOnboardingVersion": "0.2.107", "theme": "dark"});
     let before = state(&[("ANTHROPIC_API_KEY", KEY)], &[(".claude.json", config)]);
     let asked = client.interactive(&World::lay(&before));
-    assert!(
-        asked.dialogs.contains(&"approve_env_key"),
-        "without an approval it asks: {asked:#?}"
-    );
+    assert!(asked.dialogs.contains(&"approve_env_key"), "without an approval it asks: {asked:#?}");
 
     let world = World::lay(&before);
     cck(&world, &["approve"], "");

@@ -24,14 +24,8 @@ const VERSION: &str = "2.1.330";
 
 /// A key that no other test or run has.
 fn key(what: &str) -> String {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_nanos();
-    format!(
-        "sk-ant-api03-{what}-{now:032}-{:08}-aaaabbbbccccddddeeeeffff",
-        std::process::id()
-    )
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_nanos();
+    format!("sk-ant-api03-{what}-{now:032}-{:08}-aaaabbbbccccddddeeeeffff", std::process::id())
 }
 
 /// The command of the client; none, aloud, where it is not to be had.
@@ -39,10 +33,7 @@ fn client() -> Option<Vec<String>> {
     match install::command(VERSION) {
         Ok(command) => Some(command),
         Err(error) => {
-            assert!(
-                std::env::var("CCK_REQUIRE_CLIENT").as_deref() != Ok("1"),
-                "{error}"
-            );
+            assert!(std::env::var("CCK_REQUIRE_CLIENT").as_deref() != Ok("1"), "{error}");
             eprintln!("SKIPPED: {error}");
             None
         }
@@ -88,7 +79,14 @@ impl Home {
     }
 
     /// `cck run --stdin FLAGS -- claude ARGS`, and whether it ended well.
-    fn run(&self, flags: &[&str], client: &[String], args: &[&str], key: &str, standin: &Standin) -> bool {
+    fn run(
+        &self,
+        flags: &[&str],
+        client: &[String],
+        args: &[&str],
+        key: &str,
+        standin: &Standin,
+    ) -> bool {
         let mut child = self
             .command(env!("CARGO_BIN_EXE_cck"), standin)
             .args(["run", "--stdin"])
@@ -147,10 +145,7 @@ fn a_run_sends_the_key_and_leaves_no_byte_of_it() {
         fs::read_to_string(home.path("err")).unwrap()
     );
     let sent = standin.message().expect("a message was sent");
-    assert_eq!(
-        (sent.x_api_key.as_deref(), sent.authorization),
-        (Some(key.as_str()), None)
-    );
+    assert_eq!((sent.x_api_key.as_deref(), sent.authorization), (Some(key.as_str()), None));
     let mut found = Vec::new();
     for dir in [home.0.path(), Path::new("/tmp"), Path::new("/dev/shm")] {
         leaks(dir, &key, since, &mut found);
@@ -219,18 +214,10 @@ fn a_rotated_key_is_sent_after_the_next_refresh() {
     let (home, standin, old, new) = (Home::new(), Standin::start(), key("old"), key("new"));
     let source = home.path("source");
     fs::write(&source, &old).unwrap();
-    let install = [
-        "helper",
-        "install",
-        "--key-command",
-        &format!("cat {}", source.display()),
-    ]
-    .map(str::to_owned);
-    let installed = home
-        .command(env!("CARGO_BIN_EXE_cck"), &standin)
-        .args(install)
-        .output()
-        .unwrap();
+    let install = ["helper", "install", "--key-command", &format!("cat {}", source.display())]
+        .map(str::to_owned);
+    let installed =
+        home.command(env!("CARGO_BIN_EXE_cck"), &standin).args(install).output().unwrap();
     assert!(installed.status.success());
     let settings = home.path("home").join(".claude/settings.json");
     let before = fs::read(&settings).unwrap();
@@ -262,10 +249,7 @@ fn a_rotated_key_is_sent_after_the_next_refresh() {
                 return standin.message().unwrap().x_api_key.unwrap();
             }
         }
-        panic!(
-            "the client ended: {}",
-            fs::read_to_string(home.path("err")).unwrap()
-        );
+        panic!("the client ended: {}", fs::read_to_string(home.path("err")).unwrap());
     };
     assert_eq!(ask(), old);
     fs::write(&source, &new).unwrap();
@@ -281,8 +265,5 @@ fn a_rotated_key_is_sent_after_the_next_refresh() {
     support::client::stop(&mut child);
     assert_eq!(sent, new);
     assert_eq!(fs::read(&settings).unwrap(), before, "no file was edited");
-    println!(
-        "apiKeyHelper: the rotated key was sent {:?} after the rotation",
-        start.elapsed()
-    );
+    println!("apiKeyHelper: the rotated key was sent {:?} after the rotation", start.elapsed());
 }

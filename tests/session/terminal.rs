@@ -31,12 +31,8 @@ fn states(parent: u32) -> Vec<(u32, char)> {
 
 /// The directories of runs in `base`, where the client has something of its own too.
 fn runs(base: &Path) -> usize {
-    let names = fs::read_dir(base)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name());
-    names
-        .filter(|name| name.to_string_lossy().starts_with("cck-run-"))
-        .count()
+    let names = fs::read_dir(base).unwrap().map(|entry| entry.unwrap().file_name());
+    names.filter(|name| name.to_string_lossy().starts_with("cck-run-")).count()
 }
 
 /// With `--trust` no dialog comes. Ctrl-Z in the UI gives the shell back, with cck stopped as the client is; `fg` goes on;
@@ -49,10 +45,7 @@ fn job_control_and_ctrl_c_work_as_without_cck() {
     let Some(client) = client() else { return };
     let (home, standin, key) = (Home::new(), Standin::start(), key("tty"));
     fs::write(home.path("key"), &key).unwrap();
-    let base = tempfile::Builder::new()
-        .prefix("cck-test-runtime-")
-        .tempdir_in("/dev/shm")
-        .unwrap();
+    let base = tempfile::Builder::new().prefix("cck-test-runtime-").tempdir_in("/dev/shm").unwrap();
     let mut command = home.command("setsid", &standin);
     command
         .args(["--ctty", "bash", "--norc", "--noprofile", "-i"])
@@ -69,10 +62,7 @@ fn job_control_and_ctrl_c_work_as_without_cck() {
     terminal.wait("the shell", is_shell);
     terminal.press(&["clear; $CCK run --trust --key-file $KEY -- $CLIENT\r"]);
     terminal.wait("the prompt of the client", |screen| {
-        assert!(
-            !screen.to_lowercase().contains("trust"),
-            "a dialog came:\n{screen}"
-        );
+        assert!(!screen.to_lowercase().contains("trust"), "a dialog came:\n{screen}");
         is_ui(screen)
     });
     assert_eq!(runs(base.path()), 1);
@@ -92,10 +82,7 @@ fn job_control_and_ctrl_c_work_as_without_cck() {
     terminal.press(&[WORD, "\r"]);
     terminal.wait("an answer", |screen| screen.contains("pong"));
     let sent = standin.message().expect("a message was sent");
-    assert_eq!(
-        (sent.x_api_key.as_deref(), sent.authorization),
-        (Some(key.as_str()), None)
-    );
+    assert_eq!((sent.x_api_key.as_deref(), sent.authorization), (Some(key.as_str()), None));
 
     // Once is a question, twice is the end.
     terminal.press(&["\x03", "\x03"]);

@@ -17,14 +17,9 @@ const PROFILES: &str =
 
 /// Whether the program is there. Where it is not, the test says so and ends; under CCK_REQUIRE_STORES it fails.
 fn has(program: &str) -> bool {
-    let there = ["/usr/bin", "/bin"]
-        .iter()
-        .any(|dir| Path::new(dir).join(program).exists());
+    let there = ["/usr/bin", "/bin"].iter().any(|dir| Path::new(dir).join(program).exists());
     if !there {
-        assert!(
-            std::env::var_os("CCK_REQUIRE_STORES").is_none(),
-            "{program} is not installed"
-        );
+        assert!(std::env::var_os("CCK_REQUIRE_STORES").is_none(), "{program} is not installed");
         eprintln!("skipped: {program} is not installed");
     }
     there
@@ -54,8 +49,8 @@ fn run(program: &str, args: &[&str], input: &str) -> (bool, String) {
         .unwrap();
     child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
-    let text =
-        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
     (output.status.success(), text)
 }
 
@@ -156,13 +151,9 @@ fn man_shows_the_page() {
     }
     let (ok, text) = run("man", &["--warnings", "-P", "cat", "-l", "-"], &page());
     assert!(ok, "{text}");
-    for words in [
-        "cck - ",
-        "--key-file FILE",
-        "cck profile add",
-        "EXIT STATUS",
-        "pass show anthropic",
-    ] {
+    for words in
+        ["cck - ", "--key-file FILE", "cck profile add", "EXIT STATUS", "pass show anthropic"]
+    {
         assert!(text.contains(words), "no {words:?} in {text}");
     }
     assert!(!text.contains("warning:"), "{text}");
@@ -177,17 +168,12 @@ fn help_fits_a_screen() {
         let args: Vec<&str> = command.iter().map(String::as_str).chain(["--help"]).collect();
         let (ok, text) = run(env!("CARGO_BIN_EXE_cck"), &args, "");
         assert!(ok, "{text}");
-        assert!(
-            text.lines().count() <= 32,
-            "{args:?}: {} lines\n{text}",
-            text.lines().count()
-        );
+        assert!(text.lines().count() <= 32, "{args:?}: {} lines\n{text}", text.lines().count());
         seen += 1;
         let below = text.lines().skip_while(|line| *line != "Commands:").skip(1);
         // A description that is too long for its line goes on in the next, further in.
-        let names = below
-            .take_while(|line| line.starts_with("  "))
-            .filter(|line| !line.starts_with("   "));
+        let names =
+            below.take_while(|line| line.starts_with("  ")).filter(|line| !line.starts_with("   "));
         for line in names {
             let name = line.split_whitespace().next().unwrap().to_owned();
             if name == "help" {

@@ -12,14 +12,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const KEY: &str = "sk-ant-api03-STOREDaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPwxyz";
+const KEY: &str =
+    "sk-ant-api03-STOREDaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPwxyz";
 
 /// The shell lines below `<!-- recipe: NAME -->`.
 fn recipe(name: &str) -> String {
     let text = include_str!("../../docs/sources.md");
-    let (_, rest) = text
-        .split_once(&format!("<!-- recipe: {name} -->\n```sh\n"))
-        .expect("the recipe is there");
+    let (_, rest) =
+        text.split_once(&format!("<!-- recipe: {name} -->\n```sh\n")).expect("the recipe is there");
     rest.split_once("```").expect("a block ends").0.to_owned()
 }
 
@@ -29,10 +29,7 @@ fn has(name: &str, programs: &[&str]) -> bool {
     let missing: Vec<_> = programs
         .iter()
         .filter(|program| {
-            !path
-                .split(':')
-                .chain(["/"])
-                .any(|dir| Path::new(dir).join(program).exists())
+            !path.split(':').chain(["/"]).any(|dir| Path::new(dir).join(program).exists())
         })
         .collect();
     if missing.is_empty() {
@@ -67,24 +64,15 @@ fn check(name: &str, wrap: &[&str], before: &str) {
         .env_clear()
         .env("HOME", dir.path().join("home"))
         .env("XDG_RUNTIME_DIR", dir.path().join("run"))
-        .env(
-            "PATH",
-            format!("{}:{}", cck.display(), std::env::var("PATH").unwrap()),
-        )
+        .env("PATH", format!("{}:{}", cck.display(), std::env::var("PATH").unwrap()))
         .env("KEY", KEY)
         .current_dir(dir.path().join("work"))
         .stdin(Stdio::null())
         .output()
         .unwrap();
-    let (out, err) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(
-        output.status.success() && out == "ok\n",
-        "{name}: {}\n{out}\n{err}",
-        output.status
-    );
+    let (out, err) =
+        (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && out == "ok\n", "{name}: {}\n{out}\n{err}", output.status);
     assert!(!err.contains(KEY), "{name} shows the key: {err}");
     println!("{name}: ok");
 }
@@ -110,10 +98,7 @@ fn age() {
 
 #[test]
 fn secret_tool() {
-    if has(
-        "secret-tool",
-        &["secret-tool", "gnome-keyring-daemon", "dbus-run-session"],
-    ) {
+    if has("secret-tool", &["secret-tool", "gnome-keyring-daemon", "dbus-run-session"]) {
         let daemon = "mkdir -p ~/.cache ~/.local/share/keyrings; \
              printf secret | gnome-keyring-daemon --unlock --components=secrets";
         check("secret-tool", &["dbus-run-session", "--"], daemon);
@@ -123,11 +108,7 @@ fn secret_tool() {
 #[test]
 fn tpm2() {
     if has("tpm2", &["swtpm", "tpm2_unseal", "tpm2_createprimary"]) {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // The control channel is on the next port.
         let start = format!(
             "swtpm socket --tpm2 --tpmstate dir=$XDG_RUNTIME_DIR --flags not-need-init,startup-clear \
@@ -142,10 +123,7 @@ fn tpm2() {
 
 #[test]
 fn pkcs11() {
-    if has(
-        "pkcs11",
-        &["softhsm2-util", "pkcs11-tool", "usr/lib/softhsm/libsofthsm2.so"],
-    ) {
+    if has("pkcs11", &["softhsm2-util", "pkcs11-tool", "usr/lib/softhsm/libsofthsm2.so"]) {
         let token = "mkdir ~/tokens; export SOFTHSM2_CONF=$HOME/softhsm2.conf; \
              echo \"directories.tokendir = $HOME/tokens\" > $SOFTHSM2_CONF; export PIN=246810; \
              softhsm2-util --init-token --free --label cck --so-pin 135791 --pin $PIN";

@@ -53,13 +53,8 @@ impl Client {
         let standin = Standin::start();
         let program = [&self.command[..], &["-p".into(), WORD.into()]].concat();
         let log = world.root().join("output");
-        let output = || {
-            File::options()
-                .create(true)
-                .append(true)
-                .open(&log)
-                .expect("a file can be made")
-        };
+        let output =
+            || File::options().create(true).append(true).open(&log).expect("a file can be made");
         let mut child = sandbox::command(&program, world, &standin.url())
             .stdin(Stdio::null())
             .stdout(output())
@@ -69,11 +64,7 @@ impl Client {
             .expect("the client can be started");
         let timed_out = !ends_within(&mut child, bound);
         stop(&mut child);
-        Sent {
-            output: fs::read_to_string(&log).unwrap_or_default(),
-            timed_out,
-            ..seen(&standin)
-        }
+        Sent { output: fs::read_to_string(&log).unwrap_or_default(), timed_out, ..seen(&standin) }
     }
 
     /// `claude ARGS`, a command that sends nothing; whether it ended well within the bound, and what it said.

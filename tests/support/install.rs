@@ -35,10 +35,7 @@ fn installed(dir: &Path) -> Option<Vec<String>> {
         return Some(vec![text(native)?]);
     }
     let script = packages.join("claude-code/cli.js");
-    script
-        .is_file()
-        .then(|| text(script).map(|script| vec!["node".into(), script]))
-        .flatten()
+    script.is_file().then(|| text(script).map(|script| vec!["node".into(), script])).flatten()
 }
 
 fn install(lock: &Path, dir: &Path) -> Result<(), String> {
@@ -58,22 +55,13 @@ fn install(lock: &Path, dir: &Path) -> Result<(), String> {
         "install"
     };
     let npm = Command::new("npm")
-        .args([
-            how,
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--loglevel=error",
-        ])
+        .args([how, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
         .current_dir(temporary.path())
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("npm: {error}"))?;
     if !npm.status.success() {
-        return Err(format!(
-            "npm {how}: {}",
-            String::from_utf8_lossy(&npm.stderr).trim()
-        ));
+        return Err(format!("npm {how}: {}", String::from_utf8_lossy(&npm.stderr).trim()));
     }
     match fs::rename(temporary.path(), dir) {
         // Another process was first.

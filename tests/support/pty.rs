@@ -59,13 +59,9 @@ impl Shown {
         } else if has("the rest of the file is in effect") {
             Shown::SettingsWarning
         } else if has("continue without these settings") {
-            Shown::SettingsError {
-                exit: has("❯ 1. exit"),
-            }
+            Shown::SettingsError { exit: has("❯ 1. exit") }
         } else if has("trust this folder") || has("trust the files") || has("one you trust") {
-            Shown::Trust {
-                yes: has("❯ 1. yes") || has("❯ yes"),
-            }
+            Shown::Trust { yes: has("❯ 1. yes") || has("❯ yes") }
         } else if has("please run /login") {
             Shown::Refusal
         } else if text.lines().any(is_prompt) {
@@ -81,9 +77,7 @@ pub fn is_prompt(line: &str) -> bool {
     let line = line.trim_start_matches([' ', '│', '|']);
     let rest = line.strip_prefix('❯').or_else(|| line.strip_prefix('>'));
     rest.is_some_and(|rest| {
-        !rest
-            .trim_start_matches([' ', '\u{a0}'])
-            .starts_with(|c: char| c.is_ascii_digit())
+        !rest.trim_start_matches([' ', '\u{a0}']).starts_with(|c: char| c.is_ascii_digit())
     })
 }
 
@@ -91,11 +85,7 @@ pub fn is_prompt(line: &str) -> bool {
 pub fn drive(command: Command, standin: &Standin) -> Ended {
     let session = Session {
         terminal: Terminal::start(command),
-        ended: Ended {
-            dialogs: Vec::new(),
-            screen: String::new(),
-            timed_out: false,
-        },
+        ended: Ended { dialogs: Vec::new(), screen: String::new(), timed_out: false },
     };
     session.run(standin)
 }
@@ -106,12 +96,7 @@ fn open() -> (OwnedFd, File) {
     let master = openpt(flags).expect("a pseudo-terminal is to be had");
     grantpt(&master).expect("the pseudo-terminal is ours");
     unlockpt(&master).expect("the pseudo-terminal is ours");
-    let size = Winsize {
-        ws_row: ROWS,
-        ws_col: COLUMNS,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&master, size).expect("a terminal has a size");
     let name = ptsname(&master, Vec::new()).expect("the pseudo-terminal has a name");
     let slave = File::options()
@@ -205,7 +190,9 @@ impl Session {
                     typed = Some(Instant::now());
                     self.terminal.press(&[WORD, "\r"]);
                 }
-                (Shown::Refusal | Shown::Other, None) if since.elapsed() > STUCK => return self.ended,
+                (Shown::Refusal | Shown::Other, None) if since.elapsed() > STUCK => {
+                    return self.ended;
+                }
                 (Shown::Refusal | Shown::Other, None) => {}
             }
         }
@@ -278,17 +265,11 @@ impl Terminal {
     pub fn listen(&mut self, time: Duration) -> bool {
         let end = Instant::now() + time;
         loop {
-            match self
-                .bytes
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
+            match self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
                 Ok(bytes) => {
                     self.terminal.process(&bytes);
                     for (question, answer) in [("\x1b[c", "\x1b[?62;c"), ("\x1b[6n", "\x1b[1;1R")] {
-                        if bytes
-                            .windows(question.len())
-                            .any(|part| part == question.as_bytes())
-                        {
+                        if bytes.windows(question.len()).any(|part| part == question.as_bytes()) {
                             _ = self.keys.write_all(answer.as_bytes());
                         }
                     }

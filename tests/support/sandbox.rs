@@ -15,15 +15,10 @@ pub fn entered(name: &str) -> bool {
         return false;
     }
     // As root, and as somebody who becomes root in a user namespace.
-    for flags in [
-        &["--net", "--mount"][..],
-        &["--map-root-user", "--net", "--mount"],
-    ] {
+    for flags in [&["--net", "--mount"][..], &["--map-root-user", "--net", "--mount"]] {
         let unshare = || {
             let mut command = Command::new("unshare");
-            command
-                .args(flags)
-                .args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
+            command.args(flags).args(["sh", "-c", "ip link set lo up && exec \"$@\"", "sh"]);
             command
         };
         let works = unshare()
@@ -80,10 +75,6 @@ pub fn command(program: &[String], world: &World, base_url: &str) -> Command {
     words.push(world.root().to_string_lossy().into_owned());
     words.extend_from_slice(program);
     let mut command = Command::new(&words[0]);
-    command
-        .args(&words[1..])
-        .env_clear()
-        .envs(world.env(base_url))
-        .current_dir(world.cwd());
+    command.args(&words[1..]).env_clear().envs(world.env(base_url)).current_dir(world.cwd());
     command
 }

@@ -73,10 +73,7 @@ impl Standin {
 
     /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests
-            .lock()
-            .expect("no test panics with the lock")
-            .clone()
+        self.requests.lock().expect("no test panics with the lock").clone()
     }
 
     /// The request that counts: the last message with [`WORD`].
@@ -91,9 +88,7 @@ impl Standin {
 
     /// Whether the message with [`WORD`] has come.
     pub fn has_word(&self) -> bool {
-        self.requests()
-            .iter()
-            .any(|request| request.is_message() && request.has_word)
+        self.requests().iter().any(|request| request.is_message() && request.has_word)
     }
 }
 
@@ -112,10 +107,7 @@ fn serve(stream: &TcpStream, requests: &Mutex<Vec<Request>>) -> std::io::Result<
     let mut reader = BufReader::new(stream);
     while let Some(request) = read(&mut reader)? {
         let (kind, answer) = answer(&request);
-        requests
-            .lock()
-            .expect("no test panics with the lock")
-            .push(request);
+        requests.lock().expect("no test panics with the lock").push(request);
         let mut writer = stream;
         write!(
             writer,
@@ -164,7 +156,8 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
 
 fn answer(request: &Request) -> (&'static str, String) {
     if request.path.contains("/v1/oauth/token") {
-        let token = format!(r#"{{"access_token":"{EXCHANGED}","token_type":"Bearer","expires_in":3600}}"#);
+        let token =
+            format!(r#"{{"access_token":"{EXCHANGED}","token_type":"Bearer","expires_in":3600}}"#);
         return ("application/json", token);
     }
     if !request.is_message() || request.path.contains("count_tokens") {

@@ -78,24 +78,9 @@ impl World {
             fs::create_dir_all(dir).expect("a directory can be made");
         }
         let mut files: Vec<(PathBuf, &Value)> = Vec::new();
-        files.extend(
-            state
-                .home
-                .iter()
-                .map(|(path, value)| (world.home().join(path), value)),
-        );
-        files.extend(
-            state
-                .project
-                .iter()
-                .map(|(path, value)| (world.project().join(path), value)),
-        );
-        files.extend(
-            state
-                .etc
-                .iter()
-                .map(|(path, value)| (world.etc().join(path), value)),
-        );
+        files.extend(state.home.iter().map(|(path, value)| (world.home().join(path), value)));
+        files.extend(state.project.iter().map(|(path, value)| (world.project().join(path), value)));
+        files.extend(state.etc.iter().map(|(path, value)| (world.etc().join(path), value)));
         if let Some(managed) = &state.managed {
             files.push((world.etc().join("managed-settings.json"), managed));
         }
@@ -116,7 +101,8 @@ impl World {
     }
 
     fn write(&self, path: &Path, text: &str) {
-        fs::create_dir_all(path.parent().expect("a file has a parent")).expect("a directory can be made");
+        fs::create_dir_all(path.parent().expect("a file has a parent"))
+            .expect("a directory can be made");
         fs::write(path, text).expect("a file can be written");
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("the file is ours");
     }
@@ -183,11 +169,7 @@ impl World {
             ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let own = self
-            .state
-            .env
-            .iter()
-            .map(|(name, value)| (name.clone(), self.expand(value)));
+        let own = self.state.env.iter().map(|(name, value)| (name.clone(), self.expand(value)));
         fixed.into_iter().chain(own).collect()
     }
 }

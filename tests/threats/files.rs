@@ -66,18 +66,10 @@ fn a_pipe_or_a_terabyte_in_place_of_a_file_hangs_nothing() {
 fn deep_and_broken_files_are_no_crash() {
     let deep = format!("{{\"a\": {}{}}}", "[".repeat(200_000), "]".repeat(200_000));
     let objects = format!("{}1{}", "{\"a\":".repeat(100_000), "}".repeat(100_000));
-    for content in [
-        deep.as_bytes(),
-        objects.as_bytes(),
-        b"{\"a\": \"\xff\"}",
-        b"\0",
-        b"{\"a\": \"\\ud800\"}",
-    ] {
-        for file in [
-            ".claude.json",
-            ".claude/settings.json",
-            ".claude/.credentials.json",
-        ] {
+    for content in
+        [deep.as_bytes(), objects.as_bytes(), b"{\"a\": \"\xff\"}", b"\0", b"{\"a\": \"\\ud800\"}"]
+    {
+        for file in [".claude.json", ".claude/settings.json", ".claude/.credentials.json"] {
             let sandbox = Sandbox::new();
             sandbox.lay(file, content);
             for args in [&["verify"][..], &["set-key"], &["unset-key", "--scrub"]] {
@@ -93,29 +85,20 @@ fn deep_and_broken_files_are_no_crash() {
 fn profiles_that_others_may_write_are_refused() {
     let sandbox = Sandbox::new();
     let ran = sandbox.home().join("ran");
-    let text = format!(
-        "[profiles.acme]\nkey-command = 'touch {}; printenv K'\n",
-        ran.display()
-    );
+    let text = format!("[profiles.acme]\nkey-command = 'touch {}; printenv K'\n", ran.display());
     let file = sandbox.lay(".config/cck/profiles.toml", text);
     for mode in [0o666, 0o620, 0o602] {
         chmod(&file, mode);
-        for args in [
-            &["helper", "install", "--profile", "acme"][..],
-            &["get-key", "--profile", "acme"],
-        ] {
+        for args in
+            [&["helper", "install", "--profile", "acme"][..], &["get-key", "--profile", "acme"]]
+        {
             let ran = sandbox.cck(args).run().code(2);
             ran.err(&["can be written by others"]);
         }
     }
     assert!(!ran.exists(), "the command of such a file was run");
     chmod(&file, 0o600);
-    sandbox
-        .cck(&["get-key", "--profile", "acme"])
-        .env("K", KEY)
-        .run()
-        .code(0)
-        .out(&[KEY]);
+    sandbox.cck(&["get-key", "--profile", "acme"]).env("K", KEY).run().code(0).out(&[KEY]);
 }
 
 /// A profile's name becomes a directory's, and its address a setting.
@@ -136,16 +119,11 @@ fn hostile_profiles_reach_nothing() {
     ] {
         let sandbox = Sandbox::new();
         sandbox.lay(".config/cck/profiles.toml", &text);
-        for args in [
-            &["profile", "list"][..],
-            &["profile", "show", "a"],
-            &["get-key", "--profile", "a"],
-        ] {
+        for args in
+            [&["profile", "list"][..], &["profile", "show", "a"], &["get-key", "--profile", "a"]]
+        {
             let ran = sandbox.cck(args).env("K", KEY).run().code(2);
-            assert!(
-                !holds_key(&ran.stdout) && !holds_key(&ran.stderr),
-                "{text}: {ran:?}"
-            );
+            assert!(!holds_key(&ran.stdout) && !holds_key(&ran.stderr), "{text}: {ran:?}");
         }
         assert!(!sandbox.config().exists() && !sandbox.project().join("x").exists());
     }

@@ -48,16 +48,9 @@ fn a_hostile_lock_directory_ends_in_an_error() {
             fs::write(lock.join("x"), "").unwrap();
         }
         let time = if plant == "full" { "1 hour ago" } else { "1 hour" };
-        let touched = std::process::Command::new("touch")
-            .args(["-d", time])
-            .arg(&lock)
-            .status();
+        let touched = std::process::Command::new("touch").args(["-d", time]).arg(&lock).status();
         assert!(touched.unwrap().success());
-        let ran = sandbox
-            .cck(&["set-key", "--lock-timeout", "1"])
-            .stdin(KEY)
-            .run()
-            .code(2);
+        let ran = sandbox.cck(&["set-key", "--lock-timeout", "1"]).stdin(KEY).run().code(2);
         ran.err(&[".claude.json.lock", "try:"]);
         assert_eq!(fs::read(&config).unwrap(), b"{}", "{plant}");
         assert!(lock.exists());
@@ -100,26 +93,11 @@ fn a_link_at_the_audit_trail_is_refused() {
             "hard" => fs::hard_link(&victim, &trail).unwrap(),
             _ => fifo(&trail),
         }
-        let args = [
-            "set-key",
-            "--require-audit",
-            "--audit-file",
-            trail.to_str().unwrap(),
-        ];
-        sandbox
-            .cck(&args)
-            .stdin(KEY)
-            .run()
-            .code(2)
-            .err(&["nothing was changed"]);
+        let args = ["set-key", "--require-audit", "--audit-file", trail.to_str().unwrap()];
+        sandbox.cck(&args).stdin(KEY).run().code(2).err(&["nothing was changed"]);
         assert_eq!(fs::read(&victim).unwrap(), b"precious", "{plant}");
         assert!(!sandbox.config().exists());
-        let ran = sandbox
-            .cck(&args[..1])
-            .env("CCK_AUDIT_FILE", &trail)
-            .stdin(KEY)
-            .run()
-            .code(0);
+        let ran = sandbox.cck(&args[..1]).env("CCK_AUDIT_FILE", &trail).stdin(KEY).run().code(0);
         ran.err(&["audit line was not written"]);
         assert_eq!(fs::read(&victim).unwrap(), b"precious", "{plant}");
     }
@@ -138,19 +116,13 @@ fn a_planted_record_for_undo_is_not_obeyed() {
 
     crate::sandbox::chmod(&record, 0o666);
     let before = look(&sandbox.config());
-    sandbox
-        .cck(&["undo"])
-        .run()
-        .code(2)
-        .err(&["can be written by others", "not trusted"]);
+    sandbox.cck(&["undo"]).run().code(2).err(&["can be written by others", "not trusted"]);
     fs::remove_file(&record).unwrap();
     let elsewhere = sandbox.lay("elsewhere", &content);
     symlink(&elsewhere, &record).unwrap();
     sandbox.cck(&["undo"]).run().code(2);
     fs::remove_file(&record).unwrap();
-    let other = String::from_utf8(content.clone())
-        .unwrap()
-        .replace(".claude.json", ".claude.jsom");
+    let other = String::from_utf8(content.clone()).unwrap().replace(".claude.json", ".claude.jsom");
     fs::write(&record, other).unwrap();
     sandbox.cck(&["undo"]).run().code(2).err(&["another config"]);
     assert_eq!(look(&sandbox.config()), before);
@@ -170,12 +142,7 @@ fn a_planted_record_of_a_rotation_is_not_obeyed() {
     let text = fs::read_to_string(&record).unwrap();
     assert!(!holds_key(&text), "{text}");
     crate::sandbox::chmod(&record, 0o666);
-    sandbox
-        .cck(&args)
-        .stdin(KEY)
-        .run()
-        .code(2)
-        .err(&["can be written by others", "not trusted"]);
+    sandbox.cck(&args).stdin(KEY).run().code(2).err(&["can be written by others", "not trusted"]);
 }
 
 /// Whoever swaps the config for a link while cck works gets a key into no file that others can read, and no file of
@@ -206,11 +173,7 @@ fn swapping_the_config_for_a_link_gains_nothing() {
         let metadata = fs::metadata(&path).unwrap();
         if metadata.is_file() {
             let text = fs::read_to_string(&path).unwrap();
-            assert!(
-                !holds_key(&text) || metadata.mode() & 0o077 == 0,
-                "{}",
-                path.display()
-            );
+            assert!(!holds_key(&text) || metadata.mode() & 0o077 == 0, "{}", path.display());
             let whole = text.is_empty() || serde_json::from_str::<serde_json::Value>(&text).is_ok();
             assert!(whole, "{}: {text}", path.display());
         }

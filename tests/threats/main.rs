@@ -38,15 +38,8 @@ fn holds_key(text: &str) -> bool {
 /// What is at a path, links not followed: enough to tell that nothing was changed.
 fn look(path: &Path) -> (String, Vec<u8>) {
     let metadata = fs::symlink_metadata(path).unwrap();
-    let content = if metadata.is_file() {
-        fs::read(path).unwrap()
-    } else {
-        Vec::new()
-    };
-    (
-        format!("{:?} {:?}", metadata.file_type(), metadata.permissions()),
-        content,
-    )
+    let content = if metadata.is_file() { fs::read(path).unwrap() } else { Vec::new() };
+    (format!("{:?} {:?}", metadata.file_type(), metadata.permissions()), content)
 }
 
 /// Says that a test needs something that this machine has not. In the gate nothing may be skipped.

@@ -28,8 +28,9 @@ fn dumping(sandbox: &Sandbox, program: &[&str]) -> Child {
 /// Waits until the process has read what it was given and waits for more.
 fn until_it_reads(child: &Child, name: &str) {
     let start = Instant::now();
-    let proc =
-        |file: &str| std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default();
+    let proc = |file: &str| {
+        std::fs::read_to_string(format!("/proc/{}/{file}", child.id())).unwrap_or_default()
+    };
     while !(proc("comm").trim() == name && proc("wchan").contains("pipe"))
         && start.elapsed() < Duration::from_secs(3)
     {
@@ -57,18 +58,12 @@ fn a_crash_leaves_no_core_with_the_key_in_it() {
         return;
     }
     let cck = env!("CARGO_BIN_EXE_cck");
-    assert!(!dumps_core(
-        dumping(&sandbox, &[cck, "set-key", "--stdin"]),
-        "cck"
-    ));
+    assert!(!dumps_core(dumping(&sandbox, &[cck, "set-key", "--stdin"]), "cck"));
     let left: Vec<_> = std::fs::read_dir(sandbox.project())
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert!(
-        left.iter().all(|name| !name.to_string_lossy().contains("cck")),
-        "{left:?}"
-    );
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("cck")), "{left:?}");
 }
 
 /// The kernel gives what is under `/proc` of a process that may not be looked into to root.
@@ -88,11 +83,8 @@ fn the_same_user_cannot_look_into_it() {
         .unwrap();
     child.stdin.as_mut().unwrap().write_all(KEY.as_bytes()).unwrap();
     until_it_reads(&child, "cck");
-    let owner = |file: &str| {
-        std::fs::metadata(format!("/proc/{}/{file}", child.id()))
-            .unwrap()
-            .uid()
-    };
+    let owner =
+        |file: &str| std::fs::metadata(format!("/proc/{}/{file}", child.id())).unwrap().uid();
     let owners = (owner("environ"), owner("mem"));
     let uid = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
     assert!(uid.contains(&format!("Uid:\t{}", crate::others::USER)), "{uid}");

@@ -52,12 +52,7 @@ impl Other {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new("setpriv");
         command
-            .args([
-                &format!("--reuid={USER}"),
-                &format!("--regid={USER}"),
-                "--clear-groups",
-                "--",
-            ])
+            .args([&format!("--reuid={USER}"), &format!("--regid={USER}"), "--clear-groups", "--"])
             .arg(&self.cck)
             .args(args)
             .env_clear()
@@ -70,16 +65,9 @@ impl Other {
     fn run(&self, args: &[&str], vars: &[(&str, &Path)]) -> (Option<i32>, String) {
         let mut command = self.command(args);
         command.envs(vars.iter().copied()).env("K", KEY);
-        let Output {
-            status,
-            stdout,
-            stderr,
-        } = command.output().unwrap();
-        let text = format!(
-            "{}{}",
-            String::from_utf8_lossy(&stdout),
-            String::from_utf8_lossy(&stderr)
-        );
+        let Output { status, stdout, stderr } = command.output().unwrap();
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
         (status.code(), text)
     }
 }
@@ -107,11 +95,9 @@ fn a_hostile_config_directory_gets_a_warning_and_no_readable_key() {
     if !is_root() {
         return;
     }
-    for (owner, mode_, word) in [
-        (ATTACKER, 0o777, "another user"),
-        (USER, 0o777, "everybody"),
-        (0, 0o1777, "everybody"),
-    ] {
+    for (owner, mode_, word) in
+        [(ATTACKER, 0o777, "another user"), (USER, 0o777, "everybody"), (0, 0o1777, "everybody")]
+    {
         let other = Other::new();
         let dir = other.dir("config", owner, mode_);
         let (code, text) = other.run(&SET, &[("CLAUDE_CONFIG_DIR", &dir)]);
@@ -119,10 +105,7 @@ fn a_hostile_config_directory_gets_a_warning_and_no_readable_key() {
         assert!(text.contains("warning:") && text.contains(word), "{text}");
         let config = dir.join(".claude.json");
         use std::os::unix::fs::MetadataExt;
-        assert_eq!(
-            (mode(&config), fs::metadata(&config).unwrap().uid()),
-            (0o600, USER)
-        );
+        assert_eq!((mode(&config), fs::metadata(&config).unwrap().uid()), (0o600, USER));
     }
     // The user's own directory is no reason for a word.
     let other = Other::new();
@@ -139,20 +122,13 @@ fn a_config_of_somebody_else_gets_no_key() {
     let other = Other::new();
     let dir = other.dir("config", ATTACKER, 0o777);
     let config = dir.join(".claude.json");
-    lay(
-        &config,
-        ATTACKER,
-        0o666,
-        "{\"env\": {\"ANTHROPIC_BASE_URL\": \"http://evil\"}}",
-    );
+    lay(&config, ATTACKER, 0o666, "{\"env\": {\"ANTHROPIC_BASE_URL\": \"http://evil\"}}");
     let before = crate::look(&config);
     let (code, text) = other.run(&SET, &[("CLAUDE_CONFIG_DIR", &dir)]);
     assert_eq!(code, Some(2), "{text}");
     assert_eq!(crate::look(&config), before);
-    let left: Vec<_> = fs::read_dir(&dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name())
-        .collect();
+    let left: Vec<_> =
+        fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, [".claude.json"]);
 }
 
@@ -171,12 +147,7 @@ fn a_record_for_undo_of_somebody_else_is_not_obeyed() {
     let record = fs::read_dir(&dir).unwrap().next().unwrap().unwrap().path();
     let content = fs::read_to_string(&record).unwrap();
     fs::remove_file(&record).unwrap();
-    lay(
-        &record,
-        ATTACKER,
-        0o644,
-        &content.replace("null", "\"sk-attacker\""),
-    );
+    lay(&record, ATTACKER, 0o644, &content.replace("null", "\"sk-attacker\""));
     let before = crate::look(&other.sandbox.config());
     let (code, text) = other.run(&["undo"], &vars);
     assert!(code == Some(2) && text.contains("another user"), "{text}");
@@ -194,17 +165,11 @@ fn profiles_of_somebody_else_are_refused() {
     fs::create_dir(xdg.join("cck")).unwrap();
     let ran = other.root().join("project/ran");
     let file = xdg.join("cck/profiles.toml");
-    let text = format!(
-        "[profiles.acme]\nkey-command = 'touch {}; echo {OTHER}'\n",
-        ran.display()
-    );
+    let text = format!("[profiles.acme]\nkey-command = 'touch {}; echo {OTHER}'\n", ran.display());
     lay(&file, ATTACKER, 0o644, &text);
     let vars = [("XDG_CONFIG_HOME", &*xdg)];
     let (code, out) = other.run(&["get-key", "--profile", "acme"], &vars);
-    assert!(
-        code == Some(2) && out.contains("another user") && !holds_key(&out),
-        "{out}"
-    );
+    assert!(code == Some(2) && out.contains("another user") && !holds_key(&out), "{out}");
     assert!(!ran.exists());
 
     let theirs = other.dir("theirs", ATTACKER, 0o777);
@@ -212,10 +177,7 @@ fn profiles_of_somebody_else_are_refused() {
         &file,
         USER,
         0o600,
-        &format!(
-            "[profiles.acme]\nkey-env = 'K'\nconfig-dir = '{}'\n",
-            theirs.display()
-        ),
+        &format!("[profiles.acme]\nkey-env = 'K'\nconfig-dir = '{}'\n", theirs.display()),
     );
     let (code, out) = other.run(&["get-key", "--profile", "acme"], &vars);
     assert!(code == Some(2) && out.contains("another user"), "{out}");
@@ -235,18 +197,14 @@ fn a_planted_cache_or_run_directory_is_not_used() {
     fs::create_dir(&cache).unwrap();
     chown(&cache, Some(ATTACKER), Some(ATTACKER)).unwrap();
     chmod(&cache, 0o777);
-    let (code, out) = other.run(
-        &["get-key", "--ttl", "60", "--key-command", &format!("echo {KEY}")],
-        &[],
-    );
+    let (code, out) =
+        other.run(&["get-key", "--ttl", "60", "--key-command", &format!("echo {KEY}")], &[]);
     let inside = fs::read_dir(&cache).unwrap().count();
     fs::remove_dir_all(&cache).unwrap();
     let target = other.dir("target", ATTACKER, 0o777);
     symlink(&target, &cache).unwrap();
-    let (linked, _) = other.run(
-        &["get-key", "--ttl", "60", "--key-command", &format!("echo {KEY}")],
-        &[],
-    );
+    let (linked, _) =
+        other.run(&["get-key", "--ttl", "60", "--key-command", &format!("echo {KEY}")], &[]);
     let through = fs::read_dir(&target).unwrap().count();
     fs::remove_file(&cache).unwrap();
     assert!(code == Some(0) && out.contains("not kept"), "{out}");
@@ -288,12 +246,7 @@ fn a_held_audit_lock_does_not_hang() {
     let held = fs::File::open(&trail).unwrap();
     rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let start = std::time::Instant::now();
-    let ran = sandbox
-        .cck(&["set-key"])
-        .env("CCK_AUDIT_FILE", &trail)
-        .stdin(KEY)
-        .run()
-        .code(0);
+    let ran = sandbox.cck(&["set-key"]).env("CCK_AUDIT_FILE", &trail).stdin(KEY).run().code(0);
     ran.err(&["audit line was not written", "held it for too long"]);
     assert!(start.elapsed() < std::time::Duration::from_secs(30));
     drop(held);

@@ -16,7 +16,12 @@ struct Start {
 }
 
 /// Every program that is started when cck runs with these arguments; `None` where strace is not allowed.
-fn starts(sandbox: &Sandbox, args: &[&str], vars: &[(&str, &str)], stdin: &str) -> Option<Vec<Start>> {
+fn starts(
+    sandbox: &Sandbox,
+    args: &[&str],
+    vars: &[(&str, &str)],
+    stdin: &str,
+) -> Option<Vec<Start>> {
     let log = sandbox.project().join("strace.log");
     let input = sandbox.lay("input", stdin);
     let status = Command::new("strace")
@@ -46,18 +51,13 @@ fn starts(sandbox: &Sandbox, args: &[&str], vars: &[(&str, &str)], stdin: &str) 
         return None;
     }
     // The first is cck itself.
-    let lines = text
-        .lines()
-        .filter(|line| line.contains("execve") && !line.contains("ENOENT"))
-        .skip(1);
+    let lines =
+        text.lines().filter(|line| line.contains("execve") && !line.contains("ENOENT")).skip(1);
     Some(
         lines
             .map(|line| {
                 let (args, vars) = line.split_once("], [").unwrap_or((line, ""));
-                Start {
-                    args: args.to_owned(),
-                    vars: vars.to_owned(),
-                }
+                Start { args: args.to_owned(), vars: vars.to_owned() }
             })
             .collect(),
     )
@@ -127,10 +127,7 @@ fn children_get_no_key_that_is_not_theirs() {
     }
     let named = [("K", KEY), ("ANTHROPIC_API_KEY", OTHER)];
     let getent = starts(&sandbox, &["profile", "list"], &named, "").unwrap();
-    assert!(
-        getent.iter().any(|start| start.args.contains("getent")),
-        "no group was looked up"
-    );
+    assert!(getent.iter().any(|start| start.args.contains("getent")), "no group was looked up");
     for start in &getent {
         assert!(!holds_key(&start.vars), "getent gets {}", start.vars);
     }
@@ -140,9 +137,5 @@ fn children_get_no_key_that_is_not_theirs() {
 #[test]
 fn a_key_on_the_command_line_gets_a_warning() {
     let sandbox = Sandbox::new();
-    sandbox
-        .cck(&["set-key", "--key", KEY])
-        .run()
-        .code(0)
-        .err(&["warning:", "visible in `ps`"]);
+    sandbox.cck(&["set-key", "--key", KEY]).run().code(0).err(&["warning:", "visible in `ps`"]);
 }

@@ -12,11 +12,7 @@ fn project() -> Sandbox {
     let sandbox = Sandbox::new();
     let settings = sandbox.project().join(".claude/settings.local.json");
     fs::create_dir_all(settings.parent().unwrap()).unwrap();
-    fs::write(
-        &settings,
-        format!("{{\"env\": {{\"ANTHROPIC_API_KEY\": \"{KEY}\"}}}}"),
-    )
-    .unwrap();
+    fs::write(&settings, format!("{{\"env\": {{\"ANTHROPIC_API_KEY\": \"{KEY}\"}}}}")).unwrap();
     git(&sandbox, &["init", "-q"]);
     sandbox
 }
@@ -87,12 +83,7 @@ fn a_hostile_repository_runs_nothing() {
     assert!(mark.exists(), "the repository is not hostile at all");
     fs::remove_file(&mark).unwrap();
 
-    for args in [
-        &["verify"][..],
-        &["verify", "--json"],
-        &["set-key", "--stdin"],
-        &[],
-    ] {
+    for args in [&["verify"][..], &["verify", "--json"], &["set-key", "--stdin"], &[]] {
         let ran = sandbox.cck(args).stdin(KEY).run();
         assert!(matches!(ran.code, Some(0 | 1)), "{args:?}: {ran:?}");
         assert!(!mark.exists(), "{args:?} ran a program of the repository");
@@ -115,31 +106,17 @@ fn a_repository_of_pipes_hangs_nothing() {
         let path = sandbox.project().join(part);
         remove(&path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        rustix::fs::mknodat(
-            rustix::fs::CWD,
-            &path,
-            rustix::fs::FileType::Fifo,
-            0o600.into(),
-            0,
-        )
-        .unwrap();
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+            .unwrap();
         let start = Instant::now();
         let ran = sandbox.cck(&["verify"]).run();
         assert!(matches!(ran.code, Some(0 | 1)), "{part}: {ran:?}");
-        assert!(
-            start.elapsed() < Duration::from_secs(15),
-            "{part} took {:?}",
-            start.elapsed()
-        );
+        assert!(start.elapsed() < Duration::from_secs(15), "{part} took {:?}", start.elapsed());
     }
 }
 
 fn remove(path: &Path) {
-    let _ = if path.is_dir() {
-        fs::remove_dir_all(path)
-    } else {
-        fs::remove_file(path)
-    };
+    let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
 /// verify takes a helper to succeed and does not run it, whoever names it.
@@ -149,18 +126,10 @@ fn a_helper_of_the_project_is_run_only_if_asked_for() {
     let mark = sandbox.home().join("mark");
     let settings = sandbox.project().join(".claude/settings.json");
     fs::create_dir_all(settings.parent().unwrap()).unwrap();
-    fs::write(
-        settings,
-        format!("{{\"apiKeyHelper\": \"touch {}\"}}", mark.display()),
-    )
-    .unwrap();
-    for args in [
-        &["verify"][..],
-        &["verify", "--json"],
-        &["set-key", "--stdin"],
-        &["helper", "show"],
-        &[],
-    ] {
+    fs::write(settings, format!("{{\"apiKeyHelper\": \"touch {}\"}}", mark.display())).unwrap();
+    for args in
+        [&["verify"][..], &["verify", "--json"], &["set-key", "--stdin"], &["helper", "show"], &[]]
+    {
         sandbox.cck(args).stdin(KEY).run();
         assert!(!mark.exists(), "{args:?} ran the helper");
     }
@@ -177,11 +146,8 @@ fn a_project_that_is_not_trusted_gets_no_key_by_its_address() {
     let settings = sandbox.project().join(".claude/settings.json");
     fs::create_dir_all(settings.parent().unwrap()).unwrap();
     let address = format!("http://{}", server.local_addr().unwrap());
-    fs::write(
-        &settings,
-        format!("{{\"env\": {{\"ANTHROPIC_BASE_URL\": \"{address}\"}}}}"),
-    )
-    .unwrap();
+    fs::write(&settings, format!("{{\"env\": {{\"ANTHROPIC_BASE_URL\": \"{address}\"}}}}"))
+        .unwrap();
     sandbox.lay(
         ".claude.json",
         format!("{{\"primaryApiKey\": \"{KEY}\", \"hasCompletedOnboarding\": true}}"),

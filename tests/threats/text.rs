@@ -8,7 +8,8 @@ const HOSTILE: &str = "\u{1b}[2J\u{1b}]0;pwned\u{7}\u{9b}8m\u{202e}\u{200b}\r";
 
 fn harmless(ran: &Ran, what: &str) {
     for text in [&ran.stdout, &ran.stderr] {
-        let harmful = |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202e}' | '\u{200b}');
+        let harmful =
+            |c: char| (c.is_control() && c != '\n') || matches!(c, '\u{202e}' | '\u{200b}');
         assert!(!text.contains(harmful), "{what}: {text:?}");
     }
 }
@@ -25,11 +26,8 @@ fn settings_of_a_project_drive_no_terminal() {
         let sandbox = Sandbox::new();
         let path = sandbox.project().join(file);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        for content in [
-            &settings,
-            &format!("{{{text}: "),
-            &format!("{{\"permissions\": {text}}}"),
-        ] {
+        for content in [&settings, &format!("{{{text}: "), &format!("{{\"permissions\": {text}}}")]
+        {
             std::fs::write(&path, content).unwrap();
             for args in [&["verify"][..], &["verify", "--json"], &[]] {
                 harmless(&sandbox.cck(args).run(), &format!("{file} {args:?}"));
@@ -58,13 +56,7 @@ fn paths_and_values_drive_no_terminal() {
     let commands: [&[&str]; 10] = [
         &["set-key", "--stdin"],
         &["set-key", "--stdin", "--json"],
-        &[
-            "set-key",
-            "--stdin",
-            "--dry-run",
-            "--onboarding-version",
-            &version,
-        ],
+        &["set-key", "--stdin", "--dry-run", "--onboarding-version", &version],
         &["verify"],
         &["verify", "--json"],
         &["undo"],
@@ -84,21 +76,16 @@ fn paths_and_values_drive_no_terminal() {
 #[test]
 fn profiles_and_the_trail_drive_no_terminal() {
     let sandbox = Sandbox::new();
-    let toml = HOSTILE
-        .chars()
-        .map(|c| format!("\\u{:04X}", u32::from(c)))
-        .collect::<String>();
+    let toml = HOSTILE.chars().map(|c| format!("\\u{:04X}", u32::from(c))).collect::<String>();
     sandbox.lay(
         ".config/cck/profiles.toml",
         format!(
             "[profiles.a]\nkey-command = \"echo x{toml}\"\ndescription = \"{toml}\"\ngroups = [\"{toml}\"]\n"
         ),
     );
-    for args in [
-        &["profile", "list"][..],
-        &["profile", "list", "--json"],
-        &["profile", "show", "a"],
-    ] {
+    for args in
+        [&["profile", "list"][..], &["profile", "list", "--json"], &["profile", "show", "a"]]
+    {
         harmless(&sandbox.cck(args).run().code(0), &format!("{args:?}"));
     }
     let value = serde_json::to_string(HOSTILE).unwrap();
@@ -131,19 +118,10 @@ fn a_key_in_what_is_shown_is_cut_out() {
         &["verify", "--run-helper"],
         &[],
         &["set-key", "--stdin", "--config-file", path.to_str().unwrap()],
-        &[
-            "set-key",
-            "--stdin",
-            "--json",
-            "--config-file",
-            path.to_str().unwrap(),
-        ],
+        &["set-key", "--stdin", "--json", "--config-file", path.to_str().unwrap()],
         &["set-key", "--key-file", path.to_str().unwrap()],
     ] {
         let ran = sandbox.cck(args).stdin(KEY).run();
-        assert!(
-            !holds_key(&ran.stdout) && !holds_key(&ran.stderr),
-            "{args:?}: {ran:?}"
-        );
+        assert!(!holds_key(&ran.stdout) && !holds_key(&ran.stderr), "{args:?}: {ran:?}");
     }
 }

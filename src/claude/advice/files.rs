@@ -66,10 +66,7 @@ fn readings(case: &Case<'_>, problems: &mut Problems) {
     if let Some(what) = describe(&state.credentials_file) {
         problems.warn(
             "login-unusable",
-            format!(
-                "the stored login {} {what}",
-                case.show(&state.credentials_file.path)
-            ),
+            format!("the stored login {} {what}", case.show(&state.credentials_file.path)),
             "run /login in claude",
         );
     }
@@ -79,7 +76,9 @@ fn readings(case: &Case<'_>, problems: &mut Problems) {
 fn describe(file: &FileState) -> Option<String> {
     Some(match &file.reading {
         Reading::Missing | Reading::Read | Reading::Empty => return None,
-        Reading::Malformed(at) => format!("is not JSON: line {}, column {}: {}", at.line, at.column, at.why),
+        Reading::Malformed(at) => {
+            format!("is not JSON: line {}, column {}: {}", at.line, at.column, at.why)
+        }
         Reading::Invalid(why) => format!("is not what the client takes: {why}"),
         Reading::Unreadable(why) => format!("cannot be read: {why}"),
         Reading::NotAFile(kind) => format!("is {kind}, not a file"),
@@ -90,10 +89,9 @@ fn describe(file: &FileState) -> Option<String> {
 fn fix(case: &Case<'_>, file: &FileState) -> String {
     let path = case.quote(&file.path);
     match &file.reading {
-        Reading::Malformed(at) => format!(
-            "mend line {} of {path}, or move it aside: {MOVE} {path} {path}.bad",
-            at.line
-        ),
+        Reading::Malformed(at) => {
+            format!("mend line {} of {path}, or move it aside: {MOVE} {path} {path}.bad", at.line)
+        }
         Reading::Invalid(_) => format!("mend that member of {path}"),
         Reading::Unreadable(_) => format!("{LIST} {path}; it must be yours and readable"),
         _ => format!("move it aside: {MOVE} {path} {path}.bad"),
@@ -111,9 +109,8 @@ fn open_files(case: &Case<'_>, problems: &mut Problems) {
             continue;
         };
         let path = case.quote(&file.path);
-        let managed = file
-            .path
-            .starts_with(state.paths.managed_settings.parent().unwrap_or(&file.path));
+        let managed =
+            file.path.starts_with(state.paths.managed_settings.parent().unwrap_or(&file.path));
         if with_credentials.contains(&file.path.as_path()) && attributes.mode & 0o077 != 0 {
             problems.error(
                 "loose-mode",
@@ -150,16 +147,12 @@ fn copies(case: &Case<'_>, problems: &mut Problems) {
     };
     problems.warn(
         "key-in-backups",
-        format!(
-            "copies of the config hold a key: {}{others}",
-            case.show(&first.path)
-        ),
+        format!("copies of the config hold a key: {}{others}", case.show(&first.path)),
         "cck unset-key --scrub takes the key out of the config and of every copy",
     );
-    let open = copies.iter().find(|copy| {
-        copy.attributes
-            .is_some_and(|attributes| attributes.mode & 0o077 != 0)
-    });
+    let open = copies
+        .iter()
+        .find(|copy| copy.attributes.is_some_and(|attributes| attributes.mode & 0o077 != 0));
     if let Some(copy) = open {
         problems.error(
             "loose-mode",
@@ -177,11 +170,15 @@ fn in_git(case: &Case<'_>, problems: &mut Problems) {
             Git::Tracked => problems.error(
                 "tracked-by-git",
                 format!("{shown} holds a credential and is tracked by git"),
-                format!("git rm --cached {quoted}, ignore it, and replace the key: it is in the history"),
+                format!(
+                    "git rm --cached {quoted}, ignore it, and replace the key: it is in the history"
+                ),
             ),
             Git::Addable => problems.warn(
                 "not-ignored-by-git",
-                format!("{shown} holds a credential inside a git work tree that does not ignore it"),
+                format!(
+                    "{shown} holds a credential inside a git work tree that does not ignore it"
+                ),
                 format!("add it to .git/info/exclude: {quoted}"),
             ),
             Git::Ignored | Git::Unknown => {}
@@ -198,7 +195,9 @@ fn config_dir(case: &Case<'_>, problems: &mut Problems) {
     if dir.starts_with("~") || dir.to_string_lossy().starts_with('~') {
         problems.error(
             "config-dir-tilde",
-            format!("CLAUDE_CONFIG_DIR is `{shown}`, and the client does not expand `~`: it uses {real}"),
+            format!(
+                "CLAUDE_CONFIG_DIR is `{shown}`, and the client does not expand `~`: it uses {real}"
+            ),
             "export CLAUDE_CONFIG_DIR=\"$HOME/…\"",
         );
     } else if dir.is_relative() {

@@ -57,11 +57,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
             }
             Some((Standing::Ignored | Standing::Shadowed, candidate)) => problems.error(
                 "key-ignored",
-                format!(
-                    "{expected} is not sent in {} mode: {}",
-                    name(mode),
-                    candidate.because
-                ),
+                format!("{expected} is not sent in {} mode: {}", name(mode), candidate.because),
                 format!("mend what is said, then: cck verify --expect {expected}"),
             ),
             Some((Standing::Unset, _)) | None => problems.error(
@@ -70,7 +66,9 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
                 if *expected == Source::PrimaryKey {
                     "cck set-key".to_owned()
                 } else {
-                    format!("set it, or expect another source: cck verify --expect any (now {expected})")
+                    format!(
+                        "set it, or expect another source: cck verify --expect any (now {expected})"
+                    )
                 },
             ),
             Some((Standing::Used, _)) => {}
@@ -79,10 +77,8 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
     let there = candidates.iter().any(|candidate| candidate.secret.is_some());
     let nothing = !there && helper_of(case).is_none();
     // What is wrong with an unusable config is said with the files; setting a key would not mend it.
-    let readable = matches!(
-        case.state.config_file.reading,
-        Reading::Missing | Reading::Empty | Reading::Read
-    );
+    let readable =
+        matches!(case.state.config_file.reading, Reading::Missing | Reading::Empty | Reading::Read);
     if !outcome.sends && outcome.provider == Provider::Anthropic && nothing && readable {
         problems.error(
             "no-credential",
@@ -98,7 +94,8 @@ fn helper_of<'a>(case: &Case<'a>) -> Option<&'a str> {
 
 /// Two credentials in one request, and a key that goes to a gateway.
 fn several(case: &Case<'_>, outcome: &Outcome, problems: &mut Problems) {
-    let (Some(key), Some(token)) = (outcome.x_api_key.source(), outcome.authorization.source()) else {
+    let (Some(key), Some(token)) = (outcome.x_api_key.source(), outcome.authorization.source())
+    else {
         return;
     };
     if key == token {
@@ -137,21 +134,20 @@ fn dialogs(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Proble
             Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => {}
         }
     }
-    let Some(setting) = settings::effective(case.state, names::KEY).filter(|_| mode == Mode::Interactive)
+    let Some(setting) =
+        settings::effective(case.state, names::KEY).filter(|_| mode == Mode::Interactive)
     else {
         return;
     };
     let suffix = key::suffix(settings::js_trim(setting.value.reveal()));
     let config = &case.state.config;
-    let include =
-        |answers: &super::super::state::Answers| answers.include(case.state.client, suffix) == Some(true);
+    let include = |answers: &super::super::state::Answers| {
+        answers.include(case.state.client, suffix) == Some(true)
+    };
     if include(&config.rejected) && !include(&config.approved) {
         problems.warn(
             "env-key-rejected",
-            format!(
-                "the interactive client does not use {}: its use was rejected",
-                setting.source
-            ),
+            format!("the interactive client does not use {}: its use was rejected", setting.source),
             "cck approve",
         );
     }
@@ -184,10 +180,7 @@ fn base_url(case: &Case<'_>, problems: &mut Problems) {
     {
         problems.warn(
             "host-set-by-project",
-            format!(
-                "this project has the credential sent to {}",
-                crate::online::without_user(url)
-            ),
+            format!("this project has the credential sent to {}", crate::online::without_user(url)),
             format!("if that host is not yours: {}", case.remove(source)),
         );
     }
@@ -196,10 +189,9 @@ fn base_url(case: &Case<'_>, problems: &mut Problems) {
 fn custom_headers(case: &Case<'_>, problems: &mut Problems) {
     for mode in case.modes {
         let outcome = case.decision.outcome(*mode);
-        for (header, value) in [
-            ("x-api-key", &outcome.x_api_key),
-            ("authorization", &outcome.authorization),
-        ] {
+        for (header, value) in
+            [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
+        {
             if let Some(source @ Source::Variable(_, variable)) = value.taken_by()
                 && variable == names::HEADERS
             {
@@ -230,10 +222,7 @@ fn helper(case: &Case<'_>, problems: &mut Problems) {
     } else if let Some(program) = &case.around.unusable_helper {
         problems.error(
             "helper-not-executable",
-            format!(
-                "{source} names {}, which is no file that can be run",
-                case.show(program)
-            ),
+            format!("{source} names {}, which is no file that can be run", case.show(program)),
             format!("chmod +x {}; or: {}", case.quote(program), case.remove(&source)),
         );
     }
@@ -289,10 +278,7 @@ fn shapes(case: &Case<'_>, problems: &mut Problems) {
         } else if is_key && text.starts_with("sk-ant-admin") {
             problems.error(
                 "odd-key-shape",
-                format!(
-                    "{} holds an Admin API key, which cannot send messages",
-                    candidate.source
-                ),
+                format!("{} holds an Admin API key, which cannot send messages", candidate.source),
                 "put an API key in its place",
             );
         } else if is_key && !key::is_usual_shape(text) {

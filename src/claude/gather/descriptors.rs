@@ -30,7 +30,8 @@ fn may_hold_something(descriptor: &Path) -> bool {
         return true;
     }
     let (file, bytes) = read(descriptor);
-    file.reading != Reading::Empty && !(file.reading == Reading::Read && bytes.trim_ascii().is_empty())
+    file.reading != Reading::Empty
+        && !(file.reading == Reading::Read && bytes.trim_ascii().is_empty())
 }
 
 #[cfg(test)]

@@ -32,11 +32,8 @@ pub fn read(path: &Path) -> (FileState, Vec<u8>) {
 
 /// Opens a file, and gives it and its size if it is one that can be read.
 pub fn look(path: &Path) -> (FileState, Option<(File, u64)>) {
-    let mut state = FileState {
-        path: path.to_path_buf(),
-        reading: Reading::Read,
-        attributes: None,
-    };
+    let mut state =
+        FileState { path: path.to_path_buf(), reading: Reading::Read, attributes: None };
     let found = open(path).and_then(|file| file.metadata().map(|metadata| (file, metadata)));
     let (file, metadata) = match found {
         Ok(found) => found,
@@ -76,18 +73,11 @@ pub fn attributes_only(path: &Path) -> FileState {
 
 fn open(path: &Path) -> io::Result<File> {
     let nonblock = os::fs::OFlags::NONBLOCK | os::fs::OFlags::NOCTTY;
-    OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock.bits().cast_signed())
-        .open(path)
+    OpenOptions::new().read(true).custom_flags(nonblock.bits().cast_signed()).open(path)
 }
 
 fn attributes_of(metadata: &fs::Metadata) -> Attributes {
-    Attributes {
-        mode: metadata.mode() & 0o7777,
-        owner: metadata.uid(),
-        size: metadata.len(),
-    }
+    Attributes { mode: metadata.mode() & 0o7777, owner: metadata.uid(), size: metadata.len() }
 }
 
 /// Why the client cannot read it.

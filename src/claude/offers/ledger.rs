@@ -17,10 +17,7 @@ impl Ledger {
 
     /// What was noted of a source.
     pub fn standing(&self, source: &Source) -> (Standing, String) {
-        self.0
-            .get(source)
-            .cloned()
-            .unwrap_or((Standing::Unset, "not set".into()))
+        self.0.get(source).cloned().unwrap_or((Standing::Unset, "not set".into()))
     }
 
     /// Notes of every source that was to be sent that it is not.

@@ -29,19 +29,13 @@ impl Sorter<'_, '_> {
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;
         }
-        if !self
-            .state
-            .open_descriptors
-            .iter()
-            .any(|open| open == value.reveal())
-        {
+        if !self.state.open_descriptors.iter().any(|open| open == value.reveal()) {
             let reason = "it names no open file descriptor, or one with nothing in it";
             self.ledger.mark(&source, Standing::Ignored, reason);
             return None;
         }
         if let Some(higher) = higher {
-            self.ledger
-                .mark(&source, Standing::Shadowed, format!("{higher} comes first"));
+            self.ledger.mark(&source, Standing::Shadowed, format!("{higher} comes first"));
             return None;
         }
         Some(source)
@@ -51,7 +45,8 @@ impl Sorter<'_, '_> {
     /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
     pub(super) fn dead_descriptor(&mut self, offers: &mut Offers<'_>) {
         let named = self.state.process.get(names::KEY_DESCRIPTOR);
-        let is_named = self.state.client >= since::V1 && named.is_some_and(|value| !value.is_empty());
+        let is_named =
+            self.state.client >= since::V1 && named.is_some_and(|value| !value.is_empty());
         if !is_named || offers.key.is_some() {
             return;
         }
@@ -123,9 +118,7 @@ impl Sorter<'_, '_> {
             return;
         }
         let explicit = self.variable(names::PROFILE).map(|setting| setting.source);
-        let rule = self
-            .variable(names::FEDERATION_RULE)
-            .map(|setting| setting.source);
+        let rule = self.variable(names::FEDERATION_RULE).map(|setting| setting.source);
         let judged = federation::judge(self.state, explicit, rule);
         for (source, reason) in judged.ignored {
             self.ledger.mark(&source, Standing::Ignored, reason);

@@ -24,8 +24,7 @@ pub(super) fn sends(client: Client, offers: &Offers<'_>, outcome: &Outcome) -> b
         return false;
     }
     // With a blank key they sent nothing but a token; later ones send a helper's output too (1.0.128, 2.0.22, 2.0.60).
-    let has_blank_key =
-        matches!(&outcome.x_api_key, Header::Invalid(Source::Variable(_, name)) if name == names::KEY);
+    let has_blank_key = matches!(&outcome.x_api_key, Header::Invalid(Source::Variable(_, name)) if name == names::KEY);
     if has_blank_key && client < since::FAILED_HELPER_IS_SENT && offers.token.is_none() {
         return false;
     }
@@ -63,10 +62,7 @@ pub(super) fn unsendable(
         && offers.key.is_none()
         && offers.helper.is_none()
     {
-        return Some(format!(
-            "the client stumbles over primaryApiKey, which is {}",
-            odd.kind
-        ));
+        return Some(format!("the client stumbles over primaryApiKey, which is {}", odd.kind));
     }
     // Such a value stayed what it was in the environment, and the client took it for text (2.1.113, 2.1.205, observed
     // 2026-11-24).
@@ -79,19 +75,13 @@ pub(super) fn unsendable(
     if (since::CONFIG_ENV_NULL_UNSETS..since::CONFIG_ENV_ODD_IS_TEXT).contains(&state.client)
         && let Some(name) = [names::KEY, names::TOKEN].iter().find(|name| stumbles(name))
     {
-        return Some(format!(
-            "the client stumbles over {name} in the config, which is no text"
-        ));
+        return Some(format!("the client stumbles over {name} in the config, which is no text"));
     }
     // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
     if custom.has_bad_name || (custom.has_empty_name && state.client >= since::EMPTY_NAME_STOPS) {
         return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
     }
-    if custom
-        .others
-        .iter()
-        .any(|value| !value.is_empty() && !fits_header(state.client, value))
-    {
+    if custom.others.iter().any(|value| !value.is_empty() && !fits_header(state.client, value)) {
         return Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have".into());
     }
     for header in [&outcome.x_api_key, &outcome.authorization] {
@@ -127,11 +117,7 @@ fn trimmed<'a>(client: Client, source: &Source, value: &'a str) -> &'a str {
         Source::Variable(_, name) if name == names::TOKEN => client >= since::BLANK_IS_UNSET,
         _ => false,
     };
-    if is_trimmed {
-        settings::js_trim(value)
-    } else {
-        value.trim_matches([' ', '\t', '\r', '\n'])
-    }
+    if is_trimmed { settings::js_trim(value) } else { value.trim_matches([' ', '\t', '\r', '\n']) }
 }
 
 /// Whether a header can hold the value, trimmed: no line break and nothing beyond Latin-1; before 2.1.330, whose runtime
@@ -139,7 +125,9 @@ fn trimmed<'a>(client: Client, source: &Source, value: &'a str) -> &'a str {
 fn fits_header(client: Client, value: &str) -> bool {
     let old = client < since::OTHER_RUNTIME;
     let fits = |c: char| {
-        !matches!(c, '\r' | '\n' | '\0') && c <= '\u{ff}' && (!old || !c.is_ascii_control() || c == '\t')
+        !matches!(c, '\r' | '\n' | '\0')
+            && c <= '\u{ff}'
+            && (!old || !c.is_ascii_control() || c == '\t')
     };
     value.chars().all(fits) && (!old || !value.is_empty())
 }
@@ -155,7 +143,9 @@ pub fn helper_failure(state: &State) -> Option<String> {
     let text = printed.reveal();
     if text.is_empty() {
         Some("printed nothing".into())
-    } else if state.client >= since::HELPER_MUST_BE_KEY && !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+    } else if state.client >= since::HELPER_MUST_BE_KEY
+        && !text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
         Some("printed something other than a key alone on one line".into())
     } else {
         None
@@ -168,8 +158,9 @@ mod tests {
 
     #[test]
     fn what_a_header_can_hold_depends_on_the_runtime() {
-        let fits =
-            |value| [Client::at(2, 0, 77), Client::at(2, 1, 330)].map(|client| fits_header(client, value));
+        let fits = |value| {
+            [Client::at(2, 0, 77), Client::at(2, 1, 330)].map(|client| fits_header(client, value))
+        };
         assert_eq!(fits("sk-ant é"), [true, true]);
         for value in ["键", "a\nb", "a\rb", "a\0b"] {
             assert_eq!(fits(value), [false, false], "{value:?}");

@@ -22,13 +22,11 @@ pub(super) fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop>
     };
     // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
     let managed_is_refused = state.settings_files.iter().any(|(layer, file)| {
-        *layer == Layer::Managed && matches!(file.reading, Reading::Malformed(_) | Reading::Invalid(_))
+        *layer == Layer::Managed
+            && matches!(file.reading, Reading::Malformed(_) | Reading::Invalid(_))
     });
     if managed_is_refused && state.client >= since::STRICT_MANAGED {
-        return stop(
-            None,
-            "the client refuses to start with malformed managed settings",
-        );
+        return stop(None, "the client refuses to start with malformed managed settings");
     }
     let client = state.client;
     let config_is_refused = match state.config_file.reading {
@@ -40,10 +38,7 @@ pub(super) fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop>
         Reading::Invalid(_) | Reading::Unreadable(_) | Reading::Missing | Reading::Read => false,
     };
     if config_is_refused {
-        return stop(
-            Some(Dialog::InvalidConfig),
-            "the client cannot use its config, and stops",
-        );
+        return stop(Some(Dialog::InvalidConfig), "the client cannot use its config, and stops");
     }
     // 2.1.330, observed 2026-11. It needs the network to go on.
     if mode == Mode::Interactive && !state.config.onboarded {
@@ -51,7 +46,10 @@ pub(super) fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop>
         return stop(Some(Dialog::Onboarding), reason);
     }
     // 2.0.77's default answer is to exit; it asks about a key before (observed 2026-11-24).
-    if mode == Mode::Interactive && client < since::SETTINGS_ERROR_GOES_ON && has_settings_error(state) {
+    if mode == Mode::Interactive
+        && client < since::SETTINGS_ERROR_GOES_ON
+        && has_settings_error(state)
+    {
         let mut dialogs = asks(state, mode);
         dialogs.push(Dialog::InvalidSettings);
         return Some(Stop {
@@ -61,19 +59,12 @@ pub(super) fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop>
         });
     }
     if outcome.provider != Provider::Anthropic {
-        let switch = Provider::SWITCHES
-            .iter()
-            .find(|(other, _)| *other == outcome.provider);
+        let switch = Provider::SWITCHES.iter().find(|(other, _)| *other == outcome.provider);
         let name = switch.map_or("another provider", |(_, name)| name);
         // 2.0.77 asks about an unapproved key all the same, 2.1.330 does not (observed 2026-11).
-        let dialog = asks(state, mode)
-            .first()
-            .copied()
-            .filter(|_| client < since::PROVIDER_ASKS_NOTHING);
-        return stop(
-            dialog,
-            &format!("{name} is on, and the client sends nothing to Anthropic"),
-        );
+        let dialog =
+            asks(state, mode).first().copied().filter(|_| client < since::PROVIDER_ASKS_NOTHING);
+        return stop(dialog, &format!("{name} is on, and the client sends nothing to Anthropic"));
     }
     None
 }

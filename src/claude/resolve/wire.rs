@@ -13,11 +13,7 @@ use super::sendable::{helper_failure, unfit};
 
 /// The header that a source gives: one without a value, where it holds nothing that can be one.
 fn header(source: Source, is_nothing: bool) -> Header {
-    if is_nothing {
-        Header::Invalid(source)
-    } else {
-        Header::From(source)
-    }
+    if is_nothing { Header::Invalid(source) } else { Header::From(source) }
 }
 
 /// The two headers, decided separately (1.0.128, 2.0.77, 2.1.330, observed 2026-11). Returns what keeps the client from
@@ -30,9 +26,8 @@ pub(super) fn headers_of(
     outcome: &mut Outcome,
 ) -> Option<String> {
     let custom_header = |value| custom_header(value, custom_source);
-    let helper = offers
-        .helper
-        .map(|layer| header(Source::Helper(layer), helper_failure(state).is_some()));
+    let helper =
+        offers.helper.map(|layer| header(Source::Helper(layer), helper_failure(state).is_some()));
     let token = offers.token.as_ref().map(variable_header);
     let decided = token.is_some() || helper.is_some();
 
@@ -45,11 +40,9 @@ pub(super) fn headers_of(
     } else if let Some(grant) = grant(&offers.grant) {
         (Some((grant.source, true)), grant.failure)
     } else if offers.login {
-        let odd = state
-            .login
-            .as_ref()
-            .is_some_and(|login| login.scopes == Scopes::Odd);
-        let failure = odd.then(|| "the client stumbles over the scopes of the stored login".to_owned());
+        let odd = state.login.as_ref().is_some_and(|login| login.scopes == Scopes::Odd);
+        let failure =
+            odd.then(|| "the client stumbles over the scopes of the stored login".to_owned());
         (Some((Source::Login, false)), failure)
     } else if let Some(grant) = grant(&offers.default_profile) {
         (Some((grant.source, true)), grant.failure)
@@ -71,25 +64,18 @@ pub(super) fn headers_of(
     // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
     let replacement = custom_header(custom.authorization).filter(|_| !is_granted);
     let hidden_oauth = oauth.clone().filter(|_| replacement.is_some());
-    outcome.authorization = token
-        .or_else(|| helper.clone())
-        .or(replacement)
-        .or(oauth)
-        .unwrap_or_default();
-    let own_key = offers
-        .key
-        .clone()
-        .map(unless_blank)
-        .or(helper)
-        .or_else(|| (offers.primary && !oauth_in_use).then_some(Header::From(Source::PrimaryKey)));
+    outcome.authorization =
+        token.or_else(|| helper.clone()).or(replacement).or(oauth).unwrap_or_default();
+    let own_key =
+        offers.key.clone().map(unless_blank).or(helper).or_else(|| {
+            (offers.primary && !oauth_in_use).then_some(Header::From(Source::PrimaryKey))
+        });
     let own_key = own_key.filter(|_| !offers.gateway);
     let custom_key = custom_header(custom.x_api_key);
     // What a custom header replaces is made into a header all the same, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
     let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
     let hidden = hidden_key.into_iter().chain(&hidden_oauth);
-    if let Some(failure) = hidden
-        .filter_map(Header::source)
-        .find_map(|source| unfit(state, source))
+    if let Some(failure) = hidden.filter_map(Header::source).find_map(|source| unfit(state, source))
     {
         return Some(failure);
     }
@@ -129,10 +115,7 @@ pub(super) fn headers_v0_2(
     custom_source: Option<&Source>,
     outcome: &mut Outcome,
 ) {
-    let own_key = offers
-        .key
-        .clone()
-        .or(offers.primary.then_some(Source::PrimaryKey));
+    let own_key = offers.key.clone().or(offers.primary.then_some(Source::PrimaryKey));
     let token = offers.token.as_ref().map(variable_header);
     let authorization = custom_header(custom.authorization, custom_source);
     let x_api_key = custom_header(custom.x_api_key, custom_source);
@@ -141,7 +124,6 @@ pub(super) fn headers_v0_2(
     } else {
         token.or(authorization).unwrap_or_default()
     };
-    outcome.x_api_key = x_api_key
-        .or(own_key.filter(|_| !offers.login).map(Header::From))
-        .unwrap_or_default();
+    outcome.x_api_key =
+        x_api_key.or(own_key.filter(|_| !offers.login).map(Header::From)).unwrap_or_default();
 }

@@ -31,33 +31,21 @@ pub fn check(new: &ApiKey, context: &Context) -> anyhow::Result<()> {
     }
     if !online::is_safe(base) {
         return Err(fail(
-            format!("{shown} is no https host, so the new key was not sent there to check it; {unchanged}"),
+            format!(
+                "{shown} is no https host, so the new key was not sent there to check it; {unchanged}"
+            ),
             "leave --online out, or mend ANTHROPIC_BASE_URL",
         ));
     }
     let url = format!("{base}/v1/models?limit=1");
     let headers = vec![
         ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
-        (
-            "anthropic-version",
-            Zeroizing::new(online::API_VERSION.to_owned()),
-        ),
+        ("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned())),
     ];
     let again = "try again, or leave --online out";
-    match online::send(
-        context,
-        &Request {
-            method: "GET",
-            url: &url,
-            headers,
-            body: None,
-        },
-    )? {
+    match online::send(context, &Request { method: "GET", url: &url, headers, body: None })? {
         Answer::Status { code: 200..=299, .. } => Ok(()),
-        Answer::Status {
-            code: code @ (401 | 403),
-            ..
-        } => Err(fail(
+        Answer::Status { code: code @ (401 | 403), .. } => Err(fail(
             format!("{shown} rejects the new key (HTTP {code}); {unchanged}"),
             "check the new key, and that it is active",
         )),
@@ -65,9 +53,8 @@ pub fn check(new: &ApiKey, context: &Context) -> anyhow::Result<()> {
             format!("{shown} does not say that the new key works (HTTP {code}); {unchanged}"),
             again,
         )),
-        Answer::Unreachable(why) => Err(fail(
-            format!("{shown} cannot be reached: {}; {unchanged}", one_line(&why)),
-            again,
-        )),
+        Answer::Unreachable(why) => {
+            Err(fail(format!("{shown} cannot be reached: {}; {unchanged}", one_line(&why)), again))
+        }
     }
 }

@@ -46,9 +46,7 @@ impl Pending {
             return Ok(None);
         };
         let pending = serde_json::from_slice(&bytes);
-        pending
-            .map(Some)
-            .with_context(|| format!("{} is no record of a rotation", path.display()))
+        pending.map(Some).with_context(|| format!("{} is no record of a rotation", path.display()))
     }
 
     /// Removes the record.

@@ -28,11 +28,9 @@ impl Done {
     /// What is left to do, a line each.
     pub fn left(&self) -> Vec<String> {
         let copies = self.scrubbed.left.iter();
-        let copies =
-            copies.map(|left| format!("take the old key out of {}: {}", left.path.display(), left.why));
-        copies
-            .chain(self.failed.iter().map(|(step, why)| format!("{step}: {why}")))
-            .collect()
+        let copies = copies
+            .map(|left| format!("take the old key out of {}: {}", left.path.display(), left.why));
+        copies.chain(self.failed.iter().map(|(step, why)| format!("{step}: {why}"))).collect()
     }
 }
 
@@ -81,14 +79,8 @@ pub fn tell(
             schema: 1,
             path: &target.file.path.to_string_lossy(),
             source: source.kind(),
-            old: Named {
-                hint: old_hint,
-                fingerprint: &pending.old_fingerprint,
-            },
-            new: Named {
-                hint: &new_hint,
-                fingerprint: &new_fingerprint,
-            },
+            old: Named { hint: old_hint, fingerprint: &pending.old_fingerprint },
+            new: Named { hint: &new_hint, fingerprint: &new_fingerprint },
             checked_online: args.online || args.retire_old,
             changed: !changed.shown.is_empty(),
             dry_run,
@@ -127,11 +119,7 @@ pub fn tell(
     if !left.is_empty() {
         context.warn(&format!(
             "the new key is in place, and {} left to do; run the same command again after:",
-            if left.len() == 1 {
-                "this is"
-            } else {
-                "these steps are"
-            }
+            if left.len() == 1 { "this is" } else { "these steps are" }
         ));
         for step in &left {
             context.warn(step);

@@ -31,18 +31,17 @@ pub struct Online {
 ///
 /// # Errors
 /// Where no request can be made at all.
-pub fn ask(state: &State, decision: &Decision, modes: &[Mode], context: &Context) -> anyhow::Result<Online> {
+pub fn ask(
+    state: &State,
+    decision: &Decision,
+    modes: &[Mode],
+    context: &Context,
+) -> anyhow::Result<Online> {
     let (setter, base) = settings::base_url(state);
     let url = format!("{base}/v1/models?limit=1");
     let shown = one_line(&online::without_user(base));
-    let answer = |result, status, problem| {
-        Ok(Online {
-            url: shown.clone(),
-            result,
-            status,
-            problem,
-        })
-    };
+    let answer =
+        |result, status, problem| Ok(Online { url: shown.clone(), result, status, problem });
     let mut outcomes = modes.iter().map(|mode| decision.outcome(*mode));
     let Some(outcome) = outcomes.find(|outcome| outcome.sends) else {
         return answer("not-asked", None, None);
@@ -52,25 +51,21 @@ pub fn ask(state: &State, decision: &Decision, modes: &[Mode], context: &Context
         let fix = "add --run-helper, so that the helper's output can be asked about".to_owned();
         return answer("not-asked", None, problem("online-not-asked", message, fix));
     };
-    let by_project =
-        matches!(&setter, Some(Source::Variable(Origin::Settings(layer), _)) if layer.is_of_project());
+    let by_project = matches!(&setter, Some(Source::Variable(Origin::Settings(layer), _)) if layer.is_of_project());
     if is_untrusted(state) {
-        let message =
-            format!("{shown} was set by this project, which you do not trust yet; the API was not asked");
+        let message = format!(
+            "{shown} was set by this project, which you do not trust yet; the API was not asked"
+        );
         let fix = "start claude here and trust the folder, if you mean that host".to_owned();
         return answer("not-asked", None, problem("online-refused", message, fix));
     }
     if !online::is_safe(base) && (by_project || !base.starts_with("http://")) {
-        let message = format!("{shown} is no https host and was not set by you, so the API was not asked");
+        let message =
+            format!("{shown} is no https host and was not set by you, so the API was not asked");
         let fix = "set ANTHROPIC_BASE_URL yourself, if you mean that host".to_owned();
         return answer("not-asked", None, problem("online-refused", message, fix));
     }
-    let request = Request {
-        method: "GET",
-        url: &url,
-        headers,
-        body: None,
-    };
+    let request = Request { method: "GET", url: &url, headers, body: None };
     match online::send(context, &request)? {
         Answer::Unreachable(why) => {
             let message = format!("{shown} cannot be reached: {}", one_line(&why));
@@ -82,11 +77,7 @@ pub fn ask(state: &State, decision: &Decision, modes: &[Mode], context: &Context
             401 | 403 => {
                 let message = format!("{shown} rejects the credential (HTTP {code})");
                 let fix = "set another key: cck set-key".to_owned();
-                answer(
-                    "rejected",
-                    Some(code),
-                    problem("credential-rejected", message, fix),
-                )
+                answer("rejected", Some(code), problem("credential-rejected", message, fix))
             }
             429 => {
                 let message = format!("{shown} limits the rate of this credential (HTTP 429)");
@@ -94,14 +85,11 @@ pub fn ask(state: &State, decision: &Decision, modes: &[Mode], context: &Context
                 answer("rate-limited", Some(code), problem("rate-limited", message, fix))
             }
             _ => {
-                let message =
-                    format!("{shown} gave the answer HTTP {code}, which says nothing of the credential");
+                let message = format!(
+                    "{shown} gave the answer HTTP {code}, which says nothing of the credential"
+                );
                 let fix = "check ANTHROPIC_BASE_URL: the API answers at its /v1/models".to_owned();
-                answer(
-                    "unexpected",
-                    Some(code),
-                    problem("unexpected-answer", message, fix),
-                )
+                answer("unexpected", Some(code), problem("unexpected-answer", message, fix))
             }
         },
     }
@@ -117,15 +105,13 @@ pub fn is_untrusted(state: &State) -> bool {
 
 /// The headers that the client would send; none where a credential is not known.
 fn headers<'a>(state: &State, outcome: &Outcome) -> Option<Vec<(&'a str, Zeroizing<String>)>> {
-    let mut headers = vec![(
-        "anthropic-version",
-        Zeroizing::new(online::API_VERSION.to_owned()),
-    )];
+    let mut headers = vec![("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned()))];
     let value = |source| {
         let secret = reason::secret(state, source)?;
         Some(settings::js_trim(secret.reveal()).to_owned())
     };
-    let is_custom = |source: &Source| matches!(source, Source::Variable(_, name) if name == names::HEADERS);
+    let is_custom =
+        |source: &Source| matches!(source, Source::Variable(_, name) if name == names::HEADERS);
     let custom = settings::effective(state, names::HEADERS);
     let custom = custom
         .as_ref()
@@ -154,10 +140,5 @@ fn headers<'a>(state: &State, outcome: &Outcome) -> Option<Vec<(&'a str, Zeroizi
 }
 
 fn problem(code: &'static str, message: String, fix: String) -> Option<Problem> {
-    Some(Problem {
-        code,
-        severity: Severity::Error,
-        message,
-        fix,
-    })
+    Some(Problem { code, severity: Severity::Error, message, fix })
 }

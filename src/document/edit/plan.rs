@@ -83,13 +83,8 @@ impl Plan {
                     Action::Set(value) => Action::Set(value.clone()),
                     _ => Action::Remove,
                 };
-                let edit = Edit {
-                    path: path[depth + 1..].to_vec(),
-                    action,
-                };
-                let not_an_object = |_| Malformed::NotAnObject {
-                    path: path[..=depth].to_vec(),
-                };
+                let edit = Edit { path: path[depth + 1..].to_vec(), action };
+                let not_an_object = |_| Malformed::NotAnObject { path: path[..=depth].to_vec() };
                 let document = Document::parse(value.as_bytes()).map_err(not_an_object)?;
                 let pieces = document.apply(&[edit]).map_err(not_an_object)?.pieces.concat();
                 *value = Zeroizing::new(String::from_utf8_lossy(&pieces).into_owned());
@@ -147,11 +142,7 @@ impl Plan {
     ) -> Result<Vec<Change>, Malformed> {
         let blanks = text.len() - text.trim_start_matches(json::BLANKS).len();
         let whole = blanks..text.trim_end_matches(json::BLANKS).len();
-        let mut site = Site {
-            text,
-            splices,
-            changes: Vec::new(),
-        };
+        let mut site = Site { text, splices, changes: Vec::new() };
         self.edit(&mut site, &whole, members, &Style::around(text), &[])?;
         Ok(site.changes)
     }
@@ -201,9 +192,7 @@ impl Plan {
                     if let Some((value, changes)) = plan.as_value() {
                         added.push(quoted(name) + &style.colon + &style.format(&value));
                         let prefix = |change| {
-                            path.iter()
-                                .rev()
-                                .fold(below(name, change), |c, name| below(name, c))
+                            path.iter().rev().fold(below(name, change), |c, name| below(name, c))
                         };
                         site.changes.extend(changes.into_iter().map(prefix));
                     }
@@ -225,9 +214,7 @@ struct Site<'s> {
 
 impl Site<'_> {
     fn splice(&mut self, range: Range<usize>, text: String) {
-        let at = self
-            .splices
-            .partition_point(|splice| splice.range.start <= range.start);
+        let at = self.splices.partition_point(|splice| splice.range.start <= range.start);
         self.splices.insert(at, Splice { range, text });
     }
 
@@ -275,19 +262,14 @@ impl Site<'_> {
             return;
         };
         for at in (0..gone.len()).filter(|at| is_gone(*at)) {
-            let range = if at < first_kept {
-                start(at)..start(at + 1)
-            } else {
-                end(at - 1)..end(at)
-            };
+            let range =
+                if at < first_kept { start(at)..start(at + 1) } else { end(at - 1)..end(at) };
             self.splice(range, String::new());
         }
         if !added.is_empty() {
             let at = end(members.len() - 1);
-            let items: String = added
-                .iter()
-                .flat_map(|item| [style.separator.as_str(), item])
-                .collect();
+            let items: String =
+                added.iter().flat_map(|item| [style.separator.as_str(), item]).collect();
             self.splice(at..at, items);
         }
     }
@@ -310,10 +292,7 @@ fn equal(one: &str, other: &str) -> bool {
         (Ok(one), Ok(other)) => one == other,
         // Lone surrogates, numbers beyond f64 and great depths have no `Value`: compare the text without its blanks.
         _ => {
-            let compact = Style {
-                newline: None,
-                ..Style::around("")
-            };
+            let compact = Style { newline: None, ..Style::around("") };
             compact.format(one) == compact.format(other)
         }
     }

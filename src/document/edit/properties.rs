@@ -61,7 +61,8 @@ fn value() -> impl Strategy<Value = String> {
     leaf.prop_recursive(4, 40, 6, |inner| {
         prop_oneof![
             prop::collection::vec((blank(), inner.clone(), blank()), 0..6).prop_map(|items| {
-                let items: Vec<String> = items.into_iter().map(|(l, value, r)| l + &value + &r).collect();
+                let items: Vec<String> =
+                    items.into_iter().map(|(l, value, r)| l + &value + &r).collect();
                 format!("[{}]", items.join(","))
             }),
             source_of(inner, 0..6).prop_map(|source| source.text()),
@@ -89,20 +90,12 @@ impl Source {
     }
 
     fn text_with(&self, change: impl Fn(usize, &str) -> String) -> String {
-        let parts = self
-            .parts
-            .iter()
-            .enumerate()
-            .map(|(at, (a, name, b, c, value, d))| {
-                let value = change(at, value);
-                format!("{a}{name}{b}:{c}{value}{d}")
-            });
+        let parts = self.parts.iter().enumerate().map(|(at, (a, name, b, c, value, d))| {
+            let value = change(at, value);
+            format!("{a}{name}{b}:{c}{value}{d}")
+        });
         let parts: Vec<String> = parts.collect();
-        let inside = if parts.is_empty() {
-            self.inside.clone()
-        } else {
-            parts.join(",")
-        };
+        let inside = if parts.is_empty() { self.inside.clone() } else { parts.join(",") };
         format!("{}{{{inside}}}{}", self.before, self.after)
     }
 
@@ -144,11 +137,7 @@ pub fn document() -> impl Strategy<Value = Source> {
     ]);
     let count = prop_oneof![8 => Just(0..12usize), 1 => Just(100..200usize)];
     let source = count.prop_flat_map(|count| source_of(value(), count));
-    (source, around).prop_map(|(source, (before, after))| Source {
-        before,
-        after,
-        ..source
-    })
+    (source, around).prop_map(|(source, (before, after))| Source { before, after, ..source })
 }
 
 /// The styles that programs write: every member on a line of its own, or all on one.
@@ -187,27 +176,21 @@ fn pretty(value: &Value, style: &str) -> String {
         return value.to_string();
     }
     let mut text = Vec::new();
-    let mut out = Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(style.as_bytes()));
+    let mut out =
+        Serializer::with_formatter(&mut text, PrettyFormatter::with_indent(style.as_bytes()));
     value.serialize(&mut out).unwrap();
     String::from_utf8(text).unwrap() + "\n"
 }
 
 fn apply(source: &str, edits: &[Edit]) -> (String, usize) {
     let edited = Document::parse(source.as_bytes()).unwrap().apply(edits).unwrap();
-    (
-        String::from_utf8(edited.pieces.concat()).unwrap(),
-        edited.changes.len(),
-    )
+    (String::from_utf8(edited.pieces.concat()).unwrap(), edited.changes.len())
 }
 
 fn apply_twice(source: &str, edits: &[Edit]) -> String {
     let (once, changes) = apply(source, edits);
     assert_eq!(changes == 0, once == source);
-    assert_eq!(
-        apply(&once, edits),
-        (once.clone(), 0),
-        "the second time changes nothing"
-    );
+    assert_eq!(apply(&once, edits), (once.clone(), 0), "the second time changes nothing");
     once
 }
 

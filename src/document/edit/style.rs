@@ -92,8 +92,7 @@ impl Style {
 
     /// What stands between two members, or before the first one of an object that was empty.
     pub fn line_start(&self) -> String {
-        self.newline
-            .map_or(String::new(), |newline| format!("{newline}{}", self.indent))
+        self.newline.map_or(String::new(), |newline| format!("{newline}{}", self.indent))
     }
 
     /// This layout, for a value in place of `old`: a list that was on one line stays on one line.
@@ -103,11 +102,7 @@ impl Style {
             return self.clone();
         }
         let separator = if self.colon.ends_with(' ') { ", " } else { "," };
-        Style {
-            newline: None,
-            separator: separator.to_owned(),
-            ..self.clone()
-        }
+        Style { newline: None, separator: separator.to_owned(), ..self.clone() }
     }
 
     /// JSON text laid out as the value of a member in this layout. Strings and numbers stay as they are written.

@@ -5,14 +5,7 @@ fn edited(source: &str, edits: &[Edit]) -> (String, Vec<String>) {
     let document = Document::parse(source.as_bytes()).unwrap();
     let edited = document.apply(edits).unwrap();
     let text = String::from_utf8(edited.pieces.concat()).unwrap();
-    (
-        text,
-        edited
-            .changes
-            .iter()
-            .map(|change| change.path.join("."))
-            .collect(),
-    )
+    (text, edited.changes.iter().map(|change| change.path.join(".")).collect())
 }
 
 fn set(source: &str, path: &[&str], value: impl Serialize) -> String {
@@ -29,11 +22,7 @@ fn a_value_is_replaced_and_nothing_else() {
         set("{\"a\" : 1e400,\r\n\t\"k\":\"x\" , \"b\":[ ]}\n", &["k"], "y"),
         "{\"a\" : 1e400,\r\n\t\"k\":\"y\" , \"b\":[ ]}\n"
     );
-    assert_eq!(
-        set(r#"{"k":1,"k":2}"#, &["k"], 3),
-        r#"{"k":1,"k":3}"#,
-        "the client reads the last"
-    );
+    assert_eq!(set(r#"{"k":1,"k":2}"#, &["k"], 3), r#"{"k":1,"k":3}"#, "the client reads the last");
     assert_eq!(
         set(r#"{"primaryApi\u004bey":1}"#, &["primaryApiKey"], 2),
         r#"{"primaryApi\u004bey":2}"#
@@ -44,17 +33,11 @@ fn a_value_is_replaced_and_nothing_else() {
 #[test]
 fn an_equal_value_is_no_change() {
     for source in [r#"{"k":"a"}"#, r#"{ "k" : "\u0061" }"#, r#"{"k":0,"k":"a"}"#] {
-        assert_eq!(
-            edited(source, &[Edit::set(&["k"], "a")]),
-            (source.to_owned(), vec![])
-        );
+        assert_eq!(edited(source, &[Edit::set(&["k"], "a")]), (source.to_owned(), vec![]));
     }
     let source = r#"{"k": {"b":[1, 2],"a" :true}}"#;
     let value = serde_json::json!({"a": true, "b": [1, 2]});
-    assert_eq!(
-        edited(source, &[Edit::set(&["k"], &value)]),
-        (source.to_owned(), vec![])
-    );
+    assert_eq!(edited(source, &[Edit::set(&["k"], &value)]), (source.to_owned(), vec![]));
 }
 
 #[test]
@@ -70,18 +53,9 @@ fn a_new_member_looks_like_the_others() {
         ("{ \"a\": 1 }", "{ \"a\": 1, \"k\": 1 }"),
         ("{\"a\" :1 ,\"b\" :2}", "{\"a\" :1 ,\"b\" :2 ,\"k\" :1}"),
         ("{\n\t\"a\": 1\n}\n", "{\n\t\"a\": 1,\n\t\"k\": 1\n}\n"),
-        (
-            "{\r\n    \"a\": 1\r\n}",
-            "{\r\n    \"a\": 1,\r\n    \"k\": 1\r\n}",
-        ),
-        (
-            "{\n\n  \"a\": 1,\n\n  \"b\": 2\n\n}",
-            "{\n\n  \"a\": 1,\n\n  \"b\": 2,\n  \"k\": 1\n\n}",
-        ),
-        (
-            "{\n  \"a\": 1\n, \"b\": 2\n}",
-            "{\n  \"a\": 1\n, \"b\": 2\n, \"k\": 1\n}",
-        ),
+        ("{\r\n    \"a\": 1\r\n}", "{\r\n    \"a\": 1,\r\n    \"k\": 1\r\n}"),
+        ("{\n\n  \"a\": 1,\n\n  \"b\": 2\n\n}", "{\n\n  \"a\": 1,\n\n  \"b\": 2,\n  \"k\": 1\n\n}"),
+        ("{\n  \"a\": 1\n, \"b\": 2\n}", "{\n  \"a\": 1\n, \"b\": 2\n, \"k\": 1\n}"),
         ("{\"a\"\n:\n1}", "{\"a\"\n:\n1, \"k\": 1}"),
     ] {
         assert_eq!(set(source, &["k"], 1), expected, "{source:?}");
@@ -106,10 +80,7 @@ fn a_new_object_is_laid_out_like_the_file() {
             "{\n  \"o\": {\n    \"l\": []\n  }\n}",
             "{\n  \"o\": {\n    \"l\": [\n      \"x\"\n    ]\n  }\n}",
         ),
-        (
-            "{\n  \"o\": { \"l\": [\"y\", \"z\"] }\n}",
-            "{\n  \"o\": { \"l\": [\"x\"] }\n}",
-        ),
+        ("{\n  \"o\": { \"l\": [\"y\", \"z\"] }\n}", "{\n  \"o\": { \"l\": [\"x\"] }\n}"),
         (
             "{\n  \"o\": {\n    \"l\": [\"y\", \"z\"]\n  }\n}",
             "{\n  \"o\": {\n    \"l\": [\"x\"]\n  }\n}",
@@ -130,11 +101,7 @@ fn what_stood_on_one_line_stays_on_one() {
         "{\n  \"a\": 1,  \"o\": {\"k\": true}\n}"
     );
     assert_eq!(
-        set(
-            "{\n  \"a\": 1,  \"o\": 5,\n  \"z\": 0\n}",
-            &["o"],
-            serde_json::json!({"k": 1})
-        ),
+        set("{\n  \"a\": 1,  \"o\": 5,\n  \"z\": 0\n}", &["o"], serde_json::json!({"k": 1})),
         "{\n  \"a\": 1,  \"o\": {\n    \"k\": 1\n  },\n  \"z\": 0\n}"
     );
 }
@@ -143,7 +110,8 @@ fn what_stood_on_one_line_stays_on_one() {
 fn the_line_ends_of_the_file_are_used() {
     for end in ["\n", "\r\n", "\r"] {
         let source = format!("{{{end}  \"a\": 1{end}}}");
-        let expected = format!("{{{end}  \"a\": 1,{end}  \"k\": {{{end}    \"x\": 2{end}  }}{end}}}");
+        let expected =
+            format!("{{{end}  \"a\": 1,{end}  \"k\": {{{end}    \"x\": 2{end}  }}{end}}}");
         assert_eq!(set(&source, &["k"], serde_json::json!({"x": 2})), expected);
     }
 }
@@ -163,11 +131,7 @@ fn a_removed_member_takes_one_comma_with_it() {
         assert_eq!(remove(source, &["k"]), expected, "{source:?}");
     }
     assert_eq!(remove(r#"{"o":{"k":1},"p":3}"#, &["o", "k"]), r#"{"o":{},"p":3}"#);
-    assert_eq!(
-        remove(r#"{"o":3}"#, &["o", "k"]),
-        r#"{"o":3}"#,
-        "there is nothing to remove"
-    );
+    assert_eq!(remove(r#"{"o":3}"#, &["o", "k"]), r#"{"o":3}"#, "there is nothing to remove");
 }
 
 #[test]
@@ -188,10 +152,7 @@ fn edits_are_made_in_turn() {
             ["a", "k", "o.x", "o.y", "n"].map(String::from).to_vec()
         )
     );
-    assert_eq!(
-        edited("{\"a\":0}", &[Edit::remove(&["a"]), Edit::set(&["b"], &1)]).0,
-        "{\"b\":1}"
-    );
+    assert_eq!(edited("{\"a\":0}", &[Edit::remove(&["a"]), Edit::set(&["b"], &1)]).0, "{\"b\":1}");
     assert_eq!(
         edited("{\"o\":1}", &[Edit::remove(&["o"]), Edit::set(&["o", "k"], &1)]).0,
         "{\"o\":{\"k\":1}}"

@@ -15,11 +15,7 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let home = tempfile::tempdir().unwrap();
-        Place {
-            dir: Arc::new(Dir::open(home.path()).unwrap()),
-            section: Section::enter(),
-            home,
-        }
+        Place { dir: Arc::new(Dir::open(home.path()).unwrap()), section: Section::enter(), home }
     }
 
     fn lock(&self) -> PathBuf {
@@ -116,10 +112,7 @@ fn a_held_lock_is_refreshed_and_a_lost_one_is_left_alone() {
     assert!(lost.seen() == theirs, "another's lock was refreshed");
     let start = Instant::now();
     drop((first, second));
-    assert!(
-        start.elapsed() < REFRESH / 2,
-        "the end of the refresher was waited for"
-    );
+    assert!(start.elapsed() < REFRESH / 2, "the end of the refresher was waited for");
 }
 
 #[test]
@@ -144,14 +137,8 @@ fn the_name_of_a_lock_is_as_long_as_names_may_be() {
 fn the_age_of_a_lock_counts_the_parts_of_a_second() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let (secs, nanos) = (now.as_secs() - 5, 900_000_000);
-    let seen = Seen {
-        ino: 0,
-        mtime: (i64::try_from(secs).unwrap(), nanos),
-    };
+    let seen = Seen { ino: 0, mtime: (i64::try_from(secs).unwrap(), nanos) };
     let expected = now - Duration::new(secs, 900_000_000);
     let age = seen.age();
-    assert!(
-        age >= expected && age < expected + Duration::from_secs(1),
-        "{age:?}"
-    );
+    assert!(age >= expected && age < expected + Duration::from_secs(1), "{age:?}");
 }

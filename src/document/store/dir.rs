@@ -41,17 +41,9 @@ impl Dir {
         };
         let path = path.to_path_buf();
         match open(OFlags::RDONLY) {
-            Ok(fd) => Ok(Dir {
-                fd,
-                path,
-                readable: true,
-            }),
+            Ok(fd) => Ok(Dir { fd, path, readable: true }),
             #[cfg(target_os = "linux")]
-            Err(Errno::ACCESS) => Ok(Dir {
-                fd: open(OFlags::PATH)?,
-                path,
-                readable: false,
-            }),
+            Err(Errno::ACCESS) => Ok(Dir { fd: open(OFlags::PATH)?, path, readable: false }),
             Err(errno) => Err(errno),
         }
     }
@@ -134,14 +126,9 @@ pub fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
 /// The directory and the name of a file.
 pub fn split(path: &Path) -> anyhow::Result<(&Path, &OsStr)> {
     match (path.parent(), path.components().next_back()) {
-        (Some(parent), Some(Component::Normal(name))) => Ok((
-            if parent.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                parent
-            },
-            name,
-        )),
+        (Some(parent), Some(Component::Normal(name))) => {
+            Ok((if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name))
+        }
         _ => Err(fail(
             format!("{} is no file name", path.display()),
             "name the file itself, for example ~/.claude.json",
@@ -158,11 +145,7 @@ pub fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
     }
     let refused = |errno| error::disk(errno, "make the directory", path);
     let errno = |error: std::io::Error| Errno::from_io_error(&error).unwrap_or(Errno::IO);
-    let above = path
-        .ancestors()
-        .skip(1)
-        .find(|above| above.exists())
-        .map(Path::to_path_buf);
+    let above = path.ancestors().skip(1).find(|above| above.exists()).map(Path::to_path_buf);
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

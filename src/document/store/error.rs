@@ -14,24 +14,27 @@ use crate::os::tools::{LIST, LOOK, MAKE_DIR, MOVE, ROOM};
 /// The error for `operation` ("read", "make the lock") on `path`; its cause is the `errno`.
 pub fn disk(errno: Errno, operation: &str, path: &Path) -> anyhow::Error {
     let shown = path.display();
-    let dir = path
-        .parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-        .display();
+    let dir =
+        path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).display();
     let advice = match errno {
         Errno::ACCESS | Errno::PERM => {
             format!("check who owns it and what they may do: {LOOK} {dir} {shown}")
         }
         Errno::ROFS => {
-            "the file system is mounted read-only: mount it for writing, or name another file".to_owned()
+            "the file system is mounted read-only: mount it for writing, or name another file"
+                .to_owned()
         }
         Errno::NOSPC => format!("free some space on the disk ({ROOM} {dir}) and run it again"),
         Errno::DQUOT => "your disk quota is used up: free some space and run it again".to_owned(),
-        Errno::FBIG => "the file is larger than this shell (ulimit -f) or file system allows".to_owned(),
-        Errno::MFILE | Errno::NFILE => "too many files are open: raise the limit (ulimit -n)".to_owned(),
+        Errno::FBIG => {
+            "the file is larger than this shell (ulimit -f) or file system allows".to_owned()
+        }
+        Errno::MFILE | Errno::NFILE => {
+            "too many files are open: raise the limit (ulimit -n)".to_owned()
+        }
         Errno::IO => {
-            "the disk reports an error: look at dmesg before you write anything more to it".to_owned()
+            "the disk reports an error: look at dmesg before you write anything more to it"
+                .to_owned()
         }
         Errno::LOOP => format!("its symbolic links lead in a circle: {LIST} {shown}"),
         Errno::NOTDIR => format!("a part of the path is a file, not a directory: {LOOK} {dir}"),
@@ -66,7 +69,9 @@ pub fn malformed(path: &Path, malformed: &Malformed) -> anyhow::Error {
             format!("convert it to UTF-8, or move it aside: {MOVE} {shown} {shown}.bad")
         }
         _ => {
-            format!("mend it there, or move it aside: {MOVE} {shown} {shown}.bad (the file was not changed)")
+            format!(
+                "mend it there, or move it aside: {MOVE} {shown} {shown}.bad (the file was not changed)"
+            )
         }
     };
     fail(problem, advice)

@@ -193,14 +193,14 @@ pub fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
 }
 
 fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Vec<u8>> {
-    up_to(file, size, MAX_BYTES)
-        .map_err(|errno| error::disk(errno, "read", path))?
-        .ok_or_else(|| {
+    up_to(file, size, MAX_BYTES).map_err(|errno| error::disk(errno, "read", path))?.ok_or_else(
+        || {
             fail(
                 format!("{} is larger than {} GiB", path.display(), MAX_BYTES >> 30),
                 "the client cannot use such a file either: move it aside, or cut its history down",
             )
-        })
+        },
+    )
 }
 
 /// The content of a regular file of about `size` bytes; `None` where it has more than `max`.
@@ -262,11 +262,7 @@ mod tests {
         for expected in [0, 1, size - 1, size, size + 1] {
             for (max, is_read) in [(size + 5, true), (size + 1, true), (size - 1, false)] {
                 let read = up_to(&file, expected, max).unwrap();
-                assert_eq!(
-                    read.as_ref() == Some(&content),
-                    is_read,
-                    "{expected} of at most {max}"
-                );
+                assert_eq!(read.as_ref() == Some(&content), is_read, "{expected} of at most {max}");
                 assert_eq!(read.is_some(), is_read);
             }
         }

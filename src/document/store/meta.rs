@@ -20,7 +20,12 @@ pub fn mode(old: Option<&Stat>) -> Mode {
 
 /// Gives `file`, which is still empty, the owner and the attributes of the file it is to replace, or those that a new
 /// file in `dir` is to have.
-pub fn adopt(file: &File, old: Option<(&os::Kept, &Stat)>, dir: &Dir, path: &Path) -> anyhow::Result<()> {
+pub fn adopt(
+    file: &File,
+    old: Option<(&os::Kept, &Stat)>,
+    dir: &Dir,
+    path: &Path,
+) -> anyhow::Result<()> {
     let refused = |errno| error::disk(errno, "keep the owner of", path);
     let now = retry_on_intr(|| os::fs::fstat(file)).map_err(refused)?;
     let (uid, gid) = match old {
@@ -28,11 +33,7 @@ pub fn adopt(file: &File, old: Option<(&os::Kept, &Stat)>, dir: &Dir, path: &Pat
         // Under sudo, a new file in somebody's directory is theirs.
         None if now.st_uid == 0 => {
             let dir = retry_on_intr(|| os::fs::fstat(dir)).map_err(refused)?;
-            if dir.st_uid == 0 {
-                (now.st_uid, now.st_gid)
-            } else {
-                (dir.st_uid, dir.st_gid)
-            }
+            if dir.st_uid == 0 { (now.st_uid, now.st_gid) } else { (dir.st_uid, dir.st_gid) }
         }
         None => (now.st_uid, now.st_gid),
     };
@@ -60,10 +61,7 @@ fn copy_attributes(old: &os::Kept, new: &File) {
     let Ok(length) = os::fs::flistxattr(old, &mut names[..]) else {
         return;
     };
-    for name in names[..length]
-        .split(|byte| *byte == 0)
-        .filter(|name| !name.is_empty())
-    {
+    for name in names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let belongs = name.starts_with(b"user.") || name == ACL || name == b"security.selinux";
         if !belongs {
             continue;
@@ -112,12 +110,7 @@ mod tests {
     #[test]
     fn a_closed_acl_keeps_its_entries_without_effect() {
         let entry = |tag: u16, permissions: u16, id: u32| {
-            [
-                &tag.to_le_bytes()[..],
-                &permissions.to_le_bytes(),
-                &id.to_le_bytes(),
-            ]
-            .concat()
+            [&tag.to_le_bytes()[..], &permissions.to_le_bytes(), &id.to_le_bytes()].concat()
         };
         let version = 2u32.to_le_bytes().to_vec();
         let none = u32::MAX;

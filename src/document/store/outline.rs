@@ -88,14 +88,7 @@ impl Outline {
         let source = String::from_utf8(source).ok()?;
         let is_object = source[bom..].trim_ascii_start().starts_with('{');
         let file = file.try_clone().ok()?;
-        is_object.then_some(Outline {
-            file,
-            source,
-            bom,
-            spans,
-            ends,
-            missing,
-        })
+        is_object.then_some(Outline { file, source, bom, spans, ends, missing })
     }
 
     /// The document, which knows what it lacks.

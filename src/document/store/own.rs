@@ -27,12 +27,7 @@ pub fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let dir = dir::open_or_make(parent)?;
     lock(&dir, &section)?;
     replace::sweep(&dir, name);
-    let site = Site {
-        dir: &dir,
-        name,
-        locks: &[],
-        section: &section,
-    };
+    let site = Site { dir: &dir, name, locks: &[], section: &section };
     for _ in 0..MAX_TRIES {
         let old = load::load(&dir, name)?;
         if let Replaced::Done(_) = replace::replace(&site, old.as_ref(), &[Piece::Bytes(bytes)])? {
@@ -110,9 +105,7 @@ mod tests {
         let error = put(&path, b"one").unwrap_err();
         assert!(start.elapsed() >= Options::default().lock_timeout);
         assert!(
-            error
-                .to_string()
-                .starts_with(&format!("cannot lock {}", dir.path().display())),
+            error.to_string().starts_with(&format!("cannot lock {}", dir.path().display())),
             "{error}"
         );
         assert!(!path.exists());

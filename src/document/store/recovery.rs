@@ -45,11 +45,7 @@ pub fn write_in_place(
     let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name, stat));
     let file = made.map_err(|errno| {
         let _ = dir.remove_file(&copy);
-        if errno == Errno::CANCELED {
-            error::interrupted()
-        } else {
-            failed(errno)
-        }
+        if errno == Errno::CANCELED { error::interrupted() } else { failed(errno) }
     })?;
     // From here on a signal waits: half of it would be worse than either.
     let result = overwrite(&file, &new, length as u64);
@@ -151,8 +147,7 @@ pub fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
         let file = open(dir, name, &file.stat).map_err(failed)?;
         overwrite(&file, &[new], new.len() as u64).map_err(failed)?;
     }
-    dir.remove_file(&copy)
-        .map_err(|errno| error::disk(errno, "remove", &dir.path().join(&copy)))
+    dir.remove_file(&copy).map_err(|errno| error::disk(errno, "remove", &dir.path().join(&copy)))
 }
 
 /// The new and the old content in a recovery copy; `None` where it is incomplete.
@@ -194,10 +189,7 @@ mod tests {
 
     #[test]
     fn a_mixture_is_told_from_a_third_content() {
-        assert!(
-            is_mixed(b"neder", b"new", b"older"),
-            "a prefix of new, the rest of old"
-        );
+        assert!(is_mixed(b"neder", b"new", b"older"), "a prefix of new, the rest of old");
         assert!(is_mixed(b"", b"new", b"older"));
         assert!(!is_mixed(b"nexer", b"new", b"older"));
         assert!(!is_mixed(b"newolder", b"new", b"older"));
@@ -244,7 +236,9 @@ mod tests {
         if !rustix::process::geteuid().is_root() {
             return;
         }
-        for (of_file, of_copy, is_used) in [(0, 7, false), (7, 7, true), (7, 0, true), (8, 7, false)] {
+        for (of_file, of_copy, is_used) in
+            [(0, 7, false), (7, 7, true), (7, 0, true), (8, 7, false)]
+        {
             let after = recovered("", Some((of_file, of_copy)));
             let expected = if is_used { NEW } else { "" };
             assert_eq!(after, (expected.to_owned(), is_used), "{of_file} {of_copy}");

@@ -56,17 +56,23 @@ pub enum Replaced {
 ///
 /// # Errors
 /// Whatever the disk refuses; the file then is as it was, and nothing is left beside it.
-pub fn replace(site: &Site<'_>, old: Option<&Snapshot>, pieces: &[Piece<'_>]) -> anyhow::Result<Replaced> {
+pub fn replace(
+    site: &Site<'_>,
+    old: Option<&Snapshot>,
+    pieces: &[Piece<'_>],
+) -> anyhow::Result<Replaced> {
     let Site { dir, name, .. } = *site;
     let path = dir.path().join(name);
-    let mut temp = Temp::create(dir, name).map_err(|errno| error::disk(errno, "write beside", &path))?;
+    let mut temp =
+        Temp::create(dir, name).map_err(|errno| error::disk(errno, "write beside", &path))?;
     meta::adopt(&temp.file, old.map(|old| (&old.file, &old.stat)), dir, &path)?;
     let failed = |errno| error::disk(errno, "write", &path);
     write(&temp.file, pieces, site.section).map_err(|errno| match errno {
         Errno::CANCELED => error::interrupted(),
         errno => failed(errno),
     })?;
-    retry_on_intr(|| os::fs::fchmod(&temp.file, meta::mode(old.map(|old| &old.stat)))).map_err(failed)?;
+    retry_on_intr(|| os::fs::fchmod(&temp.file, meta::mode(old.map(|old| &old.stat))))
+        .map_err(failed)?;
     retry_on_intr(|| os::fs::fsync(&temp.file)).map_err(failed)?;
     let written = retry_on_intr(|| os::fs::fstat(&temp.file)).map_err(failed)?;
     if site.section.pending() {
@@ -88,8 +94,7 @@ pub fn replace(site: &Site<'_>, old: Option<&Snapshot>, pieces: &[Piece<'_>]) ->
         }
         (Err(errno), _) => return Err(error::disk(errno, "replace", &path)),
     };
-    dir.sync()
-        .map_err(|errno| error::disk(errno, "make sure of the new", &path))?;
+    dir.sync().map_err(|errno| error::disk(errno, "make sure of the new", &path))?;
     Ok(Replaced::Done(stamp))
 }
 
@@ -209,13 +214,7 @@ impl<'d> Temp<'d> {
             let name = temp_name(target, &random());
             match dir.open_file(&name, flags, Mode::RUSR | Mode::WUSR) {
                 Ok(fd) => {
-                    return Ok(Temp {
-                        dir,
-                        target,
-                        name,
-                        file: File::from(fd),
-                        renamed: false,
-                    });
+                    return Ok(Temp { dir, target, name, file: File::from(fd), renamed: false });
                 }
                 Err(Errno::EXIST) => {}
                 Err(errno) => return Err(errno),
@@ -239,11 +238,7 @@ impl<'d> Temp<'d> {
 }
 
 fn flags(fresh: bool) -> RenameFlags {
-    if fresh {
-        RenameFlags::NOREPLACE
-    } else {
-        RenameFlags::empty()
-    }
+    if fresh { RenameFlags::NOREPLACE } else { RenameFlags::empty() }
 }
 
 impl Drop for Temp<'_> {

@@ -70,8 +70,6 @@ pub fn is_whole(bytes: &[u8]) -> bool {
 /// Whether the file was written in the last second.
 #[allow(clippy::unnecessary_cast, reason = "the type differs between platforms")]
 pub fn is_recent(file: &Snapshot) -> bool {
-    let now = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - file.stat.st_mtime as i64 <= 1
 }

@@ -57,21 +57,14 @@ fn a_second_update_writes_nothing() {
     let outcome = set(&path, "v").unwrap();
     let after = fs::metadata(&path).unwrap();
     assert!(outcome.changes.is_empty() && !outcome.created);
-    assert_eq!(
-        (before.ino(), before.ctime_nsec()),
-        (after.ino(), after.ctime_nsec())
-    );
+    assert_eq!((before.ino(), before.ctime_nsec()), (after.ino(), after.ctime_nsec()));
 }
 
 #[test]
 fn the_mode_is_made_private_and_a_stricter_one_kept() {
-    for (old, new) in [
-        (0o644, 0o600),
-        (0o666, 0o600),
-        (0o600, 0o600),
-        (0o400, 0o400),
-        (0o755, 0o600),
-    ] {
+    for (old, new) in
+        [(0o644, 0o600), (0o666, 0o600), (0o600, 0o600), (0o400, 0o400), (0o755, 0o600)]
+    {
         let home = temp();
         let path = home.path().join(".claude.json");
         lay(&path, "{}");
@@ -113,10 +106,9 @@ fn another_hard_link_keeps_the_old_content() {
 fn what_is_no_config_is_refused_and_stays() {
     let home = temp();
     let path = home.path().join(".claude.json");
-    for (content, place) in [
-        ("{\n \"a\" 1}", ":2:6: expected `:`"),
-        ("[]", ":1:1: the top level is not an object"),
-    ] {
+    for (content, place) in
+        [("{\n \"a\" 1}", ":2:6: expected `:`"), ("[]", ":1:1: the top level is not an object")]
+    {
         lay(&path, content);
         let error = set(&path, "v").unwrap_err();
         assert_eq!(problem(&error), format!("{}{place}", path.display()));
@@ -152,10 +144,7 @@ fn what_is_no_config_is_refused_and_stays() {
 fn a_dry_run_tells_and_writes_nothing() {
     let home = temp();
     let path = home.path().join("dir").join(".claude.json");
-    let options = Options {
-        dry_run: true,
-        ..Options::default()
-    };
+    let options = Options { dry_run: true, ..Options::default() };
     let outcome = update(&path, &options, |_| Ok(vec![Edit::set(&["k"], "v")])).unwrap();
     assert_eq!(outcome.changes.len(), 1);
     assert!(outcome.created && names(home.path()).is_empty());
@@ -207,17 +196,14 @@ fn the_lock_beside_a_link_is_respected_as_is_the_one_beside_its_target() {
     fs::create_dir(&dotfiles).unwrap();
     let link = home.path().join(".claude.json");
     symlink(dotfiles.join("claude.json"), &link).unwrap();
-    let options = Options {
-        lock_timeout: Duration::from_millis(30),
-        ..Options::default()
-    };
-    for lock in [
-        home.path().join(".claude.json.lock"),
-        dotfiles.join("claude.json.lock"),
-    ] {
+    let options = Options { lock_timeout: Duration::from_millis(30), ..Options::default() };
+    for lock in [home.path().join(".claude.json.lock"), dotfiles.join("claude.json.lock")] {
         fs::create_dir(&lock).unwrap();
         let error = update(&link, &options, |_| Ok(vec![])).unwrap_err();
-        assert!(problem(&error).starts_with(&format!("another process holds the lock {}", lock.display())));
+        assert!(
+            problem(&error)
+                .starts_with(&format!("another process holds the lock {}", lock.display()))
+        );
         assert!(lock.exists());
         fs::remove_dir(&lock).unwrap();
     }

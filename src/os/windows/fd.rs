@@ -25,19 +25,13 @@ pub trait AsFd {
 
 impl AsFd for OwnedFd {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        BorrowedFd {
-            file: &self.file,
-            path: Some(&self.path),
-        }
+        BorrowedFd { file: &self.file, path: Some(&self.path) }
     }
 }
 
 impl AsFd for File {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        BorrowedFd {
-            file: self,
-            path: None,
-        }
+        BorrowedFd { file: self, path: None }
     }
 }
 

@@ -60,10 +60,7 @@ pub fn open(path: impl AsRef<Path>, flags: OFlags, _: Mode) -> Result<OwnedFd> {
     if flags.contains(OFlags::DIRECTORY) && !is_dir() {
         return Err(Errno::NOTDIR);
     }
-    Ok(OwnedFd {
-        file,
-        path: path.to_path_buf(),
-    })
+    Ok(OwnedFd { file, path: path.to_path_buf() })
 }
 
 /// Opens a file in a directory.
@@ -87,9 +84,7 @@ pub fn statat(dir: impl AsFd, name: &OsStr, _: AtFlags) -> Result<Stat> {
 
 /// What a file is, links followed.
 pub fn stat(path: &Path) -> Result<Stat> {
-    fs::metadata(path)
-        .map(|metadata| Stat::of(&metadata))
-        .map_err(errno)
+    fs::metadata(path).map(|metadata| Stat::of(&metadata)).map_err(errno)
 }
 
 /// What an open file is.
@@ -100,12 +95,8 @@ pub fn fstat(file: impl AsFd) -> Result<Stat> {
 /// Removes a file or an empty directory.
 pub fn unlinkat(dir: impl AsFd, name: &OsStr, flags: AtFlags) -> Result<()> {
     let path = within(&dir.as_fd(), name);
-    if flags.contains(AtFlags::REMOVEDIR) {
-        fs::remove_dir(path)
-    } else {
-        fs::remove_file(path)
-    }
-    .map_err(errno)
+    if flags.contains(AtFlags::REMOVEDIR) { fs::remove_dir(path) } else { fs::remove_file(path) }
+        .map_err(errno)
 }
 
 /// Makes a directory. One that is just being removed, and is open somewhere, keeps its name for a moment, and this is

@@ -74,11 +74,7 @@ impl Stat {
     /// What the standard library tells of a file.
     pub fn of(metadata: &Metadata) -> Stat {
         let kind = metadata.file_type();
-        let private = if metadata.permissions().readonly() {
-            0o400
-        } else {
-            0o600
-        };
+        let private = if metadata.permissions().readonly() { 0o400 } else { 0o600 };
         let st_mode = if kind.is_symlink() {
             LINK | 0o777
         } else if kind.is_dir() {
@@ -89,9 +85,7 @@ impl Stat {
             private
         };
         let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-        let modified = modified
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let modified = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         Stat {
             st_dev: 0,
             st_ino: metadata.creation_time(),

@@ -34,18 +34,13 @@ impl Signals {
     /// Where the system refuses.
     pub fn take() -> io::Result<Signals> {
         let ignored = ignored();
-        let wanted = FORWARDED
-            .into_iter()
-            .filter(|signal| ignored & (1 << (signal - 1)) == 0);
+        let wanted = FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
         SignalsInfo::new(wanted.chain([SIGCHLD])).map(|signals| Signals(ManuallyDrop::new(signals)))
     }
 
     /// A signal that asks cck to end and has come already.
     pub fn ending(&mut self) -> Option<i32> {
-        self.0
-            .pending()
-            .map(|origin| origin.signal)
-            .find(|signal| FORWARDED.contains(signal))
+        self.0.pending().map(|origin| origin.signal).find(|signal| FORWARDED.contains(signal))
     }
 
     /// Waits for the child, passing signals on to it, and returns its exit status as a shell tells it.
@@ -86,7 +81,8 @@ impl Signals {
 fn has_stopped(pid: Pid) -> bool {
     let stopped = |options: WaitIdOptions| {
         let options = options | WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
-        waitid(WaitId::Pid(pid), options).is_ok_and(|status| status.is_some_and(|status| status.stopped()))
+        waitid(WaitId::Pid(pid), options)
+            .is_ok_and(|status| status.is_some_and(|status| status.stopped()))
     };
     stopped(WaitIdOptions::NOWAIT) && {
         std::thread::sleep(Duration::from_millis(2));
@@ -104,9 +100,8 @@ fn is_for_child(origin: &Origin) -> bool {
 
 /// The exit status as a shell tells it; none while the child has not ended.
 fn code(status: WaitStatus) -> Option<u8> {
-    let code = status
-        .exit_status()
-        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))?;
+    let code =
+        status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal))?;
     u8::try_from(code & 0xff).ok()
 }
 

@@ -58,14 +58,11 @@ pub fn program<'n>(name: &'n OsStr, context: &Context) -> Cow<'n, OsStr> {
     }
     let endings = context.var("PATHEXT").unwrap_or_else(|| ENDINGS.to_owned());
     let with_endings = |path: &Path| {
-        endings
-            .split(';')
-            .filter(|ending| ending.starts_with('.'))
-            .find_map(|ending| {
-                let mut name = path.as_os_str().to_owned();
-                name.push(ending);
-                Path::new(&name).is_file().then_some(name)
-            })
+        endings.split(';').filter(|ending| ending.starts_with('.')).find_map(|ending| {
+            let mut name = path.as_os_str().to_owned();
+            name.push(ending);
+            Path::new(&name).is_file().then_some(name)
+        })
     };
     if path.components().count() > 1 {
         with_endings(&context.cwd().join(path))

@@ -23,15 +23,10 @@ impl Maker {
             self.claude_file(dir, ".config.json", legacy);
             self.state.home.insert(path.into(), other);
         } else if self.odd() {
-            match *self
-                .rng
-                .pick(&["text", "text", "link", "link", "bad", "empty", "none"])
-            {
+            match *self.rng.pick(&["text", "text", "link", "link", "bad", "empty", "none"]) {
                 "link" => {
                     self.state.home.insert("dotfiles/claude.json".into(), whole);
-                    self.state
-                        .links
-                        .insert(path.into(), "$HOME/dotfiles/claude.json".into());
+                    self.state.links.insert(path.into(), "$HOME/dotfiles/claude.json".into());
                 }
                 "bad" => {
                     let bad = ["{", "[]", "null", "{} x", "{\"a\": 1,}", "// c\n{}", "5"];
@@ -105,9 +100,7 @@ impl Maker {
         let (mut approved, mut rejected) = (Vec::new(), Vec::new());
         for key in self.keys.clone() {
             let tail = &key[key.len().saturating_sub(20)..];
-            match *self
-                .rng
-                .pick(&["approved", "approved", "rejected", "neither", "both", "whole"])
+            match *self.rng.pick(&["approved", "approved", "rejected", "neither", "both", "whole"])
             {
                 "approved" => approved.push(tail.to_owned()),
                 "rejected" => rejected.push(tail.to_owned()),

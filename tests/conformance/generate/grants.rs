@@ -13,20 +13,14 @@ impl Maker {
         }
         for (name, value) in [
             (RULE, "fdrl_1"),
-            (
-                "ANTHROPIC_ORGANIZATION_ID",
-                "00000000-0000-4000-8000-000000000001",
-            ),
+            ("ANTHROPIC_ORGANIZATION_ID", "00000000-0000-4000-8000-000000000001"),
         ] {
             if self.rng.chance(85) {
                 let value = if self.rng.chance(10) { "" } else { value };
                 self.set(name, value);
             }
         }
-        match *self
-            .rng
-            .pick(&["text", "text", "file", "both", "missing", "empty", "none"])
-        {
+        match *self.rng.pick(&["text", "text", "file", "both", "missing", "empty", "none"]) {
             "text" => self.set("ANTHROPIC_IDENTITY_TOKEN", "eyJ.identity.token"),
             "file" => self.identity_file("$HOME/identity", "eyJ.identity.token\n"),
             "both" => {
@@ -51,33 +45,31 @@ impl Maker {
             return;
         }
         let dir = self.profiles_dir();
-        let (name, id) = match *self
-            .rng
-            .pick(&["named", "named", "nope", "default", "active", "empty"])
-        {
-            "named" => ("work", "env.ANTHROPIC_PROFILE"),
-            "nope" => {
-                self.set("ANTHROPIC_PROFILE", "nope");
-                return;
-            }
-            "active" => {
-                let active = format!("{dir}/active_config");
-                self.state.home.insert(active, json!("team\n"));
-                ("team", "profile.team")
-            }
-            "empty" => {
-                self.set("ANTHROPIC_PROFILE", "");
-                ("default", "profile.default")
-            }
-            _ => ("default", "profile.default"),
-        };
+        let (name, id) =
+            match *self.rng.pick(&["named", "named", "nope", "default", "active", "empty"]) {
+                "named" => ("work", "env.ANTHROPIC_PROFILE"),
+                "nope" => {
+                    self.set("ANTHROPIC_PROFILE", "nope");
+                    return;
+                }
+                "active" => {
+                    let active = format!("{dir}/active_config");
+                    self.state.home.insert(active, json!("team\n"));
+                    ("team", "profile.team")
+                }
+                "empty" => {
+                    self.set("ANTHROPIC_PROFILE", "");
+                    ("default", "profile.default")
+                }
+                _ => ("default", "profile.default"),
+            };
         if name == "work" {
             self.set("ANTHROPIC_PROFILE", name);
         }
         let token = self.credential(OAUTH, id);
-        let mut config = json!({"organization_id": "org", "authentication": {"type": "user_oauth"}});
-        let mut secret =
-            json!({"version": "1", "type": "oauth", "access_token": token, "expires_at": 4_102_444_800_u64});
+        let mut config =
+            json!({"organization_id": "org", "authentication": {"type": "user_oauth"}});
+        let mut secret = json!({"version": "1", "type": "oauth", "access_token": token, "expires_at": 4_102_444_800_u64});
         if self.odd() {
             match *self.rng.pick(&["type", "none", "expired", "malformed", "text"]) {
                 "type" => config["authentication"]["type"] = json!("other"),
@@ -87,13 +79,9 @@ impl Maker {
                 _ => secret = json!("{"),
             }
         }
-        self.state
-            .home
-            .insert(format!("{dir}/configs/{name}.json"), config);
+        self.state.home.insert(format!("{dir}/configs/{name}.json"), config);
         if !secret.is_null() {
-            self.state
-                .home
-                .insert(format!("{dir}/credentials/{name}.json"), secret);
+            self.state.home.insert(format!("{dir}/credentials/{name}.json"), secret);
         }
     }
 
@@ -143,12 +131,7 @@ impl Maker {
         let whole = json!({ "claudeAiOauth": login });
         let text = if self.odd() {
             self.rng
-                .pick(&[
-                    json!("{"),
-                    json!(""),
-                    json!({}),
-                    json!(format!("\u{feff}{whole}")),
-                ])
+                .pick(&[json!("{"), json!(""), json!({}), json!(format!("\u{feff}{whole}"))])
                 .clone()
         } else {
             whole

@@ -56,13 +56,10 @@ impl Maker {
                 // project's only the one in the directory is read.
                 let mut settings = self.layer(layer);
                 if layer == "project" {
-                    let text = settings
-                        .as_str()
-                        .map_or_else(|| settings.to_string(), str::to_owned);
-                    settings = json!(
-                        text.replace("sk-ant-", "sk-unread-")
-                            .replace("tok-", "tok-unread-")
-                    );
+                    let text =
+                        settings.as_str().map_or_else(|| settings.to_string(), str::to_owned);
+                    settings =
+                        json!(text.replace("sk-ant-", "sk-unread-").replace("tok-", "tok-unread-"));
                 }
                 self.state.project.insert(format!(".claude/{file}"), settings);
             }
@@ -73,17 +70,9 @@ impl Maker {
         if self.rng.chance(self.odd / 2) {
             // A drop-in's values take the place of the main file's, whose ids are the same.
             let dropin = self.managed();
-            let names = [
-                "10-team.json",
-                "10-team.json",
-                ".hidden.json",
-                "20.conf",
-                "30.JSON",
-            ];
+            let names = ["10-team.json", "10-team.json", ".hidden.json", "20.conf", "30.JSON"];
             let name = *self.rng.pick(&names);
-            self.state
-                .etc
-                .insert(format!("managed-settings.d/{name}"), dropin);
+            self.state.etc.insert(format!("managed-settings.d/{name}"), dropin);
         }
     }
 

@@ -30,10 +30,7 @@ impl Maker {
             self.keys.push(value.clone());
         }
         if self.odd() {
-            value = match *self
-                .rng
-                .pick(&["before", "after", "tab", "nbsp", "blank", "line"])
-            {
+            value = match *self.rng.pick(&["before", "after", "tab", "nbsp", "blank", "line"]) {
                 "before" => format!(" {value}"),
                 "after" => format!("{value} "),
                 "tab" => format!("\t{value}\r\n"),

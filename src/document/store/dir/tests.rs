@@ -14,11 +14,7 @@ fn descriptors_are_closed_on_exec_and_links_not_followed() {
     let dir = Dir::open(home.path()).unwrap();
     assert!(fcntl_getfd(&dir).unwrap().contains(FdFlags::CLOEXEC));
     let open = |name: &str| dir.open_file(OsStr::new(name), OFlags::RDONLY, Mode::empty());
-    assert!(
-        fcntl_getfd(open("file").unwrap())
-            .unwrap()
-            .contains(FdFlags::CLOEXEC)
-    );
+    assert!(fcntl_getfd(open("file").unwrap()).unwrap().contains(FdFlags::CLOEXEC));
     assert_eq!(open("link").unwrap_err(), Errno::LOOP);
     assert_eq!(Dir::open(&home.path().join("file")).err(), Some(Errno::NOTDIR));
     let mut names = dir.list().unwrap();

@@ -22,18 +22,11 @@ fn each_refusal_of_the_disk_says_what_to_do() {
         (Errno::NOENT, "no such file", "mkdir -p /w"),
         (Errno::NAMETOOLONG, "file name too long", "a shorter name"),
         (Errno::INTR, "interrupted", "run it again"),
-        (
-            Errno::TXTBSY,
-            "text file busy",
-            "look at the file and its directory: ls -ld /w /w/f",
-        ),
+        (Errno::TXTBSY, "text file busy", "look at the file and its directory: ls -ld /w /w/f"),
     ] {
         let error = disk(errno, "read", Path::new("/w/f"));
         let (problem, said) = parts(&error);
-        assert!(
-            problem.starts_with("cannot read /w/f: ") && problem.contains(words),
-            "{problem}"
-        );
+        assert!(problem.starts_with("cannot read /w/f: ") && problem.contains(words), "{problem}");
         assert!(!problem.contains("os error"), "{problem}");
         assert!(said.contains(advice), "{errno:?}: {said}");
         assert_eq!(error.downcast_ref::<Errno>(), Some(&errno));
@@ -55,15 +48,9 @@ fn malformed_content_is_told_with_its_place() {
     };
     let (problem, advice) = told(&at(&[]));
     assert!(problem.starts_with("/w/f:1:1: "), "{problem}");
-    assert!(
-        advice.contains("mend it there") && advice.contains("mv /w/f /w/f.bad"),
-        "{advice}"
-    );
+    assert!(advice.contains("mend it there") && advice.contains("mv /w/f /w/f.bad"), "{advice}");
     let (problem, _) = told(&at(&["env"]));
-    assert!(
-        problem.starts_with("/w/f: ") && problem.contains("env"),
-        "{problem}"
-    );
+    assert!(problem.starts_with("/w/f: ") && problem.contains("env"), "{problem}");
     let (problem, advice) = told(&Malformed::NotUtf8 { offset: 7 });
     assert!(problem.starts_with("/w/f: "), "{problem}");
     assert!(advice.contains("convert it to UTF-8"), "{advice}");

@@ -32,10 +32,7 @@ fn edits() -> Vec<Vec<Edit>> {
         vec![Edit::set(&["k"], "v")],
         vec![Edit::remove(&["k"])],
         vec![Edit::set(&["o", "k"], &1), Edit::remove(&["a b"])],
-        vec![
-            Edit::set(&["new"], &["x"]),
-            Edit::set(&["k"], &serde_json::json!({"a": 1})),
-        ],
+        vec![Edit::set(&["new"], &["x"]), Edit::set(&["k"], &serde_json::json!({"a": 1}))],
         vec![],
     ]
 }
@@ -105,15 +102,7 @@ proptest! {
 
 #[test]
 fn what_is_no_object_has_no_outline() {
-    for text in [
-        "",
-        "  ",
-        "[1]",
-        "1",
-        "{\"a\":1",
-        "{\"a\":1}}",
-        "\u{feff}\u{feff}{}",
-    ] {
+    for text in ["", "  ", "[1]", "1", "{\"a\":1", "{\"a\":1}}", "\u{feff}\u{feff}{}"] {
         assert!(Outline::read(&file(text.as_bytes())).is_none(), "{text:?}");
     }
     assert!(Outline::read(&file(b"{\"a\":\"\xff\"}")).is_none());

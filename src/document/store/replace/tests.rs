@@ -44,16 +44,8 @@ impl Place {
 
     /// Whether the file was replaced by `new`.
     fn replace(&self, old: Option<&Snapshot>, locks: &[Lock]) -> bool {
-        let site = Site {
-            dir: &self.dir,
-            name: OsStr::new(NAME),
-            locks,
-            section: &self.section,
-        };
-        matches!(
-            replace(&site, old, &[Piece::Bytes(b"new")]).unwrap(),
-            Replaced::Done(_)
-        )
+        let site = Site { dir: &self.dir, name: OsStr::new(NAME), locks, section: &self.section };
+        matches!(replace(&site, old, &[Piece::Bytes(b"new")]).unwrap(), Replaced::Done(_))
     }
 }
 
@@ -94,10 +86,7 @@ fn without_the_lock_nothing_is_replaced() {
 fn many_pieces_are_written_in_order() {
     let place = Place::new();
     place.lay("f", "");
-    let file = File::options()
-        .write(true)
-        .open(place.home.path().join("f"))
-        .unwrap();
+    let file = File::options().write(true).open(place.home.path().join("f")).unwrap();
     let texts: Vec<String> = (0..500).map(|n| "x".repeat(n % 7) + &n.to_string()).collect();
     let mut parts: Vec<&[u8]> = texts.iter().map(|text| text.as_bytes()).collect();
     // Larger than what is written before a look at the signals, and nothing at all.
@@ -125,11 +114,7 @@ fn the_name_of_a_temporary_file_is_hidden_random_and_short_enough() {
     assert_eq!(temp_name(OsStr::new("f"), "0"), ".f.cck-0.tmp");
     for length in [1, 200, 237, 238, 255] {
         let name = temp_name(OsStr::new(&"n".repeat(length)), &one);
-        assert_eq!(
-            name.len(),
-            (length + 1 + ".cck-.tmp".len() + 12).min(255),
-            "{length}"
-        );
+        assert_eq!(name.len(), (length + 1 + ".cck-.tmp".len() + 12).min(255), "{length}");
     }
 }
 
@@ -148,10 +133,8 @@ fn only_files_that_a_killed_run_made_are_swept() {
     for name in kept {
         place.lay(name, "");
     }
-    let (link, directory) = (
-        ".claude.json.cck-aaaaaaaaaaaa.tmp",
-        ".claude.json.cck-bbbbbbbbbbbb.tmp",
-    );
+    let (link, directory) =
+        (".claude.json.cck-aaaaaaaaaaaa.tmp", ".claude.json.cck-bbbbbbbbbbbb.tmp");
     symlink("x", place.home.path().join(link)).unwrap();
     fs::create_dir(place.home.path().join(directory)).unwrap();
     place.lay(".claude.json.cck-0123456789ab.tmp", "half");

@@ -163,10 +163,7 @@ fn a_link_to_a_file_beside_it_has_a_lock_of_its_own() {
     let link = home.path().join("link");
     symlink("file", &link).unwrap();
     fs::create_dir(home.path().join("link.lock")).unwrap();
-    let options = Options {
-        lock_timeout: Duration::ZERO,
-        ..Options::default()
-    };
+    let options = Options { lock_timeout: Duration::ZERO, ..Options::default() };
     let error = update(&link, &options, |_| Ok(vec![])).unwrap_err();
     assert!(problem(&error).contains("link.lock"), "{error}");
 }
@@ -175,10 +172,7 @@ fn a_link_to_a_file_beside_it_has_a_lock_of_its_own() {
 fn a_dry_run_creates_only_what_would_be_written() {
     let home = temp();
     let path = home.path().join("f");
-    let options = Options {
-        dry_run: true,
-        ..Options::default()
-    };
+    let options = Options { dry_run: true, ..Options::default() };
     let created = |edit: fn() -> Vec<Edit>| {
         let outcome = update(&path, &options, |_| Ok(edit())).unwrap();
         outcome.created
@@ -199,15 +193,11 @@ fn a_large_file_is_read_in_outline_once_a_change_of_it_would_show() {
         file.whole().is_none()
     };
     assert!(is_outline(false) && !is_outline(true));
-    let seconds = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap()
-        .as_secs();
+    let seconds = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
     // The stamps of a file system that keeps whole seconds, and of a clock that is ahead.
     for (stamp, outline) in [(seconds, false), (seconds - 10, true), (seconds + 10, false)] {
         let file = File::open(&path).unwrap();
-        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(stamp))
-            .unwrap();
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(stamp)).unwrap();
         assert_eq!(is_outline(false), outline, "{stamp} at {seconds}");
     }
 }
