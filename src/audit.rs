@@ -172,7 +172,7 @@ fn lock(trail: &File) -> io::Result<()> {
     loop {
         match flock(trail, FlockOperation::NonBlockingLockExclusive) {
             Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(5))
+                thread::sleep(Duration::from_millis(5));
             }
             Err(Errno::WOULDBLOCK) => {
                 return Err(io::Error::other("another process has held it for too long"));

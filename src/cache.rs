@@ -174,7 +174,7 @@ mod tests {
         std::thread::scope(|scope| {
             for _ in 0..10 {
                 scope.spawn(|| {
-                    assert_eq!(cache.get("a", MINUTE, MINUTE, read).unwrap(), key("sk-ant-one"))
+                    assert_eq!(cache.get("a", MINUTE, MINUTE, read).unwrap(), key("sk-ant-one"));
                 });
             }
         });

@@ -137,7 +137,7 @@ pub fn scrub(
     match undo::forget(&config.path, context) {
         Ok(removed) => scrubbed.removed.extend(removed),
         Err(error) => {
-            scrubbed.left.push(Left { path: config.path.clone(), why: format!("{error:#}") })
+            scrubbed.left.push(Left { path: config.path.clone(), why: format!("{error:#}") });
         }
     }
     if let Some(old) = old.filter(|old| !options.dry_run && !old.is_empty() && !is_in(old, keep)) {

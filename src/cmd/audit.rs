@@ -66,10 +66,10 @@ pub fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let shown = one_line(&path.display().to_string());
     match broken {
         Some(Broken { line, why }) => {
-            context.say(format!("{shown}: line {line} breaks the chain: {why}"))
+            context.say(format!("{shown}: line {line} breaks the chain: {why}"));
         }
         None if args.check => {
-            context.say(format!("{shown}: the chain of {} lines is whole", records.len()))
+            context.say(format!("{shown}: the chain of {} lines is whole", records.len()));
         }
         None if records.is_empty() => context.say(format!("{shown}: no change was recorded yet")),
         None => {}

@@ -227,10 +227,10 @@ fn finish(
         match command::output_with(after, &cwd, AFTER_TIMEOUT, &variables) {
             Ok(Ok(_)) => {}
             Ok(Err(ended)) => {
-                done.failed.push(("run the command of --command-after", format!("it {ended}")))
+                done.failed.push(("run the command of --command-after", format!("it {ended}")));
             }
             Err(error) => {
-                done.failed.push(("run the command of --command-after", format!("{error:#}")))
+                done.failed.push(("run the command of --command-after", format!("{error:#}")));
             }
         }
     }

@@ -174,7 +174,7 @@ impl<V: Visitor> Scan<V> {
                     (Some(b'{'), b',') => self.expect = Expect::Name,
                     (Some(b'['), b',') => self.expect = Expect::Value,
                     (Some(b'{'), b'}') | (Some(b'['), b']') => {
-                        self.close(&block[text_from..=at], at)
+                        self.close(&block[text_from..=at], at);
                     }
                     (None, _) => return Err(self.stop(at, "trailing characters")),
                     (Some(b'{'), _) => return Err(self.stop(at, "expected `,` or `}`")),

@@ -72,7 +72,7 @@ fn a_command_is_asked_once_for_as_long_as_the_ttl() {
     std::thread::scope(|scope| {
         for _ in 0..5 {
             scope.spawn(|| {
-                assert_eq!(get(&["--ttl", "60"]).run().code(0).stdout, format!("{KEY}\n"))
+                assert_eq!(get(&["--ttl", "60"]).run().code(0).stdout, format!("{KEY}\n"));
             });
         }
     });

@@ -135,7 +135,7 @@ fn a_helper_is_run_only_when_asked() {
 fn files_that_cannot_be_read_are_in_the_report() {
     let start = Instant::now();
     let fifo = |path: &std::path::Path| {
-        assert!(Command::new("mkfifo").arg(path).status().unwrap().success())
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
     };
     for (what, code) in [
         ("fifo", Some("config-unusable")),

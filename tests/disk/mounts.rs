@@ -263,7 +263,7 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     match temp {
         Some(temp) => lets_nobody_in(&home.path().join(temp)),
         None => {
-            println!("SKIPPED attributes of the file before it is written: strace cannot run here")
+            println!("SKIPPED attributes of the file before it is written: strace cannot run here");
         }
     }
     let _ = fs::remove_dir(home.path().join(".claude.json.lock"));
