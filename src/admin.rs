@@ -8,16 +8,16 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
-use crate::failure::fail;
+use crate::error::fail;
 use crate::key::ApiKey;
 use crate::online::{self, Answer, Request};
-use crate::render::one_line;
+use crate::output::one_line;
 
 /// Where the Admin API is.
-pub const DEFAULT_URL: &str = "https://api.anthropic.com";
+pub(crate) const DEFAULT_URL: &str = "https://api.anthropic.com";
 
 /// The variable that holds the Admin API key.
-pub const VARIABLE: &str = "ANTHROPIC_ADMIN_KEY";
+pub(crate) const VARIABLE: &str = "ANTHROPIC_ADMIN_KEY";
 
 /// How many characters of a key's beginning and end the Admin API may show, and a [`Trace`] keeps.
 const LEAD: usize = 16;
@@ -28,14 +28,14 @@ const MAX_PAGES: usize = 100;
 
 /// What is kept of a key to find it by when the key itself is gone: its first 16 and last 4 characters.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Trace {
+pub(crate) struct Trace {
     lead: String,
     tail: String,
 }
 
 impl Trace {
     /// The trace of a key.
-    pub fn of(key: &ApiKey) -> Trace {
+    pub(crate) fn of(key: &ApiKey) -> Trace {
         let key = key.reveal();
         // A short key would be kept whole.
         if key.len() < 2 * (LEAD + TAIL) {
@@ -59,7 +59,7 @@ impl Trace {
 
 /// A key of the organisation, as the Admin API lists it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-pub struct Listed {
+pub(crate) struct Listed {
     /// Its id, `apikey_…`.
     pub id: String,
     /// The name that a person gave it.
@@ -81,7 +81,7 @@ struct Page {
 }
 
 /// An organisation's keys.
-pub struct Admin<'a> {
+pub(crate) struct Admin<'a> {
     context: &'a Context,
     url: &'a str,
     key: Zeroizing<String>,
@@ -89,10 +89,7 @@ pub struct Admin<'a> {
 
 impl<'a> Admin<'a> {
     /// The Admin API at `url`, with the key in [`VARIABLE`].
-    ///
-    /// # Errors
-    /// Where the variable holds no Admin API key, or the URL is not safe to send it to.
-    pub fn new(url: &'a str, context: &'a Context) -> anyhow::Result<Admin<'a>> {
+    pub(crate) fn new(url: &'a str, context: &'a Context) -> anyhow::Result<Admin<'a>> {
         if !online::is_safe(url) {
             return Err(fail(
                 format!(
@@ -115,10 +112,7 @@ impl<'a> Admin<'a> {
     }
 
     /// Sets the key of this trace inactive and returns it; one that is inactive already stays so.
-    ///
-    /// # Errors
-    /// Where no key or more than one matches, and whatever the API answers but success. Nothing is guessed.
-    pub fn retire(&self, trace: &Trace) -> anyhow::Result<Listed> {
+    pub(crate) fn retire(&self, trace: &Trace) -> anyhow::Result<Listed> {
         let found: Vec<Listed> = self
             .list()?
             .into_iter()

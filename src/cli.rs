@@ -2,15 +2,13 @@
 
 mod lazy;
 
-use std::ffi::OsString;
-
 use clap::Parser;
 use clap::error::ErrorKind;
 
-use crate::cmd;
+use crate::commands;
 use crate::context::Context;
-use crate::exit::Exit;
-pub use lazy::Lazy;
+use crate::error::Exit;
+pub(crate) use lazy::Lazy;
 
 /// Put an Anthropic API key where Claude Code will use it, and prove that it does.
 #[derive(Debug, Parser)]
@@ -21,7 +19,7 @@ pub use lazy::Lazy;
     disable_help_flag = true,
     after_help = "Rarer options, files and variables: cck man | man -l -"
 )]
-pub struct Cli {
+pub(crate) struct Cli {
     // `--help` is as short as `-h`, so that it fits a screen; the man pages have the rest. The commands have it by
     // `lazy`: as a global argument clap copies it into each of them at every start.
     /// Print help
@@ -34,64 +32,52 @@ pub struct Cli {
 
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
-pub enum Command {
+pub(crate) enum Command {
     /// Put a key into Claude Code's config
-    SetKey(Lazy<cmd::set_key::SetKeyArgs>),
+    SetKey(Lazy<commands::set_key::SetKeyArgs>),
     /// Swap a new key in, and leave nothing of the old one behind
-    Rotate(Lazy<Box<cmd::rotate::RotateArgs>>),
+    Rotate(Lazy<Box<commands::rotate::RotateArgs>>),
     /// Take the key out of Claude Code's config, and out of its copies
-    UnsetKey(Lazy<cmd::unset_key::UnsetKeyArgs>),
+    UnsetKey(Lazy<commands::unset_key::UnsetKeyArgs>),
     /// Say which credential Claude Code really sends, and why
-    Verify(Lazy<cmd::verify::VerifyArgs>),
+    Verify(Lazy<commands::verify::VerifyArgs>),
     /// Let interactive Claude Code use $ANTHROPIC_API_KEY unasked
-    Approve(Lazy<cmd::approve::ApproveArgs>),
+    Approve(Lazy<commands::approve::ApproveArgs>),
     /// Put back what the last change replaced
-    Undo(Lazy<cmd::undo::UndoArgs>),
+    Undo(Lazy<commands::undo::UndoArgs>),
     /// Show or check the trail of changes
-    Audit(Lazy<cmd::audit::AuditCmdArgs>),
+    Audit(Lazy<commands::audit::AuditCmdArgs>),
     /// Name the places that keys come from, one a tenant
-    Profile(Lazy<cmd::profile::ProfileArgs>),
+    Profile(Lazy<commands::profile::ProfileArgs>),
     /// Run a command with the key in a private config, gone afterwards
-    Run(Lazy<cmd::run::RunArgs>),
+    Run(Lazy<commands::run::RunArgs>),
     /// Print the key alone, for apiKeyHelper and other programs
-    GetKey(Lazy<cmd::get_key::GetKeyArgs>),
+    GetKey(Lazy<commands::get_key::GetKeyArgs>),
     /// Have Claude Code ask cck for the key, so that none rests in it
-    Helper(Lazy<cmd::helper::HelperArgs>),
+    Helper(Lazy<commands::helper::HelperArgs>),
     /// Print the script that completes this command line in a shell
-    Completions(Lazy<cmd::completions::CompletionsArgs>),
+    Completions(Lazy<commands::completions::CompletionsArgs>),
     /// Print the manual page
-    Man(Lazy<cmd::man::ManArgs>),
+    Man(Lazy<commands::man::ManArgs>),
 }
 
-/// Parses the arguments of the process.
-///
-/// # Errors
-/// Help and version as well as what is wrong.
-pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
-    match Command::alone(args.get(1..).unwrap_or_default()) {
-        Some(command) => Ok(Cli { help: None, command: Some(command) }),
-        None => Cli::try_parse_from(args),
-    }
-}
-
-impl Command {
-    /// The command that `args` begins with, if all is as it should be: the tree of this command takes a third of the time
-    /// of the whole one. Help and errors are the whole tree's to tell.
-    fn alone(args: &[OsString]) -> Option<Command> {
-        Some(match args.first()?.to_str()? {
-            "set-key" => Command::SetKey(lazy::alone(args)?),
-            "rotate" => Command::Rotate(lazy::alone(args)?),
-            "unset-key" => Command::UnsetKey(lazy::alone(args)?),
-            "verify" => Command::Verify(lazy::alone(args)?),
-            "approve" => Command::Approve(lazy::alone(args)?),
-            "undo" => Command::Undo(lazy::alone(args)?),
-            "audit" => Command::Audit(lazy::alone(args)?),
-            "profile" => Command::Profile(lazy::alone(args)?),
-            "run" => Command::Run(lazy::alone(args)?),
-            "get-key" => Command::GetKey(lazy::alone(args)?),
-            "helper" => Command::Helper(lazy::alone(args)?),
-            _ => return None,
-        })
+/// Runs the command that was asked for.
+pub(crate) fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
+    match cli.command {
+        None => commands::status::run(context),
+        Some(Command::Profile(Lazy(args))) => commands::profile::run(args, context),
+        Some(Command::Verify(Lazy(args))) => commands::verify::run(&args, context),
+        Some(Command::SetKey(Lazy(args))) => commands::set_key::run(args, context),
+        Some(Command::Rotate(Lazy(args))) => commands::rotate::run(*args, context),
+        Some(Command::UnsetKey(Lazy(args))) => commands::unset_key::run(args, context),
+        Some(Command::Approve(Lazy(args))) => commands::approve::run(args, context),
+        Some(Command::Undo(Lazy(args))) => commands::undo::run(args, context),
+        Some(Command::Audit(Lazy(args))) => commands::audit::run(&args, context),
+        Some(Command::Completions(Lazy(args))) => commands::completions::run(&args, context),
+        Some(Command::Man(Lazy(args))) => commands::man::run(&args, context),
+        Some(Command::Run(Lazy(args))) => commands::run::run(args, context),
+        Some(Command::GetKey(Lazy(args))) => commands::get_key::run(args, context),
+        Some(Command::Helper(Lazy(args))) => commands::helper::run(args, context),
     }
 }
 
@@ -102,7 +88,7 @@ const SHORTEST_KEY: usize = 16;
 ///
 /// A usage error quotes the argument it stumbled over; that may be a key typed in the wrong place, so whatever looks
 /// like one is cut out.
-pub fn usage(context: &mut Context, error: &clap::Error) -> Exit {
+pub(crate) fn usage(context: &mut Context, error: &clap::Error) -> Exit {
     let text = error.render().ansi().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         context.out.push_str(&text);
@@ -144,41 +130,6 @@ mod tests {
     #[test]
     fn the_tree_is_sound() {
         Cli::command().debug_assert();
-    }
-
-    #[test]
-    fn a_command_alone_is_what_the_whole_tree_makes_of_it() {
-        for line in [
-            "set-key --key-env A --dry-run",
-            "rotate --stdin",
-            "unset-key --scrub",
-            "verify --mode print --json",
-            "approve --revoke",
-            "undo",
-            "audit --check",
-            "profile list",
-            "profile add n --key-env A",
-            "run --trust -- a -h --help",
-            "get-key --profile n",
-            "helper show",
-        ] {
-            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            let whole = Cli::try_parse_from([&["cck".into()], &args[..]].concat()).unwrap();
-            let alone = Command::alone(&args).expect(line);
-            assert_eq!(format!("{:?}", Some(alone)), format!("{:?}", whole.command));
-        }
-        for line in [
-            "verify --help",
-            "verify -h",
-            "profile help",
-            "verify --jsno",
-            "nothing",
-            "help",
-            "--version",
-        ] {
-            let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
-            assert!(Command::alone(&args).is_none(), "{line}");
-        }
     }
 
     #[test]

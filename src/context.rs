@@ -11,10 +11,10 @@ use anstream::adapter::strip_str;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
-use crate::failure::fail;
+use crate::error::fail;
 use crate::key::{ApiKey, mask};
 use crate::os;
-use crate::render::{escape, sanitize};
+use crate::output::{escape, sanitize};
 
 /// The variable that names the home directory.
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
@@ -33,7 +33,7 @@ const MANAGED: &str = if cfg!(windows) {
 
 /// What standard input is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StdinKind {
+pub(crate) enum StdinKind {
     /// A terminal: a person can be asked.
     Terminal,
     /// `/dev/null`, or closed (the Rust runtime opens `/dev/null` in its place): nothing can come.
@@ -64,7 +64,7 @@ pub struct Context {
 impl Context {
     /// The context of this process.
     #[expect(clippy::disallowed_methods, reason = "this is the place")]
-    pub fn from_process() -> Self {
+    pub(crate) fn from_process() -> Self {
         let mut context = Context {
             args: std::env::args_os().collect(),
             vars: Vec::new(),
@@ -111,23 +111,23 @@ impl Context {
     }
 
     /// The command line, program name first.
-    pub fn args(&self) -> &[OsString] {
+    pub(crate) fn args(&self) -> &[OsString] {
         &self.args
     }
 
     /// A variable of the environment; an empty one is returned as it is.
-    pub fn var_os(&self, name: &str) -> Option<&OsStr> {
+    pub(crate) fn var_os(&self, name: &str) -> Option<&OsStr> {
         let at = self.find_var(OsStr::new(name)).ok()?;
         Some(&self.vars[at].1)
     }
 
     /// A variable of the environment as text; bytes that are no UTF-8 are replaced, as the client's runtime does.
-    pub fn var(&self, name: &str) -> Option<String> {
+    pub(crate) fn var(&self, name: &str) -> Option<String> {
         self.var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
 
     /// The whole environment.
-    pub fn vars(&self) -> &[(OsString, OsString)] {
+    pub(crate) fn vars(&self) -> &[(OsString, OsString)] {
         &self.vars
     }
 
@@ -138,7 +138,7 @@ impl Context {
 
     /// Sets a variable for the rest of this run, as `--profile` does with CLAUDE_CONFIG_DIR. The environment of the
     /// process itself stays as it is.
-    pub fn set_var(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
+    pub(crate) fn set_var(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
         let (name, value) = (name.into(), value.into());
         match self.find_var(&name) {
             Ok(at) => self.vars[at].1 = value,
@@ -150,19 +150,19 @@ impl Context {
     }
 
     /// Takes a variable away for the rest of this run.
-    pub fn remove_var(&mut self, name: &OsStr) {
+    pub(crate) fn remove_var(&mut self, name: &OsStr) {
         if let Ok(at) = self.find_var(name) {
             self.vars.remove(at);
         }
     }
 
     /// Where a user's configuration files are: `$XDG_CONFIG_HOME`, else `~/.config`; elsewhere as the system has it.
-    pub fn config_home(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn config_home(&self) -> anyhow::Result<PathBuf> {
         self.base_dir("XDG_CONFIG_HOME", ".config", dirs::config_dir)
     }
 
     /// Where a user's data files are: `$XDG_DATA_HOME`, else `~/.local/share`; elsewhere as the system has it.
-    pub fn data_home(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn data_home(&self) -> anyhow::Result<PathBuf> {
         self.base_dir("XDG_DATA_HOME", ".local/share", dirs::data_dir)
     }
 
@@ -187,7 +187,7 @@ impl Context {
 
     /// The program that is running, as a path that will still be right later: the one it was called by, where that is
     /// the same file, since the resolved one may carry a version in it.
-    pub fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         let running = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cck"));
         let Some(called) = self.args.first().map(Path::new) else {
             return running;
@@ -206,33 +206,33 @@ impl Context {
     }
 
     /// The working directory.
-    pub fn cwd(&self) -> &Path {
+    pub(crate) fn cwd(&self) -> &Path {
         &self.cwd
     }
 
     /// `/etc`, or a test's stand-in for it.
-    pub fn etc(&self) -> &Path {
+    pub(crate) fn etc(&self) -> &Path {
         &self.etc
     }
 
     /// The directory of the administrator's settings for the client, or a test's stand-in for it.
-    pub fn managed(&self) -> &Path {
+    pub(crate) fn managed(&self) -> &Path {
         &self.managed
     }
 
     /// The variable of the home directory, as it is set.
-    pub fn home_var(&self) -> Option<&OsStr> {
+    pub(crate) fn home_var(&self) -> Option<&OsStr> {
         self.var_os(HOME)
     }
 
     /// The home directory: `$HOME`, on Windows `%USERPROFILE%`. The client takes it from there, and so does everything
     /// here.
-    pub fn home(&self) -> Option<PathBuf> {
+    pub(crate) fn home(&self) -> Option<PathBuf> {
         self.home_var().filter(|home| !home.is_empty()).map(PathBuf::from)
     }
 
     /// The home directory, or an error that says how to do without.
-    pub fn require_home(&self) -> anyhow::Result<PathBuf> {
+    pub(crate) fn require_home(&self) -> anyhow::Result<PathBuf> {
         self.home().ok_or_else(|| {
             fail(
                 format!("{HOME} is not set, so there is no home directory to look in"),
@@ -242,19 +242,20 @@ impl Context {
     }
 
     /// What standard input is connected to.
-    pub fn stdin_kind(&self) -> StdinKind {
+    pub(crate) fn stdin_kind(&self) -> StdinKind {
         self.stdin_kind.unwrap_or_else(stdin_kind)
     }
 
     /// Standard input. It is handed out once: two readers would each get a part.
-    pub fn claim_stdin(&mut self) -> anyhow::Result<Box<dyn Read>> {
+    pub(crate) fn claim_stdin(&mut self) -> anyhow::Result<Box<dyn Read>> {
         self.stdin.take().map(|open| open()).ok_or_else(|| {
             fail("standard input was already read", "give each input its own source")
         })
     }
 
     /// Gives a test's context this standard input.
-    pub fn with_stdin(mut self, bytes: &[u8]) -> Self {
+    #[cfg(test)]
+    pub(crate) fn with_stdin(mut self, bytes: &[u8]) -> Self {
         self.stdin_kind = Some(StdinKind::Data);
         let bytes = bytes.to_vec();
         self.stdin = Some(Box::new(|| Box::new(io::Cursor::new(bytes))));
@@ -262,16 +263,13 @@ impl Context {
     }
 
     /// Adds a line to the report. What it has from outside (a path, a command) drives no terminal and shows no key.
-    pub fn say(&mut self, line: impl AsRef<str>) {
+    pub(crate) fn say(&mut self, line: impl AsRef<str>) {
         self.out.push_str(&sanitize(&mask(line.as_ref())));
         self.out.push('\n');
     }
 
     /// Adds a report for programs. It shows no key either, and what could drive a terminal is escaped in it.
-    ///
-    /// # Errors
-    /// Only where the report is none that JSON can hold.
-    pub fn say_json(&mut self, report: &impl serde::Serialize) -> serde_json::Result<()> {
+    pub(crate) fn say_json(&mut self, report: &impl serde::Serialize) -> serde_json::Result<()> {
         let text = serde_json::to_string_pretty(report)?;
         self.out.push_str(&escape(&mask(&text)));
         self.out.push('\n');
@@ -279,23 +277,23 @@ impl Context {
     }
 
     /// Adds a key to the report: what `cck get-key` is for.
-    pub fn say_key(&mut self, key: &ApiKey) {
+    pub(crate) fn say_key(&mut self, key: &ApiKey) {
         self.out.push_str(key.reveal());
         self.out.push('\n');
     }
 
     /// Prints a warning to standard error now.
-    pub fn warn(&mut self, message: &str) {
+    pub(crate) fn warn(&mut self, message: &str) {
         self.diagnose("warning", AnsiColor::Yellow.on_default().bold(), message, None);
     }
 
     /// Prints an error to standard error now: the problem, then what to do about it.
-    pub fn error(&mut self, problem: &str, advice: Option<&str>) {
+    pub(crate) fn error(&mut self, problem: &str, advice: Option<&str>) {
         self.diagnose("error", AnsiColor::Red.on_default().bold(), problem, advice);
     }
 
     /// Prints ready-made text (a usage message) to standard error now.
-    pub fn warn_raw(&mut self, text: &str) {
+    pub(crate) fn warn_raw(&mut self, text: &str) {
         if self.to_process {
             // Nothing can be done for a closed standard error; the exit code still tells.
             let _ = write!(anstream::stderr().lock(), "{text}");
@@ -314,7 +312,7 @@ impl Context {
     }
 
     /// Writes the report to standard output, without colour where that is no terminal, and empties it.
-    pub fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         if !self.to_process || self.out.is_empty() {
             return Ok(());
         }

@@ -1,6 +1,287 @@
-//! Everything that touches the disk, in one place, so that its promise can be read and tested there.
+//! Bytes and edits → bytes, in which only the named members differ. Nothing here touches the disk.
+//!
+//! The source is split into spans over its raw text; what is not edited is never decoded, so order, spacing, numbers,
+//! escapes, line ends and a byte order mark stay as they are. What JavaScript's `JSON.parse` accepts is accepted here
+//! (lone surrogates, `1e400`, any depth), and of duplicate members the last is read and edited, as the client does.
 
-pub mod edit;
-pub mod lock;
-mod signals;
-pub mod store;
+mod plan;
+#[cfg(test)]
+pub(crate) mod properties;
+mod style;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use zeroize::Zeroizing;
+
+use plan::{Plan, Splice};
+use style::Style;
+
+use crate::json::{self, Member, NotJson, Spans};
+
+/// One member to set or to remove.
+pub struct Edit {
+    path: Vec<String>,
+    action: Action,
+}
+
+enum Action {
+    /// The value as JSON text.
+    Set(Zeroizing<String>),
+    Remove,
+    /// The value is none that JSON can hold.
+    Unserializable(String),
+}
+
+impl Edit {
+    /// Sets the member at `path`, named from the top-level object down; objects that are missing on the way are made.
+    pub fn set(path: &[&str], value: &(impl Serialize + ?Sized)) -> Edit {
+        let action = match serde_json::to_string(value) {
+            Ok(text) => Action::Set(Zeroizing::new(text)),
+            Err(error) => Action::Unserializable(error.to_string()),
+        };
+        Edit { path: owned(path), action }
+    }
+
+    /// Removes the member at `path`, all its duplicates included.
+    pub fn remove(path: &[&str]) -> Edit {
+        Edit { path: owned(path), action: Action::Remove }
+    }
+}
+
+impl fmt::Debug for Edit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let action = match self.action {
+            Action::Remove => "remove",
+            _ => "set",
+        };
+        write!(f, "Edit({action} {})", self.path.join("."))
+    }
+}
+
+fn owned(path: &[&str]) -> Vec<String> {
+    path.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A JSON document whose top level is an object, as spans over its source.
+pub struct Document<'a> {
+    source: &'a [u8],
+    /// The source without its byte order mark.
+    text: &'a str,
+    members: Vec<Member<'a>>,
+    /// Nothing but blanks: the client starts over with defaults on such a file, so it counts as `{}`.
+    blank: bool,
+    /// Where values end whose text is cut short.
+    cut: &'a [usize],
+    /// Whether one of them was asked for.
+    missed: Cell<bool>,
+}
+
+impl<'a> Document<'a> {
+    /// Splits `source` into its top-level members.
+    pub fn parse(source: &'a [u8]) -> Result<Self, Malformed> {
+        let bytes = json::without_bom(source);
+        let text = std::str::from_utf8(bytes).map_err(|error| Malformed::NotUtf8 {
+            offset: source.len() - bytes.len() + error.valid_up_to(),
+        })?;
+        let start = text.trim_start_matches(json::BLANKS);
+        let blank = start.is_empty();
+        let spans = if blank {
+            Vec::new()
+        } else {
+            json::spans(bytes).map_err(|error| syntax(text, error))?
+        };
+        if !blank && !start.starts_with('{') {
+            return Err(Malformed::NotAnObject { path: Vec::new() });
+        }
+        let mut document = Document::outlined(source, text, &spans, &[]);
+        document.blank = blank;
+        Ok(document)
+    }
+
+    /// An object with these members. `source` is `text` and what stands before it; the values that end at `cut` in `text`
+    /// are longer than what is there of them.
+    pub(crate) fn outlined(
+        source: &'a [u8],
+        text: &'a str,
+        spans: &Spans,
+        cut: &'a [usize],
+    ) -> Self {
+        let members = spans
+            .iter()
+            .map(|(name, value)| Member { name: &text[name.clone()], value: &text[value.clone()] });
+        Document {
+            source,
+            text,
+            members: members.collect(),
+            blank: false,
+            cut,
+            missed: Cell::new(false),
+        }
+    }
+
+    /// Whether a value was asked for, or is to be edited, that is cut short: then nothing that was told counts.
+    pub(crate) fn missed(&self) -> bool {
+        self.missed.get()
+    }
+
+    /// The last top-level member called `name`, if the whole of it is there.
+    fn member(&self, name: &str) -> Option<Member<'a>> {
+        let member = json::last(&self.members, name)?;
+        let is_cut = self.cut.binary_search(&json::span(self.text, member.value).end).is_ok();
+        self.missed.set(self.missed.get() || is_cut);
+        (!is_cut).then_some(member)
+    }
+
+    /// The raw JSON text of the member at `path`; of duplicates, the last.
+    pub(crate) fn raw(&self, path: &[&str]) -> Option<&'a str> {
+        let (first, rest) = path.split_first()?;
+        let mut value = self.member(first)?.value;
+        for name in rest {
+            value = json::last(&json::object(value)?, name)?.value;
+        }
+        Some(value)
+    }
+
+    /// The member at `path` as a `T`; `None` where it is absent or of another type.
+    pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
+        serde_json::from_str(self.raw(path)?).ok()
+    }
+
+    /// The document with these edits made, one after the other.
+    ///
+    /// A member that is there already, with a value that is equal as JSON, is left as it is.
+    pub fn apply(&self, edits: &[Edit]) -> Result<Edited<'a>, Malformed> {
+        let plan = Plan::new(edits)?;
+        for edit in edits {
+            self.member(&edit.path[0]);
+        }
+        if self.blank {
+            return Ok(self.apply_to_blank(&plan));
+        }
+        let mut splices = Vec::new();
+        let changes = plan.splices(self.text, &self.members, &mut splices)?;
+        Ok(Edited { pieces: self.pieces(splices), changes })
+    }
+
+    fn apply_to_blank(&self, plan: &Plan) -> Edited<'a> {
+        let Some((value, changes)) = plan.as_value() else {
+            return Edited { pieces: self.pieces(Vec::new()), changes: Vec::new() };
+        };
+        let style = Style::around(self.text);
+        let text = style.format(&value) + style.newline.unwrap_or("\n");
+        let all = Splice { range: 0..self.text.len(), text };
+        Edited { pieces: self.pieces(vec![all]), changes }
+    }
+
+    /// The source with the splices made, which are in its order, the unchanged parts borrowed from it.
+    fn pieces(&self, splices: Vec<Splice>) -> Vec<Cow<'a, [u8]>> {
+        let bom = self.source.len() - self.text.len();
+        let mut pieces = Vec::with_capacity(2 * splices.len() + 1);
+        let mut from = 0;
+        for splice in splices {
+            let to = bom + splice.range.start;
+            if from < to {
+                pieces.push(Cow::Borrowed(&self.source[from..to]));
+            }
+            if !splice.text.is_empty() {
+                pieces.push(Cow::Owned(splice.text.into_bytes()));
+            }
+            from = bom + splice.range.end;
+        }
+        if from < self.source.len() {
+            pieces.push(Cow::Borrowed(&self.source[from..]));
+        }
+        pieces
+    }
+}
+
+/// The error with its column in characters, as editors count.
+fn syntax(text: &str, error: NotJson) -> Malformed {
+    let line = &text.as_bytes()[error.offset + 1 - error.column..error.offset];
+    let before = line.iter().filter(|byte| **byte & 0xc0 != 0x80).count();
+    Malformed::Syntax { line: error.line, column: before + 1, message: error.why }
+}
+
+/// An edited document: the pieces that make it up, and what changed.
+pub struct Edited<'a> {
+    /// The new content, in order; what did not change is borrowed from the source.
+    pub pieces: Vec<Cow<'a, [u8]>>,
+    /// The members that changed; empty where the pieces are the source.
+    pub changes: Vec<Change>,
+}
+
+/// A member that changed, with its raw JSON text before and after.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Change {
+    /// The names from the top-level object down.
+    pub path: Vec<String>,
+    /// The value before; `None` where there was none. It may be a key.
+    pub before: Option<String>,
+    /// The value after; `None` where the member was removed. It may be a key.
+    pub after: Option<String>,
+}
+
+impl fmt::Debug for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |value: &Option<String>| if value.is_some() { "…" } else { "absent" };
+        let (before, after) = (shown(&self.before), shown(&self.after));
+        write!(f, "Change({}: {before} → {after})", self.path.join("."))
+    }
+}
+
+/// Why a source cannot be edited. No variant holds any of its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Malformed {
+    /// `JSON.parse` would refuse it here.
+    Syntax {
+        /// The line, from 1.
+        line: usize,
+        /// The character in the line, from 1.
+        column: usize,
+        /// What is wrong there.
+        message: &'static str,
+    },
+    /// The value at this path is no object; an empty path is the top level.
+    NotAnObject {
+        /// The names from the top-level object down.
+        path: Vec<String>,
+    },
+    /// The source is not UTF-8 from this byte on.
+    NotUtf8 {
+        /// How many bytes are.
+        offset: usize,
+    },
+    /// The value to set at this path cannot be told in JSON. This is a fault of cck, not of the file.
+    Unserializable {
+        /// The names from the top-level object down.
+        path: Vec<String>,
+        /// Why not.
+        message: String,
+    },
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Malformed::Syntax { line, column, message } => write!(f, "{line}:{column}: {message}"),
+            Malformed::NotAnObject { path } if path.is_empty() => {
+                f.write_str("1:1: the top level is not an object")
+            }
+            Malformed::NotAnObject { path } => write!(f, "`{}` is not an object", path.join(".")),
+            Malformed::NotUtf8 { offset } => {
+                write!(f, "not UTF-8 text: byte {} is none", offset + 1)
+            }
+            Malformed::Unserializable { path, message } => {
+                write!(f, "the value for `{}` is no JSON: {message}", path.join("."))
+            }
+        }
+    }
+}
+
+impl std::error::Error for Malformed {}

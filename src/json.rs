@@ -13,23 +13,23 @@ mod tests;
 
 use std::ops::Range;
 
-pub use members::{Member, Spans, Split, decode, items, last, members, object, span, spans};
-pub use pick::{Pick, Picked};
-pub use scan::Scan;
+pub(crate) use members::{Member, Spans, Split, decode, items, last, members, object, span, spans};
+pub(crate) use pick::Pick;
+pub(crate) use scan::Scan;
 
 /// What JSON counts as blank.
-pub const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
+pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// The byte order mark in UTF-8. A text may begin with one; to the checker it is not JSON.
-pub const BOM: &[u8] = b"\xef\xbb\xbf";
+pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// The text without its byte order mark, if it has one.
-pub fn without_bom(text: &[u8]) -> &[u8] {
+pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BOM).unwrap_or(text)
 }
 
 /// What is told of the members of objects. Of a member whose text is wanted, the members inside are not told.
-pub trait Visitor {
+pub(crate) trait Visitor {
     /// The deepest members that are told; those of the top-level object have depth 1, and an array adds one too.
     fn depth(&self) -> usize;
 

@@ -1,21 +1,23 @@
 //! The API key: kept out of logs by its type, named in reports by a hint and a fingerprint.
 
+pub(crate) mod cache;
+pub mod command;
 mod prompt;
-pub mod source;
-pub mod stored;
+pub(crate) mod source;
+pub(crate) mod stored;
 
 use std::fmt;
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::failure::{Failure, fail};
+use crate::error::{Failure, fail};
 
 /// What is hashed before the key, so that a fingerprint is no bare hash of the key that another system may hold.
-pub const FINGERPRINT_DOMAIN: &str = "cck-fingerprint-v1:";
+pub(crate) const FINGERPRINT_DOMAIN: &str = "cck-fingerprint-v1:";
 
 /// How many of a key's last characters the client's approval lists hold (2.1.330, observed 2026-11).
-pub const SUFFIX_CHARS: usize = 20;
+pub(crate) const SUFFIX_CHARS: usize = 20;
 
 /// An API key: one line of visible ASCII, not empty.
 ///
@@ -32,9 +34,6 @@ impl fmt::Debug for ApiKey {
 
 impl ApiKey {
     /// Reads a key from text: blanks around it are trimmed, the rest must be one line of visible ASCII.
-    ///
-    /// # Errors
-    /// Empty text, more than one line, a character that no key has, and tokens of another kind. No error shows the text.
     pub fn parse(text: &str) -> anyhow::Result<ApiKey> {
         let key = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}');
         if key.is_empty() {
@@ -72,7 +71,7 @@ impl ApiKey {
     }
 
     /// See [`fingerprint`].
-    pub fn fingerprint(&self) -> String {
+    pub(crate) fn fingerprint(&self) -> String {
         fingerprint(&self.0)
     }
 
@@ -82,20 +81,20 @@ impl ApiKey {
     }
 
     /// Whether the key has the shape of an Anthropic API key (`sk-ant-…`, long enough to be one).
-    pub fn is_usual_shape(&self) -> bool {
+    pub(crate) fn is_usual_shape(&self) -> bool {
         is_usual_shape(&self.0)
     }
 }
 
 /// Whether `key` has the shape of an Anthropic API key.
-pub fn is_usual_shape(key: &str) -> bool {
+pub(crate) fn is_usual_shape(key: &str) -> bool {
     key.starts_with("sk-ant-") && key.len() >= 40
 }
 
 /// A key as people recognise it: its prefix and its last four characters, `sk-ant-api03-…wxyz`.
 ///
 /// Of a key under 24 characters nothing but the prefix is shown: four of few would give too much away.
-pub fn hint(key: &str) -> String {
+pub(crate) fn hint(key: &str) -> String {
     let prefix = match key.match_indices('-').nth(2) {
         Some((at, _)) if key.starts_with("sk-ant-") && at < 16 => &key[..=at],
         _ => "",
@@ -108,13 +107,13 @@ pub fn hint(key: &str) -> String {
 /// [`FINGERPRINT_DOMAIN`] followed by the key.
 ///
 /// The same by hand: `printf 'cck-fingerprint-v1:%s' "$KEY" | sha256sum | cut -c1-12`.
-pub fn fingerprint(key: &str) -> String {
+pub(crate) fn fingerprint(key: &str) -> String {
     let digest = Sha256::new().chain_update(FINGERPRINT_DOMAIN).chain_update(key).finalize();
     digest.iter().take(6).fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// The last [`SUFFIX_CHARS`] characters of a key, by which the client's approval lists know it.
-pub fn suffix(key: &str) -> &str {
+pub(crate) fn suffix(key: &str) -> &str {
     key.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(key, |(at, _)| &key[at..])
 }
 

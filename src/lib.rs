@@ -6,38 +6,44 @@
 //! - verify: gather the state → resolve (pure) → decision → render
 
 pub mod admin;
-pub mod audit;
-pub mod cache;
-pub mod claude;
 pub mod cli;
-pub mod cmd;
-pub mod command;
+pub mod client;
+pub mod commands;
 pub mod context;
 pub mod document;
-pub mod exit;
-pub mod failure;
+pub mod error;
 pub mod guard;
 pub mod json;
 pub mod key;
 pub mod online;
 pub mod os;
+pub mod output;
 pub mod private;
 pub mod process;
 pub mod profile;
-pub mod render;
-pub mod scrub;
+pub mod records;
+pub mod report;
 pub mod session;
 pub mod shell;
-pub mod state;
-pub mod undo;
+pub mod signals;
+pub mod store;
 
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::Cli;
 use context::Context;
-use exit::Exit;
-use failure::Failure;
+use error::{Exit, Failure};
+
+/// Runs cck as this process.
+pub fn main() -> ExitCode {
+    guard::close();
+    run(&mut Context::from_process()).into()
+}
 
 /// Runs cck on the arguments of `context` and returns how it ended.
 pub fn run(context: &mut Context) -> Exit {
-    let exit = match cmd::completions::answer(context) {
+    let exit = match commands::completions::answer(context) {
         Some(exit) => exit,
         None => parse_and_run(context),
     };
@@ -53,8 +59,8 @@ pub fn run(context: &mut Context) -> Exit {
 }
 
 fn parse_and_run(context: &mut Context) -> Exit {
-    match cli::parse(context.args()) {
-        Ok(cli) => cmd::run(cli, context).unwrap_or_else(|error| {
+    match Cli::try_parse_from(context.args()) {
+        Ok(cli) => cli::run(cli, context).unwrap_or_else(|error| {
             report(context, &error);
             Exit::Error
         }),

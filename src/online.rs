@@ -8,13 +8,13 @@ use zeroize::Zeroizing;
 use crate::context::Context;
 
 /// How long a request may take in all.
-pub const TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The version of the API that is asked.
-pub const API_VERSION: &str = "2023-06-01";
+pub(crate) const API_VERSION: &str = "2023-06-01";
 
 /// A request.
-pub struct Request<'a> {
+pub(crate) struct Request<'a> {
     /// `GET` or `POST`.
     pub method: &'a str,
     /// Where.
@@ -27,7 +27,7 @@ pub struct Request<'a> {
 
 /// What came of a request.
 #[derive(Debug)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// The server answered.
     Status {
         /// The HTTP status.
@@ -40,10 +40,10 @@ pub enum Answer {
 }
 
 /// More of an answer is not read.
-pub const MAX_BODY_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BODY_BYTES: u64 = 1 << 20;
 
 /// Whether a URL is safe to send a credential to: over TLS, or to this machine.
-pub fn is_safe(url: &str) -> bool {
+pub(crate) fn is_safe(url: &str) -> bool {
     let Some((scheme, rest)) = url.split_once("://") else {
         return false;
     };
@@ -68,7 +68,7 @@ fn host(rest: &str) -> &str {
 }
 
 /// A URL without the user and password in it.
-pub fn without_user(url: &str) -> String {
+pub(crate) fn without_user(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };
@@ -103,24 +103,18 @@ fn proxy_for(context: &Context, url: &str) -> Option<String> {
 }
 
 /// Sends a request and waits for its answer, at most [`TIMEOUT`].
-///
-/// # Errors
-/// Where the request cannot be made: a URL, proxy or certificate file that makes no sense, or a cck without TLS.
 #[cfg(not(feature = "online"))]
-pub fn send(_context: &Context, _request: &Request<'_>) -> anyhow::Result<Answer> {
-    Err(crate::failure::fail(
+pub(crate) fn send(_context: &Context, _request: &Request<'_>) -> anyhow::Result<Answer> {
+    Err(crate::error::fail(
         "this cck was built without the feature `online`",
         "leave --online out, or build cck with its default features",
     ))
 }
 
 /// Sends a request and waits for its answer, at most [`TIMEOUT`].
-///
-/// # Errors
-/// Where the request cannot be made: a URL, proxy or certificate file that makes no sense, or a cck without TLS.
 #[cfg(feature = "online")]
-pub fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<Answer> {
-    use crate::failure::fail;
+pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<Answer> {
+    use crate::error::fail;
     use ureq::{Agent, Proxy};
 
     let proxy = match proxy_for(context, request.url) {
@@ -174,7 +168,7 @@ pub fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<Answer> 
 /// The certificates to trust: those of SSL_CERT_FILE, else the web's.
 #[cfg(feature = "online")]
 fn roots(context: &Context) -> anyhow::Result<ureq::tls::RootCerts> {
-    use crate::failure::fail;
+    use crate::error::fail;
     use ureq::tls::{PemItem, RootCerts, parse_pem};
 
     let Some(path) = context.var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {

@@ -7,30 +7,24 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use crate::document::store;
-use crate::failure::fail;
+use crate::error::fail;
 use crate::os;
 use crate::os::ext::{MetadataExt, OpenOptionsExt};
 use crate::os::fs::OFlags;
 use crate::os::tools::REMOVE;
+use crate::store;
 
 /// No file of cck's own is larger.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// Puts `bytes` at `path` in one step, with mode 0600, in a directory that is made 0700 where it is missing. What a
 /// killed run has left beside it is cleared away: it may hold a key.
-///
-/// # Errors
-/// Whatever the disk refuses; what was at `path` then still is.
-pub fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     store::put(path, bytes)
 }
 
 /// Removes the file at `path`, and returns the path if there was one.
-///
-/// # Errors
-/// Where it cannot be removed.
-pub fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+pub(crate) fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
     match std::fs::remove_file(path) {
         Ok(()) => Ok(Some(path.to_path_buf())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -42,10 +36,7 @@ pub fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
 
 /// The content of a file that [`write()`] wrote; `None` where there is none. It tells cck what to do, so one that somebody
 /// else owns or may write to is refused, and so is a link.
-///
-/// # Errors
-/// Such a file, and what cannot be read.
-pub fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     let shown = path.display();
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file =
@@ -76,7 +67,7 @@ pub fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
 }
 
 /// Who else may put files into a directory, and by that choose what the client reads there; none where nobody may.
-pub fn exposure(dir: &Path) -> Option<String> {
+pub(crate) fn exposure(dir: &Path) -> Option<String> {
     let metadata = std::fs::metadata(dir).ok()?;
     let (owner, me) = (metadata.uid(), os::process::geteuid().as_raw());
     if owner != me && owner != 0 && me != 0 {

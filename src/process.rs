@@ -5,14 +5,14 @@ use std::io::Read;
 use std::path::Path;
 
 /// The signals that this process ignores, one bit each. None where that cannot be known.
-pub fn ignored() -> u64 {
+pub(crate) fn ignored() -> u64 {
     let status = file("self/status").unwrap_or_default();
     let mask = status.split_once("\nSigIgn:\t").and_then(|(_, rest)| rest.lines().next());
     mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0)
 }
 
 /// When a process was started, as its kernel tells it; with the process id it names a process for good.
-pub fn start_time(pid: u32) -> Option<String> {
+pub(crate) fn start_time(pid: u32) -> Option<String> {
     let stat = file(&format!("{pid}/stat"))?;
     // The second field is the program's name in parentheses and may hold anything; the time is the 22nd.
     let mut fields = stat.rsplit_once(')')?.1.split_whitespace();

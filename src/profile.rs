@@ -13,22 +13,22 @@ use std::time::Duration;
 
 use clap::Args;
 
-use crate::cmd::completions::profile_names;
+use crate::commands::completions::profile_names;
 use crate::context::Context;
-use crate::document::edit::Edit;
-use crate::failure::fail;
+use crate::document::Edit;
+use crate::error::fail;
 use crate::key::source::Source;
 use file::Entry;
 
-pub use check::{check_base_url, check_entry, check_name};
-pub use place::{ready_dir, update, user_file};
+pub(crate) use check::{check_base_url, check_entry, check_name};
+pub(crate) use place::{ready_dir, update, user_file};
 
 /// The time that a key-command may take where nothing is said.
 const DEFAULT_TIMEOUT: u64 = 30;
 
 /// `--profile`, for the commands that work on one.
 #[derive(Clone, Debug, Default, Args)]
-pub struct ProfileArg {
+pub(crate) struct ProfileArg {
     /// Work on this profile (see `cck profile`)
     #[arg(long, value_name = "NAME", add = profile_names())]
     pub profile: Option<String>,
@@ -36,17 +36,14 @@ pub struct ProfileArg {
 
 impl ProfileArg {
     /// Enters the profile, if one was named: see [`enter`].
-    ///
-    /// # Errors
-    /// As [`enter`].
-    pub fn enter(&self, context: &mut Context) -> anyhow::Result<Option<Profile>> {
+    pub(crate) fn enter(&self, context: &mut Context) -> anyhow::Result<Option<Profile>> {
         self.profile.as_deref().map(|name| enter(name, context)).transpose()
     }
 }
 
 /// One profile, resolved.
 #[derive(Clone)]
-pub struct Profile {
+pub(crate) struct Profile {
     /// Its name.
     pub name: String,
     /// The file that it is written in.
@@ -69,7 +66,7 @@ pub struct Profile {
 
 /// Every profile there is, and the users' profiles that a locked one hides.
 #[derive(Default)]
-pub struct Profiles {
+pub(crate) struct Profiles {
     /// Those in force, by name.
     pub list: Vec<Profile>,
     /// What the user should know: a profile that is ignored and why, a file that cannot be read.
@@ -78,10 +75,7 @@ pub struct Profiles {
 
 impl Profiles {
     /// Reads the machine's profiles and then the user's.
-    ///
-    /// # Errors
-    /// Malformed files, with line and column, and files that others could have written.
-    pub fn load(context: &Context) -> anyhow::Result<Profiles> {
+    pub(crate) fn load(context: &Context) -> anyhow::Result<Profiles> {
         let mut profiles = Profiles::default();
         for file in place::system_files(context)? {
             match place::read(&file) {
@@ -135,10 +129,7 @@ impl Profiles {
     }
 
     /// The profile of this name.
-    ///
-    /// # Errors
-    /// Where there is none; the error names the nearest name there is.
-    pub fn find(&self, name: &str) -> anyhow::Result<&Profile> {
+    pub(crate) fn find(&self, name: &str) -> anyhow::Result<&Profile> {
         if let Err(problem) = check_name(name) {
             return Err(fail(problem, "cck profile list shows the profiles there are"));
         }
@@ -158,25 +149,19 @@ impl Profiles {
 
 impl Profile {
     /// What gives the client of the profile's directory its base URL, if it has one: a member of its settings.
-    pub fn base_url_edit(&self) -> Option<Edit> {
+    pub(crate) fn base_url_edit(&self) -> Option<Edit> {
         self.base_url.as_deref().map(|url| Edit::set(&["env", "ANTHROPIC_BASE_URL"], url))
     }
 
     /// Whether the user of this process may use it.
-    ///
-    /// # Errors
-    /// Where the user's groups cannot be found out.
-    pub fn is_usable(&self, context: &Context) -> anyhow::Result<bool> {
+    pub(crate) fn is_usable(&self, context: &Context) -> anyhow::Result<bool> {
         Ok(self.groups.is_empty() || groups::is_member(&self.groups, context)?)
     }
 }
 
 /// Finds the profile, checks that the user may use it, readies its directory, and makes that the CLAUDE_CONFIG_DIR of
 /// everything that follows in this run.
-///
-/// # Errors
-/// No such profile, a user outside of its groups, a directory that others own or may write to.
-pub fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile> {
+pub(crate) fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile> {
     let profiles = Profiles::load(context)?;
     let found = profiles.find(name).cloned();
     for note in
@@ -200,10 +185,7 @@ pub fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile> {
 }
 
 /// The entry with its paths made whole.
-///
-/// # Errors
-/// A path in it that is not absolute; no home where one is needed.
-pub fn resolve(
+pub(crate) fn resolve(
     entry: Entry,
     file: &Path,
     system: bool,
@@ -237,7 +219,7 @@ pub fn resolve(
 }
 
 /// A malformed file as an error with its place.
-pub fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
+pub(crate) fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
     fail(
         format!(
             "{}:{}:{}: {}",

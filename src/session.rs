@@ -9,10 +9,10 @@
 //! A cck that is killed cannot remove its directory. The next run does: the lock of such a directory is free, and its
 //! command has ended.
 
-pub mod child;
-pub mod keep;
-pub mod place;
-pub mod seed;
+pub(crate) mod child;
+pub(crate) mod keep;
+pub(crate) mod place;
+pub(crate) mod seed;
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -33,7 +33,7 @@ const PREFIX: &str = "cck-run-";
 const UNFINISHED: Duration = Duration::from_secs(60);
 
 /// The directory of one run. It is removed when this is dropped.
-pub struct Session {
+pub(crate) struct Session {
     root: PathBuf,
     config: PathBuf,
     /// Held for as long as the session is. It holds the command's process, once there is one.
@@ -42,10 +42,7 @@ pub struct Session {
 
 impl Session {
     /// Makes the directory in `base`.
-    ///
-    /// # Errors
-    /// Where `base` cannot be written to.
-    pub fn create(base: &Path) -> anyhow::Result<Session> {
+    pub(crate) fn create(base: &Path) -> anyhow::Result<Session> {
         let cannot = || format!("cannot make a private directory in {}", base.display());
         let mut builder = tempfile::Builder::new();
         builder.prefix(PREFIX);
@@ -65,15 +62,12 @@ impl Session {
     }
 
     /// The CLAUDE_CONFIG_DIR.
-    pub fn config_dir(&self) -> &Path {
+    pub(crate) fn config_dir(&self) -> &Path {
         &self.config
     }
 
     /// Makes a file in the config directory, 0600.
-    ///
-    /// # Errors
-    /// Where it cannot be written: the memory is full, say.
-    pub fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn write(&self, name: &str, content: &[u8]) -> anyhow::Result<()> {
         let path = self.config.join(name);
         create_file(&path, content)
             .map(drop)
@@ -81,7 +75,7 @@ impl Session {
     }
 
     /// Writes down the command's process, so that its directory is left to it should cck be killed.
-    pub fn note_child(&self, pid: u32) {
+    pub(crate) fn note_child(&self, pid: u32) {
         // Without the note the directory is only swept earlier.
         if let Some((start, mut lock)) = start_time(pid).zip(self.lock.as_ref()) {
             let _ = lock.write_all(format!("{pid} {start}").as_bytes());
@@ -89,10 +83,7 @@ impl Session {
     }
 
     /// Removes the directory.
-    ///
-    /// # Errors
-    /// Where something of it stays; what the command left running may still be writing there.
-    pub fn remove(mut self) -> io::Result<()> {
+    pub(crate) fn remove(mut self) -> io::Result<()> {
         // Where what is open can be removed, the lock is held until all is gone.
         let _held = self.lock.take().map(os::keep);
         // Taken, so that the drop does not remove what was just said to stay.
@@ -134,7 +125,7 @@ fn remove(root: &Path) -> io::Result<()> {
 }
 
 /// Removes what killed runs have left in `base`, and returns how many that were.
-pub fn sweep(base: &Path) -> usize {
+pub(crate) fn sweep(base: &Path) -> usize {
     let me = os::process::geteuid().as_raw();
     let Ok(entries) = fs::read_dir(base) else { return 0 };
     entries

@@ -11,7 +11,7 @@
 
 mod json;
 
-use cck::document::edit::{Document, Edit};
+use cck::document::{Document, Edit};
 use libfuzzer_sys::{Corpus, fuzz_target};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};

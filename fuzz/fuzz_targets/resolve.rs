@@ -10,24 +10,25 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use cck::claude::Client;
-use cck::claude::advice::{self, Case};
-use cck::claude::config;
-use cck::claude::decision::{Mode, Standing};
-use cck::claude::federation::AnthropicProfile;
-use cck::claude::gather::read_login;
-use cck::claude::git::Git;
-use cck::claude::paths::Paths;
-use cck::claude::resolve::resolve;
-use cck::claude::settings::{self, Settings};
-use cck::claude::source::Layer;
-use cck::claude::state::{Attributes, FileState, HelperRun, Reading, Secret, State};
-use cck::claude::surroundings::Surroundings;
-use cck::claude::version::since;
-use cck::command::Ended;
+use cck::client::Client;
+use cck::client::advice::{self, Case};
+use cck::client::config;
+use cck::client::decision::{Mode, Standing};
+use cck::client::federation::AnthropicProfile;
+use cck::client::gather::read_login;
+use cck::client::git::Git;
+use cck::client::paths::Paths;
+use cck::client::resolve::resolve;
+use cck::client::settings::{self, Settings};
+use cck::client::source::Layer;
+use cck::client::state::{Attributes, FileState, HelperRun, Reading, Secret, State};
+use cck::client::surroundings::Surroundings;
+use cck::client::version::since;
 use cck::context::Context;
-use cck::render::json::{self, Summary};
-use cck::render::{sanitize, text};
+use cck::key::command::Ended;
+use cck::output::sanitize;
+use cck::report::json::{self, Summary};
+use cck::report::text;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {

@@ -6,18 +6,18 @@
 
 use std::path::Path;
 
-use cck::audit::chain;
-use cck::claude::config;
-use cck::claude::federation::AnthropicProfile;
-use cck::claude::gather::read_login;
-use cck::claude::settings::Settings;
-use cck::claude::source::{Layer, Source};
-use cck::claude::state::Reading;
-use cck::claude::{Client, headers};
-use cck::document::edit::Document;
+use cck::client::config;
+use cck::client::federation::AnthropicProfile;
+use cck::client::gather::read_login;
+use cck::client::settings::Settings;
+use cck::client::source::{Layer, Source};
+use cck::client::state::Reading;
+use cck::client::{Client, headers};
+use cck::document::Document;
 use cck::key::{self, ApiKey};
+use cck::output::sanitize;
 use cck::profile::file::{self, Entry};
-use cck::render::sanitize;
+use cck::records::audit::chain;
 use libfuzzer_sys::fuzz_target;
 
 /// One of each generation.
@@ -67,7 +67,7 @@ fn json(data: &[u8]) {
     let _ = AnthropicProfile::parse("p", Some(data), Some(data), Some(0o600));
     let (records, broken) = chain::read(data);
     assert!(broken.is_some() || records.is_empty() == data.is_empty());
-    let _ = serde_json::from_slice::<cck::undo::Record>(data);
+    let _ = serde_json::from_slice::<cck::records::undo::Record>(data);
 }
 
 /// An error names a place.

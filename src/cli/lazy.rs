@@ -1,13 +1,11 @@
 //! Arguments of a command that are only built if that command is given: building all of them takes longer than most
 //! commands do.
 
-use std::ffi::OsString;
-
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 /// The arguments `T` of a subcommand.
 #[derive(Debug)]
-pub struct Lazy<T>(pub T);
+pub(crate) struct Lazy<T>(pub T);
 
 impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
@@ -27,13 +25,6 @@ impl<T: Args> Args for Lazy<T> {
     fn augment_args_for_update(command: Command) -> Command {
         command.defer(|command| described(command, T::augment_args_for_update))
     }
-}
-
-/// Parses the arguments of a command without the tree around it. None where there is something to tell of them.
-pub fn alone<T: Args>(args: &[OsString]) -> Option<Lazy<T>> {
-    let command = Command::new("cck").disable_help_flag(true).disable_help_subcommand(true);
-    let matches = T::augment_args(command).try_get_matches_from(args).ok()?;
-    T::from_arg_matches(&matches).ok().map(Lazy)
 }
 
 /// Builds the arguments; what the command is for stays as its parent says.

@@ -11,7 +11,7 @@ use super::{NotJson, Scan};
 
 /// A member of an object, as two spans of the source.
 #[derive(Clone, Copy)]
-pub struct Member<'a> {
+pub(crate) struct Member<'a> {
     /// The name with its quotes and escapes.
     pub name: &'a str,
     /// The value's text.
@@ -20,36 +20,30 @@ pub struct Member<'a> {
 
 impl Member<'_> {
     /// Whether this is the member called `name`, whatever escapes it is written with.
-    pub fn is(&self, name: &str) -> bool {
+    pub(crate) fn is(&self, name: &str) -> bool {
         let bare = &self.name[1..self.name.len() - 1];
         if bare.contains('\\') { *decode(self.name) == *name.as_bytes() } else { bare == name }
     }
 }
 
 /// The members of the object that `text` is, in their order; none where it is another value.
-///
-/// # Errors
-/// Where the text is not JSON from its first to its last character.
-pub fn members(text: &str) -> Result<Vec<Member<'_>>, NotJson> {
+pub(crate) fn members(text: &str) -> Result<Vec<Member<'_>>, NotJson> {
     let spans = spans(text.as_bytes())?.into_iter();
     Ok(spans.map(|(name, value)| Member { name: &text[name], value: &text[value] }).collect())
 }
 
 /// Where names and values stand, in bytes.
-pub type Spans = Vec<(Range<usize>, Range<usize>)>;
+pub(crate) type Spans = Vec<(Range<usize>, Range<usize>)>;
 
 /// Where name and value of each member stand, of the object that `text` is; none where it is another value.
-///
-/// # Errors
-/// Where the text is not JSON from its first to its last character.
-pub fn spans(text: &[u8]) -> Result<Spans, NotJson> {
+pub(crate) fn spans(text: &[u8]) -> Result<Spans, NotJson> {
     let mut split = Split::default();
     split.feed(text)?;
     split.finish()
 }
 
 /// The same of a text whose blocks are fed to it.
-pub struct Split(Scan<Told>);
+pub(crate) struct Split(Scan<Told>);
 
 struct Told(Spans);
 
@@ -78,29 +72,23 @@ impl Default for Split {
 
 impl Split {
     /// Reads on.
-    ///
-    /// # Errors
-    /// Where the text stops being JSON.
-    pub fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
+    pub(crate) fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
         self.0.feed(block)
     }
 
     /// Ends the text.
-    ///
-    /// # Errors
-    /// Where it is not whole.
-    pub fn finish(self) -> Result<Spans, NotJson> {
+    pub(crate) fn finish(self) -> Result<Spans, NotJson> {
         Ok(self.0.finish()?.0)
     }
 }
 
 /// The members of a value that was checked before; `None` where it is no object.
-pub fn object(value: &str) -> Option<Vec<Member<'_>>> {
+pub(crate) fn object(value: &str) -> Option<Vec<Member<'_>>> {
     value.starts_with('{').then(|| members(value).ok()).flatten()
 }
 
 /// The items of a value that was checked before, in their order; `None` where it is no array.
-pub fn items(value: &str) -> Option<Vec<&str>> {
+pub(crate) fn items(value: &str) -> Option<Vec<&str>> {
     struct Items<'a>(&'a str, Vec<&'a str>);
     impl super::Visitor for Items<'_> {
         fn depth(&self) -> usize {
@@ -122,18 +110,18 @@ pub fn items(value: &str) -> Option<Vec<&str>> {
 }
 
 /// The last member called `name`: the one that `JSON.parse` keeps.
-pub fn last<'a>(members: &[Member<'a>], name: &str) -> Option<Member<'a>> {
+pub(crate) fn last<'a>(members: &[Member<'a>], name: &str) -> Option<Member<'a>> {
     members.iter().rev().find(|member| member.is(name)).copied()
 }
 
 /// Where `part` lies in `text`, of which it is a slice.
-pub fn span(text: &str, part: &str) -> Range<usize> {
+pub(crate) fn span(text: &str, part: &str) -> Range<usize> {
     let start = part.as_ptr() as usize - text.as_ptr() as usize;
     start..start + part.len()
 }
 
 /// A string, given with its quotes, as bytes: UTF-8, but for lone surrogates, which no `&str` can equal.
-pub fn decode(string: &str) -> Cow<'_, [u8]> {
+pub(crate) fn decode(string: &str) -> Cow<'_, [u8]> {
     struct Bytes;
     impl<'de> Visitor<'de> for Bytes {
         type Value = Cow<'de, [u8]>;

@@ -2,7 +2,7 @@
 
 /// What of a number was read last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Number {
+pub(crate) enum Number {
     /// The minus in front.
     Minus,
     /// A zero, which no other digit may follow.
@@ -23,7 +23,7 @@ pub enum Number {
 
 impl Number {
     /// The number with one byte more; `None` where the byte is none of a number that is whole without it.
-    pub fn next(self, byte: u8) -> Result<Option<Number>, &'static str> {
+    pub(crate) fn next(self, byte: u8) -> Result<Option<Number>, &'static str> {
         use Number::{Exponent, Fraction, Integer, Minus, Point, Power, Sign, Zero};
         Ok(Some(match (self, byte) {
             (Minus, b'0') => Zero,
@@ -40,7 +40,7 @@ impl Number {
     }
 
     /// Whether it may end here.
-    pub fn is_whole(self) -> bool {
+    pub(crate) fn is_whole(self) -> bool {
         use Number::{Fraction, Integer, Power, Zero};
         matches!(self, Zero | Integer | Fraction | Power)
     }

@@ -8,30 +8,24 @@ use zeroize::Zeroizing;
 use super::{NotJson, Scan, Visitor, decode};
 
 /// What was found at each path, in their order: the text of the value.
-pub type Picked = Vec<Option<Zeroizing<String>>>;
+pub(crate) type Picked = Vec<Option<Zeroizing<String>>>;
 
 /// The values at these paths of a text whose blocks are fed to it; of duplicate members, the last.
-pub struct Pick<'p>(Scan<Wanted<'p>>);
+pub(crate) struct Pick<'p>(Scan<Wanted<'p>>);
 
 impl<'p> Pick<'p> {
     /// Each path names members from the top-level object down; none leads through another's end.
-    pub fn new(paths: &'p [Vec<&'p str>]) -> Self {
+    pub(crate) fn new(paths: &'p [Vec<&'p str>]) -> Self {
         Pick(Scan::new(Wanted { paths, found: vec![None; paths.len()], trail: (0, 0), at: 0 }))
     }
 
     /// Reads on.
-    ///
-    /// # Errors
-    /// Where the text stops being JSON.
-    pub fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
+    pub(crate) fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
         self.0.feed(block)
     }
 
     /// Ends the text.
-    ///
-    /// # Errors
-    /// Where it is not whole.
-    pub fn finish(self) -> Result<Picked, NotJson> {
+    pub(crate) fn finish(self) -> Result<Picked, NotJson> {
         Ok(self.0.finish()?.found)
     }
 }

@@ -27,7 +27,7 @@ fn controls(word: [u8; 8]) -> u64 {
 const LONG: usize = 256;
 
 /// How many bytes at the start of `bytes` go on with a string as they are: no quote, no escape, no control character.
-pub fn plain(bytes: &[u8]) -> usize {
+pub(crate) fn plain(bytes: &[u8]) -> usize {
     let mut at = 0;
     while let Some((block, rest)) = bytes[at..].split_first_chunk::<32>() {
         let (words, _) = block.as_chunks::<8>();
@@ -63,7 +63,7 @@ fn without_controls(bytes: &[u8]) -> usize {
 }
 
 /// How many bytes at the start of `bytes` are spaces, of eight at a time: what a pretty-printed file is indented with.
-pub fn indent(bytes: &[u8]) -> usize {
+pub(crate) fn indent(bytes: &[u8]) -> usize {
     let (words, _) = bytes.as_chunks::<8>();
     8 * words.iter().take_while(|word| **word == *b"        ").count()
 }

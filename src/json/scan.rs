@@ -24,7 +24,7 @@ enum Expect {
 }
 
 /// A text under examination, in blocks of any size.
-pub struct Scan<V> {
+pub(crate) struct Scan<V> {
     visitor: V,
     expect: Expect,
     /// The containers that are open, by the bracket that opened them.
@@ -49,7 +49,7 @@ pub struct Scan<V> {
 
 impl<V: Visitor> Scan<V> {
     /// Begins with nothing read.
-    pub fn new(visitor: V) -> Self {
+    pub(crate) fn new(visitor: V) -> Self {
         Scan {
             starts: vec![(0, 0); visitor.depth() + 1],
             visitor,
@@ -67,10 +67,7 @@ impl<V: Visitor> Scan<V> {
     }
 
     /// Reads on.
-    ///
-    /// # Errors
-    /// Where the text stops being JSON.
-    pub fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
+    pub(crate) fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
         // What of the block belongs to the name or the text at hand begins here.
         let mut name_from = 0;
         let mut text_from = 0;
@@ -194,10 +191,7 @@ impl<V: Visitor> Scan<V> {
     }
 
     /// Ends the text.
-    ///
-    /// # Errors
-    /// Where it is not whole.
-    pub fn finish(mut self) -> Result<V, NotJson> {
+    pub(crate) fn finish(mut self) -> Result<V, NotJson> {
         if matches!(self.expect, Expect::Number(number) if number.is_whole()) {
             self.ended(&[], 0);
         }

@@ -8,13 +8,13 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::{ApiKey, prompt};
-use crate::command;
 use crate::context::{Context, StdinKind};
-use crate::failure::fail;
+use crate::error::fail;
+use crate::key::command;
 use crate::profile::Profile;
 
 /// The variable that holds a key where nothing else is said.
-pub const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
+pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 
 /// More than this is no key.
 const MAX_BYTES: u64 = command::MAX_OUTPUT_BYTES as u64;
@@ -26,7 +26,7 @@ const USUAL_BYTES: usize = 4096;
 /// terminal, else a hidden prompt.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Key source (one of)")]
-pub struct SourceArgs {
+pub(crate) struct SourceArgs {
     /// The key itself; visible in `ps` and in the history
     #[arg(long, value_name = "KEY", group = "source", hide_default_value = true)]
     key: Option<String>,
@@ -49,7 +49,7 @@ pub struct SourceArgs {
 
 impl SourceArgs {
     /// Whether one of the flags was given.
-    pub fn names_one(&self) -> bool {
+    pub(crate) fn names_one(&self) -> bool {
         self.key.is_some()
             || self.key_env.is_some()
             || self.key_file.is_some()
@@ -60,7 +60,7 @@ impl SourceArgs {
 
 /// Where a key comes from.
 #[derive(Clone, PartialEq, Eq)]
-pub enum Source {
+pub(crate) enum Source {
     /// `--key`.
     Flag(ApiKey),
     /// An environment variable.
@@ -79,10 +79,7 @@ pub enum Source {
 
 impl Source {
     /// The source that the flags name, or the one that stands where they name none.
-    ///
-    /// # Errors
-    /// Where it would be a guess: a variable and piped input both hold something, or there is nothing at all.
-    pub fn resolve(args: SourceArgs, context: &mut Context) -> anyhow::Result<Source> {
+    pub(crate) fn resolve(args: SourceArgs, context: &mut Context) -> anyhow::Result<Source> {
         if let Some(key) = args.key.map(Zeroizing::new) {
             context.warn("--key is visible in `ps` and in the shell's history; prefer --stdin, --key-file or the prompt");
             return Ok(Source::Flag(ApiKey::parse(&key)?));
@@ -102,10 +99,7 @@ impl Source {
 
     /// As [`Source::resolve`]; but where the flags name none, the profile that was entered has the say, whatever the
     /// environment and standard input may hold.
-    ///
-    /// # Errors
-    /// As [`Source::resolve`].
-    pub fn resolve_for(
+    pub(crate) fn resolve_for(
         args: SourceArgs,
         profile: Option<&Profile>,
         context: &mut Context,
@@ -140,7 +134,7 @@ impl Source {
     }
 
     /// The kind of source, as reports and the audit trail name it.
-    pub fn kind(&self) -> &'static str {
+    pub(crate) fn kind(&self) -> &'static str {
         match self {
             Source::Flag(_) => "flag",
             Source::Env(_) => "env",
@@ -153,7 +147,7 @@ impl Source {
     }
 
     /// The source as the report names it: `the environment variable X`.
-    pub fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         match self {
             Source::Flag(_) => "--key".into(),
             Source::Env(name) => format!("the variable {name}"),
@@ -166,10 +160,7 @@ impl Source {
     }
 
     /// Reads the key. A key of unusual shape gets a warning.
-    ///
-    /// # Errors
-    /// Where the source cannot be read or holds no key; no error shows what was read.
-    pub fn read(&self, context: &mut Context) -> anyhow::Result<ApiKey> {
+    pub(crate) fn read(&self, context: &mut Context) -> anyhow::Result<ApiKey> {
         let key = match self {
             Source::Flag(key) => key.clone(),
             Source::Env(name) => ApiKey::parse(&from_env(name, context)?)?,

@@ -7,7 +7,7 @@ use clap::Args;
 /// The flags that name a source which is asked again and again, so that it can be written down.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Key source (one of)")]
-pub struct StoredSourceArgs {
+pub(crate) struct StoredSourceArgs {
     /// A shell command that prints the key: `pass show anthropic`
     #[arg(long, value_name = "CMD", group = "stored_source")]
     key_command: Option<String>,
@@ -24,7 +24,7 @@ pub struct StoredSourceArgs {
 
 impl StoredSourceArgs {
     /// The source as a member of a profile and its value, and the time that a command may take.
-    pub fn into_entry(self, cwd: &Path) -> Option<((String, String), Option<u64>)> {
+    pub(crate) fn into_entry(self, cwd: &Path) -> Option<((String, String), Option<u64>)> {
         let (member, what) = match (self.key_command, self.key_env, self.key_file) {
             (Some(command), _, _) => ("key-command", command),
             (_, Some(name), _) => ("key-env", name),

@@ -2,22 +2,22 @@
 
 use std::path::{Path, PathBuf};
 
-pub use std::os::fd;
+pub(crate) use std::os::fd;
 
-pub use rustix::{buffer, io, process, system};
+pub(crate) use rustix::{buffer, io, process, system};
 
 /// Files and directories by their descriptors.
-pub mod fs {
+pub(crate) mod fs {
     use std::ffi::{OsStr, OsString};
     use std::os::unix::ffi::OsStrExt;
 
-    pub use rustix::fs::*;
+    pub(crate) use rustix::fs::*;
 
     use super::fd::AsFd;
     use super::io::{Result, retry_on_intr};
 
     /// The names in a directory.
-    pub fn names(dir: impl AsFd) -> Result<Vec<OsString>> {
+    pub(crate) fn names(dir: impl AsFd) -> Result<Vec<OsString>> {
         let entries = retry_on_intr(|| Dir::read_from(&dir))?;
         entries
             .map(|entry| Ok(OsStr::from_bytes(entry?.file_name().to_bytes()).to_owned()))
@@ -26,27 +26,26 @@ pub mod fs {
 
     /// Makes what is written of a file durable. This system has no cheaper way than the full one.
     #[cfg(target_vendor = "apple")]
-    pub fn fdatasync(file: impl AsFd) -> Result<()> {
+    pub(crate) fn fdatasync(file: impl AsFd) -> Result<()> {
         fsync(file)
     }
 }
 
 /// What Unix adds to the standard library's own types.
-pub mod ext {
-    pub use std::os::unix::ffi::{OsStrExt, OsStringExt};
-    pub use std::os::unix::fs::{
+pub(crate) mod ext {
+    pub(crate) use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    pub(crate) use std::os::unix::fs::{
         DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
     };
-    pub use std::os::unix::process::{CommandExt, ExitStatusExt};
 }
 
 /// Whether a file may be run.
-pub fn is_executable(metadata: &std::fs::Metadata) -> bool {
+pub(crate) fn is_executable(metadata: &std::fs::Metadata) -> bool {
     ext::MetadataExt::mode(metadata) & 0o111 != 0
 }
 
 /// Whether two paths lead to the same file.
-pub fn is_same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     use ext::MetadataExt;
 
     match (std::fs::metadata(one), std::fs::metadata(other)) {
@@ -56,12 +55,12 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 /// The path without links.
-pub fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
+pub(crate) fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
     std::fs::canonicalize(path)
 }
 
 /// Whether the descriptor is `/dev/null`, or closed.
-pub fn holds_nothing(descriptor: impl fd::AsFd) -> bool {
+pub(crate) fn holds_nothing(descriptor: impl fd::AsFd) -> bool {
     use ext::MetadataExt;
 
     let device =
@@ -74,27 +73,27 @@ pub fn holds_nothing(descriptor: impl fd::AsFd) -> bool {
 }
 
 /// A file that stays open: so it is seen when somebody writes into it after it has lost its name, and a lock on it is held.
-pub type Kept = std::fs::File;
+pub(crate) type Kept = std::fs::File;
 
 /// Keeps the file open.
-pub fn keep(file: std::fs::File) -> Kept {
+pub(crate) fn keep(file: std::fs::File) -> Kept {
     file
 }
 
 /// What people type, as advice names it.
-pub mod tools {
+pub(crate) mod tools {
     /// Shows a file.
-    pub const LIST: &str = "ls -l";
+    pub(crate) const LIST: &str = "ls -l";
     /// Shows a file or a directory, and not what is in it.
-    pub const LOOK: &str = "ls -ld";
+    pub(crate) const LOOK: &str = "ls -ld";
     /// Renames a file.
-    pub const MOVE: &str = "mv";
+    pub(crate) const MOVE: &str = "mv";
     /// Removes a file.
-    pub const REMOVE: &str = "rm";
+    pub(crate) const REMOVE: &str = "rm";
     /// Makes a directory, and those above it.
-    pub const MAKE_DIR: &str = "mkdir -p";
+    pub(crate) const MAKE_DIR: &str = "mkdir -p";
     /// Shows how much room a disk has.
-    pub const ROOM: &str = "df -h";
+    pub(crate) const ROOM: &str = "df -h";
     /// Shows the clients that run.
-    pub const CLIENTS: &str = "ps ax | grep claude";
+    pub(crate) const CLIENTS: &str = "ps ax | grep claude";
 }

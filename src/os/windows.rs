@@ -6,57 +6,57 @@
 
 use std::path::{Path, PathBuf};
 
-pub mod ext;
-pub mod fd;
+pub(crate) mod ext;
+pub(crate) mod fd;
 mod flags;
-pub mod fs;
-pub mod io;
+pub(crate) mod fs;
+pub(crate) mod io;
 mod stat;
 
 /// Reading into what a vector has room for.
-pub mod buffer {
-    pub use super::io::spare_capacity;
+pub(crate) mod buffer {
+    pub(crate) use super::io::spare_capacity;
 }
 
 /// Who runs this process.
-pub mod process {
+pub(crate) mod process {
     /// A user, or a group.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Id(u32);
+    pub(crate) struct Id(u32);
 
     /// The one there is. Not 0, which would be root's.
-    pub const ME: u32 = 1;
+    pub(crate) const ME: u32 = 1;
 
     impl Id {
         /// Its number.
-        pub fn as_raw(self) -> u32 {
+        pub(crate) fn as_raw(self) -> u32 {
             self.0
         }
 
         /// Whether it may do everything: never, as far as is known here.
-        pub fn is_root(self) -> bool {
+        pub(crate) fn is_root(self) -> bool {
             false
         }
 
         /// The user of this number.
-        pub fn from_raw(id: u32) -> Id {
+        pub(crate) fn from_raw(id: u32) -> Id {
             Id(id)
         }
     }
 
     /// The user in force.
-    pub fn geteuid() -> Id {
+    pub(crate) fn geteuid() -> Id {
         Id(ME)
     }
 }
 
 /// Whether a file may be run: that hangs on its name.
-pub fn is_executable(_: &std::fs::Metadata) -> bool {
+pub(crate) fn is_executable(_: &std::fs::Metadata) -> bool {
     true
 }
 
 /// Whether two paths lead to the same file.
-pub fn is_same(one: &Path, other: &Path) -> bool {
+pub(crate) fn is_same(one: &Path, other: &Path) -> bool {
     match (std::fs::canonicalize(one), std::fs::canonicalize(other)) {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
@@ -64,7 +64,7 @@ pub fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 /// The path without links, as people write it: without the `\\?\` in front, which the client does not know.
-pub fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
+pub(crate) fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
     let path = std::fs::canonicalize(path)?;
     let plain = path.to_str().and_then(|text| match text.strip_prefix(r"\\?\UNC\") {
         Some(share) => Some(format!(r"\\{share}")),
@@ -74,32 +74,32 @@ pub fn real(path: impl AsRef<Path>) -> std::io::Result<PathBuf> {
 }
 
 /// Whether standard input is NUL: a device that is no console.
-pub fn holds_nothing(stdin: &std::io::Stdin) -> bool {
+pub(crate) fn holds_nothing(stdin: &std::io::Stdin) -> bool {
     winapi_util::file::typ(stdin).is_ok_and(|kind| kind.is_char())
 }
 
 /// A file that is not kept open: what is open cannot be replaced or removed on every file system.
-pub struct Kept;
+pub(crate) struct Kept;
 
 /// Closes the file.
-pub fn keep(_: std::fs::File) -> Kept {
+pub(crate) fn keep(_: std::fs::File) -> Kept {
     Kept
 }
 
 /// What people type, as advice names it.
-pub mod tools {
+pub(crate) mod tools {
     /// Shows a file.
-    pub const LIST: &str = "icacls";
+    pub(crate) const LIST: &str = "icacls";
     /// Shows a file or a directory, and not what is in it.
-    pub const LOOK: &str = "dir /q";
+    pub(crate) const LOOK: &str = "dir /q";
     /// Renames a file.
-    pub const MOVE: &str = "move";
+    pub(crate) const MOVE: &str = "move";
     /// Removes a file.
-    pub const REMOVE: &str = "del";
+    pub(crate) const REMOVE: &str = "del";
     /// Makes a directory, and those above it.
-    pub const MAKE_DIR: &str = "mkdir";
+    pub(crate) const MAKE_DIR: &str = "mkdir";
     /// Shows how much room a disk has.
-    pub const ROOM: &str = "dir";
+    pub(crate) const ROOM: &str = "dir";
     /// Shows the clients that run.
-    pub const CLIENTS: &str = "tasklist | findstr claude";
+    pub(crate) const CLIENTS: &str = "tasklist | findstr claude";
 }

@@ -3,10 +3,7 @@
 use super::file::Entry;
 
 /// Whether `name` can be a profile's: it becomes the name of a directory, and a word on a command line.
-///
-/// # Errors
-/// What is wrong with it.
-pub fn check_name(name: &str) -> Result<(), String> {
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     if name.is_empty()
         || name.len() > 64
@@ -22,10 +19,7 @@ pub fn check_name(name: &str) -> Result<(), String> {
 }
 
 /// What no parser of TOML can tell: members that hold a key, or that cannot be used.
-///
-/// # Errors
-/// What is wrong; the text of a member that may be a key is not in it.
-pub fn check_entry(entry: &Entry) -> Result<(), String> {
+pub(crate) fn check_entry(entry: &Entry) -> Result<(), String> {
     let (kind, what) = &entry.source;
     let optional = [&entry.config_dir, &entry.base_url, &entry.description];
     if std::iter::once(what).chain(optional.into_iter().flatten()).any(|text| holds_key(text)) {
@@ -41,10 +35,7 @@ pub fn check_entry(entry: &Entry) -> Result<(), String> {
 }
 
 /// Whether the text can be the API's address.
-///
-/// # Errors
-/// What it should look like. A password in it would end up in a file and in the environment.
-pub fn check_base_url(url: &str) -> Result<(), String> {
+pub(crate) fn check_base_url(url: &str) -> Result<(), String> {
     let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
     if rest.is_some_and(|rest| {
         !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && c != '@')
@@ -69,7 +60,7 @@ fn is_variable(name: &str) -> bool {
 }
 
 /// The name that was probably meant, if one is near.
-pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     names
         .map(|other| (strsim::damerau_levenshtein(name, other), other))
         .filter(|(distance, other)| *distance <= 1 + name.len().max(other.len()) / 4)

@@ -16,7 +16,7 @@ use std::ops::Range;
 use toml_edit::{Array, Document, DocumentMut, Item, Table, TableLike, value};
 
 /// The members that name the source of the key. A profile has exactly one.
-pub const SOURCES: [&str; 3] = ["key-command", "key-env", "key-file"];
+pub(crate) const SOURCES: [&str; 3] = ["key-command", "key-env", "key-file"];
 
 /// One profile as it is written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,9 +66,6 @@ impl Malformed {
 }
 
 /// Reads every profile of the text.
-///
-/// # Errors
-/// Text that is no TOML, and members that are unknown or of the wrong kind: a typo in one must not become a default.
 pub fn parse(text: &str) -> Result<Vec<Entry>, Malformed> {
     let document = Document::parse(text)
         .map_err(|error| Malformed::at(text, error.span(), error.message().replace('\n', ", ")))?;
@@ -157,9 +154,6 @@ fn entry(
 }
 
 /// The text with `entry` added, or put in the place of the profile of its name. All other text stays as it is.
-///
-/// # Errors
-/// As [`parse`].
 pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
     parse(text)?;
     let mut document = edit(text)?;
@@ -199,9 +193,6 @@ pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
 }
 
 /// The text without the profile `name`; `None` where there is none.
-///
-/// # Errors
-/// As [`parse`].
 pub fn without(text: &str, name: &str) -> Result<Option<String>, Malformed> {
     parse(text)?;
     let mut document = edit(text)?;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use crate::context::Context;
-use crate::failure::fail;
+use crate::error::fail;
 use crate::os;
 use crate::os::ext::{DirBuilderExt, MetadataExt};
 use crate::os::fs::{FlockOperation, Mode, OFlags};
@@ -18,20 +18,17 @@ use crate::private;
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The user's file.
-///
-/// # Errors
-/// Where there is no home.
-pub fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
+pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
     Ok(context.config_home()?.join("cck/profiles.toml"))
 }
 
 /// The directory of the machine's files.
-pub fn system_dir(context: &Context) -> PathBuf {
+pub(crate) fn system_dir(context: &Context) -> PathBuf {
     context.etc().join("cck/profiles.d")
 }
 
 /// The machine's files, by name.
-pub fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
     let dir = system_dir(context);
     let entries = match fs::read_dir(&dir) {
         Ok(entries) => entries,
@@ -50,7 +47,7 @@ pub fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
 }
 
 /// The text of a file of profiles; none where there is no file.
-pub fn read(path: &Path) -> anyhow::Result<Option<String>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     let open = || {
         // Without NONBLOCK a FIFO in its place would hang us.
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
@@ -90,7 +87,7 @@ fn unreadable(path: &Path, error: std::io::Error) -> anyhow::Error {
 }
 
 /// Whether the error says that the file is not for us.
-pub fn is_denied(error: &anyhow::Error) -> bool {
+pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()
         .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
@@ -107,10 +104,7 @@ fn untrusted(metadata: &fs::Metadata) -> Option<String> {
 }
 
 /// Makes the directory, 0700, or checks the one that is there.
-///
-/// # Errors
-/// Where it is not the user's own, or others may write to it: they could put a helper or a key of theirs in it.
-pub fn ready_dir(dir: &Path) -> anyhow::Result<()> {
+pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
     match fs::metadata(dir) {
         Ok(metadata) if !metadata.is_dir() => Err(fail(
             format!("the config directory {} is not a directory", dir.display()),
@@ -150,10 +144,7 @@ pub fn ready_dir(dir: &Path) -> anyhow::Result<()> {
 }
 
 /// Changes the user's file under its lock; `None` from `decide` leaves it as it is.
-///
-/// # Errors
-/// Those of `decide`, and a file that cannot be read or replaced: it is as it was, then.
-pub fn update(
+pub(crate) fn update(
     context: &Context,
     decide: impl Fn(&str) -> anyhow::Result<Option<String>>,
 ) -> anyhow::Result<()> {
@@ -177,7 +168,12 @@ pub fn update(
 }
 
 /// A path of a profile: absolute, or under the home directory with `~/`.
-pub fn expand(path: &str, member: &str, file: &Path, context: &Context) -> anyhow::Result<PathBuf> {
+pub(crate) fn expand(
+    path: &str,
+    member: &str,
+    file: &Path,
+    context: &Context,
+) -> anyhow::Result<PathBuf> {
     let expanded = match path.strip_prefix("~/") {
         Some(rest) => context.require_home()?.join(rest),
         None => PathBuf::from(path),

@@ -8,12 +8,12 @@ mod windows;
 use std::io;
 
 #[cfg(unix)]
-pub use unix::{Signals, program};
+pub(crate) use unix::{Signals, program};
 #[cfg(windows)]
-pub use windows::{Signals, program};
+pub(crate) use windows::{Signals, program};
 
 /// Why a command could not be started, as a shell's exit code for it.
-pub fn start_failure(error: &io::Error) -> (u8, &'static str) {
+pub(crate) fn start_failure(error: &io::Error) -> (u8, &'static str) {
     match error.kind() {
         io::ErrorKind::NotFound => (127, "not found"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::IsADirectory => (126, "not executable"),

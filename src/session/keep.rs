@@ -26,10 +26,7 @@ fn project_name(project: &Path) -> String {
 }
 
 /// Copies the conversations of `project` from the user's claude directory into the session's.
-///
-/// # Errors
-/// Where they cannot be read, or there is no room for them.
-pub fn bring(from: &Path, to: &Path, project: &Path) -> io::Result<()> {
+pub(crate) fn bring(from: &Path, to: &Path, project: &Path) -> io::Result<()> {
     let mut name = project_name(project);
     let shortened = name.len() > LONGEST_NAME;
     name.truncate(LONGEST_NAME);
@@ -55,10 +52,7 @@ pub fn bring(from: &Path, to: &Path, project: &Path) -> io::Result<()> {
 ///
 /// A conversation only grows, so the longer one wins. Where it went on in two places, both are kept. The key never
 /// reaches the disk: where a transcript has it (the model ran `env`, say), it is starred out.
-///
-/// # Errors
-/// Where something cannot be read or written.
-pub fn take_back(from: &Path, to: &Path, key: &ApiKey) -> io::Result<Vec<String>> {
+pub(crate) fn take_back(from: &Path, to: &Path, key: &ApiKey) -> io::Result<Vec<String>> {
     let mut notes = Vec::new();
     for kept in KEPT {
         for file in files(&from.join(kept))? {

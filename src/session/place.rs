@@ -9,7 +9,7 @@ use crate::os::ext::MetadataExt;
 
 /// A directory for private files.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Base {
+pub(crate) struct Base {
     /// Where.
     pub path: PathBuf,
     /// Whether it is in memory.
@@ -17,7 +17,7 @@ pub struct Base {
 }
 
 /// Why nothing can be kept in memory.
-pub const NOT_IN_MEMORY: &str = if cfg!(windows) {
+pub(crate) const NOT_IN_MEMORY: &str = if cfg!(windows) {
     "Windows has no directory that is in memory"
 } else {
     "neither XDG_RUNTIME_DIR nor /dev/shm is in memory"
@@ -25,7 +25,7 @@ pub const NOT_IN_MEMORY: &str = if cfg!(windows) {
 
 /// The user's runtime directory, else the machine's shared memory, where these are in memory; else the directory of
 /// temporary files.
-pub fn base(context: &Context) -> Base {
+pub(crate) fn base(context: &Context) -> Base {
     let runtime = context.var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let temp = if cfg!(windows) { "TEMP" } else { "TMPDIR" };
     let temp = context.var_os(temp).filter(|dir| !dir.is_empty());

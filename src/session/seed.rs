@@ -7,10 +7,10 @@ use std::path::Path;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::claude::DEFAULT_ONBOARDING_VERSION;
-use crate::claude::conflict;
-use crate::claude::paths::project_key;
-use crate::document::edit::{Document, Edit, Malformed};
+use crate::client::DEFAULT_ONBOARDING_VERSION;
+use crate::client::conflict;
+use crate::client::paths::project_key;
+use crate::document::{Document, Edit, Malformed};
 use crate::key::ApiKey;
 
 /// A key shorter than this may be found in a text by chance.
@@ -18,7 +18,7 @@ const SHORTEST_FOUND: usize = 16;
 
 /// The least config with which the client starts at the prompt and sends `key` (2.0.77, 2.1.330, observed 2026-11).
 /// `trusted` is a directory in which it need not ask whether its files are trusted.
-pub fn config(key: &ApiKey, trusted: Option<&Path>) -> Zeroizing<String> {
+pub(crate) fn config(key: &ApiKey, trusted: Option<&Path>) -> Zeroizing<String> {
     let mut text = Zeroizing::new(format!(
         r#"{{"primaryApiKey":{},"hasCompletedOnboarding":true,"lastOnboardingVersion":{}"#,
         Zeroizing::new(json!(key.reveal()).to_string()).as_str(),
@@ -36,7 +36,7 @@ pub fn config(key: &ApiKey, trusted: Option<&Path>) -> Zeroizing<String> {
 
 /// Settings without the members that would keep the client from sending the config's key.
 #[derive(Debug, PartialEq, Eq)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// The text of the file; all else in it is as it was.
     pub text: Vec<u8>,
     /// The members that were left out.
@@ -44,10 +44,11 @@ pub struct Settings {
 }
 
 /// Takes the credentials out of settings. With `base_url_given`, the address too: settings would override it.
-///
-/// # Errors
-/// Where they are no JSON object; the client ignores such a file.
-pub fn settings(text: &[u8], key: &ApiKey, base_url_given: bool) -> Result<Settings, Malformed> {
+pub(crate) fn settings(
+    text: &[u8],
+    key: &ApiKey,
+    base_url_given: bool,
+) -> Result<Settings, Malformed> {
     let document = Document::parse(text)?;
     let env: BTreeMap<String, Value> = document.get(&["env"]).unwrap_or_default();
     let conflicts = env.iter().filter(|(name, value)| {
@@ -66,7 +67,7 @@ pub fn settings(text: &[u8], key: &ApiKey, base_url_given: bool) -> Result<Setti
 }
 
 /// Whether a text holds the key.
-pub fn holds(text: &OsStr, key: &ApiKey) -> bool {
+pub(crate) fn holds(text: &OsStr, key: &ApiKey) -> bool {
     let (text, key) = (text.as_encoded_bytes(), key.reveal().as_bytes());
     text.trim_ascii() == key
         || (key.len() >= SHORTEST_FOUND && text.windows(key.len()).any(|part| part == key))

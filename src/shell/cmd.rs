@@ -5,7 +5,7 @@
 const SPECIAL: &str = "()%!^\"<>&|";
 
 /// The text as one word, whatever is in it but a line end, which ends a command line.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     let is_plain = |c: char| c.is_alphanumeric() || r"\/:._-+@~".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
         return text.to_owned();
@@ -31,12 +31,12 @@ pub fn quote(text: &str) -> String {
 }
 
 /// The path of the program, which comes first: cmd.exe has to find it itself.
-pub fn quote_program(path: &str) -> String {
+pub(crate) fn quote_program(path: &str) -> String {
     if quote(path) == path { path.to_owned() } else { format!("\"{path}\"") }
 }
 
 /// The words of a command line, up to what would start another command.
-pub fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut given = String::new();
     let mut is_quoted = false;
     let mut chars = line.chars();

@@ -1,12 +1,12 @@
 //! Words of a POSIX shell. Pure.
 
 /// The text as one word, whatever is in it.
-pub fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 /// The first words of a command line, as far as they are plain or quoted; a word with an expansion in it ends the list.
-pub fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut word: Option<String> = None;
     let mut chars = line.chars();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use cck::claude::decision::Mode;
+use cck::client::decision::Mode;
 use serde::Deserialize;
 
 use crate::truth::{Laid, Row, disagreement};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use cck::context::Context;
-use cck::exit::Exit;
+use cck::error::Exit;
 
 use crate::sandbox::{KEY, OTHER, Sandbox, chmod, mode};
 

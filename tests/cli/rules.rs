@@ -1,8 +1,8 @@
 //! The rules of `docs/claude-code.md` that the recorded truth has no row for, one row a rule. Every row is what the named
 //! version was seen to do (observed 2026-11).
 
-use cck::claude::Client;
-use cck::claude::decision::Mode;
+use cck::client::Client;
+use cck::client::decision::Mode;
 use serde_json::{Value, json};
 
 use crate::truth::{Row, disagreement};

@@ -5,11 +5,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use cck::claude::Client;
-use cck::claude::decision::{Candidate, Decision, Dialog, Header, Mode, Standing};
-use cck::claude::gather::{gather, run_helper};
-use cck::claude::resolve::resolve;
-use cck::claude::source::Source;
+use cck::client::Client;
+use cck::client::decision::{Candidate, Decision, Dialog, Header, Mode, Standing};
+use cck::client::gather::{gather, run_helper};
+use cck::client::resolve::resolve;
+use cck::client::source::Source;
 use cck::context::Context;
 use serde::Deserialize;
 use serde_json::Value;

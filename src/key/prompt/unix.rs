@@ -13,10 +13,7 @@ use zeroize::Zeroizing;
 ///
 /// Echo is off before the question appears, so that what is pasted at once is not seen either, and it is on again
 /// when Ctrl-C ends cck.
-///
-/// # Errors
-/// Where there is no terminal, or it ends before a line was typed.
-pub fn ask(question: &str) -> io::Result<Zeroizing<String>> {
+pub(crate) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     let handler = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;
     let answer = Silent::enter().and_then(|mut terminal| {

@@ -7,7 +7,7 @@ use super::fs::{OFlags, Stat, native};
 use super::process::ME;
 
 /// The bytes of a name.
-pub trait OsStrExt {
+pub(crate) trait OsStrExt {
     /// As the standard library has them: UTF-8, but for halves of characters.
     fn as_bytes(&self) -> &[u8];
 }
@@ -19,7 +19,7 @@ impl OsStrExt for OsStr {
 }
 
 /// A name from its bytes.
-pub trait OsStringExt {
+pub(crate) trait OsStringExt {
     /// What is no text in them is replaced.
     fn from_vec(bytes: Vec<u8>) -> Self;
 }
@@ -31,7 +31,7 @@ impl OsStringExt for OsString {
 }
 
 /// The mode of a directory that is made: it inherits its access list.
-pub trait DirBuilderExt {
+pub(crate) trait DirBuilderExt {
     /// Changes nothing.
     fn mode(&mut self, mode: u32) -> &mut Self;
 }
@@ -43,7 +43,7 @@ impl DirBuilderExt for DirBuilder {
 }
 
 /// How a file is opened.
-pub trait OpenOptionsExt {
+pub(crate) trait OpenOptionsExt {
     /// Changes nothing: the file inherits its access list.
     fn mode(&mut self, mode: u32) -> &mut Self;
 
@@ -65,7 +65,7 @@ impl OpenOptionsExt for OpenOptions {
 }
 
 /// The kinds of files that there are besides.
-pub trait FileTypeExt {
+pub(crate) trait FileTypeExt {
     /// Never.
     fn is_fifo(&self) -> bool;
     /// Never.
@@ -83,7 +83,7 @@ impl FileTypeExt for FileType {
 }
 
 /// What Unix knows of a file.
-pub trait MetadataExt {
+pub(crate) trait MetadataExt {
     /// One user's, who is the one that asks.
     fn uid(&self) -> u32;
     /// The user's alone.

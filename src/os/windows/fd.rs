@@ -4,21 +4,21 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 /// An open file or directory.
-pub struct OwnedFd {
+pub(crate) struct OwnedFd {
     pub(super) file: File,
     pub(super) path: PathBuf,
 }
 
 /// The same, lent.
 #[derive(Clone, Copy)]
-pub struct BorrowedFd<'f> {
+pub(crate) struct BorrowedFd<'f> {
     pub(super) file: &'f File,
     /// Known of a directory.
     pub(super) path: Option<&'f Path>,
 }
 
 /// What is an open file or directory.
-pub trait AsFd {
+pub(crate) trait AsFd {
     /// Lends it.
     fn as_fd(&self) -> BorrowedFd<'_>;
 }

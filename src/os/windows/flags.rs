@@ -5,25 +5,25 @@ macro_rules! flags {
     ($(#[$doc:meta])* $name:ident: $($flag:ident = $bits:literal),*) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct $name(u32);
+        pub(crate) struct $name(u32);
 
         #[allow(missing_docs, reason = "as on Unix")]
         impl $name {
             $(pub const $flag: $name = $name($bits);)*
 
-            pub const fn empty() -> $name {
+            pub(crate) const fn empty() -> $name {
                 $name(0)
             }
 
-            pub const fn bits(self) -> u32 {
+            pub(crate) const fn bits(self) -> u32 {
                 self.0
             }
 
-            pub const fn from_bits(bits: u32) -> $name {
+            pub(crate) const fn from_bits(bits: u32) -> $name {
                 $name(bits)
             }
 
-            pub const fn contains(self, other: $name) -> bool {
+            pub(crate) const fn contains(self, other: $name) -> bool {
                 self.0 & other.0 == other.0
             }
         }
@@ -62,7 +62,7 @@ flags!(
 
 impl Mode {
     /// The permissions in a mode.
-    pub const fn from_raw_mode(mode: u32) -> Mode {
+    pub(crate) const fn from_raw_mode(mode: u32) -> Mode {
         Mode(mode & 0o777)
     }
 }

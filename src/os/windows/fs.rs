@@ -12,9 +12,9 @@ use super::Kept;
 use super::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::io::{Errno, Result, errno};
 
-pub use super::flags::{AtFlags, Mode, OFlags, RenameFlags, XattrFlags};
-pub use super::process::{Id as Gid, Id as Uid};
-pub use super::stat::{FileType, Stat};
+pub(crate) use super::flags::{AtFlags, Mode, OFlags, RenameFlags, XattrFlags};
+pub(crate) use super::process::{Id as Gid, Id as Uid};
+pub(crate) use super::stat::{FileType, Stat};
 
 /// FILE_FLAG_BACKUP_SEMANTICS: without it, directories cannot be opened.
 const BACKUP_SEMANTICS: u32 = 0x0200_0000;
@@ -30,10 +30,10 @@ const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(3);
 
 /// The working directory, for calls that want a directory.
-pub struct Cwd;
+pub(crate) struct Cwd;
 
 /// See [`Cwd`].
-pub const CWD: Cwd = Cwd;
+pub(crate) const CWD: Cwd = Cwd;
 
 /// The flags for the system's own call. A directory can always be opened, so that it can be told what it is.
 pub(super) fn native(flags: OFlags) -> u32 {
@@ -45,7 +45,7 @@ pub(super) fn native(flags: OFlags) -> u32 {
 }
 
 /// Opens a file or a directory.
-pub fn open(path: impl AsRef<Path>, flags: OFlags, _: Mode) -> Result<OwnedFd> {
+pub(crate) fn open(path: impl AsRef<Path>, flags: OFlags, _: Mode) -> Result<OwnedFd> {
     let path = path.as_ref();
     let (writes, reads_too) = (flags.contains(OFlags::WRONLY), flags.contains(OFlags::RDWR));
     let file = OpenOptions::new()
@@ -64,7 +64,7 @@ pub fn open(path: impl AsRef<Path>, flags: OFlags, _: Mode) -> Result<OwnedFd> {
 }
 
 /// Opens a file in a directory.
-pub fn openat(dir: impl AsFd, name: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
+pub(crate) fn openat(dir: impl AsFd, name: &OsStr, flags: OFlags, mode: Mode) -> Result<OwnedFd> {
     open(within(&dir.as_fd(), name), flags, mode)
 }
 
@@ -73,7 +73,7 @@ fn within(dir: &BorrowedFd<'_>, name: impl AsRef<Path>) -> PathBuf {
 }
 
 /// What a file in a directory is; a link is a link.
-pub fn statat(dir: impl AsFd, name: &OsStr, _: AtFlags) -> Result<Stat> {
+pub(crate) fn statat(dir: impl AsFd, name: &OsStr, _: AtFlags) -> Result<Stat> {
     let file = OpenOptions::new()
         .access_mode(0)
         .custom_flags(BACKUP_SEMANTICS | OPEN_REPARSE_POINT)
@@ -83,17 +83,17 @@ pub fn statat(dir: impl AsFd, name: &OsStr, _: AtFlags) -> Result<Stat> {
 }
 
 /// What a file is, links followed.
-pub fn stat(path: &Path) -> Result<Stat> {
+pub(crate) fn stat(path: &Path) -> Result<Stat> {
     fs::metadata(path).map(|metadata| Stat::of(&metadata)).map_err(errno)
 }
 
 /// What an open file is.
-pub fn fstat(file: impl AsFd) -> Result<Stat> {
+pub(crate) fn fstat(file: impl AsFd) -> Result<Stat> {
     Stat::of_file(file.as_fd().file).map_err(errno)
 }
 
 /// Removes a file or an empty directory.
-pub fn unlinkat(dir: impl AsFd, name: &OsStr, flags: AtFlags) -> Result<()> {
+pub(crate) fn unlinkat(dir: impl AsFd, name: &OsStr, flags: AtFlags) -> Result<()> {
     let path = within(&dir.as_fd(), name);
     if flags.contains(AtFlags::REMOVEDIR) { fs::remove_dir(path) } else { fs::remove_file(path) }
         .map_err(errno)
@@ -101,7 +101,7 @@ pub fn unlinkat(dir: impl AsFd, name: &OsStr, flags: AtFlags) -> Result<()> {
 
 /// Makes a directory. One that is just being removed, and is open somewhere, keeps its name for a moment, and this is
 /// refused until it is gone.
-pub fn mkdirat(dir: impl AsFd, name: &OsStr, _: Mode) -> Result<()> {
+pub(crate) fn mkdirat(dir: impl AsFd, name: &OsStr, _: Mode) -> Result<()> {
     let path = within(&dir.as_fd(), name);
     let mut tries = 0;
     loop {
@@ -118,7 +118,7 @@ pub fn mkdirat(dir: impl AsFd, name: &OsStr, _: Mode) -> Result<()> {
 
 /// Renames a file over whatever is there. What another program has open for a moment (a search index, a scanner) refuses
 /// that until it is closed.
-pub fn renameat(from: impl AsFd, old: &OsStr, to: impl AsFd, new: &OsStr) -> Result<()> {
+pub(crate) fn renameat(from: impl AsFd, old: &OsStr, to: impl AsFd, new: &OsStr) -> Result<()> {
     const SHARING_VIOLATION: i32 = 32;
     let (old, new) = (within(&from.as_fd(), old), within(&to.as_fd(), new));
     let mut tries = 0;
@@ -138,7 +138,7 @@ pub fn renameat(from: impl AsFd, old: &OsStr, to: impl AsFd, new: &OsStr) -> Res
 }
 
 /// Renames a file. That nothing is replaced cannot be asked for.
-pub fn renameat_with(
+pub(crate) fn renameat_with(
     from: impl AsFd,
     old: &OsStr,
     to: impl AsFd,
@@ -152,17 +152,17 @@ pub fn renameat_with(
 }
 
 /// Where a link leads.
-pub struct Link(PathBuf);
+pub(crate) struct Link(PathBuf);
 
 impl Link {
     /// The path, as [`super::ext::OsStringExt`] takes it.
-    pub fn into_bytes(self) -> Vec<u8> {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.0.into_os_string().into_encoded_bytes()
     }
 }
 
 /// Where a link leads; INVAL where it is none.
-pub fn readlink(path: &Path, _: Vec<u8>) -> Result<Link> {
+pub(crate) fn readlink(path: &Path, _: Vec<u8>) -> Result<Link> {
     if !fs::symlink_metadata(path).map_err(errno)?.is_symlink() {
         return Err(Errno::INVAL);
     }
@@ -170,29 +170,29 @@ pub fn readlink(path: &Path, _: Vec<u8>) -> Result<Link> {
 }
 
 /// The names in a directory.
-pub fn names(dir: impl AsFd) -> Result<Vec<OsString>> {
+pub(crate) fn names(dir: impl AsFd) -> Result<Vec<OsString>> {
     fs::read_dir(within(&dir.as_fd(), ""))
         .and_then(|entries| entries.map(|entry| Ok(entry?.file_name())).collect())
         .map_err(errno)
 }
 
 /// Changes nothing.
-pub fn fchmod(_: impl AsFd, _: Mode) -> Result<()> {
+pub(crate) fn fchmod(_: impl AsFd, _: Mode) -> Result<()> {
     Ok(())
 }
 
 /// Changes nothing.
-pub fn fchown(_: impl AsFd, _: Option<Uid>, _: Option<Gid>) -> Result<()> {
+pub(crate) fn fchown(_: impl AsFd, _: Option<Uid>, _: Option<Gid>) -> Result<()> {
     Ok(())
 }
 
 /// Changes nothing.
-pub fn chownat(_: Cwd, _: &Path, _: Option<Uid>, _: Option<Gid>, _: AtFlags) -> Result<()> {
+pub(crate) fn chownat(_: Cwd, _: &Path, _: Option<Uid>, _: Option<Gid>, _: AtFlags) -> Result<()> {
     Ok(())
 }
 
 /// Makes what is written of a file durable. A directory cannot be asked to be.
-pub fn fsync(file: impl AsFd) -> Result<()> {
+pub(crate) fn fsync(file: impl AsFd) -> Result<()> {
     let fd = file.as_fd();
     if fd.path.is_some() {
         return Ok(());
@@ -201,18 +201,18 @@ pub fn fsync(file: impl AsFd) -> Result<()> {
 }
 
 /// Makes what is written of a file durable.
-pub fn fdatasync(file: &File) -> Result<()> {
+pub(crate) fn fdatasync(file: &File) -> Result<()> {
     file.sync_data().map_err(errno)
 }
 
 /// Cuts a file off, or fills it up.
-pub fn ftruncate(file: &File, length: u64) -> Result<()> {
+pub(crate) fn ftruncate(file: &File, length: u64) -> Result<()> {
     file.set_len(length).map_err(errno)
 }
 
 /// How a lock is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FlockOperation {
+pub(crate) enum FlockOperation {
     /// Waits.
     LockExclusive,
     /// Does not wait.
@@ -222,7 +222,7 @@ pub enum FlockOperation {
 }
 
 /// Locks a file until it is closed. NOTSUP for a directory.
-pub fn flock(file: impl AsFd, operation: FlockOperation) -> Result<()> {
+pub(crate) fn flock(file: impl AsFd, operation: FlockOperation) -> Result<()> {
     let fd = file.as_fd();
     if fd.file.metadata().map_err(errno)?.is_dir() {
         return Err(Errno::NOTSUP);
@@ -241,7 +241,7 @@ pub fn flock(file: impl AsFd, operation: FlockOperation) -> Result<()> {
 /// A moment.
 #[derive(Clone, Copy)]
 #[allow(missing_docs, reason = "as on Unix")]
-pub struct Timespec {
+pub(crate) struct Timespec {
     pub tv_sec: i64,
     pub tv_nsec: i64,
 }
@@ -249,16 +249,16 @@ pub struct Timespec {
 /// The times of a file.
 #[derive(Clone, Copy)]
 #[allow(missing_docs, reason = "as on Unix")]
-pub struct Timestamps {
+pub(crate) struct Timestamps {
     pub last_access: Timespec,
     pub last_modification: Timespec,
 }
 
 /// In place of a time: this moment.
-pub const UTIME_NOW: i64 = -1;
+pub(crate) const UTIME_NOW: i64 = -1;
 
 /// Says that a file or directory was changed just now, the only time that is asked for.
-pub fn utimensat(dir: impl AsFd, name: &OsStr, _: &Timestamps, _: AtFlags) -> Result<()> {
+pub(crate) fn utimensat(dir: impl AsFd, name: &OsStr, _: &Timestamps, _: AtFlags) -> Result<()> {
     let file = OpenOptions::new()
         .access_mode(WRITE_ATTRIBUTES)
         .custom_flags(BACKUP_SEMANTICS | OPEN_REPARSE_POINT)
@@ -268,26 +268,26 @@ pub fn utimensat(dir: impl AsFd, name: &OsStr, _: &Timestamps, _: AtFlags) -> Re
 }
 
 /// None.
-pub fn flistxattr_query(_: &Kept) -> Result<usize> {
+pub(crate) fn flistxattr_query(_: &Kept) -> Result<usize> {
     Err(Errno::NOTSUP)
 }
 
 /// None.
-pub fn flistxattr(_: &Kept, _: &mut [u8]) -> Result<usize> {
+pub(crate) fn flistxattr(_: &Kept, _: &mut [u8]) -> Result<usize> {
     Err(Errno::NOTSUP)
 }
 
 /// None.
-pub fn fgetxattr_query(_: &Kept, _: &[u8]) -> Result<usize> {
+pub(crate) fn fgetxattr_query(_: &Kept, _: &[u8]) -> Result<usize> {
     Err(Errno::NOTSUP)
 }
 
 /// None.
-pub fn fgetxattr(_: &Kept, _: &[u8], _: &mut [u8]) -> Result<usize> {
+pub(crate) fn fgetxattr(_: &Kept, _: &[u8], _: &mut [u8]) -> Result<usize> {
     Err(Errno::NOTSUP)
 }
 
 /// None.
-pub fn fsetxattr(_: &File, _: &[u8], _: &[u8], _: XattrFlags) -> Result<()> {
+pub(crate) fn fsetxattr(_: &File, _: &[u8], _: &[u8], _: XattrFlags) -> Result<()> {
     Err(Errno::NOTSUP)
 }

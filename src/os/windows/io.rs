@@ -8,63 +8,63 @@ use super::fd::AsFd;
 
 /// An error of the system, by the number that Windows has for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Errno(i32);
+pub(crate) struct Errno(i32);
 
 /// What the system answers.
-pub type Result<T> = std::result::Result<T, Errno>;
+pub(crate) type Result<T> = std::result::Result<T, Errno>;
 
 impl Errno {
     /// ERROR_ACCESS_DENIED.
-    pub const ACCESS: Errno = Errno(5);
+    pub(crate) const ACCESS: Errno = Errno(5);
     /// ERROR_BUSY.
-    pub const BUSY: Errno = Errno(170);
+    pub(crate) const BUSY: Errno = Errno(170);
     /// ERROR_CANCELLED.
-    pub const CANCELED: Errno = Errno(1223);
+    pub(crate) const CANCELED: Errno = Errno(1223);
     /// ERROR_DISK_QUOTA_EXCEEDED.
-    pub const DQUOT: Errno = Errno(1295);
+    pub(crate) const DQUOT: Errno = Errno(1295);
     /// ERROR_ALREADY_EXISTS.
-    pub const EXIST: Errno = Errno(183);
+    pub(crate) const EXIST: Errno = Errno(183);
     /// ERROR_FILE_TOO_LARGE.
-    pub const FBIG: Errno = Errno(223);
+    pub(crate) const FBIG: Errno = Errno(223);
     /// ERROR_OPERATION_ABORTED.
-    pub const INTR: Errno = Errno(995);
+    pub(crate) const INTR: Errno = Errno(995);
     /// ERROR_INVALID_PARAMETER.
-    pub const INVAL: Errno = Errno(87);
+    pub(crate) const INVAL: Errno = Errno(87);
     /// ERROR_IO_DEVICE.
-    pub const IO: Errno = Errno(1117);
+    pub(crate) const IO: Errno = Errno(1117);
     /// ERROR_CANT_RESOLVE_FILENAME.
-    pub const LOOP: Errno = Errno(1921);
+    pub(crate) const LOOP: Errno = Errno(1921);
     /// ERROR_TOO_MANY_OPEN_FILES.
-    pub const MFILE: Errno = Errno(4);
+    pub(crate) const MFILE: Errno = Errno(4);
     /// The error of a file name that is too long.
-    pub const NAMETOOLONG: Errno = Errno(206);
+    pub(crate) const NAMETOOLONG: Errno = Errno(206);
     /// ERROR_NO_SYSTEM_RESOURCES.
-    pub const NFILE: Errno = Errno(1450);
+    pub(crate) const NFILE: Errno = Errno(1450);
     /// ERROR_FILE_NOT_FOUND.
-    pub const NOENT: Errno = Errno(2);
+    pub(crate) const NOENT: Errno = Errno(2);
     /// ERROR_DISK_FULL.
-    pub const NOSPC: Errno = Errno(112);
+    pub(crate) const NOSPC: Errno = Errno(112);
     /// ERROR_INVALID_FUNCTION.
-    pub const NOSYS: Errno = Errno(1);
+    pub(crate) const NOSYS: Errno = Errno(1);
     /// ERROR_DIRECTORY.
-    pub const NOTDIR: Errno = Errno(267);
+    pub(crate) const NOTDIR: Errno = Errno(267);
     /// ERROR_NOT_SUPPORTED.
-    pub const NOTSUP: Errno = Errno(50);
+    pub(crate) const NOTSUP: Errno = Errno(50);
     /// ERROR_INVALID_NETNAME: no answer to an open of a file here.
-    pub const NXIO: Errno = Errno(1214);
+    pub(crate) const NXIO: Errno = Errno(1214);
     /// ERROR_PRIVILEGE_NOT_HELD.
-    pub const PERM: Errno = Errno(1314);
+    pub(crate) const PERM: Errno = Errno(1314);
     /// ERROR_WRITE_PROTECT.
-    pub const ROFS: Errno = Errno(19);
+    pub(crate) const ROFS: Errno = Errno(19);
     /// ERROR_FILE_INVALID.
-    pub const STALE: Errno = Errno(1006);
+    pub(crate) const STALE: Errno = Errno(1006);
     /// ERROR_LOCK_VIOLATION.
-    pub const WOULDBLOCK: Errno = Errno(33);
+    pub(crate) const WOULDBLOCK: Errno = Errno(33);
     /// ERROR_NOT_SAME_DEVICE.
-    pub const XDEV: Errno = Errno(17);
+    pub(crate) const XDEV: Errno = Errno(17);
 
     /// The number in an error of the standard library, where it has one. Of several that mean the same, it is one.
-    pub fn from_io_error(error: &io::Error) -> Option<Errno> {
+    pub(crate) fn from_io_error(error: &io::Error) -> Option<Errno> {
         let number = error.raw_os_error()?;
         Some(Errno(match number {
             // A part of the path is missing; the path is none; the network's names for it.
@@ -76,7 +76,7 @@ impl Errno {
     }
 
     /// The number.
-    pub fn raw_os_error(self) -> i32 {
+    pub(crate) fn raw_os_error(self) -> i32 {
         self.0
     }
 }
@@ -101,12 +101,12 @@ impl std::fmt::Display for Errno {
 impl std::error::Error for Errno {}
 
 /// Does it once: no signal comes in between here.
-pub fn retry_on_intr<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
+pub(crate) fn retry_on_intr<T>(mut call: impl FnMut() -> Result<T>) -> Result<T> {
     call()
 }
 
 /// What can be read into.
-pub trait Buffer {
+pub(crate) trait Buffer {
     /// Has it filled by `read`, as far as that goes, and returns how far.
     fn fill(self, read: impl FnOnce(&mut [u8]) -> io::Result<usize>) -> io::Result<usize>;
 }
@@ -118,10 +118,10 @@ impl Buffer for &mut [u8] {
 }
 
 /// What a vector has room for.
-pub struct Spare<'v>(&'v mut Vec<u8>);
+pub(crate) struct Spare<'v>(&'v mut Vec<u8>);
 
 /// Reads behind what is in the vector, as far as it has room.
-pub fn spare_capacity(vector: &mut Vec<u8>) -> Spare<'_> {
+pub(crate) fn spare_capacity(vector: &mut Vec<u8>) -> Spare<'_> {
     Spare(vector)
 }
 
@@ -136,17 +136,17 @@ impl Buffer for Spare<'_> {
 }
 
 /// Reads what stands at `at`.
-pub fn pread(file: impl AsFd, buffer: impl Buffer, at: u64) -> Result<usize> {
+pub(crate) fn pread(file: impl AsFd, buffer: impl Buffer, at: u64) -> Result<usize> {
     let file = file.as_fd().file;
     buffer.fill(|bytes| file.seek_read(bytes, at)).map_err(errno)
 }
 
 /// Writes to the place `at`.
-pub fn pwrite(file: impl AsFd, bytes: &[u8], at: u64) -> Result<usize> {
+pub(crate) fn pwrite(file: impl AsFd, bytes: &[u8], at: u64) -> Result<usize> {
     file.as_fd().file.seek_write(bytes, at).map_err(errno)
 }
 
 /// Writes the pieces, or some of them.
-pub fn writev(mut file: &File, pieces: &[IoSlice<'_>]) -> Result<usize> {
+pub(crate) fn writev(mut file: &File, pieces: &[IoSlice<'_>]) -> Result<usize> {
     file.write_vectored(pieces).map_err(errno)
 }

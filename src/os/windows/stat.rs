@@ -8,7 +8,7 @@ use super::process::ME;
 
 /// What a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum FileType {
+pub(crate) enum FileType {
     /// A file.
     RegularFile,
     /// A directory.
@@ -29,7 +29,7 @@ const LINK: u32 = 0o120_000;
 
 impl FileType {
     /// The kind in a mode.
-    pub fn from_raw_mode(mode: u32) -> FileType {
+    pub(crate) fn from_raw_mode(mode: u32) -> FileType {
         match mode & 0o170_000 {
             DIRECTORY => FileType::Directory,
             REGULAR => FileType::RegularFile,
@@ -42,7 +42,7 @@ impl FileType {
 /// What is known of a file, by the names of Unix.
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs, reason = "as on Unix")]
-pub struct Stat {
+pub(crate) struct Stat {
     pub st_dev: u64,
     /// Where that is not known, the time that the file was made at.
     pub st_ino: u64,
@@ -57,7 +57,7 @@ pub struct Stat {
 
 impl Stat {
     /// What is known of an open file.
-    pub fn of_file(file: &File) -> std::io::Result<Stat> {
+    pub(crate) fn of_file(file: &File) -> std::io::Result<Stat> {
         let stat = Stat::of(&file.metadata()?);
         Ok(match winapi_util::file::information(file) {
             Ok(known) => Stat {
@@ -72,7 +72,7 @@ impl Stat {
     }
 
     /// What the standard library tells of a file.
-    pub fn of(metadata: &Metadata) -> Stat {
+    pub(crate) fn of(metadata: &Metadata) -> Stat {
         let kind = metadata.file_type();
         let private = if metadata.permissions().readonly() { 0o400 } else { 0o600 };
         let st_mode = if kind.is_symlink() {

@@ -25,29 +25,23 @@ const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2]
 ///
 /// They are never given back: a signal that comes while the directory is being removed must not end cck either, and
 /// giving them back takes as long as taking them.
-pub struct Signals(ManuallyDrop<SignalsInfo<WithOrigin>>);
+pub(crate) struct Signals(ManuallyDrop<SignalsInfo<WithOrigin>>);
 
 impl Signals {
     /// Takes the signals. Those that were ignored from outside (`nohup`, a shell's `&`) stay so, for the command too.
-    ///
-    /// # Errors
-    /// Where the system refuses.
-    pub fn take() -> io::Result<Signals> {
+    pub(crate) fn take() -> io::Result<Signals> {
         let ignored = ignored();
         let wanted = FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
         SignalsInfo::new(wanted.chain([SIGCHLD])).map(|signals| Signals(ManuallyDrop::new(signals)))
     }
 
     /// A signal that asks cck to end and has come already.
-    pub fn ending(&mut self) -> Option<i32> {
+    pub(crate) fn ending(&mut self) -> Option<i32> {
         self.0.pending().map(|origin| origin.signal).find(|signal| FORWARDED.contains(signal))
     }
 
     /// Waits for the child, passing signals on to it, and returns its exit status as a shell tells it.
-    ///
-    /// # Errors
-    /// Where the child cannot be waited for.
-    pub fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
+    pub(crate) fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
         let pid = i32::try_from(child.id())
             .ok()
             .and_then(Pid::from_raw)
@@ -106,6 +100,6 @@ fn code(status: WaitStatus) -> Option<u8> {
 }
 
 /// The program of this name. The system itself looks for it on PATH.
-pub fn program<'n>(name: &'n OsStr, _: &Context) -> Cow<'n, OsStr> {
+pub(crate) fn program<'n>(name: &'n OsStr, _: &Context) -> Cow<'n, OsStr> {
     Cow::Borrowed(name)
 }

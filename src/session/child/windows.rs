@@ -18,14 +18,11 @@ use crate::context::Context;
 const ENDINGS: &str = ".COM;.EXE;.BAT;.CMD";
 
 /// Ctrl-C and Ctrl-Break, taken from now on: they do not end cck any more.
-pub struct Signals(Arc<AtomicBool>);
+pub(crate) struct Signals(Arc<AtomicBool>);
 
 impl Signals {
     /// Takes them.
-    ///
-    /// # Errors
-    /// Where the system refuses.
-    pub fn take() -> io::Result<Signals> {
+    pub(crate) fn take() -> io::Result<Signals> {
         let come = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGBREAK] {
             flag::register(signal, Arc::clone(&come))?;
@@ -34,16 +31,13 @@ impl Signals {
     }
 
     /// A signal that asks cck to end and has come already.
-    pub fn ending(&mut self) -> Option<i32> {
+    pub(crate) fn ending(&mut self) -> Option<i32> {
         self.0.load(Ordering::SeqCst).then_some(SIGINT)
     }
 
     /// Waits for the child and returns its exit code; 255 for a larger one, of which the low byte could say that all is
     /// well.
-    ///
-    /// # Errors
-    /// Where the child cannot be waited for.
-    pub fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
+    pub(crate) fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
         let code = child.wait()?.code();
         Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
     }
@@ -51,7 +45,7 @@ impl Signals {
 
 /// The program of this name, as the command prompt would find it: also one that is a script (`claude.cmd`, as npm lays it),
 /// for which the standard library does not look.
-pub fn program<'n>(name: &'n OsStr, context: &Context) -> Cow<'n, OsStr> {
+pub(crate) fn program<'n>(name: &'n OsStr, context: &Context) -> Cow<'n, OsStr> {
     let path = Path::new(name);
     if path.extension().is_some() {
         return Cow::Borrowed(name);

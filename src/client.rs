@@ -1,0 +1,32 @@
+//! What is known about Claude Code: where its files are, what it reads from them, what it sends.
+//!
+//! Each rule cites the client version it was observed on, so that a new version is one small change here.
+
+pub mod advice;
+pub mod config;
+pub(crate) mod conflict;
+pub mod decision;
+pub mod federation;
+pub mod gather;
+pub mod git;
+pub mod headers;
+pub(crate) mod json;
+pub(crate) mod offers;
+pub mod paths;
+pub(crate) mod reason;
+pub mod resolve;
+pub(crate) mod schema;
+pub mod settings;
+pub mod source;
+pub mod state;
+pub mod surroundings;
+pub mod version;
+pub(crate) mod worktree;
+
+pub use version::Client;
+
+/// The value of `lastOnboardingVersion` where the config has none and the user gives none.
+///
+/// The client compares it with nothing that matters to the key: 2.0.77 and 2.1.330 start straight at the prompt with it
+/// (observed 2026-11).
+pub(crate) const DEFAULT_ONBOARDING_VERSION: &str = "0.2.107";

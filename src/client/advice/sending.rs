@@ -1,0 +1,295 @@
+//! Problems in what is sent.
+
+use super::super::decision::{Dialog, Header, Mode, Outcome, Provider, Standing};
+use super::super::resolve::helper_failure;
+use super::super::settings::{self, names};
+use super::super::source::{Origin, Source};
+use super::super::state::{HelperRun, Reading};
+use super::{Case, Problems};
+use crate::key;
+
+pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
+    for mode in case.modes {
+        let outcome = case.decision.outcome(*mode);
+        expected(case, *mode, outcome, problems);
+        several(case, outcome, problems);
+        dialogs(case, *mode, outcome, problems);
+    }
+    provider(case, problems);
+    base_url(case, problems);
+    custom_headers(case, problems);
+    helper(case, problems);
+    login(case, problems);
+    shapes(case, problems);
+}
+
+fn name(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Print => "print",
+        Mode::Interactive => "interactive",
+    }
+}
+
+/// The expected source is not sent, or nothing is.
+fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Problems) {
+    let candidates = &case.decision.candidates;
+    let standing = |source: &Source| {
+        let candidate = candidates.iter().find(|candidate| candidate.source == *source)?;
+        let standing = match mode {
+            Mode::Print => candidate.print,
+            Mode::Interactive => candidate.interactive,
+        };
+        Some((standing, candidate))
+    };
+    if let Some(expected) = case.expected {
+        let by = [&outcome.x_api_key, &outcome.authorization]
+            .into_iter()
+            .filter_map(Header::taken_by)
+            .find(|source| *source != expected);
+        match standing(expected) {
+            Some((Standing::Shadowed, _)) if by.is_some() => {
+                let by = by.unwrap_or(expected);
+                problems.error(
+                    "key-shadowed",
+                    format!("{expected} is not sent: {by} is sent in its place"),
+                    case.remove(by),
+                );
+            }
+            Some((Standing::Ignored | Standing::Shadowed, candidate)) => problems.error(
+                "key-ignored",
+                format!("{expected} is not sent in {} mode: {}", name(mode), candidate.because),
+                format!("mend what is said, then: cck verify --expect {expected}"),
+            ),
+            Some((Standing::Unset, _)) | None => problems.error(
+                "key-not-set",
+                format!("{expected} is expected, and is not set"),
+                if *expected == Source::PrimaryKey {
+                    "cck set-key".to_owned()
+                } else {
+                    format!(
+                        "set it, or expect another source: cck verify --expect any (now {expected})"
+                    )
+                },
+            ),
+            Some((Standing::Used, _)) => {}
+        }
+    }
+    let there = candidates.iter().any(|candidate| candidate.secret.is_some());
+    let nothing = !there && helper_of(case).is_none();
+    // What is wrong with an unusable config is said with the files; setting a key would not mend it.
+    let readable =
+        matches!(case.state.config_file.reading, Reading::Missing | Reading::Empty | Reading::Read);
+    if !outcome.sends && outcome.provider == Provider::Anthropic && nothing && readable {
+        problems.error(
+            "no-credential",
+            "the client finds no credential, and asks to log in",
+            "cck set-key",
+        );
+    }
+}
+
+fn helper_of<'a>(case: &Case<'a>) -> Option<&'a str> {
+    settings::helper(case.state).map(|(_, helper)| helper)
+}
+
+/// Two credentials in one request, and a key that goes to a gateway.
+fn several(case: &Case<'_>, outcome: &Outcome, problems: &mut Problems) {
+    let (Some(key), Some(token)) = (outcome.x_api_key.source(), outcome.authorization.source())
+    else {
+        return;
+    };
+    if key == token {
+        return;
+    }
+    let url = crate::online::without_user(settings::base_url(case.state).1);
+    let is_token = matches!(token, Source::Variable(_, variable) if variable == names::TOKEN);
+    if is_token && *key == Source::PrimaryKey {
+        problems.error(
+            "key-sent-to-gateway",
+            format!("{key} is also sent to {url}, beside {token}"),
+            "cck unset-key (the gateway needs the token only)",
+        );
+    } else {
+        problems.warn(
+            "two-credentials",
+            format!("two credentials go to {url} in one request: {key} and {token}"),
+            format!("keep one: {}; or: {}", case.remove(token), case.remove(key)),
+        );
+    }
+}
+
+fn dialogs(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Problems) {
+    for dialog in &outcome.dialogs {
+        match dialog {
+            Dialog::Onboarding => problems.warn(
+                "onboarding-incomplete",
+                "onboarding is not complete: the interactive client starts with questions that need the network",
+                "cck set-key (it completes onboarding)",
+            ),
+            Dialog::ApproveEnvKey => problems.warn(
+                "env-key-not-approved",
+                "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default",
+                "cck approve",
+            ),
+            Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => {}
+        }
+    }
+    let Some(setting) =
+        settings::effective(case.state, names::KEY).filter(|_| mode == Mode::Interactive)
+    else {
+        return;
+    };
+    let suffix = key::suffix(settings::js_trim(setting.value.reveal()));
+    let config = &case.state.config;
+    let include = |answers: &super::super::state::Answers| {
+        answers.include(case.state.client, suffix) == Some(true)
+    };
+    if include(&config.rejected) && !include(&config.approved) {
+        problems.warn(
+            "env-key-rejected",
+            format!("the interactive client does not use {}: its use was rejected", setting.source),
+            "cck approve",
+        );
+    }
+}
+
+fn provider(case: &Case<'_>, problems: &mut Problems) {
+    let provider = case.decision.print.provider;
+    if let Some((_, switch)) = Provider::SWITCHES.iter().find(|(other, _)| *other == provider)
+        && let Some(setting) = settings::effective(case.state, switch)
+    {
+        problems.warn(
+            "other-provider",
+            format!(
+                "{} sends requests to {}: no Anthropic credential is used",
+                setting.source,
+                provider.name()
+            ),
+            case.remove(&setting.source),
+        );
+    }
+}
+
+/// A project that sends the credential to a host of its choice.
+fn base_url(case: &Case<'_>, problems: &mut Problems) {
+    let (setter, url) = settings::base_url(case.state);
+    let sends = case.modes.iter().any(|mode| case.decision.outcome(*mode).sends);
+    if let Some(source @ Source::Variable(Origin::Settings(layer), _)) = &setter
+        && layer.is_of_project()
+        && sends
+    {
+        problems.warn(
+            "host-set-by-project",
+            format!("this project has the credential sent to {}", crate::online::without_user(url)),
+            format!("if that host is not yours: {}", case.remove(source)),
+        );
+    }
+}
+
+fn custom_headers(case: &Case<'_>, problems: &mut Problems) {
+    for mode in case.modes {
+        let outcome = case.decision.outcome(*mode);
+        for (header, value) in
+            [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
+        {
+            if let Some(source @ Source::Variable(_, variable)) = value.taken_by()
+                && variable == names::HEADERS
+            {
+                problems.warn(
+                    "custom-headers",
+                    format!("{source} has an {header} line, which replaces the credential"),
+                    format!("{} or that line of it", case.remove(source)),
+                );
+            }
+        }
+    }
+}
+
+fn helper(case: &Case<'_>, problems: &mut Problems) {
+    let Some((layer, _)) = settings::helper(case.state) else {
+        return;
+    };
+    let source = Source::Helper(layer);
+    if let Some(failure) = helper_failure(case.state) {
+        problems.error(
+            "helper-failed",
+            format!("{source} {failure}"),
+            format!(
+                "run it by hand, it must print the key alone and exit with 0; or: {}",
+                case.remove(&source)
+            ),
+        );
+    } else if let Some(program) = &case.around.unusable_helper {
+        problems.error(
+            "helper-not-executable",
+            format!("{source} names {}, which is no file that can be run", case.show(program)),
+            format!("chmod +x {}; or: {}", case.quote(program), case.remove(&source)),
+        );
+    }
+    if layer.is_of_project() && !case.state.config.trusted && case.modes.contains(&Mode::Print) {
+        let ran = match case.state.helper {
+            HelperRun::NotRun => "",
+            _ => " (--run-helper has just run it)",
+        };
+        problems.warn(
+            "untrusted-helper",
+            format!("`claude -p` runs {source} though this folder is not trusted{ran}"),
+            format!("read the command in {}, or remove it", case.layer_file(layer)),
+        );
+    }
+}
+
+fn login(case: &Case<'_>, problems: &mut Problems) {
+    let Some(login) = &case.state.login else {
+        return;
+    };
+    let used = case.modes.iter().any(|mode| {
+        let outcome = case.decision.outcome(*mode);
+        outcome.authorization.source() == Some(&Source::Login)
+    });
+    let expired = login.expires_at.is_some_and(|at| at / 1000.0 < case.state.now);
+    if used && expired {
+        problems.warn(
+            "login-expired",
+            "the stored login has expired; the client sends it all the same",
+            "run /login in claude, or /logout to let the API key be used",
+        );
+    }
+}
+
+/// Keys that do not look like keys, and keys in the place of tokens.
+fn shapes(case: &Case<'_>, problems: &mut Problems) {
+    for candidate in &case.decision.candidates {
+        let Some(secret) = &candidate.secret else {
+            continue;
+        };
+        let text = settings::js_trim(secret.reveal());
+        let is_key = match &candidate.source {
+            Source::PrimaryKey => true,
+            Source::Variable(_, name) => name == names::KEY,
+            _ => false,
+        };
+        if is_key && text.starts_with("sk-ant-oat") {
+            problems.error(
+                "odd-key-shape",
+                format!("{} holds an OAuth token, not an API key", candidate.source),
+                "put it in CLAUDE_CODE_OAUTH_TOKEN, and an API key here",
+            );
+        } else if is_key && text.starts_with("sk-ant-admin") {
+            problems.error(
+                "odd-key-shape",
+                format!("{} holds an Admin API key, which cannot send messages", candidate.source),
+                "put an API key in its place",
+            );
+        } else if is_key && !key::is_usual_shape(text) {
+            problems.warn(
+                "odd-key-shape",
+                format!(
+                    "{} does not have the shape of an Anthropic key (sk-ant-…)",
+                    candidate.source
+                ),
+                "check that it is the whole key, and nothing but the key",
+            );
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! The client's config: what of it decides which credential is sent. It may have hundreds of megabytes, so it is read
+//! once, in blocks, and only these members are kept.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::Client;
+use super::gather::{self, MAX_BYTES};
+use super::json::{Json, NotJson};
+use super::paths::project_key;
+use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
+use super::version::since;
+use crate::json::{BOM, Pick};
+use crate::os;
+
+/// How much is read at a time: what stays in a processor's cache until it is looked at.
+const BLOCK: usize = 32 << 10;
+
+/// Reads the config at `path` as `client` does that was started in `project`; without one, trust is not looked for.
+pub(crate) fn read(
+    path: &Path,
+    client: Client,
+    project: Option<&Path>,
+) -> (FileState, Option<Config>) {
+    let (mut state, file) = gather::look(path);
+    let Some((file, size)) = file else {
+        return (state, None);
+    };
+    if size > MAX_BYTES {
+        state.reading = Reading::TooLarge(size);
+        return (state, None);
+    }
+    // One byte more than the file has, so that the first read of a small one shows its end.
+    let block = BLOCK.min(usize::try_from(size).unwrap_or(BLOCK) + 1);
+    match parse(file, block, client, project) {
+        Ok(config) => (state, Some(config)),
+        Err(reading) => {
+            state.reading = reading;
+            (state, None)
+        }
+    }
+}
+
+/// What a config says to `client`, started in `project`; read in blocks of so many bytes.
+pub fn parse(
+    mut source: impl Read,
+    block: usize,
+    client: Client,
+    project: Option<&Path>,
+) -> Result<Config, Reading> {
+    let mut paths = vec![
+        vec!["primaryApiKey"],
+        vec!["hasCompletedOnboarding"],
+        vec!["customApiKeyResponses"],
+        vec!["env"],
+    ];
+    let fixed = paths.len();
+    // The client was told to trust the project or a directory above it.
+    let project =
+        project.map(|project| os::real(project).unwrap_or_else(|_| project.to_path_buf()));
+    let above: Vec<_> =
+        project.iter().flat_map(|project| project.ancestors()).filter_map(project_key).collect();
+    paths.extend(above.iter().map(|dir| vec!["projects", &**dir, "hasTrustDialogAccepted"]));
+
+    let mut pick = Pick::new(&paths);
+    let mut buffer = vec![0; block];
+    let mut is_first = true;
+    // A file of nothing but blanks is an empty one, however long, and to JavaScript more is blank than to JSON.
+    let (mut blank, mut stop) = (true, None);
+    loop {
+        let length = fill(&mut source, &mut buffer).map_err(|error| gather::unreadable(&error))?;
+        let mut bytes = &buffer[..length];
+        if is_first {
+            if let Some(rest) = bytes.strip_prefix(BOM) {
+                // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
+                if client < since::CONFIG_BOM {
+                    return Err(Reading::Malformed(NotJson {
+                        offset: 0,
+                        line: 1,
+                        column: 1,
+                        why: "this client does not take a byte order mark",
+                    }));
+                }
+                bytes = rest;
+            }
+            is_first = false;
+        }
+        blank = blank && is_blank(bytes);
+        if stop.is_none() {
+            stop = pick.feed(bytes).err();
+        }
+        match stop {
+            Some(stop) if !blank => return Err(Reading::Malformed(stop)),
+            _ if length == block => {}
+            _ if blank => return Err(Reading::Empty),
+            _ => break,
+        }
+    }
+    let picked = pick.finish().map_err(Reading::Malformed)?;
+    Ok(config(client, &picked[..fixed], &picked[fixed..]))
+}
+
+/// Whether JavaScript's `trim` leaves nothing.
+fn is_blank(bytes: &[u8]) -> bool {
+    let rest = bytes.trim_ascii_start();
+    rest.first().is_none_or(|byte| {
+        !byte.is_ascii() && String::from_utf8_lossy(rest).trim_start().is_empty()
+    })
+}
+
+/// Fills the buffer, as far as the source goes.
+fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match source.read(&mut buffer[length..]) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(length)
+}
+
+fn config(
+    client: Client,
+    members: &[Option<Zeroizing<String>>],
+    trust: &[Option<Zeroizing<String>>],
+) -> Config {
+    fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {
+        value.as_deref().map(|text| Json::checked(text))
+    }
+    let [key, onboarded, answers, env] = members else {
+        return Config::default();
+    };
+    let (key, onboarded, answers, env) = (json(key), json(onboarded), json(answers), json(env));
+    let list = |name| match answers.and_then(|answers| answers.get(name)) {
+        None => Answers::None,
+        Some(value) if value.literal() == Some("null") => Answers::None,
+        Some(value) => match (value.items(), value.string()) {
+            (Some(items), _) => Answers::List(items.into_iter().filter_map(Json::string).collect()),
+            (None, Some(text)) => Answers::Text(text),
+            (None, None) => Answers::Odd,
+        },
+    };
+    // 2.1.268 and later skip null, arrays and objects; before text is made of them (2.0.77, 2.1.267, 2.1.331, observed 2026-11).
+    let counts = |value: &Json<'_>| {
+        client < since::CONFIG_ENV_TYPES
+            || value.is_string()
+            || value.literal().is_some_and(|literal| literal != "null")
+    };
+    let is_text = |key: &Json<'_>| {
+        key.is_string()
+            || (client < since::PRIMARY_MUST_BE_TEXT && key.number().is_some_and(|n| n != 0.0))
+    };
+    let null_unsets =
+        (since::CONFIG_ENV_NULL_UNSETS..since::CONFIG_ENV_NULL_IS_TEXT).contains(&client);
+    let (mut variables, mut odd_env) = (BTreeMap::new(), Vec::new());
+    for (name, value) in env.map(Json::members).unwrap_or_default() {
+        if !counts(&value) {
+            continue;
+        }
+        let is_null = value.literal() == Some("null");
+        let text = if is_null && null_unsets { String::new() } else { value.to_js_string() };
+        if !value.is_string() && !is_null {
+            odd_env.push(name.clone());
+        }
+        variables.insert(name, Secret::new(text));
+    }
+    Config {
+        primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
+        odd_primary: key
+            .filter(|key| !is_text(key))
+            .map(|key| OddPrimary { kind: key.kind(), truthy: key.is_truthy() }),
+        onboarded: onboarded.is_some_and(Json::is_truthy),
+        approved: list("approved"),
+        rejected: list("rejected"),
+        env: variables,
+        odd_env,
+        trusted: trust.iter().filter_map(json).any(Json::is_truthy),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blanks_are_an_empty_file_whatever_the_blocks() {
+        let read = |text: &str, block| parse(text.as_bytes(), block, Client::V2, None).err();
+        for block in [1, 4, 64] {
+            for blank in ["", " \n", &"\n".repeat(66), &" ".repeat(64)] {
+                assert_eq!(read(blank, block), Some(Reading::Empty), "{block} {blank:?}");
+            }
+            assert_eq!(read("\n\n\n\n\n {} ", block), None);
+            let malformed = |text| matches!(read(text, block), Some(Reading::Malformed(_)));
+            assert!(malformed("\n\n\n\n\nx") && malformed("{\n\n\n\n\n"));
+        }
+        // To JavaScript this is blank too.
+        assert_eq!(read("\u{a0}\n", 64), Some(Reading::Empty));
+        assert_eq!(read("\u{a0}   \n\n", 4), Some(Reading::Empty));
+        assert!(matches!(read("\u{a0}   {}", 4), Some(Reading::Malformed(_))));
+    }
+}

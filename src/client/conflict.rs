@@ -1,0 +1,57 @@
+//! What would keep the client from sending the config's `primaryApiKey`: variables and members of settings.
+
+use std::ffi::OsStr;
+
+use super::Client;
+use super::decision::Provider;
+use super::headers;
+use super::settings::names;
+
+/// Variables that hold a credential, or name one. With
+/// `CLAUDE_CODE_SIMPLE` the config's key is not read at all (2.1.330, observed 2026-11).
+pub(crate) const VARIABLES: [&str; 14] = [
+    names::KEY,
+    names::KEY_DESCRIPTOR,
+    names::TOKEN,
+    names::OAUTH,
+    names::OAUTH_DESCRIPTOR,
+    names::SIMPLE,
+    names::GATEWAY,
+    names::PROFILE,
+    names::PROFILES_DIR,
+    names::FEDERATION_RULE,
+    names::ORGANIZATION,
+    names::IDENTITY,
+    names::IDENTITY_FILE,
+    "AWS_BEARER_TOKEN_BEDROCK",
+];
+
+/// Members of settings that run a command for a credential.
+pub(crate) const HELPERS: [&str; 3] = ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport"];
+
+/// Whether the variable would keep the client from sending the config's key, or send another beside it.
+pub(crate) fn is_conflict(name: &OsStr, value: &OsStr) -> bool {
+    let Some(name) = name.to_str() else { return false };
+    let carries_one = || {
+        let text = value.to_string_lossy();
+        let found = headers::parse(Client::V2, &text);
+        found.x_api_key.is_some() || found.authorization.is_some()
+    };
+    VARIABLES.contains(&name)
+        || Provider::SWITCHES.iter().any(|(_, switch)| *switch == name)
+        || (name == names::HEADERS && carries_one())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_conflict_only_where_they_carry_a_credential() {
+        let conflict = |name: &str, value: &str| is_conflict(name.as_ref(), value.as_ref());
+        assert!(conflict("ANTHROPIC_AUTH_TOKEN", ""));
+        assert!(conflict(names::HEADERS, "X-Team: a\nX-Api-Key: k"));
+        assert!(!conflict(names::HEADERS, "X-Team: authorization: b"));
+        assert!(!conflict("ANTHROPIC_BASE_URL", "https://x-api-key:1"));
+    }
+}

@@ -1,0 +1,230 @@
+//! The judgement over a state: what is sent, on which header, and what became of every source.
+
+use super::Client;
+use super::source::Source;
+use super::state::Secret;
+use super::version::since;
+
+/// How the client is started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mode {
+    /// `claude -p`.
+    Print,
+    /// The terminal UI.
+    Interactive,
+}
+
+/// Who the client sends its requests to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// The Anthropic API, or a gateway that stands for it.
+    Anthropic,
+    /// Amazon Bedrock.
+    Bedrock,
+    /// Google Vertex AI.
+    Vertex,
+    /// Microsoft Foundry.
+    Foundry,
+    /// Bedrock's Mantle.
+    Mantle,
+    /// Claude on AWS, run by Anthropic.
+    AnthropicAws,
+    /// Claude on Google Cloud, run by Anthropic.
+    AnthropicGoogleCloud,
+}
+
+impl Provider {
+    /// The providers other than Anthropic and the variables that switch to them (2.0.77: the first three; 2.1.330: all;
+    /// observed 2026-11).
+    pub(crate) const SWITCHES: [(Provider, &str); 6] = [
+        (Provider::Bedrock, "CLAUDE_CODE_USE_BEDROCK"),
+        (Provider::Vertex, "CLAUDE_CODE_USE_VERTEX"),
+        (Provider::Foundry, "CLAUDE_CODE_USE_FOUNDRY"),
+        (Provider::Mantle, "CLAUDE_CODE_USE_MANTLE"),
+        (Provider::AnthropicAws, "CLAUDE_CODE_USE_ANTHROPIC_AWS"),
+        (Provider::AnthropicGoogleCloud, "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD"),
+    ];
+
+    /// Whether this client knows it (0.2.109 and later know the first two, observed 2026-11-24).
+    pub(crate) fn is_known(self, client: Client) -> bool {
+        match self {
+            Provider::Anthropic | Provider::Bedrock | Provider::Vertex => true,
+            Provider::Foundry => client >= since::FOUNDRY,
+            Provider::Mantle => client >= since::MANTLE,
+            Provider::AnthropicAws => client >= since::ANTHROPIC_AWS,
+            Provider::AnthropicGoogleCloud => client >= since::ANTHROPIC_GOOGLE_CLOUD,
+        }
+    }
+
+    /// The provider's name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Provider::Anthropic => "anthropic",
+            Provider::Bedrock => "bedrock",
+            Provider::Vertex => "vertex",
+            Provider::Foundry => "foundry",
+            Provider::Mantle => "mantle",
+            Provider::AnthropicAws => "anthropic_aws",
+            Provider::AnthropicGoogleCloud => "anthropic_google_cloud",
+        }
+    }
+}
+
+/// What the interactive client asks before it takes a prompt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialog {
+    /// It cannot use the config, and asks to fix it.
+    InvalidConfig,
+    /// It cannot use a settings file; the default answer of 2.1.330 goes on without it, that of 2.0.77 ends the client.
+    InvalidSettings,
+    /// Its first questions; they need the network.
+    Onboarding,
+    /// Whether it may use the key in ANTHROPIC_API_KEY; the default answer is no.
+    ApproveEnvKey,
+    /// How to log in, for it has no credential.
+    Login,
+}
+
+impl Dialog {
+    /// The dialog's name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Dialog::InvalidConfig => "invalid_config",
+            Dialog::InvalidSettings => "invalid_settings",
+            Dialog::Onboarding => "onboarding",
+            Dialog::ApproveEnvKey => "approve_env_key",
+            Dialog::Login => "login",
+        }
+    }
+}
+
+/// What became of a candidate in one mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is sent.
+    Used,
+    /// It would be sent, were there not another.
+    Shadowed,
+    /// The client does not take it into account.
+    Ignored,
+    /// It is not there, or empty.
+    Unset,
+}
+
+impl Standing {
+    /// The standing's name in reports.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Standing::Used => "used",
+            Standing::Shadowed => "shadowed",
+            Standing::Ignored => "ignored",
+            Standing::Unset => "unset",
+        }
+    }
+}
+
+/// What one header carries.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Header {
+    /// It is not sent.
+    #[default]
+    Absent,
+    /// The credential of this source.
+    From(Source),
+    /// It is sent without a credential in it, because this source gave none.
+    Invalid(Source),
+}
+
+impl Header {
+    /// The source whose credential is sent.
+    pub(crate) fn source(&self) -> Option<&Source> {
+        match self {
+            Header::From(source) => Some(source),
+            Header::Absent | Header::Invalid(_) => None,
+        }
+    }
+
+    /// The source that takes the header, with or without a credential.
+    pub(crate) fn taken_by(&self) -> Option<&Source> {
+        match self {
+            Header::From(source) | Header::Invalid(source) => Some(source),
+            Header::Absent => None,
+        }
+    }
+}
+
+/// What the client does in one mode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Who it sends to.
+    pub provider: Provider,
+    /// The header `x-api-key`.
+    pub x_api_key: Header,
+    /// The header `authorization`.
+    pub authorization: Header,
+    /// Whether it sends a request at all.
+    pub sends: bool,
+    /// What it asks first. The headers are those after its default answers.
+    pub dialogs: Vec<Dialog>,
+}
+
+impl Outcome {
+    /// The sources whose credentials are sent, each once, in the order of sources.
+    pub fn sources(&self) -> Vec<&Source> {
+        let headers = [&self.x_api_key, &self.authorization];
+        let mut sources: Vec<_> = headers.into_iter().filter_map(Header::source).collect();
+        if sources.first() > sources.last() {
+            sources.reverse();
+        }
+        sources.dedup();
+        sources
+    }
+
+    /// Whether `expected` (or, without it, whichever one) is sent, and nothing besides it.
+    pub fn meets(&self, expected: Option<&Source>) -> bool {
+        let invalid = [&self.x_api_key, &self.authorization]
+            .into_iter()
+            .any(|header| matches!(header, Header::Invalid(_)));
+        let sources = self.sources();
+        self.sends
+            && !invalid
+            && sources.len() == 1
+            && expected.is_none_or(|expected| sources.contains(&expected))
+    }
+}
+
+/// A source that could give a credential, and what became of it.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The source.
+    pub source: Source,
+    /// Its credential, where it is known.
+    pub secret: Option<Secret>,
+    /// What became of it in print mode.
+    pub print: Standing,
+    /// What became of it in interactive mode.
+    pub interactive: Standing,
+    /// Why.
+    pub because: String,
+}
+
+/// The judgement.
+#[derive(Debug)]
+pub struct Decision {
+    /// What the client does in print mode.
+    pub print: Outcome,
+    /// What it does in interactive mode.
+    pub interactive: Outcome,
+    /// All sources, in order of precedence.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Decision {
+    /// What the client does in that mode.
+    pub fn outcome(&self, mode: Mode) -> &Outcome {
+        match mode {
+            Mode::Print => &self.print,
+            Mode::Interactive => &self.interactive,
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! JSON values as the client's `JSON.parse` takes them, looked into on demand.
+//!
+//! What differs from serde's own reading: the last of duplicate members counts, a lone surrogate in a string is no
+//! error, bytes that are no UTF-8 are replaced (the client decodes the file before it parses), and a leading BOM is
+//! skipped.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+pub(crate) use crate::json::NotJson;
+use crate::json::{self, Member};
+
+/// The text that the client would parse: a BOM is gone, bytes that are no UTF-8 are replaced.
+pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
+    String::from_utf8_lossy(json::without_bom(bytes))
+}
+
+/// A value of a JSON text, not yet looked into.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Json<'a>(&'a str);
+
+impl<'a> Json<'a> {
+    /// The value whose text this is, which was checked before.
+    pub(crate) fn checked(text: &'a str) -> Json<'a> {
+        Json(text)
+    }
+
+    /// The wanted members of a text that holds an object, in the order of `wanted`; all of them absent where it holds
+    /// another value.
+    pub(crate) fn pick<const N: usize>(
+        text: &'a str,
+        wanted: [&str; N],
+    ) -> Result<[Option<Json<'a>>; N], NotJson> {
+        let members = json::members(text)?;
+        Ok(wanted.map(|name| json::last(&members, name).map(Json::of)))
+    }
+
+    /// The members of a text that holds an object, the last of duplicates; `None` where it holds another value.
+    pub(crate) fn object(text: &'a str) -> Result<Option<BTreeMap<String, Json<'a>>>, NotJson> {
+        json::members(text)?;
+        let json = Json(text.trim_matches(json::BLANKS));
+        Ok(json.is_object().then(|| json.members()))
+    }
+
+    fn of(member: Member<'a>) -> Json<'a> {
+        Json(member.value)
+    }
+
+    /// The member of that name, if this is an object that has it.
+    pub(crate) fn get(self, name: &str) -> Option<Json<'a>> {
+        json::last(&json::object(self.0)?, name).map(Json::of)
+    }
+
+    /// The members of an object, the last of duplicates only, by name; none for other values.
+    pub(crate) fn members(self) -> BTreeMap<String, Json<'a>> {
+        let found = json::object(self.0).unwrap_or_default().into_iter();
+        // Not `collect`, here and for other maps: it sorts first, and each type's sort is 5 KB of code.
+        let mut members = BTreeMap::new();
+        members.extend(found.map(|member| (text(member.name), Json::of(member))));
+        members
+    }
+
+    /// The items of an array; `None` for other values.
+    pub(crate) fn items(self) -> Option<Vec<Json<'a>>> {
+        Some(json::items(self.0)?.into_iter().map(Json).collect())
+    }
+
+    /// The text of a string; `None` for other values. A lone surrogate is replaced.
+    pub(crate) fn string(self) -> Option<String> {
+        self.is_string().then(|| text(self.0))
+    }
+
+    /// The text of a number, `true`, `false` or `null`, as it stands in the file.
+    pub(crate) fn literal(self) -> Option<&'a str> {
+        (!self.0.starts_with(['"', '{', '['])).then_some(self.0)
+    }
+
+    /// The number, if this is one.
+    pub(crate) fn number(self) -> Option<f64> {
+        self.literal()?.parse().ok()
+    }
+
+    /// Whether this is a string.
+    pub(crate) fn is_string(self) -> bool {
+        self.0.starts_with('"')
+    }
+
+    /// The text that JavaScript's `String()` makes of the value.
+    pub(crate) fn to_js_string(self) -> String {
+        if let Some(text) = self.string() {
+            return text;
+        }
+        if let Some(items) = self.items() {
+            let text = |item: Json<'_>| match item.literal() {
+                Some("null") => String::new(),
+                _ => item.to_js_string(),
+            };
+            return items.into_iter().map(text).collect::<Vec<_>>().join(",");
+        }
+        match (self.literal(), self.number()) {
+            // Rust and JavaScript both print the shortest text that reads back, until it needs an exponent.
+            (Some(_), Some(number))
+                if number.abs() < 1e21 && (number == 0.0 || number.abs() >= 1e-6) =>
+            {
+                format!("{}", if number == 0.0 { 0.0 } else { number })
+            }
+            (Some(literal), _) => literal.to_owned(),
+            (None, _) => "[object Object]".to_owned(),
+        }
+    }
+
+    /// Whether this is an object.
+    pub(crate) fn is_object(self) -> bool {
+        self.0.starts_with('{')
+    }
+
+    /// Whether JavaScript takes the value for true.
+    pub(crate) fn is_truthy(self) -> bool {
+        match self.literal() {
+            Some("true") => true,
+            Some("false" | "null") => false,
+            Some(_) => self.number().is_some_and(|number| number != 0.0),
+            None => self.0 != "\"\"",
+        }
+    }
+
+    /// What the value is, for a message.
+    pub(crate) fn kind(self) -> &'static str {
+        match self.0.as_bytes().first() {
+            Some(b'"') => "a string",
+            Some(b'{') => "an object",
+            Some(b'[') => "an array",
+            Some(b't' | b'f') => "a boolean",
+            Some(b'n') => "null",
+            _ => "a number",
+        }
+    }
+}
+
+/// What a string says, given with its quotes.
+fn text(string: &str) -> String {
+    String::from_utf8_lossy(&json::decode(string)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pick(text: &str) -> Result<Option<String>, NotJson> {
+        Json::pick(text, ["k"]).map(|[value]| value.and_then(Json::string))
+    }
+
+    #[test]
+    fn it_reads_as_the_client_does() {
+        let found = |text| pick(text).unwrap();
+        assert_eq!(
+            found(r#"{"k": "a", "k": "b"}"#).as_deref(),
+            Some("b"),
+            "the last of duplicates"
+        );
+        assert_eq!(found(r#"{"\u006b": "a"}"#).as_deref(), Some("a"), "an escaped name");
+        assert_eq!(
+            found(r#"{"x": "\ud800", "\udfff": 1, "k": "a\ud800b"}"#).as_deref(),
+            Some("a\u{fffd}\u{fffd}\u{fffd}b")
+        );
+        assert_eq!(
+            found(r#"{"k": "a", "x": 1e999}"#).as_deref(),
+            Some("a"),
+            "numbers are not looked at"
+        );
+        assert_eq!(found(r#"{"k": 5}"#), None);
+        assert_eq!(found("[1]"), None);
+        assert_eq!(decode(b"\xef\xbb\xbf{\xff}"), "{\u{fffd}}");
+        let deep = format!(r#"{{"x": {}{}, "k": "a"}}"#, "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(found(&deep).as_deref(), Some("a"), "no limit of depth");
+    }
+
+    #[test]
+    fn what_is_not_json_is_placed() {
+        for (text, line, column) in
+            [("{\n  \"k\": }", 2, 8), ("{} x", 1, 4), ("{'k': 1}", 1, 2), ("{\"k\": 1,}", 1, 9)]
+        {
+            let error = pick(text).unwrap_err();
+            assert_eq!((error.line, error.column), (line, column), "{text} {}", error.why);
+        }
+        assert!(pick("").is_err() && pick("  ").is_err());
+    }
+
+    #[test]
+    fn values_become_text_as_in_javascript() {
+        for (text, expected) in [
+            ("null", "null"),
+            ("5.0", "5"),
+            ("-0", "0"),
+            ("1e3", "1000"),
+            ("0.1", "0.1"),
+            ("true", "true"),
+            ("[]", ""),
+            (r#"["x", null, [1, 2]]"#, "x,,1,2"),
+            ("{}", "[object Object]"),
+            (r#""a""#, "a"),
+        ] {
+            assert_eq!(Json(text).to_js_string(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn members_and_truth_are_javascripts() {
+        let text = r#"{"a": "", "b": 0, "c": [], "d": "0", "e": null, "a": 1}"#;
+        let [_, object] =
+            Json::pick(&format!(r#"{{"x": 1, "o": {text}}}"#), ["x", "o"]).unwrap().map(|value| {
+                value.map(|value| {
+                    value
+                        .members()
+                        .iter()
+                        .map(|(name, value)| (name.clone(), value.is_truthy()))
+                        .collect::<Vec<_>>()
+                })
+            });
+        let expected = [("a", true), ("b", false), ("c", true), ("d", true), ("e", false)]
+            .map(|(name, truth)| (name.to_owned(), truth));
+        assert_eq!(object.unwrap(), expected);
+    }
+}

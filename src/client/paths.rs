@@ -1,0 +1,284 @@
+//! Which files the client reads, and why those. Pure: nothing here touches the disk.
+
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Client;
+use super::version::since;
+use crate::context::Context;
+
+/// Why a file is the one that holds the config.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ChosenBy {
+    /// `~/.claude.json`.
+    #[serde(rename = "default")]
+    Default,
+    /// `$CLAUDE_CONFIG_DIR/.claude.json`.
+    #[serde(rename = "CLAUDE_CONFIG_DIR")]
+    ConfigDir,
+    /// `<claude dir>/.config.json`, which replaces the others where it exists.
+    #[serde(rename = "legacy")]
+    Legacy,
+    /// The user named it.
+    #[serde(rename = "--config-file")]
+    Flag,
+}
+
+/// The config file and why it is that one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigFile {
+    /// Where it is, or would be made.
+    pub path: PathBuf,
+    /// Why there.
+    pub chosen_by: ChosenBy,
+}
+
+/// Every path that the client would use in this context.
+#[derive(Clone, Debug)]
+pub struct Paths {
+    /// `$CLAUDE_CONFIG_DIR` as it is set, if it is set and not empty. The client expands nothing in it.
+    pub config_dir_var: Option<PathBuf>,
+    /// `$CLAUDE_CONFIG_DIR`, else `~/.claude`; where that variable is empty, the project.
+    pub claude_dir: PathBuf,
+    /// The global config, were there no legacy config.
+    pub global_config: PathBuf,
+    /// `<claude dir>/.config.json`; none for the 0.2.x client, which does not look there.
+    pub legacy_config: Option<PathBuf>,
+    /// The path given with `--config-file`.
+    pub config_override: Option<PathBuf>,
+    /// `<claude dir>/settings.json`.
+    pub user_settings: PathBuf,
+    /// `<project>/.claude/settings.json`.
+    pub project_settings: PathBuf,
+    /// `<project>/.claude/settings.local.json`.
+    pub local_settings: PathBuf,
+    /// `/etc/claude-code/managed-settings.json`; elsewhere in the system's own place.
+    pub managed_settings: PathBuf,
+    /// `managed-settings.d` beside it.
+    pub managed_drop_ins: PathBuf,
+    /// `<claude dir>/.credentials.json`: the stored subscription login.
+    pub credentials: PathBuf,
+    /// `<claude dir>/backups`: the client's own copies of the config.
+    pub backups: PathBuf,
+    /// The directory that the client is started in.
+    pub project: PathBuf,
+}
+
+impl Paths {
+    /// The paths for `client` started in `project` (default: the working directory), with `config_override` from
+    /// `--config-file`.
+    pub fn locate(
+        context: &Context,
+        client: Client,
+        project: Option<&Path>,
+        config_override: Option<&Path>,
+    ) -> anyhow::Result<Paths> {
+        let cwd = context.cwd();
+        let project = project.map_or_else(|| cwd.to_path_buf(), |project| cwd.join(project));
+        // A relative CLAUDE_CONFIG_DIR is taken from the directory the client starts in (2.1.330, observed 2026-11).
+        let set = context.var_os("CLAUDE_CONFIG_DIR");
+        // An empty one makes that directory itself the claude directory, and leaves the global config at home; to
+        // 0.2.109 it is as unset (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
+        let is_here = client >= since::V1 && set.as_ref().is_some_and(|dir| dir.is_empty());
+        let config_dir_var = set.filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let (claude_dir, global_config) = match &config_dir_var {
+            Some(dir) => {
+                let dir = project.join(without_dots(dir));
+                // 0.2.109, observed 2026-11: no dot, no `.claude` in the name.
+                let name = if client < since::V1 { "config.json" } else { ".claude.json" };
+                let config = dir.join(name);
+                (dir, config)
+            }
+            None => {
+                let home = match config_override {
+                    // With the file named, only the claude directory hangs on HOME, and it may be absent.
+                    Some(file) => context.home().or_else(|| file.parent().map(|dir| cwd.join(dir))),
+                    None => Some(context.require_home()?),
+                }
+                .unwrap_or_else(|| cwd.to_path_buf());
+                let claude_dir = if is_here { project.clone() } else { home.join(".claude") };
+                (claude_dir, home.join(".claude.json"))
+            }
+        };
+        let managed = context.managed();
+        let dot_claude = project.join(".claude");
+        Ok(Paths {
+            global_config,
+            legacy_config: (client >= since::V1).then(|| claude_dir.join(".config.json")),
+            config_override: config_override.map(|file| cwd.join(file)),
+            user_settings: claude_dir.join("settings.json"),
+            project_settings: dot_claude.join("settings.json"),
+            local_settings: dot_claude.join("settings.local.json"),
+            managed_settings: managed.join("managed-settings.json"),
+            managed_drop_ins: managed.join("managed-settings.d"),
+            credentials: claude_dir.join(".credentials.json"),
+            backups: claude_dir.join("backups"),
+            claude_dir,
+            config_dir_var,
+            project,
+        })
+    }
+
+    /// The file that holds the config. `exists` tells whether a path exists, for the legacy config.
+    pub fn config_file(&self, exists: impl Fn(&Path) -> bool) -> ConfigFile {
+        if let Some(path) = &self.config_override {
+            return ConfigFile { path: path.clone(), chosen_by: ChosenBy::Flag };
+        }
+        match &self.legacy_config {
+            Some(legacy) if exists(legacy) => {
+                ConfigFile { path: legacy.clone(), chosen_by: ChosenBy::Legacy }
+            }
+            _ if self.config_dir_var.is_some() => {
+                ConfigFile { path: self.global_config.clone(), chosen_by: ChosenBy::ConfigDir }
+            }
+            _ => ConfigFile { path: self.global_config.clone(), chosen_by: ChosenBy::Default },
+        }
+    }
+}
+
+/// The path without `.` and `..`, by its text alone: to the client `missing/../x` is `x`, and a link before `..` is not
+/// followed (2.0.77, 2.1.330, observed 2026-11-24).
+fn without_dots(path: &Path) -> PathBuf {
+    let mut short = PathBuf::new();
+    for part in path.components() {
+        match (part, short.components().next_back()) {
+            (Component::CurDir, _) | (Component::ParentDir, Some(Component::RootDir)) => {}
+            (Component::ParentDir, Some(Component::Normal(_))) => _ = short.pop(),
+            _ => short.push(part),
+        }
+    }
+    short
+}
+
+/// The name under which the config has what is said of a project (2.0.77, read off its code, 2026-11-24: slashes on Windows,
+/// too).
+pub(crate) fn project_key(project: &Path) -> Option<Cow<'_, str>> {
+    let text = project.to_str()?;
+    Some(if cfg!(windows) { Cow::Owned(text.replace('\\', "/")) } else { Cow::Borrowed(text) })
+}
+
+/// A path as the user would write it: under the home directory it starts with `~`.
+pub(crate) fn display(path: &Path, home: Option<&OsStr>) -> String {
+    let short = home
+        .filter(|home| !home.is_empty() && *home != "/")
+        .and_then(|home| path.strip_prefix(home).ok())
+        .map(|rest| Path::new("~").join(rest));
+    short.as_deref().unwrap_or(path).display().to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    fn locate(vars: &[(&str, &str)], client: Client, legacy: bool) -> (String, ChosenBy) {
+        let context = Context::for_test(&[], vars, Path::new("/cwd"), Path::new("/etc"));
+        let paths = Paths::locate(&context, client, None, None).unwrap();
+        let file = paths.config_file(|_| legacy);
+        (file.path.display().to_string(), file.chosen_by)
+    }
+
+    /// One row a rule of the client's paths (0.2.109, 1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+    #[test]
+    #[cfg(unix)]
+    fn the_config_is_where_the_client_looks() {
+        let home = ("HOME", "/home/u");
+        let rows: [(&[_], _, _, _, _); 12] = [
+            (&[home], Client::V2, false, "/home/u/.claude.json", ChosenBy::Default),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "")],
+                Client::V2,
+                false,
+                "/home/u/.claude.json",
+                ChosenBy::Default,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "/c")],
+                Client::V2,
+                false,
+                "/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[("CLAUDE_CONFIG_DIR", "/c")],
+                Client::V2,
+                false,
+                "/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "c")],
+                Client::V2,
+                false,
+                "/cwd/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "/home/u/none/.././/../c/")],
+                Client::V2,
+                false,
+                "/home/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "/../../c")],
+                Client::V2,
+                false,
+                "/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "c/../../../c")],
+                Client::V2,
+                false,
+                "/cwd/../../c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "~/c")],
+                Client::V2,
+                false,
+                "/cwd/~/c/.claude.json",
+                ChosenBy::ConfigDir,
+            ),
+            (
+                &[home],
+                Client::at(1, 0, 128),
+                true,
+                "/home/u/.claude/.config.json",
+                ChosenBy::Legacy,
+            ),
+            (&[home], Client::at(0, 2, 109), true, "/home/u/.claude.json", ChosenBy::Default),
+            (
+                &[home, ("CLAUDE_CONFIG_DIR", "/c")],
+                Client::at(0, 2, 109),
+                true,
+                "/c/config.json",
+                ChosenBy::ConfigDir,
+            ),
+        ];
+        for (vars, client, legacy, path, chosen_by) in rows {
+            assert_eq!(locate(vars, client, legacy), (path.to_owned(), chosen_by), "{vars:?}");
+        }
+    }
+
+    #[test]
+    fn without_home_there_is_an_error_unless_the_place_is_named() {
+        let context = Context::for_test(&[], &[], Path::new("/cwd"), Path::new("/etc"));
+        assert!(Paths::locate(&context, Client::V2, None, None).is_err());
+        let paths = Paths::locate(&context, Client::V2, None, Some(Path::new("x.json"))).unwrap();
+        assert_eq!(paths.config_file(|_| true).path, Path::new("/cwd/x.json"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn home_is_shown_as_a_tilde() {
+        let home = Some(OsStr::new("/home/u"));
+        assert_eq!(display(Path::new("/home/u/.claude.json"), home), "~/.claude.json");
+        assert_eq!(display(Path::new("/home/user/x"), home), "/home/user/x");
+        assert_eq!(display(Path::new("/x"), None), "/x");
+    }
+}

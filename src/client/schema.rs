@@ -1,0 +1,215 @@
+//! As much of the client's schema for settings as was seen to cost a file its effect. Pure.
+//!
+//! A file of the user, project or local layer that breaks the schema anywhere is ignored whole. Each member here was given
+//! a wrong value in a settings file beside an `env` block, and the block had no effect (1.0.128, 2.0.77, 2.1.330, observed
+//! 2026-11). Members that are not here, and unknown ones, were seen to do no harm or were not tried.
+
+use std::collections::BTreeMap;
+
+use super::Client;
+use super::json::Json;
+use super::version::since;
+
+/// What a member has to be.
+#[derive(Clone, Copy)]
+enum Kind {
+    Text,
+    Boolean,
+    Object,
+    Texts,
+    TextOrTexts,
+    /// A whole number, 0 or more.
+    Count,
+    OneOf(&'static [&'static str]),
+}
+
+use Kind::{Boolean, Count, Object, OneOf, Text, TextOrTexts, Texts};
+
+/// A member that is checked, and by which clients: from the first of the two versions on, until the other.
+struct Member(&'static str, Kind, Client, Client);
+
+/// Later than any version.
+const NEVER: Client = Client::at(u32::MAX, 0, 0);
+
+const fn always(name: &'static str, kind: Kind) -> Member {
+    Member(name, kind, Client::at(0, 0, 0), NEVER)
+}
+
+const fn from(name: &'static str, kind: Kind, first: Client) -> Member {
+    Member(name, kind, first, NEVER)
+}
+
+const fn until(name: &'static str, kind: Kind, end: Client) -> Member {
+    Member(name, kind, Client::at(0, 0, 0), end)
+}
+
+const fn v(minor: u32, patch: u32) -> Client {
+    Client::at(2, minor, patch)
+}
+
+const MEMBERS: &[Member] = &[
+    always("$schema", Text),
+    always("apiKeyHelper", Text),
+    always("awsAuthRefresh", Text),
+    always("awsCredentialExport", Text),
+    always("cleanupPeriodDays", Count),
+    always("disableAllHooks", Boolean),
+    until("disabledMcpjsonServers", Texts, v(1, 299)),
+    from("disabledMcpjsonServers", TextOrTexts, v(1, 299)),
+    always("enableAllProjectMcpServers", Boolean),
+    until("enabledMcpjsonServers", Texts, v(1, 299)),
+    from("enabledMcpjsonServers", TextOrTexts, v(1, 299)),
+    always("enabledPlugins", Object),
+    always("env", Object),
+    always("forceLoginOrgUUID", Text),
+    always("includeCoAuthoredBy", Boolean),
+    always("model", Text),
+    always("otelHeadersHelper", Text),
+    always("outputStyle", Text),
+    always("permissions", Object),
+    always("sandbox", Object),
+    always("skipWebFetchPreflight", Boolean),
+    always("spinnerTipsEnabled", Boolean),
+    always("statusLine", Object),
+    from("alwaysThinkingEnabled", Boolean, v(0, 0)),
+    from("attribution", Object, v(0, 62)),
+    from("autoUpdatesChannel", OneOf(&["latest", "stable"]), v(0, 67)),
+    from("availableModels", Texts, v(1, 40)),
+    from("companyAnnouncements", Texts, v(0, 32)),
+    from("fileSuggestion", Object, v(0, 65)),
+    from("includeGitInstructions", Boolean, v(1, 64)),
+    from("language", Text, v(0, 77)),
+    from("plansDirectory", Text, v(1, 9)),
+    from("respectGitignore", Boolean, v(1, 0)),
+    from("verbose", Boolean, v(1, 119)),
+    until("forceLoginMethod", OneOf(&["claudeai", "console"]), v(1, 162)),
+    until("hooks", Object, since::ANY_HOOKS),
+    Member("extraKnownMarketplaces", Object, v(0, 9), v(1, 224)),
+];
+
+/// What in the settings breaks the client's schema, if anything does.
+pub(crate) fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
+    let checked = MEMBERS.iter().filter(|Member(.., first, end)| *first <= client && client < *end);
+    let broken = checked.into_iter().find_map(|Member(name, kind, ..)| {
+        let value = members.get(*name)?;
+        (!fits(*value, *kind))
+            .then(|| format!("`{name}` is {}, not {}", value.kind(), describe(*kind)))
+    });
+    broken
+        .or_else(|| permissions(client, *members.get("permissions")?))
+        .or_else(|| hooks(client, *members.get("hooks")?))
+}
+
+fn fits(value: Json<'_>, kind: Kind) -> bool {
+    match kind {
+        Text => value.is_string(),
+        Boolean => matches!(value.literal(), Some("true" | "false")),
+        Object => value.is_object(),
+        Texts => value.items().is_some_and(|items| items.into_iter().all(Json::is_string)),
+        TextOrTexts => value.is_string() || fits(value, Texts),
+        Count => value.number().is_some_and(|number| number >= 0.0 && number.fract() == 0.0),
+        OneOf(words) => value.string().is_some_and(|text| words.contains(&text.as_str())),
+    }
+}
+
+fn describe(kind: Kind) -> String {
+    match kind {
+        Text => "a string".into(),
+        Boolean => "true or false".into(),
+        Object => "an object".into(),
+        Texts => "a list of strings".into(),
+        TextOrTexts => "a string or a list of strings".into(),
+        Count => "a whole number".into(),
+        OneOf(words) => format!("one of {}", words.join(", ")),
+    }
+}
+
+fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
+    const MODES: &[&str] =
+        &["acceptEdits", "bypassPermissions", "default", "delegate", "dontAsk", "plan"];
+    for name in ["allow", "deny", "ask", "additionalDirectories"] {
+        let Some(value) = permissions.get(name) else {
+            continue;
+        };
+        // 2.1.330 drops a bad entry only; a list it must be all the same.
+        let good = if client >= since::BAD_RULES_ARE_DROPPED && name != "additionalDirectories" {
+            value.items().is_some()
+        } else {
+            fits(value, Texts)
+        };
+        if !good {
+            return Some(format!("`permissions.{name}` is not a list of strings"));
+        }
+    }
+    let mode = permissions.get("defaultMode")?;
+    let is_auto = client >= since::AUTO_MODE && mode.string().as_deref() == Some("auto");
+    (!is_auto && !fits(mode, OneOf(MODES)))
+        .then(|| "`permissions.defaultMode` names no mode".into())
+}
+
+/// The hooks: each is a list; before 2.1.101 an unknown name costs the file too (1.0.128, 2.0.77, 2.1.100, observed 2026-11).
+fn hooks(client: Client, hooks: Json<'_>) -> Option<String> {
+    const EVENTS: &[&str] = &[
+        "Notification",
+        "PermissionRequest",
+        "PostToolUse",
+        "PostToolUseFailure",
+        "PreCompact",
+        "PreToolUse",
+        "SessionEnd",
+        "SessionStart",
+        "Stop",
+        "SubagentStart",
+        "SubagentStop",
+        "UserPromptSubmit",
+    ];
+    let takes_lists = !(since::ANY_HOOKS..since::HOOKS_ARE_LISTS).contains(&client);
+    hooks.members().into_iter().find_map(|(name, event)| {
+        let is_known = EVENTS.contains(&name.as_str());
+        if !is_known && client < since::UNKNOWN_HOOKS_ARE_DROPPED {
+            Some(format!("`hooks.{name}` names no event"))
+        } else if is_known && takes_lists && event.items().is_none() {
+            Some(format!("`hooks.{name}` is not a list"))
+        } else {
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(client: Client, text: &str) -> Option<String> {
+        violation(client, &Json::object(text).unwrap().unwrap())
+    }
+
+    #[test]
+    fn a_member_of_a_wrong_type_is_named() {
+        let broken = check(Client::V2, r#"{"env": {}, "apiKeyHelper": 5}"#);
+        assert_eq!(broken.as_deref(), Some("`apiKeyHelper` is a number, not a string"));
+        // Each is taken or not by the last version before a change and by the first after it.
+        for (text, versions) in [
+            (r#"{"env": null}"#, "2.0.0 no, 2.0.77 no, 2.1.331 no"),
+            (r#"{"env": {"A": null}}"#, "2.0.77 yes, 2.1.331 yes"),
+            (r#"{"permissions": {"allow": 5}}"#, "2.0.77 no, 2.1.331 no"),
+            (r#"{"permissions": {"deny": [5]}}"#, "2.0.77 no, 2.1.331 yes"),
+            (r#"{"cleanupPeriodDays": 1.5}"#, "2.0.77 no, 2.1.331 no"),
+            (r#"{"hooks": 5}"#, "2.0.77 no, 2.1.121 no, 2.1.122 yes"),
+            (r#"{"hooks": {"PreToolUse": 5}}"#, "2.0.77 no, 2.1.331 no"),
+            (r#"{"verbose": 5}"#, "2.1.118 yes, 2.1.119 no"),
+            (r#"{"availableModels": 5}"#, "2.1.39 yes, 2.1.40 no"),
+            (r#"{"plansDirectory": 5}"#, "2.1.8 yes, 2.1.9 no"),
+            (r#"{"includeGitInstructions": 5}"#, "2.1.63 yes, 2.1.64 no"),
+            (r#"{"respectGitignore": 5}"#, "2.0.77 yes, 2.1.0 no"),
+            (r#"{"forceLoginMethod": "x"}"#, "2.1.161 no, 2.1.162 yes"),
+            (r#"{"somethingNew": 5}"#, "2.0.77 yes, 2.1.331 yes"),
+        ] {
+            for version in versions.split(", ") {
+                let (version, taken) = version.split_once(' ').unwrap();
+                let broken = check(version.parse().unwrap(), text);
+                assert_eq!(broken.is_none(), taken == "yes", "{version}: {text}");
+            }
+        }
+    }
+}

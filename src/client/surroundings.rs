@@ -1,0 +1,114 @@
+//! Looks at what lies around the files: copies, git, owners, the helper's program. IO only; nothing is judged here.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::gather;
+use super::git::{self, Git};
+use super::json::{Json, decode};
+use super::settings::{self, names};
+use super::state::{FileState, Reading, State};
+use crate::context::Context;
+use crate::os;
+use crate::records::scrub;
+
+/// Copies larger than this are not looked into.
+const MAX_COPY_BYTES: u64 = 4 << 20;
+
+/// What lies around the files.
+#[derive(Debug, Default)]
+pub struct Surroundings {
+    /// The user's id.
+    pub user: u32,
+    /// Copies of the config that hold a key, or are too large to tell.
+    pub copies: Vec<FileState>,
+    /// Files with a credential inside a git work tree.
+    pub in_git: Vec<(PathBuf, Git)>,
+    /// The global config that the legacy config replaces.
+    pub replaced_config: Option<PathBuf>,
+    /// Whether the directory in CLAUDE_CONFIG_DIR is missing.
+    pub config_dir_is_missing: bool,
+    /// The program of the helper in force, where it is named by a path and cannot be run.
+    pub unusable_helper: Option<PathBuf>,
+}
+
+/// Looks around the files of a state.
+pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
+    let paths = &state.paths;
+    let is_legacy = paths.legacy_config.as_ref() == Some(&state.config_choice.path);
+    Surroundings {
+        user: os::process::geteuid().as_raw(),
+        copies: scrub::copies(paths, &state.config_choice)
+            .iter()
+            .filter(|path| **path != paths.global_config)
+            .filter_map(|path| copy_with_key(path))
+            .collect(),
+        in_git: with_credentials(state)
+            .into_iter()
+            .filter_map(|path| Some((path.to_path_buf(), git::look(path, context)?)))
+            .collect(),
+        replaced_config: Some(paths.global_config.clone())
+            .filter(|path| is_legacy && fs::symlink_metadata(path).is_ok()),
+        config_dir_is_missing: paths.config_dir_var.is_some() && !paths.claude_dir.is_dir(),
+        unusable_helper: settings::helper(state)
+            .and_then(|(_, helper)| program(helper, &paths.project, context))
+            .filter(|program| !is_executable(program)),
+    }
+}
+
+/// The files that hold a credential.
+pub(crate) fn with_credentials(state: &State) -> Vec<&Path> {
+    let variables = [names::KEY, names::TOKEN, names::OAUTH, names::HEADERS];
+    let holds = |env: &std::collections::BTreeMap<String, super::state::Secret>| {
+        variables.iter().any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))
+    };
+    let mut files = Vec::new();
+    let config = &state.config;
+    if config.primary_key.as_ref().is_some_and(|key| !key.is_empty()) || holds(&config.env) {
+        files.push(state.config_file.path.as_path());
+    }
+    for settings in state.layers.iter().filter(|settings| holds(&settings.env)) {
+        files.push(settings.file.as_path());
+    }
+    if state.login.is_some() {
+        files.push(state.credentials_file.path.as_path());
+    }
+    files
+}
+
+fn copy_with_key(path: &Path) -> Option<FileState> {
+    if fs::metadata(path).ok()?.len() > MAX_COPY_BYTES {
+        return Some(gather::attributes_only(path));
+    }
+    let (file, bytes) = gather::read(path);
+    if file.reading != Reading::Read {
+        return None;
+    }
+    let text = decode(&bytes);
+    let holds = match Json::pick(&text, ["primaryApiKey"]) {
+        Ok([key]) => key.and_then(Json::string).is_some_and(|key| !key.is_empty()),
+        // A corrupted copy may hold one all the same.
+        Err(_) => text.contains("sk-ant-"),
+    };
+    holds.then_some(file)
+}
+
+/// The program that a helper starts, where it is plainly a path.
+fn program(helper: &str, project: &Path, context: &Context) -> Option<PathBuf> {
+    let word = helper.split_ascii_whitespace().next()?;
+    let is_plain = word
+        .chars()
+        .all(|c| c.is_alphanumeric() || matches!(c, '/' | '.' | '-' | '_' | '~' | '+' | '@'));
+    if !is_plain || !word.contains('/') {
+        return None;
+    }
+    Some(match word.strip_prefix("~/") {
+        Some(rest) => context.home()?.join(rest),
+        None if word.starts_with('~') => return None,
+        None => project.join(word),
+    })
+}
+
+fn is_executable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && os::is_executable(&metadata))
+}

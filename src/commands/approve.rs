@@ -1,0 +1,198 @@
+//! `cck approve`: answers the client's question about a key in the environment before it is asked.
+//!
+//! The interactive client uses ANTHROPIC_API_KEY only if the key's last 20 characters are in
+//! `customApiKeyResponses.approved`; in neither list it asks, and its default answer is No (2.1.330, observed 2026-11).
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::change::{self, ChangeArgs};
+use super::target::{ShownChange, Target};
+use crate::context::Context;
+use crate::document::{Document, Edit};
+use crate::error::Exit;
+use crate::key::source::{DEFAULT_VARIABLE, Source};
+
+/// The member that holds the answers.
+const RESPONSES: &str = "customApiKeyResponses";
+
+/// The arguments of `cck approve`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cck approve                       use $ANTHROPIC_API_KEY without asking
+  cck approve --key-env TEAM_KEY    the key that TEAM_KEY holds
+  cck approve --revoke              let the client ask again")]
+pub(crate) struct ApproveArgs {
+    /// The variable that holds the key
+    #[arg(long, value_name = "VAR", default_value = DEFAULT_VARIABLE)]
+    key_env: String,
+    /// Take the approval back: the client asks again
+    #[arg(long)]
+    revoke: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    path: &'a str,
+    hint: String,
+    fingerprint: String,
+    approved: bool,
+    changed: bool,
+    dry_run: bool,
+    changes: &'a [ShownChange],
+}
+
+/// Runs `cck approve`.
+pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let target = Target::locate(&args.change.target, context)?;
+    let key = Source::Env(args.key_env.clone()).read(context)?;
+    let action = if args.revoke { "revoke" } else { "approve" };
+    let changed = change::apply(&args.change, &target, action, Some("env"), context, |document| {
+        Ok(edits(document, key.suffix(), !args.revoke))
+    })?;
+    let dry_run = args.change.target.dry_run;
+    if args.change.target.json {
+        let report = Report {
+            schema: 1,
+            path: &target.file.path.to_string_lossy(),
+            hint: key.hint(),
+            fingerprint: key.fingerprint(),
+            approved: !args.revoke,
+            changed: !changed.shown.is_empty(),
+            dry_run,
+            changes: &changed.shown,
+        };
+        context.say_json(&report)?;
+        return Ok(Exit::Done);
+    }
+    let (shown, hint) = (target.shown(context), key.hint());
+    let state = if args.revoke { "not approved" } else { "approved" };
+    context.say(match (changed.shown.is_empty(), dry_run) {
+        (true, _) => format!("{hint} is {state} in {shown} already; nothing to change"),
+        (false, true) => {
+            format!("{hint} would be {state} in {shown} (dry run, nothing was written)")
+        }
+        (false, false) => format!("{hint} is now {state} in {shown}"),
+    });
+    Ok(Exit::Done)
+}
+
+/// Puts `suffix` among the approved and out of the rejected, or out of both.
+pub(crate) fn edits(document: &Document<'_>, suffix: &str, approve: bool) -> Vec<Edit> {
+    let responses: Option<Value> = document.get(&[RESPONSES]);
+    let Some(Value::Object(lists)) = responses else {
+        // Of another shape the client takes nothing from it.
+        let all = json!({"approved": [suffix], "rejected": []});
+        return if approve { vec![Edit::set(&[RESPONSES], &all)] } else { Vec::new() };
+    };
+    let without = |name: &str| -> Vec<Value> {
+        let list = lists.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        list.into_iter().filter(|entry| entry.as_str() != Some(suffix)).collect()
+    };
+    let has = |name: &str| {
+        lists.get(name).and_then(Value::as_array).is_some_and(|list| list.contains(&suffix.into()))
+    };
+    let mut edits = Vec::new();
+    if approve != has("approved") {
+        let mut approved = without("approved");
+        approved.extend(approve.then(|| suffix.into()));
+        edits.push(Edit::set(&[RESPONSES, "approved"], &approved));
+    }
+    if approve && has("rejected") {
+        edits.push(Edit::set(&[RESPONSES, "rejected"], &without("rejected")));
+    }
+    edits
+}
+
+/// Gives the approval of the key that ends in `old` to the one that ends in `new`.
+pub(crate) fn carry(document: &Document<'_>, old: &str, new: &str) -> Vec<Edit> {
+    let list = |name| document.get::<Vec<Value>>(&[RESPONSES, name]).unwrap_or_default();
+    let approved = list("approved");
+    if !approved.contains(&old.into()) {
+        return Vec::new();
+    }
+    let mut carried: Vec<Value> = approved.into_iter().filter(|entry| *entry != *new).collect();
+    carried.iter_mut().filter(|entry| **entry == *old).for_each(|entry| *entry = new.into());
+    carried.dedup();
+    let mut edits = vec![Edit::set(&[RESPONSES, "approved"], &carried)];
+    let rejected = list("rejected");
+    if rejected.contains(&new.into()) {
+        let kept: Vec<Value> = rejected.into_iter().filter(|entry| *entry != *new).collect();
+        edits.push(Edit::set(&[RESPONSES, "rejected"], &kept));
+    }
+    edits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUFFIX: &str = "ghijklmnopqrstuvwxyz";
+
+    fn after(config: &str, approve: bool) -> String {
+        let document = Document::parse(config.as_bytes()).unwrap();
+        let edited = document.apply(&edits(&document, SUFFIX, approve)).unwrap();
+        String::from_utf8(edited.pieces.concat()).unwrap()
+    }
+
+    #[test]
+    fn the_suffix_goes_from_one_list_to_the_other() {
+        let approved = format!(
+            "{{\"customApiKeyResponses\":{{\"approved\":[\"{SUFFIX}\"],\"rejected\":[]}}}}"
+        );
+        let rejected = format!(
+            "{{\"customApiKeyResponses\":{{\"rejected\":[\"{SUFFIX}\"],\"approved\":[]}}}}"
+        );
+        let neither = approved.replace(&format!("\"{SUFFIX}\""), "");
+        for before in ["{\"customApiKeyResponses\":5}", &approved, &neither] {
+            assert_eq!(after(before, true), approved, "{before}");
+        }
+        assert_eq!(after("{\"a\":1}", true), approved.replacen('{', "{\"a\":1,", 1));
+        let value: Value = serde_json::from_str(&after(&rejected, true)).unwrap();
+        assert_eq!(value, serde_json::from_str::<Value>(&approved).unwrap());
+        assert_eq!(after(&approved, false), neither);
+        assert_eq!(after(&neither, false), neither);
+        assert_eq!(
+            after(&rejected, false),
+            rejected,
+            "revoking takes back an approval, not a refusal"
+        );
+    }
+
+    #[test]
+    fn an_approval_is_carried_over() {
+        let edited = |config: &str| {
+            let document = Document::parse(config.as_bytes()).unwrap();
+            let edited = document.apply(&carry(&document, "old", "new")).unwrap();
+            String::from_utf8(edited.pieces.concat()).unwrap()
+        };
+        let lists = |approved: &str, rejected: &str| {
+            format!(
+                "{{\"customApiKeyResponses\":{{\"approved\":[{approved}],\"rejected\":[{rejected}]}}}}"
+            )
+        };
+        let row =
+            |a, r, after_a, after_r| assert_eq!(edited(&lists(a, r)), lists(after_a, after_r));
+        row("\"a\",\"old\",\"b\"", "", "\"a\",\"new\",\"b\"", "");
+        row("\"old\"", "\"new\",\"c\"", "\"new\"", "\"c\"");
+        row("\"new\",\"old\"", "", "\"new\"", "");
+        row("\"a\"", "\"old\"", "\"a\"", "\"old\"");
+        assert_eq!(edited("{\"customApiKeyResponses\":7}"), "{\"customApiKeyResponses\":7}");
+    }
+
+    #[test]
+    fn other_answers_stay() {
+        let before =
+            "{\"customApiKeyResponses\":{\"approved\":[\"a\"],\"rejected\":[\"b\"],\"more\":1}}";
+        let both = format!(
+            "{{\"customApiKeyResponses\":{{\"approved\":[\"a\",\"{SUFFIX}\"],\"rejected\":[\"b\"],\"more\":1}}}}"
+        );
+        assert_eq!(after(before, true), both);
+        assert_eq!(after(&both, false), before);
+    }
+}

@@ -1,0 +1,93 @@
+//! `cck audit`: shows the audit trail and checks its chain.
+
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::Exit;
+use crate::output::one_line;
+use crate::records::audit::chain::{self, Broken};
+use crate::records::audit::{self, Record};
+use crate::store;
+
+/// The arguments of `cck audit`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Each line of the trail holds the SHA-256 of the line before, so a line that was changed
+or taken out shows. That the last lines were cut off does not: ship the trail elsewhere
+(CCK_AUDIT_FILE) where that matters. Keys are named by fingerprint:
+  printf 'cck-fingerprint-v1:%s' \"$KEY\" | sha256sum | cut -c1-12")]
+pub(crate) struct AuditCmdArgs {
+    /// Check the chain; the exit code is 1 where it is broken
+    #[arg(long)]
+    check: bool,
+    /// Report as JSON
+    #[arg(long)]
+    json: bool,
+    /// Read this trail [default: $CCK_AUDIT_FILE, else the state directory]
+    #[arg(long, value_name = "FILE", alias = "audit-file")]
+    file: Option<PathBuf>,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    file: String,
+    records: &'a [Record],
+    chain: &'a str,
+    broken_line: Option<usize>,
+}
+
+/// Runs `cck audit`.
+pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let path = audit::file(args.file.as_deref(), context)?;
+    let (records, broken) = chain::read(&store::read(&path)?.unwrap_or_default());
+    let exit = if args.check && broken.is_some() { Exit::No } else { Exit::Done };
+    if args.json {
+        let report = Report {
+            schema: 1,
+            file: path.display().to_string(),
+            records: &records,
+            chain: if broken.is_some() { "broken" } else { "whole" },
+            broken_line: broken.map(|broken| broken.line),
+        };
+        context.say_json(&report)?;
+        return Ok(exit);
+    }
+    if !args.check {
+        context.out.push_str(&table(&records));
+    }
+    let shown = one_line(&path.display().to_string());
+    match broken {
+        Some(Broken { line, why }) => {
+            context.say(format!("{shown}: line {line} breaks the chain: {why}"));
+        }
+        None if args.check => {
+            context.say(format!("{shown}: the chain of {} lines is whole", records.len()));
+        }
+        None if records.is_empty() => context.say(format!("{shown}: no change was recorded yet")),
+        None => {}
+    }
+    Ok(exit)
+}
+
+fn table(records: &[Record]) -> String {
+    let mut text = String::new();
+    for record in records {
+        let key =
+            |fingerprint: &Option<String>| fingerprint.clone().unwrap_or_else(|| "none".into());
+        let (old, new) = (key(&record.old), key(&record.new));
+        let source =
+            record.source.as_ref().map(|source| format!(" from {source}")).unwrap_or_default();
+        let line = format!(
+            "{}  {:<9} {:<7} {old} -> {new}{source}  {}@{}  {}",
+            record.time, record.action, record.outcome, record.user, record.host, record.config
+        );
+        // Writing to a String cannot fail.
+        let _ = writeln!(text, "{}", one_line(&line));
+    }
+    text
+}

@@ -1,0 +1,102 @@
+//! `cck completions`: the script that teaches a shell to complete cck's command line.
+//!
+//! The script asks cck itself at each TAB (see [`answer`]), so options never lag behind the program, and what is known
+//! only on the machine, the names of profiles, is offered too.
+
+use std::ffi::OsString;
+
+use clap::{Args, CommandFactory, ValueEnum};
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::Shells;
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::error::Exit;
+use crate::error::fail;
+use crate::profile::Profiles;
+
+/// The variable by which a script asks for completions. A name of our own: the usual COMPLETE may be in use.
+const VARIABLE: &str = "_CCK_COMPLETE";
+
+/// The arguments of `cck completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  echo 'source <(cck completions bash)' >> ~/.bashrc
+  echo 'source <(cck completions zsh)' >> ~/.zshrc      after compinit
+  cck completions fish > ~/.config/fish/completions/cck.fish
+  cck completions powershell >> $PROFILE")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    #[arg(value_enum)]
+    shell: Shell,
+}
+
+/// The shells there is a script for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+    #[value(alias = "pwsh")]
+    Powershell,
+    Elvish,
+}
+
+impl Shell {
+    fn name(self) -> &'static str {
+        match self {
+            Shell::Bash => "bash",
+            Shell::Zsh => "zsh",
+            Shell::Fish => "fish",
+            Shell::Powershell => "powershell",
+            Shell::Elvish => "elvish",
+        }
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    Shells::builtins()
+        .completer(args.shell.name())
+        .ok_or_else(|| fail("no script for this shell", "choose another shell"))?
+        .write_registration(VARIABLE, "cck", "cck", "cck", &mut script)?;
+    // Standard output carries text only, without the vertical tab that the script for bash would have between words.
+    let script = String::from_utf8(script)?.replace(r"IFS=$'\013'", r"IFS=$'\n'");
+    context.out.push_str(script.trim());
+    context.out.push('\n');
+    Ok(Exit::Done)
+}
+
+/// Answers a script's question for completions, `cck -- WORDS…` with the shell's name in `VARIABLE`. None where this
+/// run is no such question.
+pub(crate) fn answer(context: &mut Context) -> Option<Exit> {
+    let shell = context.var(VARIABLE)?;
+    let shells = Shells::builtins();
+    let shell = shells.completer(&shell)?;
+    let words: Vec<OsString> =
+        context.args().iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    if words.is_empty() {
+        return None;
+    }
+    let mut answer = Vec::new();
+    let asked = shell.write_complete(&mut Cli::command(), words, Some(context.cwd()), &mut answer);
+    context.out.push_str(&String::from_utf8_lossy(&answer));
+    // A script can do nothing with an error message at a half-typed line.
+    Some(if asked.is_ok() { Exit::Done } else { Exit::Error })
+}
+
+/// The names of the profiles there are, for an argument that is one. Files that cannot be read offer nothing.
+pub(crate) fn profile_names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let profiles = Profiles::load(&Context::from_process()).unwrap_or_default();
+        profiles
+            .list
+            .iter()
+            .map(|profile| {
+                CompletionCandidate::new(&profile.name).help(Some(profile.source.describe().into()))
+            })
+            .collect()
+    })
+}

@@ -1,0 +1,67 @@
+//! After a change to the config: which credential the client sends now.
+
+use std::path::Path;
+
+use crate::client::Client;
+use crate::client::decision::Mode;
+use crate::client::gather;
+use crate::client::paths::{ChosenBy, ConfigFile};
+use crate::client::resolve;
+use crate::client::source::Source;
+use crate::context::Context;
+
+/// What the client sends now, as a line for people; none where it cannot be told.
+pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
+    let decision = resolve::resolve(&state(file, context)?);
+    let sent = |mode| {
+        let names: Vec<String> =
+            decision.outcome(mode).sources().iter().map(ToString::to_string).collect();
+        if names.is_empty() { "nothing".to_owned() } else { names.join(" and ") }
+    };
+    let (print, interactive) = (sent(Mode::Print), sent(Mode::Interactive));
+    Some(if print == interactive {
+        format!("in force now: {print}")
+    } else {
+        format!("in force now: {print} (claude -p), {interactive} (interactive)")
+    })
+}
+
+/// A warning for each mode in which the key of the config is not what is sent, or not all that is sent.
+pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
+    let Some(state) = state(file, context) else { return };
+    let decision = resolve::resolve(&state);
+    let blame = |mode| -> Option<String> {
+        let outcome = decision.outcome(mode);
+        if outcome.meets(Some(&Source::PrimaryKey)) {
+            return None;
+        }
+        let sources = outcome.sources();
+        let others: Vec<String> = sources
+            .iter()
+            .filter(|source| ***source != Source::PrimaryKey)
+            .map(ToString::to_string)
+            .collect();
+        let others = others.join(" and ");
+        let is_sent = sources.contains(&&Source::PrimaryKey);
+        Some(match (is_sent, others.is_empty()) {
+            (true, false) => format!("sends {others} beside this key"),
+            (false, false) => format!("sends {others} instead of this key"),
+            _ => "does not send this key".into(),
+        })
+    };
+    let message = match (blame(Mode::Print), blame(Mode::Interactive)) {
+        (None, None) => return,
+        (Some(print), Some(interactive)) if print == interactive => format!("Claude Code {print}"),
+        (Some(print), Some(interactive)) => {
+            format!("claude -p {print}; interactive Claude Code {interactive}")
+        }
+        (Some(print), None) => format!("claude -p {print}"),
+        (None, Some(interactive)) => format!("interactive Claude Code {interactive}"),
+    };
+    context.warn(&format!("{message}; `cck verify` says why and what to do"));
+}
+
+fn state(file: &ConfigFile, context: &Context) -> Option<crate::client::state::State> {
+    let named = (file.chosen_by == ChosenBy::Flag).then_some(file.path.as_path());
+    gather::gather(context, Client::V2, None::<&Path>, named).ok()
+}

@@ -1,0 +1,238 @@
+//! `cck man`: the manual page, made from the clap tree, so that it cannot differ from what the program does.
+
+use std::fmt::Write;
+
+use clap::{Arg, Args, Command, CommandFactory};
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::error::Exit;
+
+/// The arguments of `cck man`: none.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cck man | man -l -
+  cck man > ~/.local/share/man/man1/cck.1")]
+pub(crate) struct ManArgs {}
+
+/// The day of this version, for the page's foot. The build does not ask the clock, so that it can be repeated.
+const DATE: &str = "2026-11-24";
+
+/// What no command says of itself: a heading, then terms with their meaning.
+const APPENDIX: &[(&str, &[(&str, &str)])] = &[
+    (
+        "EXIT STATUS",
+        &[
+            ("0", "Done, or the answer is yes."),
+            (
+                "1",
+                "The answer is no: another credential than expected, a broken trail, a copy that keeps the key.",
+            ),
+            ("2", "An error or a wrong call. Nothing was changed."),
+            (
+                "other",
+                "cck run gives the exit status of its command, or 128 plus the signal that ended it.",
+            ),
+        ],
+    ),
+    (
+        "ENVIRONMENT",
+        &[
+            ("ANTHROPIC_API_KEY", "The key that is taken where no source is named."),
+            ("CLAUDE_CONFIG_DIR", "The client's directory, as Claude Code itself reads it."),
+            ("NO_COLOR", "If set and not empty, no colours."),
+            (
+                "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME",
+                "Where cck keeps profiles, the profiles' directories, the trail and the records for undo.",
+            ),
+        ],
+    ),
+    (
+        "FILES",
+        &[
+            (
+                "~/.claude.json",
+                "Claude Code's config. With CLAUDE_CONFIG_DIR it is .claude.json in that directory; where the \
+                 client's directory has a .config.json, it is that one.",
+            ),
+            (
+                "~/.config/cck/profiles.toml, /etc/cck/profiles.d/*.toml",
+                "Profiles: your own, and the machine's.",
+            ),
+            (
+                "~/.local/state/cck",
+                "The trail of changes, and what cck undo puts back. On Windows %LOCALAPPDATA%\\cck.",
+            ),
+        ],
+    ),
+];
+
+/// Runs the command.
+pub(crate) fn run(_args: &ManArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let mut root = Cli::command();
+    root.build();
+    context.out.push_str(&page(&root));
+    Ok(Exit::Done)
+}
+
+fn page(root: &Command) -> String {
+    let mut page = Page::default();
+    let about = root.get_about().map(ToString::to_string).unwrap_or_default();
+    let version = env!("CARGO_PKG_VERSION");
+    page.raw(&format!(".TH CCK 1 {DATE} \"cck {version}\" \"User Commands\""));
+    page.raw(".SH NAME");
+    // Programs that index pages want exactly this form.
+    page.raw(&format!("cck \\- {}", escape(&about)));
+    page.raw(".SH SYNOPSIS");
+    page.raw(".B cck");
+    page.raw(".RI [ command ]");
+    page.raw(".RI [ options ]");
+    page.raw(".SH DESCRIPTION");
+    page.text(
+        "cck injects an API key into the config of Claude Code, explains which credential the client really sends, \
+         and looks after the key from then on. Alone, it says what is in force.",
+    );
+    page.raw(".SH COMMANDS");
+    for sub in root.get_subcommands() {
+        page.command(sub);
+    }
+    page.raw(".SH OPTIONS");
+    page.options(root.get_arguments());
+    for (heading, terms) in APPENDIX {
+        page.raw(&format!(".SH \"{heading}\""));
+        for (term, meaning) in *terms {
+            page.term(&format!("\\fB{}\\fR", escape(term)), meaning);
+        }
+    }
+    page.out
+}
+
+/// A page in the man macros.
+#[derive(Default)]
+struct Page {
+    out: String,
+}
+
+impl Page {
+    /// A line that is roff already.
+    fn raw(&mut self, line: &str) {
+        self.out.push_str(line);
+        self.out.push('\n');
+    }
+
+    /// Words to be filled.
+    fn text(&mut self, text: &str) {
+        for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+            self.raw(&escape(line));
+        }
+    }
+
+    fn term(&mut self, term: &str, meaning: &str) {
+        self.raw(".TP");
+        self.raw(term);
+        self.text(meaning);
+    }
+
+    /// A command and what is below it. What holds for all commands is said once, under OPTIONS.
+    fn command(&mut self, command: &Command) {
+        if command.is_hide_set() || command.get_name() == "help" {
+            return;
+        }
+        if command.has_subcommands() {
+            for sub in command.get_subcommands() {
+                self.command(sub);
+            }
+            return;
+        }
+        let usage = command.clone().render_usage().to_string();
+        let usage = usage.trim_start_matches("Usage:").trim();
+        self.raw(&format!(".SS \"{}\"", escape(usage).replace('"', "\\(dq")));
+        if let Some(about) = command.get_about() {
+            self.text(&format!("{about}."));
+        }
+        self.options(command.get_arguments().filter(|arg| arg.get_id() != "help"));
+        if let Some(after) = command.get_after_help() {
+            self.raw(".PP");
+            self.raw(".nf");
+            for line in after.to_string().lines() {
+                self.raw(&escape(line));
+            }
+            self.raw(".fi");
+        }
+    }
+
+    fn options<'a>(&mut self, args: impl Iterator<Item = &'a Arg>) {
+        for arg in args.filter(|arg| !arg.is_hide_set()) {
+            let values: Vec<String> = arg
+                .get_possible_values()
+                .iter()
+                .filter(|value| !value.is_hide_set() && arg.get_action().takes_values())
+                .map(|value| value.get_name().to_owned())
+                .collect();
+            let mut meaning = arg.get_help().map(|help| format!("{help}.")).unwrap_or_default();
+            if !values.is_empty() {
+                let _ = write!(meaning, "\nOne of {}.", values.join(", "));
+            }
+            self.term(&format!("\\fB{}\\fR", escape(&heading(arg))), &meaning);
+        }
+    }
+}
+
+/// `-h, --help` or `--key-file FILE` or `NAME`.
+fn heading(arg: &Arg) -> String {
+    let mut heading = String::new();
+    if let Some(short) = arg.get_short() {
+        let _ = write!(heading, "-{short}");
+    }
+    if let Some(long) = arg.get_long() {
+        let comma = if heading.is_empty() { "" } else { ", " };
+        let _ = write!(heading, "{comma}--{long}");
+    }
+    if arg.get_action().takes_values() {
+        let names = arg
+            .get_value_names()
+            .map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
+            .unwrap_or_default();
+        let blank = if heading.is_empty() { "" } else { " " };
+        let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+        let _ = if optional && !heading.is_empty() {
+            write!(heading, "{blank}[{names}]")
+        } else {
+            write!(heading, "{blank}{names}")
+        };
+    }
+    heading
+}
+
+/// Text that roff prints as it stands: no line of it is a request, and a hyphen can be copied and pasted.
+fn escape(text: &str) -> String {
+    let escaped =
+        text.replace('\\', "\\e").replace('-', "\\-").replace('\'', "\\(aq").replace('`', "\\(ga");
+    match escaped.chars().next() {
+        Some('.') => format!("\\&{escaped}"),
+        _ => escaped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_no_request() {
+        assert_eq!(escape(".SH it's a\\b --c"), "\\&.SH it\\(aqs a\\eb \\-\\-c");
+    }
+
+    #[test]
+    fn every_command_and_option_is_on_the_page() {
+        let mut root = Cli::command();
+        root.build();
+        let page = page(&root);
+        for word in
+            ["cck set\\-key", "cck profile add", "\\fB\\-\\-key\\-file FILE\\fR", "EXIT STATUS"]
+        {
+            assert!(page.contains(word), "no {word} in {page}");
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! `cck profile`: adds, lists, shows and removes profiles.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+
+use super::completions::profile_names;
+use crate::client::paths::display;
+use crate::context::Context;
+use crate::error::Exit;
+use crate::error::fail;
+use crate::key::source::Source;
+use crate::key::stored::StoredSourceArgs;
+use crate::output::one_line;
+use crate::profile::file::{self, Entry};
+use crate::profile::{self, Profile, Profiles};
+
+/// The arguments of `cck profile`.
+#[derive(Debug, Args)]
+pub(crate) struct ProfileArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Add a profile: where its key comes from, never the key
+    Add(AddArgs),
+    /// List the profiles: yours and the machine's
+    List(ReportArgs),
+    /// Show one profile
+    Show {
+        /// Its name
+        #[arg(add = profile_names())]
+        name: String,
+        #[command(flatten)]
+        report: ReportArgs,
+    },
+    /// Remove one of your profiles; its config directory stays
+    Remove {
+        /// Its name
+        #[arg(add = profile_names())]
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+struct ReportArgs {
+    /// Report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cck profile add acme --key-command 'pass show anthropic/acme'
+  cck run --profile acme -- claude           a session that leaves no key behind
+  cck set-key --profile acme                 or the key in the profile's own config
+
+Each profile has a CLAUDE_CONFIG_DIR of its own, so tenants share no file.")]
+struct AddArgs {
+    /// Its name: letters, digits, `.`, `_`, `-`
+    name: String,
+    #[command(flatten)]
+    source: StoredSourceArgs,
+    /// Its CLAUDE_CONFIG_DIR [default: a directory of cck's own]
+    #[arg(long, value_name = "DIR")]
+    config_dir: Option<PathBuf>,
+    /// The API's address for it: a gateway's, say
+    #[arg(long, value_name = "URL")]
+    base_url: Option<String>,
+    /// A word about it
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+    /// Replace the profile of this name, if you have one
+    #[arg(long)]
+    replace: bool,
+}
+
+/// A profile, as programs read it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    name: &'a str,
+    origin: &'static str,
+    file: String,
+    source: ShownSource,
+    config_dir: String,
+    base_url: Option<&'a str>,
+    description: Option<&'a str>,
+    locked: bool,
+    groups: &'a [String],
+    usable: bool,
+}
+
+#[derive(Serialize)]
+struct ShownSource {
+    kind: &'static str,
+    value: String,
+}
+
+#[derive(Serialize)]
+struct List<'a> {
+    schema: u32,
+    profiles: Vec<Shown<'a>>,
+}
+
+#[derive(Serialize)]
+struct One<'a> {
+    schema: u32,
+    profile: Shown<'a>,
+}
+
+/// Runs `cck profile`.
+pub(crate) fn run(args: ProfileArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    match args.action {
+        Action::Add(args) => add(args, context),
+        Action::List(report) => list(report.json, context),
+        Action::Show { name, report } => show(&name, report.json, context),
+        Action::Remove { name } => remove(&name, context),
+    }
+}
+
+fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let name = args.name;
+    profile::check_name(&name)
+        .map_err(|problem| fail(problem, "choose a plain word: cck profile add acme …"))?;
+    let whole = |path: PathBuf| context.cwd().join(path).to_string_lossy().into_owned();
+    let (source, timeout) = args.source.into_entry(context.cwd()).ok_or_else(|| {
+        fail(
+            format!("the profile {name} needs a source for its key"),
+            "name one: --key-command CMD, --key-env VAR or --key-file FILE",
+        )
+    })?;
+    let entry = Entry {
+        name: name.clone(),
+        source,
+        timeout,
+        config_dir: args.config_dir.map(whole),
+        base_url: args.base_url,
+        description: args.description,
+        ..Entry::default()
+    };
+    profile::check_entry(&entry)
+        .map_err(|problem| fail(problem, "cck profile add --help shows what a profile holds"))?;
+
+    let profiles = Profiles::load(context)?;
+    let old = profiles.list.iter().find(|old| old.name == name);
+    match old {
+        Some(old) if old.locked => {
+            return Err(fail(
+                format!("the profile {name} is locked by {}", old.file.display()),
+                "choose another name",
+            ));
+        }
+        Some(old) if !old.system && !args.replace => {
+            return Err(fail(
+                format!("there is a profile {name} already"),
+                format!("--replace replaces it; cck profile show {name} shows it"),
+            ));
+        }
+        Some(old) if old.system => {
+            context.warn(&format!(
+                "your profile {name} now stands in place of the machine's ({})",
+                old.file.display()
+            ));
+        }
+        _ => {}
+    }
+    let file = profile::user_file(context)?;
+    let new = profile::resolve(entry.clone(), &file, false, context)?;
+    profile::ready_dir(&new.config_dir)?;
+    profile::update(context, |text| {
+        file::with(text, &entry)
+            .map(Some)
+            .map_err(|malformed| profile::malformed_error(&file, &malformed))
+    })?;
+    context.say(format!(
+        "added the profile {name}: {}; config directory {}",
+        one_line(&new.source.describe()),
+        shown_path(&new.config_dir, context)
+    ));
+    Ok(Exit::Done)
+}
+
+fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
+    let profiles = Profiles::load(context)?;
+    for note in &profiles.notes {
+        context.warn(note);
+    }
+    let shown = profiles
+        .list
+        .iter()
+        .map(|profile| shown(profile, context))
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    if json {
+        context.say_json(&List { schema: 1, profiles: shown })?;
+    } else if shown.is_empty() {
+        context.say("no profiles; cck profile add NAME --key-command CMD adds one");
+    } else {
+        let width = shown.iter().map(|profile| profile.name.len()).max().unwrap_or(0);
+        for (profile, shown) in profiles.list.iter().zip(&shown) {
+            let mut line =
+                format!("{:width$}  {}", shown.name, one_line(&profile.source.describe()));
+            if let Some(description) = shown.description {
+                line += &format!("  # {}", one_line(description));
+            }
+            for (yes, word) in [
+                (profile.system, "the machine's"),
+                (shown.locked, "locked"),
+                (!shown.usable, "not for you"),
+            ] {
+                if yes {
+                    line += &format!("  ({word})");
+                }
+            }
+            context.say(line);
+        }
+    }
+    Ok(Exit::Done)
+}
+
+fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
+    let profiles = Profiles::load(context)?;
+    let profile = profiles.find(name)?;
+    let shown = shown(profile, context)?;
+    if json {
+        context.say_json(&One { schema: 1, profile: shown })?;
+        return Ok(Exit::Done);
+    }
+    let mut lines = vec![
+        ("profile", name.to_owned()),
+        ("written in", shown_path(&profile.file, context)),
+        ("key from", profile.source.describe()),
+        ("config directory", shown_path(&profile.config_dir, context)),
+    ];
+    lines.extend(profile.base_url.clone().map(|url| ("base URL", url)));
+    lines.extend(profile.description.clone().map(|text| ("description", text)));
+    if profile.locked {
+        lines.push(("locked", "no user's profile replaces it".into()));
+    }
+    if !profile.groups.is_empty() {
+        let you = if shown.usable { "you are one" } else { "you are none" };
+        lines.push(("for members of", format!("{} ({you})", profile.groups.join(", "))));
+    }
+    for (label, text) in lines {
+        context.say(format!("{label:16}  {}", one_line(&text)));
+    }
+    Ok(Exit::Done)
+}
+
+fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
+    let profiles = Profiles::load(context)?;
+    let profile = profiles.find(name)?;
+    if profile.system {
+        return Err(fail(
+            format!("the profile {name} is the machine's"),
+            format!("its administrator removes it from {}", profile.file.display()),
+        ));
+    }
+    profile::update(context, |text| {
+        file::without(text, name)
+            .map_err(|malformed| profile::malformed_error(&profile.file, &malformed))
+    })?;
+    context.say(format!("removed the profile {name}"));
+    if profile.config_dir.exists() {
+        let dir = shown_path(&profile.config_dir, context);
+        context.say(format!("note: its config directory {dir} stays; a key in it does too"));
+    }
+    Ok(Exit::Done)
+}
+
+fn shown<'a>(profile: &'a Profile, context: &Context) -> anyhow::Result<Shown<'a>> {
+    Ok(Shown {
+        name: &profile.name,
+        origin: if profile.system { "system" } else { "user" },
+        file: profile.file.to_string_lossy().into_owned(),
+        source: ShownSource {
+            kind: profile.source.kind(),
+            value: match &profile.source {
+                Source::Env(name) => name.clone(),
+                Source::File(file) => file.to_string_lossy().into_owned(),
+                Source::Command(command, _) => command.clone(),
+                other => other.describe(),
+            },
+        },
+        config_dir: profile.config_dir.to_string_lossy().into_owned(),
+        base_url: profile.base_url.as_deref(),
+        description: profile.description.as_deref(),
+        locked: profile.locked,
+        groups: &profile.groups,
+        usable: profile.is_usable(context)?,
+    })
+}
+
+fn shown_path(path: &std::path::Path, context: &Context) -> String {
+    display(path, context.home_var())
+}

@@ -1,0 +1,130 @@
+//! `cck set-key`: puts a key into the config, and what the client needs beside it to start at the prompt.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::change::{self, ChangeArgs};
+use super::in_force;
+use super::target::{ShownChange, Target};
+use crate::client::DEFAULT_ONBOARDING_VERSION;
+use crate::client::paths::ChosenBy;
+use crate::context::Context;
+use crate::document::{Document, Edit};
+use crate::error::Exit;
+use crate::key::ApiKey;
+use crate::key::source::{Source, SourceArgs};
+use crate::profile::ProfileArg;
+use crate::store;
+
+/// The arguments of `cck set-key`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cck set-key                                   ask for the key, or read $ANTHROPIC_API_KEY
+  pass show anthropic | cck set-key --stdin     take it from another program
+  cck set-key --key-file /run/secrets/key       in a container
+  cck set-key --key-env TEAM_KEY --dry-run      see what would change
+
+Without a source: $ANTHROPIC_API_KEY if set, else standard input if it is no
+terminal, else a hidden prompt. Where both may hold a key, cck asks which.")]
+pub(crate) struct SetKeyArgs {
+    /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 where there is none)
+    #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new(), hide_short_help = true)]
+    onboarding_version: Option<String>,
+    #[command(flatten)]
+    profile: ProfileArg,
+    #[command(flatten)]
+    change: ChangeArgs,
+    // Last: its heading holds for all flags that follow.
+    #[command(flatten)]
+    source: SourceArgs,
+}
+
+/// The report for programs.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    path: &'a str,
+    chosen_by: ChosenBy,
+    source: &'static str,
+    hint: String,
+    fingerprint: String,
+    created: bool,
+    changed: bool,
+    dry_run: bool,
+    changes: &'a [ShownChange],
+}
+
+/// Runs `cck set-key`.
+pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let profile = args.profile.enter(context)?;
+    let target = Target::locate(&args.change.target, context)?;
+    let source = Source::resolve_for(args.source, profile.as_ref(), context)?;
+    let key = source.read(context)?;
+    let version = args.onboarding_version.as_deref();
+    let changed = change::apply(
+        &args.change,
+        &target,
+        "set-key",
+        Some(source.kind()),
+        context,
+        |document| Ok(edits(document, &key, version)),
+    )?;
+    if let Some(profile) = profile.as_ref().filter(|profile| profile.base_url.is_some()) {
+        // The client of the profile's directory has to send the key where it belongs.
+        store::update(&target.paths.user_settings, target.options(), |_| {
+            Ok(profile.base_url_edit().into_iter().collect())
+        })?;
+    }
+    let (changes, dry_run) = (&changed.shown, args.change.target.dry_run);
+
+    if !dry_run {
+        in_force::warn_if_shadowed(&target.file, context);
+    }
+
+    if args.change.target.json {
+        let report = Report {
+            schema: 1,
+            path: &target.file.path.to_string_lossy(),
+            chosen_by: target.file.chosen_by,
+            source: source.kind(),
+            hint: key.hint(),
+            fingerprint: key.fingerprint(),
+            created: changed.outcome.created,
+            changed: !changes.is_empty(),
+            dry_run,
+            changes,
+        };
+        context.say_json(&report)?;
+        return Ok(Exit::Done);
+    }
+    let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());
+    if changes.is_empty() {
+        context.say(format!("{shown} already holds the key {hint}; nothing to change"));
+    } else if dry_run {
+        context
+            .say(format!("{shown} would change (dry run, nothing was written); key from {from}:"));
+        let diff: String = changes.iter().map(ShownChange::diff).collect();
+        context.out.push_str(&diff);
+    } else {
+        context.say(format!("wrote the key {hint} from {from} to {shown}"));
+    }
+    if let Some(note) = target.note(context) {
+        context.say(format!("note: {note}"));
+    }
+    Ok(Exit::Done)
+}
+
+/// What makes the client start at the prompt and send `key`.
+///
+/// `lastOnboardingVersion` is kept where the config has one, as the client itself writes it.
+fn edits(document: &Document<'_>, key: &ApiKey, onboarding_version: Option<&str>) -> Vec<Edit> {
+    let mut edits = vec![
+        Edit::set(&["primaryApiKey"], &key.reveal()),
+        Edit::set(&["hasCompletedOnboarding"], &true),
+    ];
+    let present = document.raw(&["lastOnboardingVersion"]).is_some();
+    let version = onboarding_version.or((!present).then_some(DEFAULT_ONBOARDING_VERSION));
+    edits.extend(version.map(|version| Edit::set(&["lastOnboardingVersion"], &version)));
+    edits
+}

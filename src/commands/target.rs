@@ -1,0 +1,167 @@
+//! The config that a command edits: the flags that all such commands share, and how their changes are shown.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::client::Client;
+use crate::client::gather;
+use crate::client::paths::{self, ChosenBy, ConfigFile, Paths};
+use crate::context::Context;
+use crate::document::{Change, Document, Edit};
+use crate::key;
+use crate::output::one_line;
+use crate::store::{self, Outcome};
+
+/// Flags of every command that edits the config.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct TargetArgs {
+    /// Edit this file instead of the client's
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// Show what would change and write nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Report as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How long to wait for another process that is writing the file
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=600), hide_short_help = true)]
+    lock_timeout: u64,
+}
+
+/// The config that is edited.
+pub(crate) struct Target {
+    /// All the paths of the client in this context.
+    pub paths: Paths,
+    /// The file and why it is that one.
+    pub file: ConfigFile,
+    options: store::Options,
+}
+
+impl Target {
+    /// Finds the config as the client would.
+    pub(crate) fn locate(args: &TargetArgs, context: &Context) -> anyhow::Result<Target> {
+        let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
+        let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
+        let lock_timeout = Duration::from_secs(args.lock_timeout);
+        Ok(Target { paths, file, options: store::Options { lock_timeout, dry_run: args.dry_run } })
+    }
+
+    /// Edits the config under the client's lock; see [`store::update`].
+    pub(crate) fn update(
+        &self,
+        decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+    ) -> anyhow::Result<Outcome> {
+        store::update(&self.file.path, &self.options, decide)
+    }
+
+    /// Reads the config as for an edit, and makes none.
+    pub(crate) fn update_dry(&self) -> anyhow::Result<()> {
+        let options = store::Options { dry_run: true, ..self.options };
+        store::update(&self.file.path, &options, |_| Ok(Vec::new())).map(|_| ())
+    }
+
+    /// How the store writes.
+    pub(crate) fn options(&self) -> &store::Options {
+        &self.options
+    }
+
+    /// The path as the user would write it.
+    pub(crate) fn shown(&self, context: &Context) -> String {
+        paths::display(&self.file.path, context.home_var())
+    }
+
+    /// A word about a config that is not where one would look for it.
+    pub(crate) fn note(&self, context: &Context) -> Option<String> {
+        let home = context.home_var();
+        (self.file.chosen_by == ChosenBy::Legacy).then(|| {
+            format!(
+                "{} exists, so the client reads it instead of {}",
+                paths::display(&self.file.path, home),
+                paths::display(&self.paths.global_config, home)
+            )
+        })
+    }
+}
+
+/// A changed member as it may be shown: of a key only its hint and fingerprint.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct ShownChange {
+    /// The member's path, joined by dots.
+    pub member: String,
+    /// Its value before, redacted; none if it was absent.
+    pub before: Option<String>,
+    /// Its value after, redacted; none if it is removed.
+    pub after: Option<String>,
+}
+
+impl From<&Change> for ShownChange {
+    fn from(change: &Change) -> Self {
+        let shown = |raw: &Option<String>| raw.as_deref().map(|raw| redact(&change.path, raw));
+        ShownChange {
+            member: change.path.join("."),
+            before: shown(&change.before),
+            after: shown(&change.after),
+        }
+    }
+}
+
+impl ShownChange {
+    /// The change as lines of a diff.
+    pub(crate) fn diff(&self) -> String {
+        let line = |sign, value: &Option<String>| {
+            value.as_ref().map_or(String::new(), |value| {
+                format!("{sign} {}: {value}\n", one_line(&self.member))
+            })
+        };
+        line('-', &self.before) + &line('+', &self.after)
+    }
+}
+
+/// The members that are shown as they are; any other may hold a key or a piece of one.
+const PLAIN: [&str; 2] = ["hasCompletedOnboarding", "lastOnboardingVersion"];
+
+/// The longest plain value that is shown.
+const LONGEST_SHOWN: usize = 60;
+
+fn redact(path: &[String], raw: &str) -> String {
+    if path.len() == 1 && PLAIN.contains(&path[0].as_str()) && raw.len() <= LONGEST_SHOWN {
+        return one_line(raw);
+    }
+    match serde_json::from_str(raw) {
+        Ok(Value::String(text)) => {
+            one_line(&format!("\"{}\" ({})", key::hint(text.trim()), key::fingerprint(text.trim())))
+        }
+        Ok(Value::Array(items)) => format!("a list of {}", items.len()),
+        Ok(Value::Object(members)) => format!("an object of {}", members.len()),
+        Ok(Value::Number(_)) => "a number".into(),
+        Ok(value) => value.to_string(),
+        Err(_) => "a value".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shown_change_keeps_the_key() {
+        let key = "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz";
+        let change = |member: &str, before: Option<&str>, after: &str| Change {
+            path: vec![member.into()],
+            before: before.map(Into::into),
+            after: Some(after.into()),
+        };
+        let shown = ShownChange::from(&change("primaryApiKey", Some("5"), &format!("\"{key}\"")));
+        let diff = "- primaryApiKey: a number\n+ primaryApiKey: \"sk-ant-api03-…wxyz\" (sha256:457ae52225a3)\n";
+        assert_eq!(shown.diff(), diff);
+        let shown = ShownChange::from(&change("hasCompletedOnboarding", None, "true"));
+        assert_eq!(shown.diff(), "+ hasCompletedOnboarding: true\n");
+        let nested = ShownChange::from(&change("x", None, &format!("[\"{key}\"]")));
+        assert_eq!(nested.diff(), "+ x: a list of 1\n");
+    }
+}

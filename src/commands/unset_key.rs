@@ -1,0 +1,137 @@
+//! `cck unset-key`: takes the key out of the config, and with `--scrub` out of every copy of it.
+
+use clap::Args;
+use serde::Serialize;
+
+use super::change::{self, ChangeArgs};
+use super::in_force;
+use super::target::{ShownChange, Target};
+use crate::client::paths::{self, ChosenBy};
+use crate::context::Context;
+use crate::document::Edit;
+use crate::error::Exit;
+use crate::key;
+use crate::profile::ProfileArg;
+use crate::records::scrub::{self, Scrubbed};
+
+/// The arguments of `cck unset-key`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  cck unset-key             take the key out; `cck undo` puts it back
+  cck unset-key --scrub     also out of the client's backups and cck's undo record
+  cck unset-key --dry-run   see what would change
+
+Revoke a key that may have been seen in the Console: what was on a disk can be
+read from it until its blocks are used again.")]
+pub(crate) struct UnsetKeyArgs {
+    #[command(flatten)]
+    profile: ProfileArg,
+    #[command(flatten)]
+    change: ChangeArgs,
+    /// Take the key out of the client's backups and other copies too
+    #[arg(long)]
+    scrub: bool,
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    path: &'a str,
+    chosen_by: ChosenBy,
+    changed: bool,
+    dry_run: bool,
+    changes: &'a [ShownChange],
+    scrubbed: Option<&'a Scrubbed>,
+}
+
+/// Runs `cck unset-key`. The exit code is 1 where `--scrub` had to leave a copy as it is.
+pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    args.profile.enter(context)?;
+    let target = Target::locate(&args.change.target, context)?;
+    let dry_run = args.change.target.dry_run;
+    let changed = change::apply(&args.change, &target, "unset-key", None, context, |document| {
+        Ok(document
+            .raw(&["primaryApiKey"])
+            .map(|_| Edit::remove(&["primaryApiKey"]))
+            .into_iter()
+            .collect())
+    })?;
+    let scrubbed = args
+        .scrub
+        .then(|| target.scrub(None, changed.old_key.as_deref().map(String::as_str), context));
+    let exit = if scrubbed.as_ref().is_some_and(|scrubbed| !scrubbed.left.is_empty()) {
+        Exit::No
+    } else {
+        Exit::Done
+    };
+
+    if args.change.target.json {
+        let report = Report {
+            schema: 1,
+            path: &target.file.path.to_string_lossy(),
+            chosen_by: target.file.chosen_by,
+            changed: !changed.shown.is_empty(),
+            dry_run,
+            changes: &changed.shown,
+            scrubbed: scrubbed.as_ref(),
+        };
+        context.say_json(&report)?;
+        return Ok(exit);
+    }
+    let shown = target.shown(context);
+    let hint = changed
+        .old_key
+        .as_deref()
+        .map_or_else(|| "the key".to_owned(), |key| format!("the key {}", key::hint(key)));
+    context.say(match (changed.shown.is_empty(), dry_run) {
+        (true, _) => format!("{shown} holds no key; nothing to change there"),
+        (false, true) => {
+            format!("{hint} would be taken out of {shown} (dry run, nothing was written)")
+        }
+        (false, false) => format!("took {hint} out of {shown}"),
+    });
+    if let Some(scrubbed) = &scrubbed {
+        tell(scrubbed, dry_run, context);
+    }
+    if !dry_run && let Some(line) = in_force::line(&target.file, context) {
+        context.say(line);
+    }
+    Ok(exit)
+}
+
+/// Says what became of the copies.
+pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
+    let home = context.home_var().map(ToOwned::to_owned);
+    let shown = |path| paths::display(path, home.as_deref());
+    let verb = if dry_run { "would take" } else { "took" };
+    for path in &scrubbed.cleaned {
+        context.say(format!("{verb} the key out of {}", shown(path)));
+    }
+    for path in &scrubbed.removed {
+        context.say(format!(
+            "{} {}",
+            if dry_run { "would remove" } else { "removed" },
+            shown(path)
+        ));
+    }
+    for left in &scrubbed.left {
+        context.say(format!("left {}: {}", shown(&left.path), left.why));
+    }
+    if scrubbed.cleaned.is_empty() && scrubbed.removed.is_empty() && scrubbed.left.is_empty() {
+        context.say("no copy holds a key");
+    }
+}
+
+impl Target {
+    /// Takes every key but `keep` out of the copies of this config; see [`scrub::scrub`].
+    pub(crate) fn scrub(
+        &self,
+        keep: Option<&str>,
+        old: Option<&str>,
+        context: &Context,
+    ) -> Scrubbed {
+        let copies = scrub::find(&self.paths, &self.file);
+        scrub::scrub(copies, &self.file, keep, old, self.options(), context)
+    }
+}

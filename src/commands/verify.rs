@@ -1,0 +1,145 @@
+//! `cck verify`: which credential the client really sends, and why.
+
+pub(crate) mod online;
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::client::Client;
+use crate::client::advice::{self, Case};
+use crate::client::decision::Mode;
+use crate::client::gather;
+use crate::client::resolve;
+use crate::client::source::Source;
+use crate::client::state::State;
+use crate::client::surroundings;
+use crate::context::Context;
+use crate::error::Exit;
+use crate::error::fail;
+use crate::profile::ProfileArg;
+use crate::report::json::{self, Summary};
+use crate::report::text;
+
+/// Which modes are asked about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Modes {
+    /// `claude -p`
+    Print,
+    /// The terminal UI
+    Interactive,
+    /// Both
+    #[default]
+    All,
+}
+
+impl Modes {
+    fn list(self) -> &'static [Mode] {
+        match self {
+            Modes::Print => &[Mode::Print],
+            Modes::Interactive => &[Mode::Interactive],
+            Modes::All => &[Mode::Print, Mode::Interactive],
+        }
+    }
+}
+
+/// Exits with 0 if the expected source, and no other, is sent in every mode asked about; with 1 if not.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct VerifyArgs {
+    #[command(flatten)]
+    profile: ProfileArg,
+    /// The mode of the client to ask about
+    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
+    mode: Modes,
+    /// The source that should be sent: an id from the report, or `any` [default: config.primaryApiKey if the config
+    /// has a key, else any]
+    #[arg(long, value_name = "ID")]
+    expect: Option<String>,
+    /// Run the apiKeyHelper that the client would run; without this it is taken to succeed
+    #[arg(long)]
+    run_helper: bool,
+    /// Ask the API whether it takes the credential that would be sent: one GET of /v1/models to the client's base URL.
+    /// Rejection makes the answer no
+    #[arg(long)]
+    online: bool,
+    /// The directory that the client is started in [default: the working directory]
+    #[arg(long, value_name = "DIR")]
+    project: Option<PathBuf>,
+    /// Ask about this config file in place of the client's
+    #[arg(long, value_name = "FILE")]
+    config_file: Option<PathBuf>,
+    /// The version of the client whose rules hold [default: 2.x]
+    #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>)]
+    client_version: Option<Client>,
+    /// Print the report as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    args.profile.enter(context)?;
+    if let Some(project) = &args.project
+        && !context.cwd().join(project).is_dir()
+    {
+        return Err(fail(
+            format!("--project {}: no such directory", project.display()),
+            "name the directory that Claude Code is started in",
+        ));
+    }
+    let client = args.client_version.unwrap_or(Client::V2);
+    let mut state =
+        gather::gather(context, client, args.project.as_deref(), args.config_file.as_deref())?;
+    let expected = expected(args.expect.as_deref(), &state)?;
+    if args.run_helper {
+        gather::run_helper(&mut state)?;
+    }
+    let decision = resolve::resolve(&state);
+    let around = surroundings::look(&state, context);
+    let modes = args.mode.list();
+    let home = context.home().map(PathBuf::into_os_string);
+    let mut problems = advice::problems(&Case {
+        state: &state,
+        around: &around,
+        decision: &decision,
+        modes,
+        expected: expected.as_ref(),
+        home: home.as_deref(),
+    });
+    let verdict = modes.iter().all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
+    let mut online = None;
+    if args.online {
+        let mut answer = online::ask(&state, &decision, modes, context)?;
+        problems.splice(0..0, answer.problem.take());
+        online = Some(answer);
+    }
+    let verdict = verdict && online.as_ref().is_none_or(|answer| answer.result != "rejected");
+    let summary = Summary {
+        modes,
+        expected: expected.as_ref(),
+        verdict,
+        problems: &problems,
+        online: online.as_ref(),
+    };
+    let report = if args.json {
+        json::render(&state, &decision, &summary)?
+    } else {
+        text::render(&state, &decision, &summary)
+    };
+    context.out.push_str(&report);
+    Ok(if verdict { Exit::Done } else { Exit::No })
+}
+
+/// The source to expect; none stands for any.
+///
+/// Who has injected a key asks whether that key is sent, so without the flag a key in the config is expected.
+fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
+    match id {
+        Some("any") => Ok(None),
+        Some(id) => id.parse().map(Some),
+        None => {
+            let has_key = state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty());
+            Ok(has_key.then_some(Source::PrimaryKey))
+        }
+    }
+}

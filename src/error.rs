@@ -1,0 +1,58 @@
+//! Errors as people read them: a line with what is wrong and where, a line with what to do.
+
+use std::fmt;
+
+/// An error with its remedy. Neither line may ever hold a key.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    /// What is wrong, and where.
+    pub problem: String,
+    /// What the user can do about it: a command or a sentence.
+    pub advice: String,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+/// A [`Failure`] as an [`anyhow::Error`], for `return Err(fail(…))`.
+pub(crate) fn fail(problem: impl Into<String>, advice: impl Into<String>) -> anyhow::Error {
+    anyhow::Error::new(Failure { problem: problem.into(), advice: advice.into() })
+}
+
+/// An error with its remedy on one line, for where it is one of several.
+pub(crate) fn said(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<Failure>() {
+        Some(Failure { problem, advice }) => format!("{problem}; {advice}"),
+        None => format!("{error:#}"),
+    }
+}
+use std::process::ExitCode;
+
+/// How a command ended, as the shell sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// The answer is yes, or the work is done: 0.
+    Done,
+    /// The answer is no; nothing went wrong in finding it out: 1.
+    No,
+    /// Something was wrong with the call, the input or the machine: 2.
+    Error,
+    /// The exit code of a child, or 128 plus the signal that ended it.
+    Child(u8),
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => ExitCode::SUCCESS,
+            Exit::No => ExitCode::from(1),
+            Exit::Error => ExitCode::from(2),
+            Exit::Child(code) => ExitCode::from(code),
+        }
+    }
+}

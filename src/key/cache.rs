@@ -1,0 +1,200 @@
+//! What a key command printed, kept for as long as `--ttl` asks: in memory, 0600, asked for once at a time.
+//!
+//! Callers of the same key take turns at the lock of its file: the first runs the command, the others find what it got.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::key::{self, ApiKey};
+use crate::os;
+use crate::os::ext::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use crate::os::fs::{FlockOperation, OFlags, flock};
+use crate::os::io::Errno;
+
+/// No file of the cache is larger.
+const MAX_BYTES: u64 = 128 * 1024;
+
+/// The user's cache in `base`, which is in memory.
+pub(crate) struct Cache {
+    dir: PathBuf,
+}
+
+impl Cache {
+    /// Opens the cache, making it where there is none.
+    pub(crate) fn open(base: &Path) -> io::Result<Cache> {
+        let me = os::process::geteuid().as_raw();
+        let dir = base.join(format!("cck-cache-{me}"));
+        match DirBuilder::new().mode(0o700).create(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let metadata = fs::symlink_metadata(&dir)?;
+        if !metadata.is_dir() || metadata.uid() != me || metadata.mode() & 0o077 != 0 {
+            return Err(io::Error::other(format!(
+                "{} is not a directory of yours alone",
+                dir.display()
+            )));
+        }
+        Ok(Cache { dir })
+    }
+
+    /// The key under `name`, at most `ttl` old, or what `read` gives. A caller who waits longer than `patience` for
+    /// another one reads for itself.
+    pub(crate) fn get(
+        &self,
+        name: &str,
+        ttl: Duration,
+        patience: Duration,
+        read: impl FnOnce() -> anyhow::Result<ApiKey>,
+    ) -> anyhow::Result<ApiKey> {
+        let digest = Sha256::new().chain_update("cck-cache-v1:").chain_update(name).finalize();
+        let file =
+            digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+        let Some(mut file) = lock(&self.dir.join(file), patience) else {
+            return read();
+        };
+        self.forget_expired();
+        if let Some(key) = fresh(&mut file, ttl) {
+            return Ok(key);
+        }
+        let key = read()?;
+        // A failed write leaves a file whose fingerprint does not fit: the next caller reads anew.
+        let _ = keep(&mut file, &key, ttl);
+        Ok(key)
+    }
+
+    /// Empties the files whose time is over, so that no key rests longer than was asked. They are not removed: another
+    /// caller may be waiting for their lock.
+    fn forget_expired(&self) {
+        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
+            let Ok(mut file) = open(&entry.path()) else {
+                continue;
+            };
+            if file.metadata().is_ok_and(|metadata| metadata.len() > 0)
+                && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+                && parse(&mut file).is_none_or(|(expires, _)| expires <= now())
+            {
+                let _ = file.set_len(0);
+            }
+        }
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+fn lock(path: &Path, patience: Duration) -> Option<File> {
+    let file = open(path).ok()?;
+    let deadline = Instant::now() + patience;
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => return Some(file),
+            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(_) => return None,
+        }
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+}
+
+fn parse(file: &mut File) -> Option<(u128, ApiKey)> {
+    let mut text = Zeroizing::new(String::new());
+    file.seek(SeekFrom::Start(0)).ok()?;
+    file.take(MAX_BYTES).read_to_string(&mut text).ok()?;
+    let mut lines = text.lines();
+    let expires = lines.next()?.parse().ok()?;
+    let fingerprint = lines.next()?;
+    let key = lines.next()?;
+    (key::fingerprint(key) == fingerprint)
+        .then(|| ApiKey::parse(key).ok())?
+        .map(|key| (expires, key))
+}
+
+fn fresh(file: &mut File, ttl: Duration) -> Option<ApiKey> {
+    let (expires, key) = parse(file)?;
+    // A clock that was set back must not make a key last; and who asks for a shorter time gets it.
+    let age = file.metadata().ok()?.modified().ok()?.elapsed().ok()?;
+    (age < ttl && now() < expires).then_some(key)
+}
+
+fn keep(file: &mut File, key: &ApiKey, ttl: Duration) -> io::Result<()> {
+    let text = format!("{}\n{}\n{}\n", now() + ttl.as_millis(), key.fingerprint(), key.reveal());
+    file.set_len(0)?;
+    file.seek(SeekFrom::Start(0))?;
+    file.write_all(Zeroizing::new(text).as_bytes())
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    fn key(text: &str) -> ApiKey {
+        ApiKey::parse(text).unwrap()
+    }
+
+    #[test]
+    fn a_key_is_asked_for_once_and_again_after_its_time() {
+        let base = tempfile::tempdir().unwrap();
+        let cache = Cache::open(base.path()).unwrap();
+        let asked = AtomicUsize::new(0);
+        let read = || {
+            asked.fetch_add(1, Ordering::SeqCst);
+            std::thread::sleep(Duration::from_millis(20));
+            Ok(key("sk-ant-one"))
+        };
+        std::thread::scope(|scope| {
+            for _ in 0..10 {
+                scope.spawn(|| {
+                    assert_eq!(cache.get("a", MINUTE, MINUTE, read).unwrap(), key("sk-ant-one"));
+                });
+            }
+        });
+        assert_eq!(asked.load(Ordering::SeqCst), 1);
+        let other = cache.get("b", MINUTE, MINUTE, || Ok(key("sk-ant-two"))).unwrap();
+        assert_eq!(other, key("sk-ant-two"));
+        let short = Duration::from_millis(1);
+        assert_eq!(
+            cache.get("a", short, MINUTE, || Ok(key("sk-ant-new"))).unwrap(),
+            key("sk-ant-new")
+        );
+        std::thread::sleep(Duration::from_millis(5));
+        cache.get("c", short, MINUTE, || Ok(key("sk-ant-c"))).unwrap();
+        let sizes =
+            || fs::read_dir(&cache.dir).unwrap().map(|e| e.unwrap().metadata().unwrap().len());
+        assert_eq!(sizes().filter(|size| *size == 0).count(), 1, "the expired one is emptied");
+    }
+
+    #[test]
+    fn a_failure_is_not_kept_and_a_cache_of_others_is_refused() {
+        let base = tempfile::tempdir().unwrap();
+        let cache = Cache::open(base.path()).unwrap();
+        assert!(cache.get("a", MINUTE, MINUTE, || anyhow::bail!("no")).is_err());
+        assert_eq!(cache.get("a", MINUTE, MINUTE, || Ok(key("k"))).unwrap(), key("k"));
+        fs::set_permissions(&cache.dir, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        assert!(Cache::open(base.path()).is_err());
+    }
+}

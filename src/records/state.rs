@@ -1,0 +1,33 @@
+//! cck's own files that are no config: the audit trail, the records for undo, a rotation that is not finished.
+
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+use crate::context::Context;
+use crate::error::fail;
+
+/// cck's state directory: `$XDG_STATE_HOME/cck`, else `~/.local/state/cck`, on Windows `%LOCALAPPDATA%\\cck`. A relative XDG_STATE_HOME is ignored, as
+/// the XDG Base Directory Specification asks.
+pub(crate) fn dir(context: &Context) -> anyhow::Result<PathBuf> {
+    let xdg = context.var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
+    let local = context.var_os("LOCALAPPDATA").filter(|dir| cfg!(windows) && !dir.is_empty());
+    xdg.or_else(|| local.map(PathBuf::from))
+        .or_else(|| context.home().map(|home| home.join(".local/state")))
+        .map(|dir| dir.join("cck"))
+        .ok_or_else(|| {
+            fail(
+                "neither XDG_STATE_HOME nor HOME is set, so there is no place for cck's records",
+                "set one of them, or name the audit file in CCK_AUDIT_FILE",
+            )
+        })
+}
+
+/// The record of this kind for a config: `<state>/KIND/<a hash of the config's path>.json`.
+pub(crate) fn file_for(config: &Path, kind: &str, context: &Context) -> anyhow::Result<PathBuf> {
+    use crate::os::ext::OsStrExt;
+
+    let name = Sha256::digest(config.as_os_str().as_bytes());
+    let name: String = name.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    Ok(dir(context)?.join(kind).join(format!("{name}.json")))
+}

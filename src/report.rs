@@ -1,0 +1,4 @@
+//! A decision as text for people and as JSON for programs.
+
+pub mod json;
+pub mod text;

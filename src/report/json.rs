@@ -1,0 +1,144 @@
+//! `cck verify --json`, schema 1. Additions are allowed, renames are not.
+
+use serde::Serialize;
+
+use crate::client::advice::Problem;
+use crate::client::decision::{Decision, Header, Mode, Outcome};
+use crate::client::paths::ChosenBy;
+use crate::client::source::Source;
+use crate::client::state::State;
+use crate::commands::verify::online::Online;
+use crate::key;
+use crate::online::without_user;
+use crate::output::escape;
+
+/// The report.
+#[derive(Serialize)]
+struct Report<'a> {
+    schema: u32,
+    config_file: ConfigFile,
+    modes: Modes,
+    candidates: Vec<Candidate<'a>>,
+    problems: &'a [Problem],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<&'a Online>,
+    expected: String,
+    verdict: &'static str,
+}
+
+#[derive(Serialize)]
+struct ConfigFile {
+    path: String,
+    chosen_by: ChosenBy,
+    exists: bool,
+    mode: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Modes {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    print: Option<ModeReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    interactive: Option<ModeReport>,
+}
+
+#[derive(Serialize)]
+struct ModeReport {
+    provider: &'static str,
+    x_api_key: Option<String>,
+    authorization: Option<String>,
+    /// Headers that are sent without a credential in them: a failed helper's.
+    invalid: Vec<&'static str>,
+    sends: bool,
+    dialogs: Vec<&'static str>,
+    base_url: String,
+}
+
+#[derive(Serialize)]
+struct Candidate<'a> {
+    id: String,
+    hint: Option<String>,
+    fingerprint: Option<String>,
+    print: &'static str,
+    interactive: &'static str,
+    because: &'a str,
+}
+
+/// What the report says besides the decision.
+pub struct Summary<'a> {
+    /// The modes asked for.
+    pub modes: &'a [Mode],
+    /// The source that was expected; none for any.
+    pub expected: Option<&'a Source>,
+    /// Whether every mode asked for sends it.
+    pub verdict: bool,
+    /// What to mend.
+    pub problems: &'a [Problem],
+    /// What the server said, if it was asked.
+    pub online: Option<&'a Online>,
+}
+
+/// The report as one line-broken JSON object.
+pub fn render(
+    state: &State,
+    decision: &Decision,
+    summary: &Summary<'_>,
+) -> serde_json::Result<String> {
+    let mode =
+        |mode| summary.modes.contains(&mode).then(|| mode_report(decision.outcome(mode), state));
+    let config = &state.config_file;
+    let report = Report {
+        schema: 1,
+        config_file: ConfigFile {
+            path: config.path.to_string_lossy().into_owned(),
+            chosen_by: state.config_choice.chosen_by,
+            exists: config.reading.exists(),
+            // Windows has none.
+            mode: config
+                .attributes
+                .filter(|_| cfg!(unix))
+                .map(|attributes| format!("{:04o}", attributes.mode)),
+        },
+        modes: Modes { print: mode(Mode::Print), interactive: mode(Mode::Interactive) },
+        candidates: decision
+            .candidates
+            .iter()
+            .map(|candidate| {
+                let secret = candidate.secret.as_ref().map(|secret| secret.reveal().trim());
+                Candidate {
+                    id: candidate.source.to_string(),
+                    hint: secret.map(key::hint),
+                    fingerprint: secret.map(key::fingerprint),
+                    print: candidate.print.name(),
+                    interactive: candidate.interactive.name(),
+                    because: &candidate.because,
+                }
+            })
+            .collect(),
+        problems: summary.problems,
+        online: summary.online,
+        expected: summary.expected.map_or("any".into(), Source::to_string),
+        verdict: if summary.verdict { "yes" } else { "no" },
+    };
+    let mut text = serde_json::to_string_pretty(&report)?;
+    text.push('\n');
+    Ok(escape(&key::mask(&text)).into_owned())
+}
+
+fn mode_report(outcome: &Outcome, state: &State) -> ModeReport {
+    let headers = [("x_api_key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
+    let id = |header: &Header| header.source().map(Source::to_string);
+    ModeReport {
+        provider: outcome.provider.name(),
+        x_api_key: id(&outcome.x_api_key),
+        authorization: id(&outcome.authorization),
+        invalid: headers
+            .iter()
+            .filter(|(_, header)| matches!(header, Header::Invalid(_)))
+            .map(|(name, _)| *name)
+            .collect(),
+        sends: outcome.sends,
+        dialogs: outcome.dialogs.iter().map(|dialog| dialog.name()).collect(),
+        base_url: without_user(crate::client::settings::base_url(state).1),
+    }
+}

@@ -1,0 +1,139 @@
+//! Signals that would end cck are put off while it holds the lock, and take their effect after it is released.
+//!
+//! A signal that the parent had ignored (`nohup`, a shell's `&`) stays ignored. Outside of a [`Section`] every signal
+//! does what it does by default.
+
+use std::io;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use signal_hook::flag;
+
+use crate::process::ignored;
+use system::{PUT_OFF, end, end_unless_put_off};
+
+struct Handlers {
+    /// Whether no section is open: then the handler does what the signal does by default.
+    by_default: Arc<AtomicBool>,
+    /// The last signal that arrived in a section, or 0.
+    pending: Arc<AtomicUsize>,
+    /// How many sections are open: tests run several at once.
+    open: Mutex<usize>,
+}
+
+static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+
+/// A stretch of work that no signal ends.
+pub(crate) struct Section(&'static Handlers);
+
+impl Section {
+    /// Begins to put signals off.
+    pub(crate) fn enter() -> Section {
+        let handlers = HANDLERS.get_or_init(|| {
+            let handlers = Handlers {
+                by_default: Arc::new(AtomicBool::new(true)),
+                pending: Arc::new(AtomicUsize::new(0)),
+                open: Mutex::new(0),
+            };
+            // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
+            let _ = handlers.install();
+            handlers
+        });
+        let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
+        *open += 1;
+        handlers.by_default.store(false, Ordering::SeqCst);
+        Section(handlers)
+    }
+
+    /// Whether a signal waits for the end of the section.
+    pub(crate) fn pending(&self) -> bool {
+        self.0.pending.load(Ordering::SeqCst) != 0
+    }
+}
+
+impl Drop for Section {
+    /// Ends the section; a signal that has waited takes its effect here.
+    fn drop(&mut self) {
+        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        *open -= 1;
+        if *open == 0 {
+            self.0.by_default.store(true, Ordering::SeqCst);
+            if let Ok(signal @ 1..) = i32::try_from(self.0.pending.swap(0, Ordering::SeqCst)) {
+                end(signal);
+            }
+        }
+    }
+}
+
+impl Handlers {
+    fn install(&self) -> io::Result<()> {
+        let ignored = ignored();
+        for signal in PUT_OFF {
+            if ignored & (1 << (signal - 1)) != 0 {
+                continue;
+            }
+            end_unless_put_off(signal, Arc::clone(&self.by_default))?;
+            flag::register_usize(
+                signal,
+                Arc::clone(&self.pending),
+                signal.unsigned_abs() as usize,
+            )?;
+        }
+        // A file size limit then is an error of write, not the end of the process.
+        #[cfg(unix)]
+        flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
+        Ok(())
+    }
+}
+
+#[cfg(unix)]
+mod system {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+    use signal_hook::{flag, low_level};
+
+    /// The signals that are put off.
+    pub(crate) const PUT_OFF: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
+
+    /// Has the signal do what it does by default while `by_default` is set.
+    pub(crate) fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<()> {
+        flag::register_conditional_default(signal, by_default).map(drop)
+    }
+
+    /// Does what the signal does by default.
+    pub(crate) fn end(signal: i32) {
+        let _ = low_level::emulate_default_handler(signal);
+    }
+}
+
+/// Ctrl-C and Ctrl-Break, which the C library makes signals of. Nothing else is put off here: who closes the console or
+/// ends the process leaves the lock to go stale.
+#[cfg(windows)]
+mod system {
+    use std::io;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
+    use signal_hook::consts::SIGINT;
+    use signal_hook::consts::signal::SIGBREAK;
+    use signal_hook::{flag, low_level};
+
+    /// STATUS_CONTROL_C_EXIT, the exit code of a program that does nothing against it.
+    const ENDED: i32 = 0xC000_013A_u32.cast_signed();
+
+    /// The signals that are put off.
+    pub(crate) const PUT_OFF: [i32; 2] = [SIGINT, SIGBREAK];
+
+    /// Has the signal end the process while `by_default` is set.
+    pub(crate) fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<()> {
+        flag::register_conditional_shutdown(signal, ENDED, by_default).map(drop)
+    }
+
+    /// Ends the process.
+    pub(crate) fn end(_: i32) {
+        low_level::exit(ENDED);
+    }
+}

@@ -1,0 +1,276 @@
+//! Lock → read → edit → replace → read back. A dry run does all but the lock and the replace.
+//!
+//! The promise: at every instant the path holds the whole old or the whole new content (a file that is itself a mount
+//! point excepted, see `store::recovery`); nobody but the owner can read it; what cannot be understood is never written over.
+//! Symlinks are followed and their target is replaced. Of a file with several hard links only the named one gets the
+//! new content, as with the client's own rename: the others, often backups, do not get the key.
+
+pub(crate) mod dir;
+pub(crate) mod error;
+mod load;
+pub(crate) mod lock;
+mod meta;
+mod outline;
+mod own;
+mod recovery;
+mod replace;
+mod settle;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub(crate) use own::{put, tidy};
+
+use crate::document::{Change, Document, Edit, Edited};
+use crate::error::fail;
+use crate::os::io::Errno;
+use crate::os::tools::CLIENTS;
+use crate::signals::Section;
+use dir::Dir;
+pub(crate) use load::up_to;
+use load::{Content, Stamp};
+use lock::Lock;
+use outline::Piece;
+use replace::{Replaced, Site};
+use settle::{MAX_CHECKED, load_settled, written_since};
+
+/// How often the work is done again because another writer was faster.
+const MAX_TRIES: usize = 50;
+
+/// How long to look after the replaced file where a writer without the lock is at work.
+const LINGER: Duration = Duration::from_millis(30);
+
+/// What a directory answers in which nothing can be made.
+const NOT_ALLOWED: [Errno; 3] = [Errno::ACCESS, Errno::PERM, Errno::ROFS];
+
+/// What there is where there is no file.
+static EMPTY: Content = Content::Whole(Vec::new());
+
+/// How an update is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Options {
+    /// How long to wait for another holder of the lock.
+    pub lock_timeout: Duration,
+    /// Tell what would change, and write nothing.
+    pub dry_run: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { lock_timeout: Duration::from_secs(5), dry_run: false }
+    }
+}
+
+/// What an update did.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The file that was written, symlinks followed.
+    pub path: PathBuf,
+    /// Whether it did not exist before.
+    pub created: bool,
+    /// The members that changed; none where the file was already as wanted.
+    pub changes: Vec<Change>,
+}
+
+/// Edits the file at `path` as `decide` says, which is asked again where another writer was faster.
+pub(crate) fn update(
+    path: &Path,
+    options: &Options,
+    mut decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+) -> anyhow::Result<Outcome> {
+    let target = dir::resolve(path)?;
+    let (parent, name) = dir::split(&target)?;
+    if options.dry_run {
+        let load = |whole| match Dir::open(parent) {
+            Ok(dir) => load_settled(&dir, name, whole),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(error::disk(errno, "open the directory", parent)),
+        };
+        for whole in [false, true] {
+            let old = load(whole)?;
+            let content = old.as_ref().map_or(&EMPTY, |old| &old.content);
+            if let Some(edited) = edit(&target, content, &mut decide)? {
+                return Ok(Outcome {
+                    created: old.is_none() && !edited.changes.is_empty(),
+                    changes: edited.changes,
+                    path: target,
+                });
+            }
+        }
+    }
+    // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
+    let section = Section::enter();
+    let dir = Arc::new(dir::open_or_make(parent)?);
+    let mut work = Work {
+        dir: &dir,
+        name,
+        target: &target,
+        section: &section,
+        swept: false,
+        whole: false,
+        first: None,
+        lost: None,
+        disturbed: false,
+    };
+    let deadline = Instant::now() + options.lock_timeout;
+    for _ in 0..MAX_TRIES {
+        let locks = take_locks(path, &dir, name, deadline, &section)?;
+        if work.attempt(&locks, &mut decide)? {
+            drop(locks);
+            let (created, changes) = work.first.unwrap_or_default();
+            return Ok(Outcome { path: target, created, changes });
+        }
+    }
+    Err(outrun(&target))
+}
+
+fn outrun(path: &Path) -> anyhow::Error {
+    fail(
+        format!("another program keeps writing {} without its lock", path.display()),
+        format!("end it ({CLIENTS} shows it), and run this again"),
+    )
+}
+
+/// The content of the file at `path`; `None` where there is none.
+pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
+    let target = dir::resolve(path)?;
+    let (parent, name) = dir::split(&target)?;
+    match Dir::open(parent) {
+        Ok(dir) => match load::load(&dir, name)?.map(|file| file.content) {
+            Some(Content::Whole(bytes)) => Ok(Some(bytes)),
+            _ => Ok(None),
+        },
+        Err(Errno::NOENT) => Ok(None),
+        Err(errno) => Err(error::disk(errno, "read", &target)),
+    }
+}
+
+/// Takes the locks of the file: the target's, and before it that of the link to it, beside which the client has its
+/// lock (2.1.330, observed 2026-11).
+fn take_locks(
+    path: &Path,
+    dir: &Arc<Dir>,
+    name: &OsStr,
+    deadline: Instant,
+    section: &Section,
+) -> anyhow::Result<Vec<Lock>> {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let mut locks = Vec::with_capacity(2);
+    let (link_parent, link_name) = dir::split(path)?;
+    if dir.path() != link_parent || name != link_name {
+        let link_dir = Arc::new(dir::open_or_make(link_parent)?);
+        match Lock::take(&link_dir, link_name, left(), section) {
+            Ok(lock) => locks.push(lock),
+            // Where it cannot be made, the client has none either; the target's directory is what matters.
+            Err(error) if error.downcast_ref().is_some_and(|errno| NOT_ALLOWED.contains(errno)) => {
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    locks.push(Lock::take(dir, name, left(), section)?);
+    Ok(locks)
+}
+
+struct Work<'w> {
+    dir: &'w Dir,
+    name: &'w OsStr,
+    target: &'w Path,
+    section: &'w Section,
+    /// Whether what killed runs have left was cleared away.
+    swept: bool,
+    /// Whether the outline of the file does not do.
+    whole: bool,
+    /// Whether the file was made, and what changed, when it was first written.
+    first: Option<(bool, Vec<Change>)>,
+    /// What another writer has put into the file that was replaced meanwhile.
+    lost: Option<Content>,
+    /// Whether a writer without the lock was seen at work.
+    disturbed: bool,
+}
+
+impl Work<'_> {
+    /// Makes the update once, and tells whether it holds.
+    fn attempt(
+        &mut self,
+        locks: &[Lock],
+        decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+    ) -> anyhow::Result<bool> {
+        if !self.swept {
+            recovery::recover(self.dir, self.name)?;
+            replace::sweep(self.dir, self.name);
+            self.swept = true;
+        }
+        let old = load_settled(self.dir, self.name, self.whole)?;
+        let lost = self.lost.take();
+        let content = lost.as_ref().or(old.as_ref().map(|old| &old.content)).unwrap_or(&EMPTY);
+        let Some(edited) = edit(self.target, content, decide)? else {
+            (self.whole, self.lost) = (true, lost);
+            return Ok(false);
+        };
+        if edited.changes.is_empty() && lost.is_none() {
+            // Where the file was written before, this is the look that finds the edit in place.
+            return Ok(true);
+        }
+        let site = Site { dir: self.dir, name: self.name, locks, section: self.section };
+        let pieces = match content {
+            Content::Outline(outline) => outline.pieces(&edited.pieces),
+            Content::Whole(_) => edited.pieces.iter().map(|piece| Piece::Bytes(piece)).collect(),
+        };
+        let written = match replace::replace(&site, old.as_ref(), &pieces)? {
+            Replaced::Done(written) => written,
+            Replaced::NotWhole => {
+                (self.whole, self.lost) = (true, lost);
+                return Ok(false);
+            }
+            Replaced::Outrun => {
+                (self.disturbed, self.lost) = (true, lost);
+                return Ok(false);
+            }
+        };
+        self.first.get_or_insert((old.is_none(), edited.changes));
+        self.lost = old.as_ref().and_then(|old| written_since(old, self.target));
+        self.disturbed |= self.lost.is_some();
+        if self.disturbed {
+            // It may have read before the replace what it is about to write after it.
+            thread::sleep(LINGER);
+        }
+        let now = self
+            .dir
+            .stat(self.name)
+            .map_err(|errno| error::disk(errno, "read back", self.target))?;
+        self.disturbed |= Stamp::of(&now) != written;
+        if let Some(old) = old.filter(|old| old.stat.st_size > MAX_CHECKED as i64) {
+            // Its last name is gone: closing it frees its blocks, for which nobody has to wait.
+            let _ = thread::Builder::new().spawn(move || drop(old));
+        }
+        Ok(self.lost.is_none() && Stamp::of(&now) == written)
+    }
+}
+
+/// The content with the edits that `decide` wants; `None` where its outline does not do for them.
+fn edit<'a>(
+    path: &Path,
+    content: &'a Content,
+    decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+) -> anyhow::Result<Option<Edited<'a>>> {
+    let document = match content {
+        Content::Whole(bytes) => Document::parse(bytes),
+        Content::Outline(outline) => Ok(outline.document()),
+    };
+    let document = document.map_err(|malformed| error::malformed(path, &malformed))?;
+    let edits = decide(&document);
+    if document.missed() {
+        return Ok(None);
+    }
+    let edited = document.apply(&edits?);
+    if document.missed() {
+        return Ok(None);
+    }
+    edited.map(Some).map_err(|malformed| error::malformed(path, &malformed))
+}

@@ -1,0 +1,144 @@
+use std::fs;
+use std::path::PathBuf;
+
+use super::*;
+use crate::error::Failure;
+
+const NAME: &str = ".claude.json";
+
+struct Place {
+    home: tempfile::TempDir,
+    dir: Arc<Dir>,
+    section: Section,
+}
+
+impl Place {
+    fn new() -> Place {
+        let home = tempfile::tempdir().unwrap();
+        Place { dir: Arc::new(Dir::open(home.path()).unwrap()), section: Section::enter(), home }
+    }
+
+    fn lock(&self) -> PathBuf {
+        self.home.path().join(".claude.json.lock")
+    }
+
+    /// Makes a lock of somebody else's that was refreshed so long ago.
+    fn lay(&self, age: Duration) {
+        fs::create_dir(self.lock()).unwrap();
+        let lock = fs::File::open(self.lock()).unwrap();
+        lock.set_modified(SystemTime::now() - age).unwrap();
+    }
+
+    fn take(&self, timeout: Duration) -> anyhow::Result<Lock> {
+        Lock::take(&self.dir, OsStr::new(NAME), timeout, &self.section)
+    }
+
+    fn seen(&self) -> Seen {
+        Seen::of(&self.dir.stat(OsStr::new(".claude.json.lock")).unwrap())
+    }
+}
+
+fn problem(error: &anyhow::Error) -> &str {
+    &error.downcast_ref::<Failure>().unwrap().problem
+}
+
+#[test]
+fn a_stale_lock_is_taken_over_and_a_fresh_one_is_not() {
+    let place = Place::new();
+    place.lay(STALE + Duration::from_millis(100));
+    let taken = place.take(Duration::ZERO).unwrap();
+    assert!(taken.is_held());
+    // The turn to take it over is passed on at once, not when the lock is released.
+    let other = fs::File::open(place.home.path()).unwrap();
+    rustix::fs::flock(&other, FlockOperation::NonBlockingLockExclusive).unwrap();
+    drop((taken, other));
+    assert!(!place.lock().exists());
+
+    place.lay(STALE - Duration::from_secs(2));
+    let error = place.take(Duration::ZERO).err().unwrap();
+    assert!(problem(&error).contains("(refreshed 8."), "{error}");
+    assert!(place.lock().exists());
+}
+
+#[test]
+fn a_lock_is_waited_for_until_it_is_free_or_the_time_is_over() {
+    let place = Place::new();
+    place.lay(Duration::ZERO);
+    let start = Instant::now();
+    let error = place.take(Duration::from_millis(60)).err().unwrap();
+    assert!(start.elapsed() >= Duration::from_millis(60));
+    assert!(problem(&error).contains("waited 0.1 s"), "{error}");
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            thread::sleep(Duration::from_millis(60));
+            fs::remove_dir(place.lock()).unwrap();
+        });
+        let start = Instant::now();
+        place.take(Duration::from_secs(30)).unwrap();
+        // Not only when the time is over.
+        assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    });
+}
+
+#[test]
+fn a_lock_that_another_has_taken_over_is_not_held_and_stays() {
+    let place = Place::new();
+    let lock = place.take(Duration::ZERO).unwrap();
+    assert!(lock.is_held());
+    fs::remove_dir(place.lock()).unwrap();
+    assert!(!lock.is_held());
+    place.lay(Duration::from_secs(1));
+    assert!(!lock.is_held());
+    drop(lock);
+    assert!(place.lock().exists());
+}
+
+#[test]
+fn a_held_lock_is_refreshed_and_a_lost_one_is_left_alone() {
+    let (held, lost) = (Place::new(), Place::new());
+    let first = held.take(Duration::ZERO).unwrap();
+    let second = lost.take(Duration::ZERO).unwrap();
+    fs::remove_dir(lost.lock()).unwrap();
+    lost.lay(Duration::from_secs(1));
+    let (mine, theirs) = (held.seen(), lost.seen());
+    let start = Instant::now();
+    while held.seen() == mine {
+        assert!(start.elapsed() < STALE, "it was not refreshed");
+        thread::sleep(Duration::from_millis(20));
+    }
+    // The other refresher has looked at about the same time.
+    thread::sleep(Duration::from_millis(200));
+    assert!(first.is_held() && !second.is_held());
+    assert!(lost.seen() == theirs, "another's lock was refreshed");
+    let start = Instant::now();
+    drop((first, second));
+    assert!(start.elapsed() < REFRESH / 2, "the end of the refresher was waited for");
+}
+
+#[test]
+fn what_is_no_directory_is_no_lock() {
+    let place = Place::new();
+    fs::File::create(place.lock()).unwrap();
+    let error = place.take(Duration::from_secs(30)).err().unwrap();
+    assert!(problem(&error).contains("is no directory"), "{error}");
+    assert!(place.lock().exists());
+}
+
+#[test]
+fn the_name_of_a_lock_is_as_long_as_names_may_be() {
+    for (length, expected) in [(1, 6), (100, 105), (250, 255), (251, 255), (255, 255)] {
+        let name = lock_name(OsStr::new(&"n".repeat(length)));
+        assert_eq!(name.len(), expected, "{length}");
+        assert!(name.to_str().unwrap().ends_with("n.lock"));
+    }
+}
+
+#[test]
+fn the_age_of_a_lock_counts_the_parts_of_a_second() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let (secs, nanos) = (now.as_secs() - 5, 900_000_000);
+    let seen = Seen { ino: 0, mtime: (i64::try_from(secs).unwrap(), nanos) };
+    let expected = now - Duration::new(secs, 900_000_000);
+    let age = seen.age();
+    assert!(age >= expected && age < expected + Duration::from_secs(1), "{age:?}");
+}

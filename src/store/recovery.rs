@@ -1,0 +1,244 @@
+//! A file that cannot be replaced, because it is itself a mount point, is written in place under a recovery copy.
+//!
+//! The copy holds the old and the new content and is durable before the first byte is written over. The next run finds
+//! it: where the file holds neither, but parts of both, the writing is taken to its end; else somebody has written the
+//! file since, and the copy is stale.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+
+use super::dir::Dir;
+use super::load::{self, Stamp};
+use super::outline::Piece;
+use super::replace::{Site, beside, write};
+use super::{error, meta};
+use crate::document::Document;
+use crate::os;
+use crate::os::fd::AsFd;
+use crate::os::fs::{Mode, OFlags, Stat, Uid};
+use crate::os::io::{Errno, retry_on_intr};
+
+/// What a recovery copy starts with; the lengths of the new and the old content follow, then both.
+const MAGIC: &str = "cck recovery 1";
+
+/// The name of the recovery copy of the file `name`.
+pub(crate) fn copy_name(name: &OsStr) -> OsString {
+    beside(name, ".cck-recovery")
+}
+
+/// Writes `pieces`, all of them in memory, over the file, whose content is `old`, and returns what it then looks like.
+pub(crate) fn write_in_place(
+    site: &Site<'_>,
+    stat: &Stat,
+    old: &[u8],
+    pieces: &[Piece<'_>],
+) -> anyhow::Result<Stamp> {
+    let Site { dir, name, .. } = *site;
+    let path = dir.path().join(name);
+    let copy = copy_name(name);
+    let failed = |errno| error::disk(errno, "write in place", &path);
+    let new: Vec<&[u8]> = pieces.iter().filter_map(Piece::in_memory).collect();
+    let length: usize = new.iter().map(|piece| piece.len()).sum();
+    let head = format!("{MAGIC} {length} {}\n", old.len());
+    let parts = [&[head.as_bytes()], &new[..], &[old]].concat();
+    let parts: Vec<Piece<'_>> = parts.into_iter().map(Piece::Bytes).collect();
+    let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name, stat));
+    let file = made.map_err(|errno| {
+        let _ = dir.remove_file(&copy);
+        if errno == Errno::CANCELED { error::interrupted() } else { failed(errno) }
+    })?;
+    // From here on a signal waits: half of it would be worse than either.
+    let result = overwrite(&file, &new, length as u64);
+    if let Err(errno) = result {
+        // Back to the old content; where that fails too, the copy stays for the next run.
+        if overwrite(&file, &[old], old.len() as u64).is_ok() {
+            let _ = dir.remove_file(&copy);
+        }
+        return Err(failed(errno));
+    }
+    dir.remove_file(&copy).map_err(failed)?;
+    let stat = retry_on_intr(|| os::fs::fstat(&file)).map_err(failed)?;
+    Ok(Stamp::of(&stat))
+}
+
+/// Opens the file that was read, for writing. In a directory that others may write to, another one could have been put in
+/// its place since: a hard link to a file that only the user of this process may write.
+fn open(dir: &Dir, name: &OsStr, read: &Stat) -> Result<File, Errno> {
+    let file = File::from(dir.open_file(name, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty())?);
+    let stat = os::fs::fstat(&file)?;
+    if (stat.st_dev, stat.st_ino) != (read.st_dev, read.st_ino) {
+        return Err(Errno::STALE);
+    }
+    let mode = meta::mode(Some(&stat));
+    if mode != Mode::from_raw_mode(stat.st_mode) {
+        // The key is not written where others may read it.
+        retry_on_intr(|| os::fs::fchmod(&file, mode))?;
+    }
+    Ok(file)
+}
+
+fn make_copy(dir: &Dir, name: &OsStr, parts: &[Piece<'_>], site: &Site<'_>) -> Result<(), Errno> {
+    match dir.remove_file(name) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
+    let file = File::from(dir.open_file(name, flags, Mode::RUSR | Mode::WUSR)?);
+    let (copy, target) = (os::fs::fstat(&file)?, dir.stat(site.name)?);
+    if copy.st_uid != target.st_uid {
+        // Under sudo: the next run may be the user's own.
+        os::fs::fchown(&file, Some(Uid::from_raw(target.st_uid)), None)?;
+    }
+    write(&file, parts, site.section)?;
+    retry_on_intr(|| os::fs::fsync(&file))?;
+    dir.sync()
+}
+
+/// Writes over what is there, then cuts off what is left of it: at no time is the file empty, which the client would
+/// take for a new one.
+fn overwrite(file: &File, pieces: &[&[u8]], length: u64) -> Result<(), Errno> {
+    let mut at = 0;
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            match retry_on_intr(|| os::io::pwrite(file.as_fd(), rest, at))? {
+                0 => return Err(Errno::IO),
+                written => {
+                    at += written as u64;
+                    rest = &rest[written..];
+                }
+            }
+        }
+    }
+    retry_on_intr(|| os::fs::ftruncate(file, length))?;
+    retry_on_intr(|| os::fs::fsync(file))
+}
+
+/// Ends what a killed run has begun.
+pub(crate) fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
+    let copy = copy_name(name);
+    // The usual case costs one look.
+    if dir.stat(&copy).is_err() {
+        return Ok(());
+    }
+    // Without the file, what was mounted there may come back; and a copy by somebody else is none.
+    let Ok(target) = dir.stat(name) else {
+        return Ok(());
+    };
+    let Some(saved) = load::load(dir, &copy)? else {
+        return Ok(());
+    };
+    let (owner, user) = (saved.stat.st_uid, os::process::geteuid().as_raw());
+    if owner != user && owner != target.st_uid {
+        return Ok(());
+    }
+    let path = dir.path().join(name);
+    if let Some((new, old)) = saved.whole().and_then(parse)
+        && let Some(file) = load::load(dir, name)?
+        && let Some(now) = file.whole()
+        && now != new
+        && now != old
+        && (is_mixed(now, new, old) || !is_usable(now))
+    {
+        let failed = |errno| error::disk(errno, "restore", &path);
+        let file = open(dir, name, &file.stat).map_err(failed)?;
+        overwrite(&file, &[new], new.len() as u64).map_err(failed)?;
+    }
+    dir.remove_file(&copy).map_err(|errno| error::disk(errno, "remove", &dir.path().join(&copy)))
+}
+
+/// The new and the old content in a recovery copy; `None` where it is incomplete.
+fn parse(copy: &[u8]) -> Option<(&[u8], &[u8])> {
+    let end = copy.iter().position(|byte| *byte == b'\n')?;
+    let head = std::str::from_utf8(&copy[..end]).ok()?.strip_prefix(MAGIC)?;
+    let (new, old) = head.trim().split_once(' ')?;
+    let (new, old): (usize, usize) = (new.parse().ok()?, old.parse().ok()?);
+    let body = &copy[end + 1..];
+    (body.len() == new.checked_add(old)?).then(|| body.split_at(new))
+}
+
+/// Whether `now` is what an interrupted writing of `new` over `old` leaves: each byte from one of the two.
+fn is_mixed(now: &[u8], new: &[u8], old: &[u8]) -> bool {
+    now.len() <= new.len().max(old.len())
+        && now
+            .iter()
+            .enumerate()
+            .all(|(at, byte)| new.get(at) == Some(byte) || old.get(at) == Some(byte))
+}
+
+fn is_usable(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && Document::parse(bytes).is_ok()
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_read_back_only_where_it_is_whole() {
+        let copy = b"cck recovery 1 3 5\nnewolder";
+        assert_eq!(parse(copy), Some((&b"new"[..], &b"older"[..])));
+        assert_eq!(parse(&copy[..copy.len() - 1]), None);
+        assert_eq!(parse(b"cck recovery 1 18446744073709551615 1\nx"), None);
+        assert_eq!(parse(b""), None);
+    }
+
+    #[test]
+    fn a_mixture_is_told_from_a_third_content() {
+        assert!(is_mixed(b"neder", b"new", b"older"), "a prefix of new, the rest of old");
+        assert!(is_mixed(b"", b"new", b"older"));
+        assert!(!is_mixed(b"nexer", b"new", b"older"));
+        assert!(!is_mixed(b"newolder", b"new", b"older"));
+    }
+
+    const NEW: &str = "{\"a\":1,\"k\":\"new\"}";
+    const OLD: &str = "{\"b\":2}";
+
+    /// Lays a file with this content and a copy of [`NEW`] and [`OLD`], recovers, and returns what the file then holds and
+    /// whether the copy is gone.
+    #[expect(clippy::disallowed_methods, reason = "a test lays its files")]
+    fn recovered(now: &str, owners: Option<(u32, u32)>) -> (String, bool) {
+        let home = tempfile::tempdir().unwrap();
+        let name = OsStr::new(".claude.json");
+        let (path, copy) = (home.path().join(name), home.path().join(copy_name(name)));
+        std::fs::write(&path, now).unwrap();
+        let saved = format!("{MAGIC} {} {}\n{NEW}{OLD}", NEW.len(), OLD.len());
+        std::fs::write(&copy, saved).unwrap();
+        if let Some((of_file, of_copy)) = owners {
+            std::os::unix::fs::chown(&path, Some(of_file), None).unwrap();
+            std::os::unix::fs::chown(&copy, Some(of_copy), None).unwrap();
+        }
+        recover(&Dir::open(home.path()).unwrap(), name).unwrap();
+        (std::fs::read_to_string(&path).unwrap(), !copy.exists())
+    }
+
+    #[test]
+    fn what_a_killed_write_left_is_ended_and_what_came_later_stays() {
+        for (now, after) in [
+            (NEW, NEW),
+            (OLD, OLD),
+            ("", NEW),
+            ("{\"a\":2}", NEW),
+            ("{\"a\":1,\"k\"", NEW),
+            ("{\"x\":9}", "{\"x\":9}"),
+            ("{\"x\":9", NEW),
+        ] {
+            assert_eq!(recovered(now, None), (after.to_owned(), true), "{now}");
+        }
+    }
+
+    #[test]
+    fn a_copy_of_somebody_else_is_none() {
+        if !rustix::process::geteuid().is_root() {
+            return;
+        }
+        for (of_file, of_copy, is_used) in
+            [(0, 7, false), (7, 7, true), (7, 0, true), (8, 7, false)]
+        {
+            let after = recovered("", Some((of_file, of_copy)));
+            let expected = if is_used { NEW } else { "" };
+            assert_eq!(after, (expected.to_owned(), is_used), "{of_file} {of_copy}");
+        }
+    }
+}
