@@ -15,6 +15,8 @@ pub mod error;
 pub mod guard;
 pub mod json;
 pub mod key;
+#[cfg(test)]
+mod layers;
 pub mod online;
 pub mod os;
 pub mod output;

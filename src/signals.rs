@@ -17,23 +17,32 @@ struct Handlers {
     by_default: Arc<AtomicBool>,
     /// The last signal that arrived in a section, or 0.
     pending: Arc<AtomicUsize>,
-    /// How many sections are open: tests run several at once.
+    /// How many sections are open: they nest, and tests run several at once.
     open: Mutex<usize>,
+    /// How many sections are past the point where they can still be given up.
+    finishing: AtomicUsize,
 }
 
 static HANDLERS: OnceLock<Handlers> = OnceLock::new();
 
 /// A stretch of work that no signal ends.
-pub(crate) struct Section(&'static Handlers);
+pub(crate) struct Section(&'static Handlers, AtomicBool);
+
+/// Puts off TERM, INT, HUP and QUIT until the guard is dropped: a change and its records are one section. Until
+/// [`Section::finish`] a waiting signal gives the work up; from then on what is left is done first.
+pub(crate) fn hold() -> Section {
+    Section::enter()
+}
 
 impl Section {
     /// Begins to put signals off.
-    pub(crate) fn enter() -> Section {
+    fn enter() -> Section {
         let handlers = HANDLERS.get_or_init(|| {
             let handlers = Handlers {
                 by_default: Arc::new(AtomicBool::new(true)),
                 pending: Arc::new(AtomicUsize::new(0)),
                 open: Mutex::new(0),
+                finishing: AtomicUsize::new(0),
             };
             // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
             let _ = handlers.install();
@@ -42,18 +51,28 @@ impl Section {
         let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
         *open += 1;
         handlers.by_default.store(false, Ordering::SeqCst);
-        Section(handlers)
+        Section(handlers, AtomicBool::new(false))
     }
 
-    /// Whether a signal waits for the end of the section.
+    /// Whether a signal waits and the work can still be given up for it.
     pub(crate) fn pending(&self) -> bool {
-        self.0.pending.load(Ordering::SeqCst) != 0
+        self.0.pending.load(Ordering::SeqCst) != 0 && self.0.finishing.load(Ordering::SeqCst) == 0
+    }
+
+    /// From here to the end of this section no signal gives anything up: the change stands, and its records follow.
+    pub(crate) fn finish(&self) {
+        if !self.1.swap(true, Ordering::SeqCst) {
+            self.0.finishing.fetch_add(1, Ordering::SeqCst);
+        }
     }
 }
 
 impl Drop for Section {
     /// Ends the section; a signal that has waited takes its effect here.
     fn drop(&mut self) {
+        if *self.1.get_mut() {
+            self.0.finishing.fetch_sub(1, Ordering::SeqCst);
+        }
         let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
         *open -= 1;
         if *open == 0 {

@@ -31,7 +31,7 @@ use crate::document::{Change, Document, Edit, Edited};
 use crate::error::fail;
 use crate::os::io::Errno;
 use crate::os::tools::CLIENTS;
-use crate::signals::Section;
+use crate::signals::{self, Section};
 use dir::Dir;
 pub(crate) use load::up_to;
 use load::{Content, Stamp};
@@ -82,7 +82,18 @@ pub(crate) struct Outcome {
 pub(crate) fn update(
     path: &Path,
     options: &Options,
+    decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+) -> anyhow::Result<Outcome> {
+    update_recorded(path, options, decide, |_| Ok(()))
+}
+
+/// As [`update`]; `record` sees the changes right before they take effect, and if it fails, nothing is changed. It is
+/// called again if another writer was faster. It is not called in a dry run, nor if there is nothing to change.
+pub(crate) fn update_recorded(
+    path: &Path,
+    options: &Options,
     mut decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+    mut record: impl FnMut(&[Change]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
     let target = dir::resolve(path)?;
     let (parent, name) = dir::split(&target)?;
@@ -105,7 +116,7 @@ pub(crate) fn update(
         }
     }
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
-    let section = Section::enter();
+    let section = signals::hold();
     let dir = Arc::new(dir::open_or_make(parent)?);
     let mut work = Work {
         dir: &dir,
@@ -121,7 +132,7 @@ pub(crate) fn update(
     let deadline = Instant::now() + options.lock_timeout;
     for _ in 0..MAX_TRIES {
         let locks = take_locks(path, &dir, name, deadline, &section)?;
-        if work.attempt(&locks, &mut decide)? {
+        if work.attempt(&locks, &mut decide, &mut record)? {
             drop(locks);
             let (created, changes) = work.first.unwrap_or_default();
             return Ok(Outcome { path: target, created, changes });
@@ -200,6 +211,7 @@ impl Work<'_> {
         &mut self,
         locks: &[Lock],
         decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+        record: &mut impl FnMut(&[Change]) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
         if !self.swept {
             recovery::recover(self.dir, self.name)?;
@@ -222,7 +234,10 @@ impl Work<'_> {
             Content::Outline(outline) => outline.pieces(&edited.pieces),
             Content::Whole(_) => edited.pieces.iter().map(|piece| Piece::Bytes(piece)).collect(),
         };
-        let written = match replace::replace(&site, old.as_ref(), &pieces)? {
+        // Where the file was written before, what undoes the change is the first one.
+        let changes = self.first.as_ref().map_or(&edited.changes, |(_, changes)| changes);
+        let mut record = || record(changes);
+        let written = match replace::replace(&site, old.as_ref(), &pieces, &mut record)? {
             Replaced::Done(written) => written,
             Replaced::NotWhole => {
                 (self.whole, self.lost) = (true, lost);
@@ -233,6 +248,8 @@ impl Work<'_> {
                 return Ok(false);
             }
         };
+        // The change stands: no signal gives up what completes it.
+        self.section.finish();
         self.first.get_or_insert((old.is_none(), edited.changes));
         self.lost = old.as_ref().and_then(|old| written_since(old, self.target));
         self.disturbed |= self.lost.is_some();

@@ -15,19 +15,21 @@ use crate::os;
 use crate::os::fd::AsFd;
 use crate::os::fs::FlockOperation;
 use crate::os::io::Errno;
-use crate::signals::Section;
+use crate::signals::{self, Section};
 
 /// Puts `bytes` at `path` whatever is there, with mode 0600, in a directory that is made 0700 where it is missing.
 pub(crate) fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let (parent, name) = dir::split(path)?;
-    let section = Section::enter();
+    let section = signals::hold();
     let dir = dir::open_or_make(parent)?;
     lock(&dir, &section)?;
     replace::sweep(&dir, name);
     let site = Site { dir: &dir, name, locks: &[], section: &section };
     for _ in 0..MAX_TRIES {
         let old = load::load(&dir, name)?;
-        if let Replaced::Done(_) = replace::replace(&site, old.as_ref(), &[Piece::Bytes(bytes)])? {
+        let pieces = [Piece::Bytes(bytes)];
+        let replaced = replace::replace(&site, old.as_ref(), &pieces, &mut || Ok(()))?;
+        if let Replaced::Done(_) = replaced {
             return Ok(());
         }
     }
@@ -36,7 +38,7 @@ pub(crate) fn put(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Clears away what a killed run has left beside the file at `path`: it may hold a key.
 pub(crate) fn tidy(path: &Path) {
-    let section = Section::enter();
+    let section = signals::hold();
     if let Ok((parent, name)) = dir::split(path)
         && let Ok(dir) = Dir::open(parent)
         && lock(&dir, &section).is_ok()

@@ -52,11 +52,13 @@ pub(crate) enum Replaced {
     NotWhole,
 }
 
-/// Replaces the file by `pieces`. `old` is what they were made from.
+/// Replaces the file with `pieces`. `old` is what they were made from; `record` is called before the new content takes
+/// its place, and stops it with an error.
 pub(crate) fn replace(
     site: &Site<'_>,
     old: Option<&Snapshot>,
     pieces: &[Piece<'_>],
+    record: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Replaced> {
     let Site { dir, name, .. } = *site;
     let path = dir.path().join(name);
@@ -78,6 +80,7 @@ pub(crate) fn replace(
     if !site.locks.iter().all(Lock::is_held) || !is_as_read(dir, name, old.map(|old| &old.stat)) {
         return Ok(Replaced::Outrun);
     }
+    record()?;
     let stamp = match (temp.rename(old.is_none()), old) {
         (Ok(()), _) => Stamp::of(&written),
         (Err(Errno::EXIST | Errno::NOENT), _) => return Ok(Replaced::Outrun),

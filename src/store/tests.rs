@@ -49,6 +49,34 @@ fn a_new_file_is_private_and_nothing_is_left_beside_it() {
 }
 
 #[test]
+fn a_change_is_recorded_before_it_is_made_or_it_is_not_made() {
+    let home = temp();
+    let path = home.path().join(".claude.json");
+    set(&path, "old").unwrap();
+    let before = fs::read(&path).unwrap();
+    let update = |value: &str, result: fn() -> anyhow::Result<()>| {
+        let mut recorded = Vec::new();
+        let edit = |_: &Document<'_>| Ok(vec![Edit::set(&["k"], value)]);
+        let outcome = update_recorded(&path, &Options::default(), edit, |changes| {
+            assert_eq!(fs::read(&path).unwrap(), before, "the file is still the old one");
+            recorded.extend(changes.iter().map(|change| change.after.clone().unwrap()));
+            result()
+        });
+        (outcome, recorded)
+    };
+    let (outcome, recorded) = update("new", || anyhow::bail!("no room"));
+    assert_eq!(outcome.unwrap_err().to_string(), "no room");
+    assert_eq!(recorded, ["\"new\""]);
+    assert_eq!(fs::read(&path).unwrap(), before);
+    assert_eq!(names(home.path()), [".claude.json"]);
+
+    assert_eq!(update("old", || Ok(())).1, [""; 0], "nothing to change, nothing to record");
+    let (outcome, recorded) = update("new", || Ok(()));
+    assert_eq!((outcome.unwrap().changes.len(), recorded), (1, vec!["\"new\"".to_owned()]));
+    assert!(fs::read_to_string(&path).unwrap().contains("new"));
+}
+
+#[test]
 fn a_second_update_writes_nothing() {
     let home = temp();
     let path = home.path().join(".claude.json");

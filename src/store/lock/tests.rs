@@ -15,7 +15,11 @@ struct Place {
 impl Place {
     fn new() -> Place {
         let home = tempfile::tempdir().unwrap();
-        Place { dir: Arc::new(Dir::open(home.path()).unwrap()), section: Section::enter(), home }
+        Place {
+            dir: Arc::new(Dir::open(home.path()).unwrap()),
+            section: crate::signals::hold(),
+            home,
+        }
     }
 
     fn lock(&self) -> PathBuf {

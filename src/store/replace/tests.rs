@@ -18,7 +18,7 @@ impl Place {
         let home = tempfile::tempdir().unwrap();
         Place {
             dir: std::sync::Arc::new(Dir::open(home.path()).unwrap()),
-            section: Section::enter(),
+            section: crate::signals::hold(),
             home,
         }
     }
@@ -45,7 +45,8 @@ impl Place {
     /// Whether the file was replaced by `new`.
     fn replace(&self, old: Option<&Snapshot>, locks: &[Lock]) -> bool {
         let site = Site { dir: &self.dir, name: OsStr::new(NAME), locks, section: &self.section };
-        matches!(replace(&site, old, &[Piece::Bytes(b"new")]).unwrap(), Replaced::Done(_))
+        let pieces = [Piece::Bytes(b"new")];
+        matches!(replace(&site, old, &pieces, &mut || Ok(())).unwrap(), Replaced::Done(_))
     }
 }
 
