@@ -2,8 +2,8 @@
 
 mod lazy;
 
-use clap::Parser;
-use clap::error::ErrorKind;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{CommandFactory, Parser};
 
 use crate::commands;
 use crate::context::Context;
@@ -17,7 +17,7 @@ pub(crate) use lazy::Lazy;
     version,
     max_term_width = 100,
     disable_help_flag = true,
-    after_help = "Rarer options, files and variables: cck man | man -l -"
+    after_help = "More options, files and variables: cck man"
 )]
 pub(crate) struct Cli {
     // `--help` is as short as `-h`, so that it fits a screen; the man pages have the rest. The commands have it by
@@ -25,7 +25,10 @@ pub(crate) struct Cli {
     /// Print help
     #[arg(short, long, action = clap::ArgAction::HelpShort)]
     help: Option<bool>,
-    /// What to do; without it, cck says what is in force.
+    /// Print only errors, warnings and the data that was asked for
+    #[arg(short, long)]
+    quiet: bool,
+    /// What to do; without a command, cck says what is in force.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -33,29 +36,33 @@ pub(crate) struct Cli {
 /// The commands.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
-    /// Put a key into Claude Code's config
+    /// Write an API key into Claude Code's config
+    #[command(alias = "login")]
     SetKey(Lazy<commands::set_key::SetKeyArgs>),
-    /// Swap a new key in, and leave nothing of the old one behind
+    /// Replace the key and remove every copy of the old one
     Rotate(Lazy<Box<commands::rotate::RotateArgs>>),
-    /// Take the key out of Claude Code's config, and out of its copies
+    /// Remove the key
+    #[command(alias = "logout")]
     UnsetKey(Lazy<commands::unset_key::UnsetKeyArgs>),
-    /// Say which credential Claude Code really sends, and why
+    /// Show which credential Claude Code sends, and why
+    #[command(aliases = ["status", "doctor"])]
     Verify(Lazy<commands::verify::VerifyArgs>),
-    /// Let interactive Claude Code use $ANTHROPIC_API_KEY unasked
+    /// Pre-approve $ANTHROPIC_API_KEY for interactive sessions
     Approve(Lazy<commands::approve::ApproveArgs>),
-    /// Put back what the last change replaced
+    /// Revert the last change
     Undo(Lazy<commands::undo::UndoArgs>),
-    /// Show or check the trail of changes
+    /// Show or check the audit log
     Audit(Lazy<commands::audit::AuditCmdArgs>),
-    /// Name the places that keys come from, one a tenant
+    /// Manage named key sources, one per tenant
     Profile(Lazy<commands::profile::ProfileArgs>),
-    /// Run a command with the key in a private config, gone afterwards
+    /// Run a command that can use the key but never sees it
+    #[command(alias = "exec")]
     Run(Lazy<commands::run::RunArgs>),
-    /// Print the key alone, for apiKeyHelper and other programs
+    /// Print the key (for apiKeyHelper and scripts)
     GetKey(Lazy<commands::get_key::GetKeyArgs>),
-    /// Have Claude Code ask cck for the key, so that none rests in it
+    /// Let Claude Code fetch the key from cck, so none is stored
     Helper(Lazy<commands::helper::HelperArgs>),
-    /// Print the script that completes this command line in a shell
+    /// Print the completion script for a shell
     Completions(Lazy<commands::completions::CompletionsArgs>),
     /// Print the manual page
     Man(Lazy<commands::man::ManArgs>),
@@ -63,21 +70,24 @@ pub(crate) enum Command {
 
 /// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
+    context.quiet = cli.quiet;
     match cli.command {
         None => commands::status::run(context),
-        Some(Command::Profile(Lazy(args))) => commands::profile::run(args, context),
-        Some(Command::Verify(Lazy(args))) => commands::verify::run(&args, context),
-        Some(Command::SetKey(Lazy(args))) => commands::set_key::run(args, context),
-        Some(Command::Rotate(Lazy(args))) => commands::rotate::run(*args, context),
-        Some(Command::UnsetKey(Lazy(args))) => commands::unset_key::run(args, context),
-        Some(Command::Approve(Lazy(args))) => commands::approve::run(args, context),
-        Some(Command::Undo(Lazy(args))) => commands::undo::run(args, context),
-        Some(Command::Audit(Lazy(args))) => commands::audit::run(&args, context),
-        Some(Command::Completions(Lazy(args))) => commands::completions::run(&args, context),
-        Some(Command::Man(Lazy(args))) => commands::man::run(&args, context),
-        Some(Command::Run(Lazy(args))) => commands::run::run(args, context),
-        Some(Command::GetKey(Lazy(args))) => commands::get_key::run(args, context),
-        Some(Command::Helper(Lazy(args))) => commands::helper::run(args, context),
+        Some(Command::Profile(args)) => commands::profile::run(args.enter(context), context),
+        Some(Command::Verify(args)) => commands::verify::run(&args.enter(context), context),
+        Some(Command::SetKey(args)) => commands::set_key::run(args.enter(context), context),
+        Some(Command::Rotate(args)) => commands::rotate::run(*args.enter(context), context),
+        Some(Command::UnsetKey(args)) => commands::unset_key::run(args.enter(context), context),
+        Some(Command::Approve(args)) => commands::approve::run(args.enter(context), context),
+        Some(Command::Undo(args)) => commands::undo::run(args.enter(context), context),
+        Some(Command::Audit(args)) => commands::audit::run(&args.enter(context), context),
+        Some(Command::Completions(args)) => {
+            commands::completions::run(&args.enter(context), context)
+        }
+        Some(Command::Man(args)) => commands::man::run(&args.enter(context), context),
+        Some(Command::Run(args)) => commands::run::run(args.enter(context), context),
+        Some(Command::GetKey(args)) => commands::get_key::run(args.enter(context), context),
+        Some(Command::Helper(args)) => commands::helper::run(args.enter(context), context),
     }
 }
 
@@ -86,22 +96,67 @@ const SHORTEST_KEY: usize = 16;
 
 /// Prints help, version or a usage error, and returns the exit code for it.
 ///
-/// A usage error quotes the argument it stumbled over; that may be a key typed in the wrong place, so whatever looks
+/// A usage error quotes the argument it fails on; that may be a key typed in the wrong place, so anything that looks
 /// like one is cut out.
 pub(crate) fn usage(context: &mut Context, error: &clap::Error) -> Exit {
-    let text = error.render().ansi().to_string();
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        context.out.push_str(&text);
+        context.out.push_str(&error.render().ansi().to_string());
         return Exit::Done;
     }
     let args: Vec<String> =
         context.args().iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
-    let (text, found) = redact(text, &args);
-    context.warn_raw(&text);
-    if found {
-        context.warn("a key was given as a bare argument; use --key-env, --key-file or --stdin (see cck set-key --help)");
-    }
+    let (problem, advice) = two_lines(error, &args);
+    let (problem, found) = redact(problem, &args);
+    let (advice, _) = redact(advice, &args);
+    let key_advice = "give a key with --key-env, --key-file or --stdin: cck set-key --help";
+    context.error(&problem, Some(if found { key_advice } else { &advice }));
     Exit::Error
+}
+
+/// A usage error in cck's two lines: what is wrong, and what to do.
+fn two_lines(error: &clap::Error, args: &[String]) -> (String, String) {
+    let mut path = "cck".to_owned();
+    let mut root = Cli::command();
+    root.build();
+    let mut command = &root;
+    for arg in args.iter().skip(1) {
+        let Some(sub) = command.find_subcommand(arg) else { break };
+        path = format!("{path} {}", sub.get_name());
+        command = sub;
+    }
+    let help = format!("{path} --help");
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let names: Vec<&str> = command
+            .get_subcommands()
+            .filter(|sub| !sub.is_hide_set() && sub.get_name() != "help")
+            .map(clap::Command::get_name)
+            .collect();
+        return (format!("{path} needs a command: {}", names.join(", ")), help);
+    }
+    let text = error.render().to_string();
+    let (problem, _) = text.split_once("\n\n").unwrap_or((&text, ""));
+    let words: Vec<&str> =
+        problem.lines().map(str::trim).filter(|line| !line.starts_with("[possible")).collect();
+    let problem = words.join(" ").trim_start_matches("error: ").to_owned();
+    let said = |kind| match error.get(kind) {
+        Some(ContextValue::String(value)) => vec![value.clone()],
+        Some(ContextValue::Strings(values)) => values.clone(),
+        _ => Vec::new(),
+    };
+    let near: Vec<String> =
+        [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+            .into_iter()
+            .flat_map(said)
+            .collect();
+    let valid = said(ContextKind::ValidValue);
+    let advice = if let Some(near) = near.first() {
+        format!("{near}, or see {help}")
+    } else if !valid.is_empty() {
+        format!("one of {}", valid.join(", "))
+    } else {
+        help
+    };
+    (problem, advice)
 }
 
 /// Cuts every argument out of `text` that may be a key.
@@ -125,7 +180,6 @@ fn redact(mut text: String, args: &[String]) -> (String, bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_tree_is_sound() {
@@ -138,5 +192,70 @@ mod tests {
         let text =
             "unexpected 'sk-ant-api03-abcdefgh' '--kee=abcdefghijklmnopqrst' found".to_owned();
         assert_eq!(redact(text, &args), ("unexpected '…' '--kee=…' found".to_owned(), true));
+    }
+
+    #[test]
+    fn a_usage_error_is_two_lines_with_the_next_step() {
+        for (args, problem, advice) in [
+            ("verfy", "unrecognized subcommand 'verfy'", "verify, or see cck --help"),
+            (
+                "verify --mode x",
+                "invalid value 'x' for '--mode <MODE>'",
+                "one of print, interactive, all",
+            ),
+            (
+                "set-key --key-fil x",
+                "unexpected argument '--key-fil' found",
+                "--key-file, or see cck set-key --help",
+            ),
+            (
+                "profile",
+                "cck profile needs a command: add, list, show, remove",
+                "cck profile --help",
+            ),
+            (
+                "profile add",
+                "the following required arguments were not provided: <NAME>",
+                "cck profile add --help",
+            ),
+        ] {
+            let args: Vec<String> = format!("cck {args}").split(' ').map(String::from).collect();
+            let error = Cli::try_parse_from(&args).unwrap_err();
+            assert_eq!(two_lines(&error, &args), (problem.to_owned(), advice.to_owned()));
+        }
+    }
+
+    #[test]
+    fn quiet_holds_before_and_after_the_command() {
+        for args in ["-q verify", "verify --quiet", "profile list -q", "profile -q list"] {
+            let mut context = Context::for_test(
+                &args.split(' ').collect::<Vec<_>>(),
+                &[],
+                ".".as_ref(),
+                "/".as_ref(),
+            );
+            let cli = Cli::try_parse_from(context.args()).unwrap();
+            context.quiet = cli.quiet;
+            match cli.command {
+                Some(Command::Verify(args)) => drop(args.enter(&mut context)),
+                Some(Command::Profile(args)) => drop(args.enter(&mut context)),
+                other => panic!("{other:?}"),
+            }
+            assert!(context.quiet, "{args}");
+        }
+    }
+
+    #[test]
+    fn what_people_type_finds_its_command() {
+        for (alias, name) in [
+            ("status", "verify"),
+            ("doctor", "verify"),
+            ("login", "set-key"),
+            ("logout", "unset-key"),
+            ("exec", "run"),
+        ] {
+            let found = Cli::command().find_subcommand(alias).map(|sub| sub.get_name().to_owned());
+            assert_eq!(found.as_deref(), Some(name));
+        }
     }
 }

@@ -56,6 +56,8 @@ pub struct Context {
     stdin: Option<Box<dyn FnOnce() -> Box<dyn Read>>>,
     /// The report for standard output. It is written once, at the end, by [`Context::flush`].
     pub out: String,
+    /// Whether reports for people are left out: what [`Context::say`] adds.
+    pub(crate) quiet: bool,
     to_process: bool,
     /// What went to standard error, kept only where the context is not the process's own.
     pub err: String,
@@ -75,6 +77,7 @@ impl Context {
             stdin_kind: None,
             stdin: Some(Box::new(|| Box::new(io::stdin()))),
             out: String::new(),
+            quiet: false,
             to_process: true,
             err: String::new(),
         };
@@ -101,6 +104,7 @@ impl Context {
             stdin_kind: Some(StdinKind::Nothing),
             stdin: None,
             out: String::new(),
+            quiet: false,
             to_process: false,
             err: String::new(),
         };
@@ -264,8 +268,49 @@ impl Context {
 
     /// Adds a line to the report. What it has from outside (a path, a command) drives no terminal and shows no key.
     pub(crate) fn say(&mut self, line: impl AsRef<str>) {
-        self.out.push_str(&sanitize(&mask(line.as_ref())));
-        self.out.push('\n');
+        if !self.quiet {
+            self.out.push_str(&sanitize(&mask(line.as_ref())));
+            self.out.push('\n');
+        }
+    }
+
+    /// Adds the line that says that the work is done; on a terminal with a green ✓.
+    pub(crate) fn done(&mut self, line: impl AsRef<str>) {
+        if self.is_styled() && !self.quiet {
+            let good = AnsiColor::Green.on_default().bold();
+            self.out.push_str(&format!("{good}✓{good:#} "));
+        }
+        self.say(line);
+    }
+
+    /// Adds a diff whose lines start with `-` or `+`; on a terminal red and green.
+    pub(crate) fn say_diff(&mut self, diff: &str) {
+        for line in diff.lines().filter(|_| !self.quiet) {
+            let color = if line.starts_with('-') { AnsiColor::Red } else { AnsiColor::Green };
+            let style = color.on_default();
+            let line = sanitize(&mask(line)).into_owned();
+            self.out.push_str(&format!("{style}{line}{style:#}\n"));
+        }
+    }
+
+    /// Whether the report goes to a terminal (or is styled as if it did).
+    pub(crate) fn is_styled(&self) -> bool {
+        self.to_process && AutoStream::choice(&io::stdout()) != ColorChoice::Never
+    }
+
+    /// Whether standard output is a terminal.
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
+        self.to_process && io::stdout().is_terminal()
+    }
+
+    /// How wide a report may be: as the terminal, from 40 to 100 columns; 80 where there is none.
+    pub(crate) fn width(&self) -> usize {
+        let terminal = self.to_process.then(|| terminal_size::terminal_size_of(io::stdout()));
+        let columns = match terminal.flatten() {
+            Some((terminal_size::Width(columns), _)) => Some(usize::from(columns)),
+            None => self.var("COLUMNS").and_then(|columns| columns.parse().ok()),
+        };
+        columns.filter(|columns| *columns > 0).unwrap_or(80).clamp(40, 100)
     }
 
     /// Adds a report for programs. It shows no key either, and what could drive a terminal is escaped in it.

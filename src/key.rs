@@ -117,19 +117,24 @@ pub(crate) fn suffix(key: &str) -> &str {
     key.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(key, |(at, _)| &key[at..])
 }
 
-/// Text with every key in it (`sk-ant-…`) cut down to its hint: a second wall, for text that comes from outside.
+/// What follows `sk-ant-` is shorter than this in cck's own words (`sk-ant-api03-`), and longer in every key.
+const OWN_WORDS: usize = 8;
+
+/// What every key of Anthropic starts with.
+const PREFIX: &str = "sk-ant-";
+
+/// Text with every key in it (`sk-ant-…`) cut down to its hint: a safety net, for text that comes from outside. It
+/// leaves the prefix alone, so no sentence of cck's own is changed by it.
 pub fn mask(text: &str) -> String {
     let is_key_char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(start) = rest.find("sk-ant-") {
+    while let Some(start) = rest.find(PREFIX) {
         let length = rest[start..].find(|c| !is_key_char(c)).unwrap_or(rest.len() - start);
         let (before, key) = (&rest[..start], &rest[start..start + length]);
         masked.push_str(before);
-        // A hint stays one: masking what is masked changes nothing.
-        let is_hint =
-            key.len() <= 16 && key.ends_with('-') && rest[start + length..].starts_with('…');
-        masked.push_str(&if is_hint { key.to_owned() } else { hint(key) });
+        let is_word = key.len() < PREFIX.len() + OWN_WORDS;
+        masked.push_str(&if is_word { key.to_owned() } else { hint(key) });
         rest = &rest[start + length..];
     }
     masked + rest
@@ -203,7 +208,12 @@ mod tests {
             mask(&format!("echo {KEY}; echo '{KEY}'")),
             "echo sk-ant-api03-…wxyz; echo 'sk-ant-api03-…wxyz'"
         );
-        assert_eq!(mask("sk-ant-"), "…");
+        assert_eq!(mask("sk-ant-api03-abcdefgh"), "sk-ant-api03-…");
+        for words in
+            ["an API key starts with sk-ant-", "an OAuth token (sk-ant-oat…)", "sk-ant-api03-…"]
+        {
+            assert_eq!(mask(words), words);
+        }
         assert_eq!(mask("sk-ant-api03-…wxyz"), "sk-ant-api03-…wxyz");
         assert_eq!(mask("no key"), "no key");
     }

@@ -165,6 +165,7 @@ fn check(state: &State) {
             verdict: outcome.meets(None),
             problems: &problems,
             online: None,
+            width: 80,
         };
         let text = plain(&text::render(state, &decision, &summary));
         assert_eq!(sanitize(&text), text, "text that drives a terminal");

@@ -3,18 +3,36 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
-/// The arguments `T` of a subcommand.
+use crate::context::Context;
+
+/// The arguments `T` of a subcommand, and what every command has.
 #[derive(Debug)]
-pub(crate) struct Lazy<T>(pub T);
+pub(crate) struct Lazy<T> {
+    args: T,
+    quiet: bool,
+}
+
+impl<T> Lazy<T> {
+    /// The arguments; what holds for every command goes to `context`.
+    pub(crate) fn enter(self, context: &mut Context) -> T {
+        context.quiet |= self.quiet;
+        self.args
+    }
+}
 
 impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        T::from_arg_matches(matches).map(Lazy)
+        T::from_arg_matches(matches).map(|args| Lazy { args, quiet: is_quiet(matches) })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        self.0.update_from_arg_matches(matches)
+        self.quiet = is_quiet(matches);
+        self.args.update_from_arg_matches(matches)
     }
+}
+
+fn is_quiet(matches: &ArgMatches) -> bool {
+    matches.get_flag("quiet") || matches.subcommand().is_some_and(|(_, sub)| sub.get_flag("quiet"))
 }
 
 impl<T: Args> Args for Lazy<T> {
@@ -30,7 +48,18 @@ impl<T: Args> Args for Lazy<T> {
 /// Builds the arguments; what the command is for stays as its parent says.
 fn described(command: Command, build: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
-    build(command.arg(help())).about(about).mut_subcommands(|command| command.arg(help()))
+    let common = |command: Command| command.arg(help()).arg(quiet());
+    build(common(command)).about(about).mut_subcommands(common)
+}
+
+fn quiet() -> Arg {
+    Arg::new("quiet")
+        .short('q')
+        .long("quiet")
+        .help("Print only errors, warnings and the data that was asked for")
+        .help_heading(None)
+        .hide_short_help(true)
+        .action(ArgAction::SetTrue)
 }
 
 fn help() -> Arg {

@@ -1,8 +1,10 @@
 //! `cck man`: the manual page, made from the clap tree, so that it cannot differ from what the program does.
 
-use std::fmt::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::{Command, Stdio};
 
-use clap::{Arg, Args, Command, CommandFactory};
+use clap::{Arg, Args, CommandFactory};
 
 use crate::cli::Cli;
 use crate::context::Context;
@@ -12,7 +14,7 @@ use crate::error::Exit;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cck man | man -l -
+  cck man                                       read it here
   cck man > ~/.local/share/man/man1/cck.1")]
 pub(crate) struct ManArgs {}
 
@@ -27,7 +29,7 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
             ("0", "Done, or the answer is yes."),
             (
                 "1",
-                "The answer is no: another credential than expected, a broken trail, a copy that keeps the key.",
+                "The answer is no: another credential than expected, a broken audit log, a copy that still holds the key.",
             ),
             ("2", "An error or a wrong call. Nothing was changed."),
             (
@@ -39,12 +41,12 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
     (
         "ENVIRONMENT",
         &[
-            ("ANTHROPIC_API_KEY", "The key that is taken where no source is named."),
+            ("ANTHROPIC_API_KEY", "The key to use if no source is named."),
             ("CLAUDE_CONFIG_DIR", "The client's directory, as Claude Code itself reads it."),
             ("NO_COLOR", "If set and not empty, no colours."),
             (
                 "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME",
-                "Where cck keeps profiles, the profiles' directories, the trail and the records for undo.",
+                "Where cck keeps profiles, the profiles' directories, the audit log and the records for undo.",
             ),
         ],
     ),
@@ -53,7 +55,7 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
         &[
             (
                 "~/.claude.json",
-                "Claude Code's config. With CLAUDE_CONFIG_DIR it is .claude.json in that directory; where the \
+                "Claude Code's config. With CLAUDE_CONFIG_DIR it is .claude.json in that directory; if the \
                  client's directory has a .config.json, it is that one.",
             ),
             (
@@ -62,7 +64,7 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
             ),
             (
                 "~/.local/state/cck",
-                "The trail of changes, and what cck undo puts back. On Windows %LOCALAPPDATA%\\cck.",
+                "The audit log, and what cck undo brings back. On Windows %LOCALAPPDATA%\\cck.",
             ),
         ],
     ),
@@ -72,11 +74,66 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
 pub(crate) fn run(_args: &ManArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let mut root = Cli::command();
     root.build();
-    context.out.push_str(&page(&root));
+    let page = page(&root);
+    if !context.stdout_is_terminal() || !show(&page, context)? {
+        context.out.push_str(&page);
+    }
     Ok(Exit::Done)
 }
 
-fn page(root: &Command) -> String {
+/// Shows the page on a terminal with the first program that can: `man`, `mandoc`, or a pager. False if there is none.
+fn show(page: &str, context: &Context) -> anyhow::Result<bool> {
+    // Only man-db knows `-l`; other systems have mandoc, which pages by itself as man does.
+    let pager = context.var("PAGER").filter(|pager| !pager.trim().is_empty());
+    let pager = pager.as_deref().unwrap_or("less");
+    let plain = plain(page);
+    let man = if cfg!(target_os = "linux") { ("man", "-l -") } else { ("mandoc", "-a") };
+    for (program, args, text) in
+        [(man.0, man.1, page), ("sh", "-c", plain.as_str()), ("more", "", plain.as_str())]
+    {
+        let mut command = Command::new(program);
+        command.args(args.split_whitespace()).stdin(Stdio::piped());
+        if program == "sh" {
+            command.arg(pager).env("LESS", context.var("LESS").unwrap_or_else(|| "FRX".into()));
+        }
+        let mut child = match command.spawn() {
+            Ok(child) => child,
+            Err(_) => continue,
+        };
+        if let Some(mut stdin) = child.stdin.take() {
+            // Whoever leaves the pager early closes the pipe.
+            let _ = stdin.write_all(text.as_bytes());
+        }
+        if child.wait()?.success() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The page without its markup, for a machine without `man`.
+fn plain(page: &str) -> String {
+    let mut text = String::new();
+    for line in page.lines().filter(|line| !line.starts_with(".TH")) {
+        let (macro_name, rest) = match line.strip_prefix('.') {
+            Some(request) => request.split_once(' ').unwrap_or((request, "")),
+            None => ("", line),
+        };
+        let rest = rest.trim_matches('"').replace("\\fB", "").replace("\\fR", "");
+        let rest = rest.replace("\\(aq", "'").replace("\\(ga", "`").replace("\\(dq", "\"");
+        let rest = rest.replace("\\-", "-").replace("\\&", "").replace("\\e", "\\");
+        let _ = match macro_name {
+            "SH" => write!(text, "\n{rest}\n\n"),
+            "SS" => write!(text, "\n  {rest}\n"),
+            "TP" | "PP" => writeln!(text),
+            "nf" | "fi" => Ok(()),
+            _ => writeln!(text, "    {rest}"),
+        };
+    }
+    text
+}
+
+fn page(root: &clap::Command) -> String {
     let mut page = Page::default();
     let about = root.get_about().map(ToString::to_string).unwrap_or_default();
     let version = env!("CARGO_PKG_VERSION");
@@ -90,8 +147,8 @@ fn page(root: &Command) -> String {
     page.raw(".RI [ options ]");
     page.raw(".SH DESCRIPTION");
     page.text(
-        "cck injects an API key into the config of Claude Code, explains which credential the client really sends, \
-         and looks after the key from then on. Alone, it says what is in force.",
+        "cck writes an API key into the config of Claude Code, shows which credential the client sends and why, \
+         and manages the key from then on. Without a command, it says what is in force.",
     );
     page.raw(".SH COMMANDS");
     for sub in root.get_subcommands() {
@@ -135,7 +192,7 @@ impl Page {
     }
 
     /// A command and what is below it. What holds for all commands is said once, under OPTIONS.
-    fn command(&mut self, command: &Command) {
+    fn command(&mut self, command: &clap::Command) {
         if command.is_hide_set() || command.get_name() == "help" {
             return;
         }

@@ -28,6 +28,7 @@ enum Action {
     /// Add a profile: where its key comes from, never the key
     Add(AddArgs),
     /// List the profiles: yours and the machine's
+    #[command(alias = "ls")]
     List(ReportArgs),
     /// Show one profile
     Show {
@@ -38,6 +39,7 @@ enum Action {
         report: ReportArgs,
     },
     /// Remove one of your profiles; its config directory stays
+    #[command(alias = "rm")]
     Remove {
         /// Its name
         #[arg(add = profile_names())]

@@ -105,9 +105,9 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         context
             .say(format!("{shown} would change (dry run, nothing was written); key from {from}:"));
         let diff: String = changes.iter().map(ShownChange::diff).collect();
-        context.out.push_str(&diff);
+        context.say_diff(&diff);
     } else {
-        context.say(format!("wrote the key {hint} from {from} to {shown}"));
+        context.done(format!("wrote the key {hint} from {from} to {shown}"));
     }
     if let Some(note) = target.note(context) {
         context.say(format!("note: {note}"));

@@ -77,6 +77,6 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     let verb = if args.change.target.dry_run { "would undo" } else { "undid" };
     context.say(format!("{verb} the {} of {} in {shown}:", record.action, record.time));
     let diff: String = changed.shown.iter().map(ShownChange::diff).collect();
-    context.out.push_str(&diff);
+    context.say_diff(&diff);
     Ok(Exit::Done)
 }

@@ -1,4 +1,4 @@
-//! `cck unset-key`: takes the key out of the config, and with `--scrub` out of every copy of it.
+//! `cck unset-key`: removes the key from the config, and with `--scrub` from every copy of it.
 
 use clap::Args;
 use serde::Serialize;
@@ -18,8 +18,8 @@ use crate::records::scrub::{self, Scrubbed};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cck unset-key             take the key out; `cck undo` puts it back
-  cck unset-key --scrub     also out of the client's backups and cck's undo record
+  cck unset-key             remove the key; `cck undo` brings it back
+  cck unset-key --scrub     also from the client's backups and cck's undo record
   cck unset-key --dry-run   see what would change
 
 Revoke a key that may have been seen in the Console: what was on a disk can be
@@ -29,7 +29,7 @@ pub(crate) struct UnsetKeyArgs {
     profile: ProfileArg,
     #[command(flatten)]
     change: ChangeArgs,
-    /// Take the key out of the client's backups and other copies too
+    /// Also remove the key from the client's backups and other copies
     #[arg(long)]
     scrub: bool,
 }
@@ -45,7 +45,7 @@ struct Report<'a> {
     scrubbed: Option<&'a Scrubbed>,
 }
 
-/// Runs `cck unset-key`. The exit code is 1 where `--scrub` had to leave a copy as it is.
+/// Runs `cck unset-key`. The exit code is 1 if `--scrub` had to leave a copy as it is.
 pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
@@ -84,13 +84,13 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
         .old_key
         .as_deref()
         .map_or_else(|| "the key".to_owned(), |key| format!("the key {}", key::hint(key)));
-    context.say(match (changed.shown.is_empty(), dry_run) {
-        (true, _) => format!("{shown} holds no key; nothing to change there"),
+    match (changed.shown.is_empty(), dry_run) {
+        (true, _) => context.say(format!("{shown} holds no key; nothing to change there")),
         (false, true) => {
-            format!("{hint} would be taken out of {shown} (dry run, nothing was written)")
+            context.say(format!("would remove {hint} from {shown} (dry run, nothing was written)"));
         }
-        (false, false) => format!("took {hint} out of {shown}"),
-    });
+        (false, false) => context.done(format!("removed {hint} from {shown}")),
+    }
     if let Some(scrubbed) = &scrubbed {
         tell(scrubbed, dry_run, context);
     }
@@ -104,16 +104,12 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
 pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
     let home = context.home_var().map(ToOwned::to_owned);
     let shown = |path| paths::display(path, home.as_deref());
-    let verb = if dry_run { "would take" } else { "took" };
+    let verb = if dry_run { "would remove" } else { "removed" };
     for path in &scrubbed.cleaned {
-        context.say(format!("{verb} the key out of {}", shown(path)));
+        context.say(format!("{verb} the key from {}", shown(path)));
     }
     for path in &scrubbed.removed {
-        context.say(format!(
-            "{} {}",
-            if dry_run { "would remove" } else { "removed" },
-            shown(path)
-        ));
+        context.say(format!("{verb} {}", shown(path)));
     }
     for left in &scrubbed.left {
         context.say(format!("left {}: {}", shown(&left.path), left.why));
@@ -124,7 +120,7 @@ pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
 }
 
 impl Target {
-    /// Takes every key but `keep` out of the copies of this config; see [`scrub::scrub`].
+    /// Removes every key except `keep` from the copies of this config; see [`scrub::scrub`].
     pub(crate) fn scrub(
         &self,
         keep: Option<&str>,

@@ -65,7 +65,7 @@ pub(crate) struct VerifyArgs {
     /// The directory that the client is started in [default: the working directory]
     #[arg(long, value_name = "DIR")]
     project: Option<PathBuf>,
-    /// Ask about this config file in place of the client's
+    /// Ask about this config file instead of the client's
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
     /// The version of the client whose rules hold [default: 2.x]
@@ -120,13 +120,16 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         verdict,
         problems: &problems,
         online: online.as_ref(),
+        width: context.width(),
     };
     let report = if args.json {
         json::render(&state, &decision, &summary)?
     } else {
         text::render(&state, &decision, &summary)
     };
-    context.out.push_str(&report);
+    if args.json || !context.quiet {
+        context.out.push_str(&report);
+    }
     Ok(if verdict { Exit::Done } else { Exit::No })
 }
 

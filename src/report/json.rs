@@ -76,6 +76,8 @@ pub struct Summary<'a> {
     pub problems: &'a [Problem],
     /// What the server said, if it was asked.
     pub online: Option<&'a Online>,
+    /// How wide text may be.
+    pub width: usize,
 }
 
 /// The report as one line-broken JSON object.

@@ -1,4 +1,4 @@
-//! `cck verify` for people: the verdict, what is sent where, every source, the problems. At most 80 columns.
+//! `cck verify` for people: the verdict, what is sent where, every source, the problems. As wide as the terminal, from 40 to 100 columns.
 
 use std::fmt::Write;
 
@@ -14,7 +14,6 @@ use crate::key;
 use crate::online::without_user;
 use crate::output::one_line;
 
-const WIDTH: usize = 80;
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 const WARN: Style = AnsiColor::Yellow.on_default().bold();
@@ -23,9 +22,9 @@ const DIM: Style = Style::new().dimmed();
 
 /// The report.
 pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> String {
-    let mut out = String::new();
+    let mut out = Page { text: String::new(), width: summary.width };
     verdict(decision, summary, &mut out);
-    out.push('\n');
+    out.text.push('\n');
     match summary.modes {
         // What holds for both is said once.
         [one, other] if decision.outcome(*one) == decision.outcome(*other) => {
@@ -41,11 +40,11 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> Stri
     if let Some(online) = &summary.online {
         let status = online.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
         let text = format!("{}{status}, asked {}", online.result, online.url);
-        wrap(&mut out, &format!("\n{HEAD}online{HEAD:#}       "), 13, &text);
+        out.wrap(&format!("\n{HEAD}online{HEAD:#}       "), 13, &text);
     }
     problems(summary.problems, &mut out);
     // An address may have a key in it.
-    key::mask(&out)
+    key::mask(&out.text)
 }
 
 fn name(mode: Mode) -> &'static str {
@@ -56,14 +55,14 @@ fn name(mode: Mode) -> &'static str {
 }
 
 /// The first line: yes or no, and about what.
-fn verdict(decision: &Decision, summary: &Summary<'_>, out: &mut String) {
+fn verdict(decision: &Decision, summary: &Summary<'_>, out: &mut Page) {
     let expected = summary.expected;
     if summary.verdict {
         let what = match expected {
             Some(source) => format!("Claude Code sends {source}, and nothing besides"),
             None => "Claude Code sends one credential".to_owned(),
         };
-        return wrap(out, &format!("{GOOD}yes{GOOD:#}  "), 5, &what);
+        return out.wrap(&format!("{GOOD}yes{GOOD:#}  "), 5, &what);
     }
     let failing: Vec<Mode> = summary
         .modes
@@ -85,11 +84,11 @@ fn verdict(decision: &Decision, summary: &Summary<'_>, out: &mut String) {
         (Some(source), _) => format!("Claude Code does not send {source}{place}"),
         (None, _) => format!("Claude Code does not send exactly one credential{place}"),
     };
-    wrap(out, &format!("{BAD}no{BAD:#}   "), 5, &what);
+    out.wrap(&format!("{BAD}no{BAD:#}   "), 5, &what);
 }
 
 /// What one mode sends, and where.
-fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut String) {
+fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut Page) {
     let outcome = decision.outcome(mode);
     let label = format!("{HEAD}{name:<11}{HEAD:#}  ");
     if !outcome.sends {
@@ -98,7 +97,7 @@ fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut St
         } else {
             format!("nothing is sent to Anthropic; requests go to {}", outcome.provider.name())
         };
-        wrap(out, &label, 13, &format!("{why}{}", dialogs(outcome)));
+        out.wrap(&label, 13, &format!("{why}{}", dialogs(outcome)));
         return;
     }
     let mut lines = Vec::new();
@@ -120,7 +119,7 @@ fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut St
     lines.push(format!("to {}{by}{}", one_line(&without_user(url)), dialogs(outcome)));
     for (at, line) in lines.iter().enumerate() {
         let blank = " ".repeat(13);
-        wrap(out, if at == 0 { &label } else { &blank }, 13, line);
+        out.wrap(if at == 0 { &label } else { &blank }, 13, line);
     }
 }
 
@@ -137,7 +136,7 @@ fn hint(decision: &Decision, source: &Source) -> String {
 }
 
 /// Every source that is there, in order of precedence, and the rest in a line.
-fn sources(decision: &Decision, modes: &[Mode], out: &mut String) {
+fn sources(decision: &Decision, modes: &[Mode], out: &mut Page) {
     let standing = |candidate: &Candidate| {
         let all = modes.iter().map(|mode| match mode {
             Mode::Print => candidate.print,
@@ -156,7 +155,7 @@ fn sources(decision: &Decision, modes: &[Mode], out: &mut String) {
             standing(candidate) == Standing::Unset && candidate.because == "not set"
         });
     if !there.is_empty() {
-        let _ = writeln!(out, "\n{HEAD}sources{HEAD:#}, the first to win on top");
+        let _ = writeln!(out.text, "\n{HEAD}sources{HEAD:#}, the first to win on top");
     }
     for candidate in there {
         let standing = standing(candidate);
@@ -169,48 +168,56 @@ fn sources(decision: &Decision, modes: &[Mode], out: &mut String) {
         let secret = candidate.secret.as_ref().map(|secret| secret.reveal().trim());
         let hint =
             secret.map_or_else(String::new, |secret| format!(" {}", one_line(&key::hint(secret))));
-        wrap(out, &label, 11, &format!("{}{hint}", candidate.source));
-        wrap(out, &" ".repeat(11), 11, &one_line(&candidate.because));
+        out.wrap(&label, 11, &format!("{}{hint}", candidate.source));
+        out.wrap(&" ".repeat(11), 11, &one_line(&candidate.because));
     }
     if !unset.is_empty() {
         let ids: Vec<String> = unset.iter().map(|candidate| candidate.source.to_string()).collect();
-        wrap(out, &format!("  {DIM}not set{DIM:#}  "), 11, &ids.join(", "));
+        out.wrap(&format!("  {DIM}not set{DIM:#}  "), 11, &ids.join(", "));
     }
 }
 
-fn problems(problems: &[Problem], out: &mut String) {
+fn problems(problems: &[Problem], out: &mut Page) {
     if problems.is_empty() {
         return;
     }
-    let _ = writeln!(out, "\n{HEAD}problems{HEAD:#}");
+    let _ = writeln!(out.text, "\n{HEAD}problems{HEAD:#}");
     for problem in problems {
         let (style, word) = match problem.severity {
             Severity::Error => (BAD, "error"),
             Severity::Warning => (WARN, "warning"),
         };
-        wrap(out, &format!("  {style}{word:<9}{style:#}"), 11, &one_line(&problem.message));
-        wrap(out, &format!("           {DIM}fix:{DIM:#} "), 16, &one_line(&problem.fix));
+        out.wrap(&format!("  {style}{word:<9}{style:#}"), 11, &one_line(&problem.message));
+        out.wrap(&format!("           {DIM}fix:{DIM:#} "), 16, &one_line(&problem.fix));
     }
 }
 
-/// Adds text after a label, broken between words so that no line is wider than the page; words are not broken, so that
-/// a path or a command can be copied.
-fn wrap(out: &mut String, label: &str, indent: usize, text: &str) {
-    out.push_str(label);
-    let mut column = indent;
-    for (at, word) in text.split(' ').enumerate() {
-        let width = word.chars().count();
-        if at > 0 && column + 1 + width > WIDTH {
-            let _ = write!(out, "\n{:indent$}", "");
-            column = indent;
-        } else if at > 0 {
-            out.push(' ');
-            column += 1;
+/// Text of a width.
+struct Page {
+    text: String,
+    width: usize,
+}
+
+impl Page {
+    /// Adds text after a label, broken between words so that no line is wider than the page; words are not broken, so
+    /// that a path can be copied.
+    fn wrap(&mut self, label: &str, indent: usize, text: &str) {
+        self.text.push_str(label);
+        let mut column = indent;
+        for (at, word) in text.split(' ').enumerate() {
+            let width = word.chars().count();
+            if at > 0 && column + 1 + width > self.width {
+                let _ = write!(self.text, "\n{:indent$}", "");
+                column = indent;
+            } else if at > 0 {
+                self.text.push(' ');
+                column += 1;
+            }
+            self.text.push_str(word);
+            column += width;
         }
-        out.push_str(word);
-        column += width;
+        self.text.push('\n');
     }
-    out.push('\n');
 }
 
 #[cfg(test)]
@@ -219,11 +226,12 @@ mod tests {
 
     #[test]
     fn text_is_broken_between_words() {
-        let mut out = String::new();
-        wrap(&mut out, "label  ", 7, &"word ".repeat(30));
-        assert!(out.lines().all(|line| line.chars().count() <= WIDTH), "{out}");
+        let mut out = Page { text: String::new(), width: 80 };
+        out.wrap("label  ", 7, &"word ".repeat(30));
+        let text = out.text;
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         assert!(
-            out.lines().skip(1).all(|line| line.starts_with("       w") || line.trim().is_empty())
+            text.lines().skip(1).all(|line| line.starts_with("       w") || line.trim().is_empty())
         );
     }
 }

@@ -123,7 +123,7 @@ fn rotate(sandbox: &Sandbox, args: &[&str], api: Option<&Api>) -> crate::sandbox
 #[test]
 fn the_new_key_is_in_and_nothing_is_left_of_the_old() {
     let sandbox = home();
-    rotate(&sandbox, &["--dry-run"], None).code(0).out(&["would be replaced", "would take"]);
+    rotate(&sandbox, &["--dry-run"], None).code(0).out(&["would be replaced", "would remove"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
 
     rotate(&sandbox, &[], None)

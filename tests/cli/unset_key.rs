@@ -36,14 +36,14 @@ fn the_member_goes_with_its_comma_and_undo_puts_it_back() {
     let sandbox = Sandbox::new();
     sandbox.lay(".claude.json", config(KEY));
     let ran = sandbox.cck(&["unset-key", "--dry-run"]).run().code(0);
-    ran.out(&["would be taken out", "sk-ant-api03-…wxyz"]);
+    ran.out(&["would remove", "sk-ant-api03-…wxyz"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(KEY));
 
     sandbox
         .cck(&["unset-key"])
         .run()
         .code(0)
-        .out(&["took the key sk-ant-api03-…wxyz out", "in force now: nothing"]);
+        .out(&["removed the key sk-ant-api03-…wxyz from", "in force now: nothing"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), WITHOUT);
     sandbox.cck(&["unset-key"]).run().code(0).out(&["nothing to change"]);
 

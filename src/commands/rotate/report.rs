@@ -99,7 +99,7 @@ pub(crate) fn tell(
     });
     if !changed.shown.is_empty() || dry_run {
         let diff: String = changed.shown.iter().map(ShownChange::diff).collect();
-        context.out.push_str(&diff);
+        context.say_diff(&diff);
     }
     unset_key::tell(&done.scrubbed, dry_run, context);
     let old = format!("{old_hint} ({})", pending.old_fingerprint);
