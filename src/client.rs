@@ -11,6 +11,7 @@ pub mod gather;
 pub mod git;
 pub mod headers;
 pub(crate) mod json;
+pub mod launch;
 pub(crate) mod offers;
 pub mod paths;
 pub(crate) mod reason;

@@ -22,14 +22,38 @@ const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 /// The directory of the machine's own settings; on Windows %ProgramData% may name another.
 const ETC: &str = if cfg!(windows) { r"C:\ProgramData" } else { "/etc" };
 
-/// Where the client looks for the administrator's settings (2.1.331, read off its code, 2026-11-24).
-const MANAGED: &str = if cfg!(windows) {
-    r"C:\Program Files\ClaudeCode"
-} else if cfg!(target_os = "macos") {
-    "/Library/Application Support/ClaudeCode"
-} else {
-    "/etc/claude-code"
-};
+/// The system whose paths and rules of the client hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Platform {
+    /// Linux, and any other Unix.
+    Linux,
+    /// macOS.
+    Macos,
+    /// Windows.
+    Windows,
+}
+
+impl Platform {
+    /// This build's, unless CCK_PLATFORM names another Unix: the tests ask about a Mac on Linux.
+    fn of(named: Option<&OsStr>) -> Platform {
+        match named.and_then(OsStr::to_str) {
+            Some("linux") => Platform::Linux,
+            Some("macos") => Platform::Macos,
+            _ if cfg!(windows) => Platform::Windows,
+            _ if cfg!(target_os = "macos") => Platform::Macos,
+            _ => Platform::Linux,
+        }
+    }
+
+    /// Where the client looks for the administrator's settings (2.1.331, read off its code, 2026-11-24).
+    fn managed(self) -> &'static str {
+        match self {
+            Platform::Linux => "/etc/claude-code",
+            Platform::Macos => "/Library/Application Support/ClaudeCode",
+            Platform::Windows => r"C:\Program Files\ClaudeCode",
+        }
+    }
+}
 
 /// What standard input is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +74,7 @@ pub struct Context {
     cwd: PathBuf,
     etc: PathBuf,
     managed: PathBuf,
+    platform: Platform,
     /// Looked up when asked for, but in tests.
     stdin_kind: Option<StdinKind>,
     /// Opens standard input, until it is claimed.
@@ -73,7 +98,8 @@ impl Context {
             // A deleted working directory is no reason to fail: only relative paths need it.
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             etc: PathBuf::from(ETC),
-            managed: PathBuf::from(MANAGED),
+            managed: PathBuf::new(),
+            platform: Platform::of(None),
             stdin_kind: None,
             stdin: Some(Box::new(|| Box::new(io::stdin()))),
             out: String::new(),
@@ -84,6 +110,8 @@ impl Context {
         for (name, value) in std::env::vars_os() {
             context.set_var(name, value);
         }
+        context.platform = Platform::of(context.var_os("CCK_PLATFORM"));
+        context.managed = PathBuf::from(context.platform.managed());
         if cfg!(windows)
             && let Some(dir) = context.var_os("ProgramData").filter(|dir| !dir.is_empty())
         {
@@ -101,6 +129,7 @@ impl Context {
             cwd: cwd.to_path_buf(),
             etc: etc.to_path_buf(),
             managed: etc.join("claude-code"),
+            platform: Platform::of(None),
             stdin_kind: Some(StdinKind::Nothing),
             stdin: None,
             out: String::new(),
@@ -111,6 +140,7 @@ impl Context {
         for (name, value) in vars {
             context.set_var(*name, *value);
         }
+        context.platform = Platform::of(context.var_os("CCK_PLATFORM"));
         context
     }
 
@@ -222,6 +252,11 @@ impl Context {
     /// The directory of the administrator's settings for the client, or a test's stand-in for it.
     pub(crate) fn managed(&self) -> &Path {
         &self.managed
+    }
+
+    /// The system whose rules hold.
+    pub fn platform(&self) -> Platform {
+        self.platform
     }
 
     /// The variable of the home directory, as it is set.

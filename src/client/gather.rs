@@ -13,6 +13,7 @@ use super::Client;
 use super::config;
 use super::federation::{AnthropicProfile, is_name};
 use super::json::{Json, decode};
+use super::launch::Launch;
 use super::paths::Paths;
 use super::settings::{self, Settings, names};
 use super::source::Layer;
@@ -32,6 +33,7 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 pub fn gather(
     context: &Context,
     client: Client,
+    launch: &Launch,
     project: Option<&Path>,
     config_override: Option<&Path>,
 ) -> anyhow::Result<State> {
@@ -58,6 +60,7 @@ pub fn gather(
     let login = parse(&mut credentials_file, &bytes, read_login);
     let mut state = State {
         client,
+        launch: launch.clone(),
         process,
         layers,
         settings_files,

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 use super::Client;
 use super::federation::AnthropicProfile;
 use super::json::NotJson;
+use super::launch::Launch;
 use super::paths::{ConfigFile, Paths};
 use super::settings::Settings;
 use super::source::Layer;
@@ -189,6 +190,8 @@ pub enum HelperRun {
 pub struct State {
     /// The client whose rules hold.
     pub client: Client,
+    /// How it is started.
+    pub launch: Launch,
     /// Every path that was looked at.
     pub paths: Paths,
     /// The environment that the client would be started with, as far as its names matter.

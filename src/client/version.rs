@@ -20,6 +20,9 @@ impl Client {
     }
 }
 
+/// The newest client whose rules are known.
+pub(crate) const NEWEST: Client = Client::at(2, 1, 332);
+
 impl FromStr for Client {
     type Err = String;
 
@@ -134,6 +137,8 @@ pub mod since {
     pub(crate) const ODD_PRIMARY_STOPS: Client = Client::at(2, 1, 232);
     /// A project cannot set CLAUDE_CODE_SIMPLE.
     pub(crate) const SIMPLE_NOT_OF_PROJECTS: Client = Client::at(2, 1, 246);
+    /// `--restricted` and CLAUDE_CODE_RESTRICTED are known.
+    pub(crate) const RESTRICTED: Client = Client::at(2, 1, 248);
     /// A hook that is known and no list costs the file again.
     pub(crate) const HOOKS_ARE_LISTS: Client = Client::at(2, 1, 257);
     /// Of `env` in the config null, arrays and objects are skipped.

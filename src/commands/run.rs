@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use clap::Args;
 
 use crate::client::decision::{Header, Provider};
+use crate::client::launch::Launch;
 use crate::client::paths::Paths;
 use crate::client::source::Source as Credential;
 use crate::client::{Client, conflict, gather, resolve};
@@ -231,7 +232,8 @@ fn warn_of_shadows(context: &mut Context) -> anyhow::Result<()> {
     if !files.into_iter().any(|file| file.exists()) {
         return Ok(());
     }
-    let decision = resolve::resolve(&gather::gather(context, Client::V2, None, None)?);
+    let decision =
+        resolve::resolve(&gather::gather(context, Client::V2, &Launch::default(), None, None)?);
     let headers = [&decision.print.x_api_key, &decision.print.authorization];
     let others = headers
         .into_iter()

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::client::advice::{self, Case, Severity};
 use crate::client::decision::{Mode, Outcome};
+use crate::client::launch::Launch;
 use crate::client::source::Source;
 use crate::client::{gather, paths, resolve, settings, surroundings};
 use crate::context::Context;
@@ -12,7 +13,7 @@ use crate::output::one_line;
 
 /// Says what is in force. This is information, not a verdict: it ends well unless nothing could be looked at.
 pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
-    let state = gather::gather(context, Client::V2, None, None)?;
+    let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
     let decision = resolve::resolve(&state);
     let around = surroundings::look(&state, context);
     let home = context.home().map(std::path::PathBuf::into_os_string);

@@ -2,6 +2,7 @@
 
 pub(crate) mod online;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -10,6 +11,7 @@ use crate::client::Client;
 use crate::client::advice::{self, Case};
 use crate::client::decision::Mode;
 use crate::client::gather;
+use crate::client::launch::{Launch, Launcher};
 use crate::client::resolve;
 use crate::client::source::Source;
 use crate::client::state::State;
@@ -22,14 +24,13 @@ use crate::report::json::{self, Summary};
 use crate::report::text;
 
 /// Which modes are asked about.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Modes {
     /// `claude -p`
     Print,
     /// The terminal UI
     Interactive,
     /// Both
-    #[default]
     All,
 }
 
@@ -48,9 +49,12 @@ impl Modes {
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     profile: ProfileArg,
-    /// The mode of the client to ask about
-    #[arg(long, value_enum, default_value_t, value_name = "MODE")]
-    mode: Modes,
+    /// The mode of the client to ask about [default: that of the command line, else all]
+    #[arg(long, value_enum, value_name = "MODE")]
+    mode: Option<Modes>,
+    /// Who starts the client; this wins over what the environment says of it
+    #[arg(long = "as", value_enum, value_name = "LAUNCHER")]
+    launcher: Option<Launcher>,
     /// The source that should be sent: an id from the report, or `any` [default: config.primaryApiKey if the config
     /// has a key, else any]
     #[arg(long, value_name = "ID")]
@@ -74,6 +78,9 @@ pub(crate) struct VerifyArgs {
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
+    /// The command line to ask about, such as `claude --bare -p hi` [default: a plain `claude`]
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
 }
 
 /// Runs the command.
@@ -87,16 +94,31 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
             "name the directory that Claude Code is started in",
         ));
     }
+    if let Some(launcher) = args.launcher {
+        launcher.set_variables(context);
+    }
+    let launch =
+        if args.command.is_empty() { Launch::default() } else { Launch::parse(&args.command) };
     let client = args.client_version.unwrap_or(Client::V2);
-    let mut state =
-        gather::gather(context, client, args.project.as_deref(), args.config_file.as_deref())?;
+    let mut state = gather::gather(
+        context,
+        client,
+        &launch,
+        args.project.as_deref(),
+        args.config_file.as_deref(),
+    )?;
     let expected = expected(args.expect.as_deref(), &state)?;
     if args.run_helper {
         gather::run_helper(&mut state)?;
     }
     let decision = resolve::resolve(&state);
     let around = surroundings::look(&state, context);
-    let modes = args.mode.list();
+    let modes = match (args.mode, launch.mode) {
+        (Some(modes), _) => modes.list(),
+        (None, Some(Mode::Print)) => Modes::Print.list(),
+        (None, Some(Mode::Interactive)) => Modes::Interactive.list(),
+        (None, None) => Modes::All.list(),
+    };
     let home = context.home().map(PathBuf::into_os_string);
     let mut problems = advice::problems(&Case {
         state: &state,

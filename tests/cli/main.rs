@@ -14,6 +14,7 @@ mod cases;
 mod edges;
 mod get_key;
 mod helper;
+mod launch;
 mod leaks;
 #[cfg(feature = "online")]
 mod online;

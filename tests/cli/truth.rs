@@ -8,6 +8,7 @@ use std::path::Path;
 use cck::client::Client;
 use cck::client::decision::{Candidate, Decision, Dialog, Header, Mode, Standing};
 use cck::client::gather::{gather, run_helper};
+use cck::client::launch::Launch;
 use cck::client::resolve::resolve;
 use cck::client::source::Source;
 use cck::context::Context;
@@ -160,7 +161,7 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     fs::create_dir_all(&cwd).unwrap();
     let context = Context::for_test(&[], &vars, &cwd, Path::new(&etc));
 
-    let mut state = gather(&context, client, None, None).unwrap();
+    let mut state = gather(&context, client, &Launch::default(), None, None).unwrap();
     run_helper(&mut state).unwrap();
     let decision = resolve(&state);
     if let Some(wrong) = contradiction(&decision) {

@@ -20,6 +20,9 @@ pub(super) fn stop(state: &State, mode: Mode, outcome: &Outcome) -> Option<Stop>
             reason: reason.to_owned(),
         })
     };
+    if let Some(refusal) = state.launch.refusal(state.client) {
+        return stop(None, &refusal);
+    }
     // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
     let managed_is_refused = state.settings_files.iter().any(|(layer, file)| {
         *layer == Layer::Managed

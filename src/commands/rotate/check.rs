@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 use super::super::verify::online::is_untrusted;
 use crate::client::Client;
 use crate::client::gather;
+use crate::client::launch::Launch;
 use crate::client::settings;
 use crate::context::Context;
 use crate::error::fail;
@@ -14,7 +15,7 @@ use crate::output::one_line;
 
 /// Asks the API that the client would ask whether it takes the new key.
 pub(crate) fn check(new: &ApiKey, context: &Context) -> anyhow::Result<()> {
-    let state = gather::gather(context, Client::V2, None, None)?;
+    let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
     let (_, base) = settings::base_url(&state);
     let shown = one_line(&online::without_user(base));
     let unchanged = "nothing was changed";
