@@ -29,3 +29,4 @@ mod standing;
 mod truth;
 mod unset_key;
 mod verify;
+mod words;

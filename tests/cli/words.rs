@@ -1,0 +1,217 @@
+//! cck speaks plain English: in help, messages, the manual, comments and documents. The words of a translation are
+//! found here, and so is a message that the masking of keys would change.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// Files that are not clean yet. A clean one on the list fails the test, so the list can only shrink.
+const NOT_CLEAN: &[&str] = &[
+    "CONTRIBUTING.md",
+    "README.md",
+    "SECURITY.md",
+    "docs/claude-code.md",
+    "docs/performance.md",
+    "docs/security.md",
+    "docs/short-lived.md",
+    "docs/sources.md",
+    "docs/testing.md",
+    "src/client/advice.rs",
+    "src/client/advice/files.rs",
+    "src/client/advice/sending.rs",
+    "src/client/decision.rs",
+    "src/client/federation.rs",
+    "src/client/gather/descriptors.rs",
+    "src/client/git.rs",
+    "src/client/json.rs",
+    "src/client/offers.rs",
+    "src/client/paths.rs",
+    "src/client/resolve.rs",
+    "src/client/resolve/sendable.rs",
+    "src/client/resolve/stop.rs",
+    "src/client/resolve/wire.rs",
+    "src/client/schema.rs",
+    "src/client/settings.rs",
+    "src/client/source.rs",
+    "src/client/state.rs",
+    "src/client/surroundings.rs",
+    "src/client/version.rs",
+    "src/commands/completions.rs",
+    "src/commands/helper.rs",
+    "src/commands/man.rs",
+    "src/commands/rotate.rs",
+    "src/commands/rotate/check.rs",
+    "src/commands/rotate/pending.rs",
+    "src/commands/set_key.rs",
+    "src/commands/undo.rs",
+    "src/commands/verify/online.rs",
+    "src/context.rs",
+    "src/document.rs",
+    "src/guard.rs",
+    "src/json.rs",
+    "src/json/members.rs",
+    "src/json/plain.rs",
+    "src/key.rs",
+    "src/key/command.rs",
+    "src/key/command/windows.rs",
+    "src/key/source.rs",
+    "src/online.rs",
+    "src/os/unix.rs",
+    "src/os/windows.rs",
+    "src/os/windows/ext.rs",
+    "src/os/windows/fd.rs",
+    "src/private.rs",
+    "src/profile.rs",
+    "src/profile/check.rs",
+    "src/profile/file.rs",
+    "src/profile/place.rs",
+    "src/records/audit.rs",
+    "src/records/audit/chain.rs",
+    "src/records/state.rs",
+    "src/records/undo.rs",
+    "src/report/json.rs",
+    "src/report/text.rs",
+    "src/session/keep.rs",
+    "src/store.rs",
+    "src/store/dir.rs",
+    "src/store/error.rs",
+    "src/store/error/tests.rs",
+    "src/store/lock.rs",
+    "src/store/lock/tests.rs",
+    "src/store/meta.rs",
+    "src/store/outline.rs",
+    "src/store/recovery.rs",
+    "src/store/replace.rs",
+    "src/store/replace/tests.rs",
+    "src/store/settle.rs",
+    "src/store/tests/settle.rs",
+];
+
+/// Phrases, and what to say instead. A phrase ends at a word's end, or goes on where it ends with `*`.
+const PHRASES: &[(&str, &str)] = &[
+    ("mend*", "fix"),
+    ("stumble*", "fail on"),
+    ("unasked", "without asking"),
+    ("somebody", "someone"),
+    ("whoever", "anyone who"),
+    ("besides", "else"),
+    ("but for", "except"),
+    ("all the same", "anyway"),
+    ("in the place of", "instead of"),
+    ("hangs on", "depends on"),
+    ("is no *", "is not a"),
+    ("are no *", "are not"),
+];
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Everything a person reads, relative to the root.
+fn files() -> Vec<String> {
+    let mut found = Vec::new();
+    for name in ["src", "docs", "examples", "packaging"] {
+        walk(&root().join(name), &mut found);
+    }
+    for name in ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "justfile"] {
+        found.push(root().join(name));
+    }
+    let mut names: Vec<String> = found
+        .iter()
+        .map(|path| path.strip_prefix(root()).unwrap().to_str().unwrap().to_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            walk(&path, found);
+        } else {
+            found.push(path);
+        }
+    }
+}
+
+/// A line without the marks of a comment, so that a phrase is found across two of them.
+fn words(line: &str) -> &str {
+    line.trim().trim_start_matches(['/', '!', '#', '*', '>', '-']).trim()
+}
+
+/// The phrases in a text, with the lines that they start in.
+fn offences(text: &str) -> Vec<(usize, &'static str)> {
+    let lines: Vec<&str> = text.lines().map(words).collect();
+    let mut found = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let next = lines.get(at + 1).copied().unwrap_or_default();
+        let both = format!("{line} {next}").to_lowercase();
+        for (phrase, _) in PHRASES {
+            if starts(&both, phrase).any(|start| start < line.len().max(1)) {
+                found.push((at + 1, *phrase));
+            }
+        }
+    }
+    found
+}
+
+/// Where a phrase starts in a text of small letters.
+fn starts<'a>(text: &'a str, phrase: &'a str) -> impl Iterator<Item = usize> + 'a {
+    let stem = phrase.trim_end_matches('*');
+    text.match_indices(stem).filter_map(move |(at, _)| {
+        let before = text[..at].chars().next_back();
+        let after = &text[at + stem.len()..];
+        let whole = before.is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '-')
+            && (phrase.ends_with('*') || !after.starts_with(|c: char| c.is_alphanumeric()));
+        let right = stem.ends_with(' ')
+            && (["longer", "more", "better"].iter().any(|word| after.starts_with(word))
+                || !after.starts_with(|c: char| c.is_ascii_lowercase()));
+        (whole && !right).then_some(at)
+    })
+}
+
+#[test]
+fn everything_people_read_is_in_plain_english() {
+    let mut wrong = Vec::new();
+    for name in files() {
+        let Ok(text) = fs::read_to_string(root().join(&name)) else { continue };
+        let found = offences(&text);
+        let listed = NOT_CLEAN.contains(&name.as_str());
+        if listed && found.is_empty() {
+            wrong.push(format!("{name} is clean: take it off the list in tests/cli/words.rs"));
+        }
+        for (line, phrase) in found.iter().filter(|_| !listed) {
+            let better = PHRASES.iter().find(|(other, _)| other == phrase).unwrap().1;
+            wrong.push(format!("{name}:{line}: {phrase:?}; say {better:?}"));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_phrase_is_found_where_it_stands_and_nowhere_else() {
+    for (text, lines) in [
+        ("// What it hangs\n// on", vec![1]),
+        ("which is no file", vec![1]),
+        ("it is no longer there; there are no more", vec![]),
+        ("recommend it; amendments", vec![]),
+        ("Somebody mends it", vec![1, 1]),
+        ("is no", vec![]),
+        ("the key is no\n/// whole key", vec![1]),
+    ] {
+        let found: Vec<usize> = offences(text).into_iter().map(|(line, _)| line).collect();
+        assert_eq!(found, lines, "{text:?}");
+    }
+}
+
+/// A mask cuts keys out of what is printed. cck's own sentences must not look like one to it.
+#[test]
+fn no_sentence_of_cck_looks_like_a_key() {
+    for name in files().iter().filter(|name| name.starts_with("src/") && !name.contains("test")) {
+        let text = fs::read_to_string(root().join(name)).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap();
+        for line in code.lines().filter(|line| !line.trim_start().starts_with("//")) {
+            assert_eq!(cck::key::mask(line), line, "{name}");
+        }
+    }
+}
