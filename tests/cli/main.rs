@@ -20,6 +20,7 @@ mod leaks;
 mod online;
 mod profile;
 mod prompt;
+mod recorded;
 mod rotate;
 mod rules;
 mod run;
@@ -30,3 +31,6 @@ mod truth;
 mod unset_key;
 mod verify;
 mod words;
+
+#[path = "../support/mod.rs"]
+mod support;

@@ -81,7 +81,7 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
         version: version.to_owned(),
         mode,
         disagreement: None,
-        skipped: generated.state.is_managed() && !sandbox::can_manage(),
+        skipped: generated.state.needs_namespaces() && !sandbox::can_manage(),
         ran_twice: false,
     };
     if report.skipped {

@@ -50,7 +50,7 @@ impl Wanted {
             seed: number("SEED").unwrap_or(20_261_124),
             index: number("INDEX"),
             count: number("COUNT"),
-            versions: list("VERSIONS", "2.0.77,2.1.331"),
+            versions: list("VERSIONS", "2.0.77,2.1.332"),
             modes: list("MODES", "print,interactive")
                 .iter()
                 .map(|name| Mode::named(name))
@@ -143,9 +143,10 @@ fn what_the_client_does() {
             for mode in &wanted.modes {
                 let sent = mode.run(client, &World::lay(state));
                 eprintln!(
-                    "{name}, {version}, {}: {} x-api-key {:?} authorization {:?} dialogs {:?} {}",
+                    "{name}, {version}, {}: {} to {:?} x-api-key {:?} authorization {:?} dialogs {:?} {}",
                     mode.name(),
                     if sent.sent { "sent" } else { "NOT SENT" },
+                    sent.to,
                     sent.x_api_key,
                     sent.authorization,
                     sent.dialogs,

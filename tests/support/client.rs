@@ -17,6 +17,8 @@ use super::{install, pty, sandbox};
 pub struct Sent {
     /// Whether it sent a message at all.
     pub sent: bool,
+    /// Where it arrived, and its header `host`.
+    pub to: Option<String>,
     /// The header `x-api-key`, as sent.
     pub x_api_key: Option<String>,
     /// The header `authorization`, as sent.
@@ -43,6 +45,17 @@ impl Client {
         install::command(version).map(|command| Client { command })
     }
 
+    /// The command that starts it; a client in JavaScript can be told that it runs on a Mac.
+    fn program(&self, world: &World) -> Vec<String> {
+        let mut command = self.command.clone();
+        if world.state.is_mac() {
+            assert_eq!(command[0], "node", "a native client cannot be told that it runs on a Mac");
+            let preload = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/darwin.js");
+            command.splice(1..1, ["--require".to_owned(), preload.to_owned()]);
+        }
+        command
+    }
+
     /// `claude -p WORD`.
     pub fn print(&self, world: &World) -> Sent {
         self.print_within(world, Duration::from_secs(40))
@@ -50,8 +63,9 @@ impl Client {
 
     /// `claude -p WORD`, ended after that time.
     pub fn print_within(&self, world: &World, bound: Duration) -> Sent {
-        let standin = Standin::start();
-        let program = [&self.command[..], &["-p".into(), WORD.into()]].concat();
+        let standin = Standin::serve(world);
+        let program =
+            [&self.program(world)[..], &world.args(), &["-p".into(), WORD.into()]].concat();
         let log = world.root().join("output");
         let output =
             || File::options().create(true).append(true).open(&log).expect("a file can be made");
@@ -90,10 +104,10 @@ impl Client {
 
     /// The terminal UI: answers dialogs by their defaults, types [`WORD`], waits for the message.
     pub fn interactive(&self, world: &World) -> Sent {
-        let standin = Standin::start();
+        let standin = Standin::serve(world);
         // A session of its own makes the pseudo-terminal its controlling one.
         let setsid = ["setsid".to_owned(), "--ctty".to_owned()];
-        let program = [&setsid[..], &self.command[..]].concat();
+        let program = [&setsid[..], &self.program(world)[..], &world.args()].concat();
         let ended = pty::drive(sandbox::command(&program, world, &standin.url()), &standin);
         Sent {
             dialogs: ended.dialogs,
@@ -108,6 +122,7 @@ fn seen(standin: &Standin) -> Sent {
     let message = standin.message();
     Sent {
         sent: message.is_some(),
+        to: message.as_ref().map(|message| format!("{}:{}", message.listener, message.host)),
         x_api_key: message.as_ref().and_then(|message| message.x_api_key.clone()),
         authorization: message.and_then(|message| message.authorization),
         ..Sent::default()

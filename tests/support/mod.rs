@@ -8,4 +8,5 @@ pub mod install;
 pub mod pty;
 pub mod sandbox;
 pub mod standin;
+pub mod tls;
 pub mod world;

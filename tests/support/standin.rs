@@ -1,15 +1,29 @@
-//! A loopback stand-in for the API. It answers `POST …/v1/messages` as the API does, a token exchange with a known
-//! token, everything else with `{}`, and remembers the credentials of each request.
+//! A loopback stand-in for the API, in clear and with TLS. It answers `POST …/v1/messages` as the API does, a token exchange or
+//! refresh with a known token, the settings of a server as the state says, everything else with `{}`, and remembers the
+//! credentials of each request.
 
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
+use rustls::{ServerConnection, StreamOwned};
+use serde_json::{Value, json};
+
+use super::tls;
+use super::world::World;
+
+/// The port of `$OTHER`, the other server in clear.
+pub const OTHER: u16 = 8081;
+
 /// The token that the stand-in gives for any identity token.
 pub const EXCHANGED: &str = "sk-ant-oat01-EXCHANGED";
+
+/// The token that the stand-in gives for any refresh token.
+pub const REFRESHED: &str = "sk-ant-oat01-REFRESHED";
 
 /// The word that the tests ask the client; a request with it is the one that counts.
 pub const WORD: &str = "zebra";
@@ -17,6 +31,10 @@ pub const WORD: &str = "zebra";
 /// What one request carried.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
+    /// Where it arrived: `base`, `other`, `https` or `unix`.
+    pub listener: &'static str,
+    /// The header `host`.
+    pub host: String,
     /// The method.
     pub method: String,
     /// The path, with its query.
@@ -36,34 +54,76 @@ impl Request {
     }
 }
 
+/// What the threads of a stand-in share.
+#[derive(Default)]
+struct Shared {
+    requests: Mutex<Vec<Request>>,
+    stopped: AtomicBool,
+    /// The state's `opt`.
+    answers: Value,
+}
+
 /// A running stand-in; it stops when dropped.
 pub struct Standin {
     address: SocketAddr,
-    requests: Arc<Mutex<Vec<Request>>>,
-    stopped: Arc<AtomicBool>,
+    /// The other listeners, to wake them at the end.
+    others: Vec<SocketAddr>,
+    shared: Arc<Shared>,
 }
 
 impl Standin {
     /// Starts one on a free port of loopback.
     pub fn start() -> Standin {
+        Standin::with(Shared::default())
+    }
+
+    /// Starts one for that world: on its socket and, in namespaces, on the ports that its hosts are asked at.
+    pub fn serve(world: &World) -> Standin {
+        let mut standin =
+            Standin::with(Shared { answers: world.state.opt.clone(), ..Shared::default() });
+        if world.state.unix {
+            let socket = world.root().join("sock");
+            let listener = UnixListener::bind(socket).expect("a socket can be made");
+            let shared = Arc::clone(&standin.shared);
+            // Ends with the test: nobody connects to it once its world is gone.
+            thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    let shared = Arc::clone(&shared);
+                    thread::spawn(move || _ = serve(stream, "unix", &shared));
+                }
+            });
+        }
+        // Elsewhere the ports are not ours, or take privileges.
+        if let Ok(listener) = TcpListener::bind((world.address(), OTHER)) {
+            standin.listen(listener, "other");
+        }
+        if let Ok(listener) = TcpListener::bind((world.address(), 443)) {
+            standin.listen(listener, "https");
+        }
+        standin
+    }
+
+    fn with(shared: Shared) -> Standin {
         let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
-        let standin = Standin {
-            address: listener.local_addr().expect("a bound socket has an address"),
-            requests: Arc::default(),
-            stopped: Arc::default(),
-        };
-        let (requests, stopped) = (standin.requests.clone(), standin.stopped.clone());
+        let address = listener.local_addr().expect("a bound socket has an address");
+        let mut standin = Standin { address, others: Vec::new(), shared: Arc::new(shared) };
+        standin.listen(listener, "base");
+        standin
+    }
+
+    fn listen(&mut self, listener: TcpListener, name: &'static str) {
+        self.others.push(listener.local_addr().expect("a bound socket has an address"));
+        let shared = Arc::clone(&self.shared);
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                if stopped.load(Ordering::SeqCst) {
+                if shared.stopped.load(Ordering::SeqCst) {
                     break;
                 }
-                let requests = requests.clone();
+                let shared = Arc::clone(&shared);
                 // A client that breaks off is no fault of the stand-in.
-                thread::spawn(move || _ = serve(&stream, &requests));
+                thread::spawn(move || _ = accept(stream, name, &shared));
             }
         });
-        standin
     }
 
     /// What to set ANTHROPIC_BASE_URL to.
@@ -73,7 +133,7 @@ impl Standin {
 
     /// All requests so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.requests.lock().expect("no test panics with the lock").clone()
+        self.shared.requests.lock().expect("no test panics with the lock").clone()
     }
 
     /// The request that counts: the last message with [`WORD`].
@@ -94,26 +154,38 @@ impl Standin {
 
 impl Drop for Standin {
     fn drop(&mut self) {
-        self.stopped.store(true, Ordering::SeqCst);
-        // Wakes the listener, so that it sees the flag.
-        _ = TcpStream::connect(self.address);
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        for address in &self.others {
+            // Wakes the listener, so that it sees the flag.
+            _ = TcpStream::connect(address);
+        }
     }
 }
 
-/// Serves one connection until the client closes it.
-fn serve(stream: &TcpStream, requests: &Mutex<Vec<Request>>) -> std::io::Result<()> {
+fn accept(stream: TcpStream, name: &'static str, shared: &Shared) -> std::io::Result<()> {
     stream.set_read_timeout(Some(Duration::from_secs(120)))?;
     stream.set_nodelay(true)?;
-    let mut reader = BufReader::new(stream);
-    while let Some(request) = read(&mut reader)? {
-        let (kind, answer) = answer(&request);
-        requests.lock().expect("no test panics with the lock").push(request);
-        let mut writer = stream;
+    if name != "https" {
+        return serve(stream, name, shared);
+    }
+    let config = tls::config().ok_or_else(|| std::io::Error::other("no certificates"))?;
+    let session = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    serve(StreamOwned::new(session, stream), name, shared)
+}
+
+/// Serves one connection until the client closes it.
+fn serve(stream: impl Read + Write, name: &'static str, shared: &Shared) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    while let Some(mut request) = read(&mut stream)? {
+        request.listener = name;
+        let (status, kind, body) = answer(&request, &shared.answers);
+        shared.requests.lock().expect("no test panics with the lock").push(request);
+        let length = body.len();
         write!(
-            writer,
-            "HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{answer}",
-            answer.len()
+            stream.get_mut(),
+            "HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\ncontent-length: {length}\r\n\r\n{body}"
         )?;
+        stream.get_mut().flush()?;
     }
     Ok(())
 }
@@ -142,6 +214,7 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
         let value = value.trim().to_owned();
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap_or(0),
+            "host" => request.host = value,
             "x-api-key" => request.x_api_key = Some(value),
             "authorization" => request.authorization = Some(value),
             _ => {}
@@ -154,18 +227,38 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     Ok(Some(request))
 }
 
-fn answer(request: &Request) -> (&'static str, String) {
-    if request.path.contains("/v1/oauth/token") {
-        let token =
-            format!(r#"{{"access_token":"{EXCHANGED}","token_type":"Bearer","expires_in":3600}}"#);
-        return ("application/json", token);
+/// The status, the type and the body of the answer.
+fn answer(request: &Request, answers: &Value) -> (u16, &'static str, String) {
+    let json = |value: Value| (200, "application/json", value.to_string());
+    let path = request.path.split('?').next().unwrap_or_default();
+    if path.ends_with("/v1/oauth/token") {
+        let token = if request.body.contains("refresh_token") { REFRESHED } else { EXCHANGED };
+        return json(json!({
+            "access_token": token, "refresh_token": "sk-ant-ort01-R2", "token_type": "Bearer", "expires_in": 28800,
+            "scope": "user:inference user:profile",
+        }));
     }
-    if !request.is_message() || request.path.contains("count_tokens") {
-        return ("application/json", "{}".into());
+    let managed =
+        |settings: &Value| json!({"uuid": "u", "checksum": "sha256:x", "settings": settings});
+    if path.ends_with("/api/claude_code/settings") {
+        return match &answers["remote"] {
+            Value::Null => (404, "application/json", "{}".into()),
+            Value::Number(status) => {
+                let status = status.as_u64().and_then(|status| status.try_into().ok());
+                (status.unwrap_or(500), "application/json", String::new())
+            }
+            settings => json(managed(settings)),
+        };
+    }
+    if path.ends_with("/managed/settings") {
+        return json(managed(&json!({})));
+    }
+    if !request.is_message() || path.contains("count_tokens") {
+        return json(json!({}));
     }
     if !request.body.contains(r#""stream":true"#) {
         let message = r#"{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[{"type":"text","text":"pong"}],"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}"#;
-        return ("application/json", message.into());
+        return (200, "application/json", message.into());
     }
     let events = [
         r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}}"#,
@@ -182,5 +275,5 @@ fn answer(request: &Request) -> (&'static str, String) {
             format!("event: {kind}\ndata: {event}\n\n")
         })
         .collect();
-    ("text/event-stream", stream)
+    (200, "text/event-stream", stream)
 }

@@ -1,0 +1,5 @@
+// Tells a client in JavaScript that it runs on a Mac.
+Object.defineProperty(process, 'platform', { value: 'darwin' });
+const os = require('os');
+os.platform = () => 'darwin';
+os.type = () => 'Darwin';
