@@ -83,6 +83,8 @@ pub struct Context {
     pub out: String,
     /// Whether reports for people are left out: what [`Context::say`] adds.
     pub(crate) quiet: bool,
+    /// Whether this run has changed something: then no exit code says that nothing was.
+    pub(crate) changed: bool,
     to_process: bool,
     /// What went to standard error, kept only where the context is not the process's own.
     pub err: String,
@@ -104,6 +106,7 @@ impl Context {
             stdin: Some(Box::new(|| Box::new(io::stdin()))),
             out: String::new(),
             quiet: false,
+            changed: false,
             to_process: true,
             err: String::new(),
         };
@@ -134,6 +137,7 @@ impl Context {
             stdin: None,
             out: String::new(),
             quiet: false,
+            changed: false,
             to_process: false,
             err: String::new(),
         };

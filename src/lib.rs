@@ -55,7 +55,7 @@ pub fn run(context: &mut Context) -> Exit {
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => exit,
         Err(error) => {
             context.warn(&format!("cannot write to standard output: {error}"));
-            Exit::Error
+            failed(context)
         }
     }
 }
@@ -64,10 +64,15 @@ fn parse_and_run(context: &mut Context) -> Exit {
     match Cli::try_parse_from(context.args()) {
         Ok(cli) => cli::run(cli, context).unwrap_or_else(|error| {
             report(context, &error);
-            Exit::Error
+            failed(context)
         }),
         Err(error) => cli::usage(context, &error),
     }
+}
+
+/// The exit code after an error: 2 promises that nothing was changed.
+fn failed(context: &Context) -> Exit {
+    if context.changed { Exit::No } else { Exit::Error }
 }
 
 /// What to do where the system refused something and no better advice is known.

@@ -8,6 +8,7 @@ pub mod file;
 mod groups;
 mod place;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ use clap::Args;
 
 use crate::commands::completions::profile_names;
 use crate::context::Context;
-use crate::document::Edit;
+use crate::document::{Document, Edit};
 use crate::error::fail;
 use crate::key::source::Source;
 use file::Entry;
@@ -148,9 +149,14 @@ impl Profiles {
 }
 
 impl Profile {
-    /// What gives the client of the profile's directory its base URL, if it has one: a member of its settings.
-    pub(crate) fn base_url_edit(&self) -> Option<Edit> {
-        self.base_url.as_deref().map(|url| Edit::set(&["env", "ANTHROPIC_BASE_URL"], url))
+    /// The edit of the profile's settings that gives its client its base URL, if it has one.
+    pub(crate) fn base_url_edit(&self, settings: &Document<'_>) -> Option<Edit> {
+        let url = self.base_url.as_deref()?;
+        // Undo removes all that was made, so the object is one change with its member.
+        Some(match settings.raw(&["env"]) {
+            None => Edit::set(&["env"], &BTreeMap::from([("ANTHROPIC_BASE_URL", url)])),
+            Some(_) => Edit::set(&["env", "ANTHROPIC_BASE_URL"], url),
+        })
     }
 
     /// Whether the user of this process may use it.

@@ -7,12 +7,13 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::change::{self, ChangeArgs};
-use super::target::{ShownChange, Target};
+use super::change::{self, ChangeArgs, FilePlan, Plan};
+use super::target::Target;
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::key::source::{DEFAULT_VARIABLE, Source};
+use crate::profile::ProfileArg;
 
 /// The member that holds the answers.
 const RESPONSES: &str = "customApiKeyResponses";
@@ -32,52 +33,43 @@ pub(crate) struct ApproveArgs {
     #[arg(long)]
     revoke: bool,
     #[command(flatten)]
+    profile: ProfileArg,
+    #[command(flatten)]
     change: ChangeArgs,
 }
 
 #[derive(Serialize)]
-struct Report<'a> {
-    schema: u32,
-    path: &'a str,
+struct Report {
     hint: String,
     fingerprint: String,
     approved: bool,
-    changed: bool,
-    dry_run: bool,
-    changes: &'a [ShownChange],
 }
 
 /// Runs `cck approve`.
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
     let key = Source::Env(args.key_env.clone()).read(context)?;
     let action = if args.revoke { "revoke" } else { "approve" };
-    let changed = change::apply(&args.change, &target, action, Some("env"), context, |document| {
-        Ok(edits(document, key.suffix(), !args.revoke))
-    })?;
+    let edits = |document: &Document<'_>| Ok(edits(document, key.suffix(), !args.revoke));
+    let files = vec![FilePlan::new(&target.file.path, edits)];
+    let plan = Plan { action, source: Some("env"), files };
+    let changed = change::apply(&args.change, &target, plan, context)?;
     let dry_run = args.change.target.dry_run;
     if args.change.target.json {
-        let report = Report {
-            schema: 1,
-            path: &target.file.path.to_string_lossy(),
-            hint: key.hint(),
-            fingerprint: key.fingerprint(),
-            approved: !args.revoke,
-            changed: !changed.shown.is_empty(),
-            dry_run,
-            changes: &changed.shown,
-        };
-        context.say_json(&report)?;
-        return Ok(Exit::Done);
+        let report =
+            Report { hint: key.hint(), fingerprint: key.fingerprint(), approved: !args.revoke };
+        return changed.print_json(&args.change, &target, report, context);
     }
     let (shown, hint) = (target.shown(context), key.hint());
     let state = if args.revoke { "not approved" } else { "approved" };
+    let now = if args.revoke { "no longer approved" } else { "now approved" };
     context.say(match (changed.shown.is_empty(), dry_run) {
-        (true, _) => format!("{hint} is {state} in {shown} already; nothing to change"),
+        (true, _) => format!("{hint} is already {state} in {shown}; nothing to change"),
         (false, true) => {
             format!("{hint} would be {state} in {shown} (dry run, nothing was written)")
         }
-        (false, false) => format!("{hint} is now {state} in {shown}"),
+        (false, false) => format!("{hint} is {now} in {shown}"),
     });
     Ok(Exit::Done)
 }

@@ -16,18 +16,21 @@ use crate::store;
 /// The arguments of `cck audit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line of the trail holds the SHA-256 of the line before, so a line that was changed
-or taken out shows. That the last lines were cut off does not: ship the trail elsewhere
-(CCK_AUDIT_FILE) where that matters. Keys are named by fingerprint:
+Each line of the log holds the SHA-256 of the line before, so a line that was changed
+or removed shows. That the last lines were cut off does not: ship the log elsewhere
+(CCK_AUDIT_FILE) if that matters. Keys are named by fingerprint:
   printf 'cck-fingerprint-v1:%s' \"$KEY\" | sha256sum | cut -c1-12")]
 pub(crate) struct AuditCmdArgs {
-    /// Check the chain; the exit code is 1 where it is broken
+    /// Check the chain; the exit code is 1 if it is broken
     #[arg(long)]
     check: bool,
+    /// Show only the last lines
+    #[arg(short, long = "last", value_name = "N")]
+    number: Option<usize>,
     /// Report as JSON
     #[arg(long)]
     json: bool,
-    /// Read this trail [default: $CCK_AUDIT_FILE, else the state directory]
+    /// Read this log [default: $CCK_AUDIT_FILE, else the state directory]
     #[arg(long, value_name = "FILE", alias = "audit-file")]
     file: Option<PathBuf>,
 }
@@ -46,11 +49,12 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
     let path = audit::file(args.file.as_deref(), context)?;
     let (records, broken) = chain::read(&store::read(&path)?.unwrap_or_default());
     let exit = if args.check && broken.is_some() { Exit::No } else { Exit::Done };
+    let shown_from = args.number.map_or(0, |number| records.len().saturating_sub(number));
     if args.json {
         let report = Report {
             schema: 1,
             file: path.display().to_string(),
-            records: &records,
+            records: &records[shown_from..],
             chain: if broken.is_some() { "broken" } else { "whole" },
             broken_line: broken.map(|broken| broken.line),
         };
@@ -58,7 +62,7 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
         return Ok(exit);
     }
     if !args.check {
-        context.out.push_str(&table(&records));
+        context.out.push_str(&table(&records[shown_from..]));
     }
     let shown = one_line(&path.display().to_string());
     match broken {
@@ -66,7 +70,12 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
             context.say(format!("{shown}: line {line} breaks the chain: {why}"));
         }
         None if args.check => {
-            context.say(format!("{shown}: the chain of {} lines is whole", records.len()));
+            let lines = records.len();
+            context.say(match records.iter().filter(|record| record.damage.is_some()).count() {
+                0 => format!("{shown}: the chain of {lines} lines is whole"),
+                1 => format!("{shown}: the chain of {lines} lines is whole; 1 damaged line is described in it"),
+                n => format!("{shown}: the chain of {lines} lines is whole; {n} damaged lines are described in it"),
+            });
         }
         None if records.is_empty() => context.say(format!("{shown}: no change was recorded yet")),
         None => {}
@@ -82,8 +91,10 @@ fn table(records: &[Record]) -> String {
         let (old, new) = (key(&record.old), key(&record.new));
         let source =
             record.source.as_ref().map(|source| format!(" from {source}")).unwrap_or_default();
+        let damage =
+            record.damage.as_ref().map(|damage| format!("  ({damage})")).unwrap_or_default();
         let line = format!(
-            "{}  {:<9} {:<7} {old} -> {new}{source}  {}@{}  {}",
+            "{}  {:<9} {:<7} {old} -> {new}{source}  {}@{}  {}{damage}",
             record.time, record.action, record.outcome, record.user, record.host, record.config
         );
         // Writing to a String cannot fail.

@@ -1,16 +1,24 @@
-//! A change to the config with all that follows from it: the audit line and the record for undo.
+//! The flow of every change: try what can fail → audit line → undo record → swap → audit line → report.
+
+use std::path::{Path, PathBuf};
 
 use clap::Args;
+use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target, TargetArgs};
+use crate::client::paths::ChosenBy;
 use crate::context::Context;
-use crate::document::{Document, Edit};
-use crate::error::said;
+use crate::document::{Change, Document, Edit};
+use crate::error::{Exit, fail, said};
+use crate::key::cache::Cache;
 use crate::key::fingerprint;
 use crate::private;
-use crate::records::audit::{AuditArgs, Event};
+use crate::records::audit::{AuditArgs, Event, Trail};
 use crate::records::undo;
-use crate::store::Outcome;
+use crate::session::{self, place};
+use crate::signals;
+use crate::store::{self, Options};
 
 /// The flags of every command that changes the config.
 #[derive(Clone, Debug, Args)]
@@ -23,58 +31,235 @@ pub(crate) struct ChangeArgs {
     pub audit: AuditArgs,
 }
 
-/// What a change did.
-pub(crate) struct Changed {
-    /// What the store did.
-    pub outcome: Outcome,
-    /// The changes as they may be shown.
-    pub shown: Vec<ShownChange>,
-    /// The key before, where the change replaced or removed one.
-    pub old_key: Option<zeroize::Zeroizing<String>>,
+/// Removes what has expired of cck's own secrets: caches, records for undo, directories of runs that were killed. Every
+/// command that changes or runs something does this first.
+pub(crate) fn clear_expired(context: &Context) {
+    let base = place::base(context).path;
+    Cache::clear_expired(&base);
+    session::sweep(&base);
+    undo::expire(context);
 }
 
-/// Makes a change named `action`, with a key from a source of this kind.
+type Decide<'a> = dyn FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>> + 'a;
+
+/// What is to be done to one file.
+pub(crate) struct FilePlan<'a> {
+    path: PathBuf,
+    decide: Box<Decide<'a>>,
+}
+
+impl<'a> FilePlan<'a> {
+    pub(crate) fn new(
+        path: &Path,
+        decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>> + 'a,
+    ) -> FilePlan<'a> {
+        FilePlan { path: path.to_path_buf(), decide: Box::new(decide) }
+    }
+
+    fn run(
+        &mut self,
+        options: &Options,
+        record: impl FnMut(&[Change]) -> anyhow::Result<()>,
+    ) -> anyhow::Result<store::Outcome> {
+        store::update_recorded(&self.path, options, &mut self.decide, record)
+    }
+
+    /// Whether the file is as planned, or cannot be read to see that.
+    fn is_in_place(&mut self, options: &Options) -> bool {
+        self.run(&Options { dry_run: true, ..*options }, |_| Ok(()))
+            .is_ok_and(|outcome| outcome.changes.is_empty())
+    }
+}
+
+/// A change: its name, the kind of source of its key, and the files in the order in which they are written.
+pub(crate) struct Plan<'a> {
+    pub action: &'a str,
+    pub source: Option<&'a str>,
+    pub files: Vec<FilePlan<'a>>,
+}
+
+/// What a change did.
+#[derive(Default)]
+pub(crate) struct Changed {
+    /// The changes as they may be shown.
+    pub shown: Vec<ShownChange>,
+    /// Whether the config did not exist before.
+    pub created: bool,
+    /// The key before, if the change replaced or removed one.
+    pub old_key: Option<Zeroizing<String>>,
+}
+
+/// Makes the change. If it fails, nothing was changed, or `context.changed` says so.
 pub(crate) fn apply(
     args: &ChangeArgs,
     target: &Target,
-    action: &str,
-    source: Option<&str>,
+    mut plan: Plan<'_>,
     context: &mut Context,
-    decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
 ) -> anyhow::Result<Changed> {
-    let path = target.file.path.clone();
-    let mut event = Event { action, config: &path, source, old: None, new: None };
     if !args.target.dry_run {
-        args.audit.start(&event, context)?;
+        clear_expired(context);
     }
-    let outcome = target.update(decide).inspect_err(|_| args.audit.failed(&event, context))?;
-    let key_change = outcome.changes.iter().find(|change| change.path == ["primaryApiKey"]);
-    let key = |raw: &Option<String>| text(raw.as_deref()?);
-    let old_key = key_change.and_then(|change| key(&change.before));
-    let new_key = key_change.and_then(|change| key(&change.after));
-    if !args.target.dry_run && !outcome.changes.is_empty() {
-        if let Err(error) = undo::save(action, &path, &outcome.changes, context) {
+    let mut changed = Changed::default();
+    let options = *target.options();
+    // A signal takes effect when the change has its records, or before it is made.
+    let section = signals::hold();
+    let mut record = undo::Record::new(plan.action, &target.file.path);
+    if plan.files.len() > 1 {
+        for file in &mut plan.files {
+            file.run(&Options { dry_run: true, ..options }, |_| Ok(()))?;
+        }
+    }
+    let last = plan.files.len().saturating_sub(1);
+    let mut done: Vec<PathBuf> = Vec::new();
+    for (at, file) in plan.files.iter_mut().enumerate() {
+        let path = file.path.clone();
+        let mut event =
+            Event { action: plan.action, config: &path, source: plan.source, old: None, new: None };
+        let mut trail: Option<Trail> = None;
+        let (mut begun, mut refused, mut unprepared) = (false, false, None);
+        let result = file.run(&options, |changes| {
+            if !begun {
+                [event.old, event.new] = keys(changes).map(|key| key.map(|key| fingerprint(&key)));
+                refused = true;
+                trail = args.audit.start(&event, context)?;
+                (begun, refused) = (true, false);
+            }
+            match record.prepare(&path, changes, context) {
+                Err(error) if section.pending() => Err(error),
+                prepared => {
+                    unprepared = prepared.err();
+                    Ok(())
+                }
+            }
+        });
+        let failed = result.is_err() && !(begun && file.is_in_place(&options));
+        if failed {
+            record.abandon(context);
+        } else if begun {
+            section.finish();
+            context.changed = true;
+            if at == last {
+                record.commit(context);
+            }
+        }
+        let outcome = if failed { "failed" } else { "done" };
+        match trail.map(|mut trail| trail.append(&event, outcome, context)) {
+            Some(Ok(())) => {}
+            // Nothing was begun that has to be written down.
+            None if options.dry_run || refused || (!begun && !failed) => {}
+            _ => args.audit.log(&event, outcome, context),
+        }
+        let outcome = match result {
+            Ok(outcome) => outcome,
+            Err(error) if failed => {
+                revert(args, &options, &record, &done, context);
+                return Err(error);
+            }
+            Err(error) => {
+                let problem = format!("the change is in place, but: {}", said(&error));
+                return Err(fail(problem, "look at the disk, then run `cck verify`"));
+            }
+        };
+        if let Some(error) = unprepared {
             context.warn(&format!("`cck undo` will not know this change: {}", said(&error)));
         }
-        event.old = old_key.as_deref().map(|key| fingerprint(key));
-        event.new = new_key.as_deref().map(|key| fingerprint(key));
-        args.audit.log(&event, "done", context);
-        let dir = outcome.path.parent().unwrap_or(&outcome.path);
-        if let Some(problem) = private::exposure(dir).filter(|_| new_key.is_some()) {
-            context.warn(&format!(
-                "{} {problem}: they can put another config in its place, and settings beside it that send the key elsewhere",
-                dir.display()
-            ));
+        let [old, new] = keys(&outcome.changes);
+        changed.old_key = changed.old_key.or(old);
+        changed.created |= outcome.created;
+        changed.shown.extend(outcome.changes.iter().map(|change| ShownChange::new(&path, change)));
+        if new.is_some() && begun {
+            warn_if_exposed(&outcome.path, context);
         }
-    } else if !args.target.dry_run {
-        undo::tidy(&path, context);
+        if begun {
+            done.push(path);
+        }
     }
-    let shown = outcome.changes.iter().map(ShownChange::from).collect();
-    Ok(Changed { outcome, shown, old_key })
+    Ok(changed)
 }
 
-/// A JSON string's text, trimmed as the client trims a key.
-fn text(raw: &str) -> Option<zeroize::Zeroizing<String>> {
-    let text: String = serde_json::from_str(raw).ok()?;
-    Some(zeroize::Zeroizing::new(text.trim().to_owned()))
+/// Puts back the files that were written before the one that failed.
+fn revert(
+    args: &ChangeArgs,
+    options: &Options,
+    record: &undo::Record,
+    done: &[PathBuf],
+    context: &mut Context,
+) {
+    context.changed = false;
+    for (path, members) in record.files().filter(|(path, _)| done.iter().any(|done| done == path)) {
+        let restored = store::update(path, options, |_| {
+            Ok(members.iter().map(undo::Member::restore).collect())
+        });
+        if let Err(error) = restored {
+            context.changed = true;
+            context.warn(&format!("{} stays changed: {}", path.display(), said(&error)));
+            continue;
+        }
+        let event =
+            Event { action: &record.action, config: path, source: None, old: None, new: None };
+        args.audit.log(&event, "reverted", context);
+    }
+}
+
+/// The keys before and after.
+fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
+    let change = changes.iter().find(|change| change.path == ["primaryApiKey"]);
+    let text = |raw: &Option<String>| {
+        let text: String = serde_json::from_str(raw.as_deref()?).ok()?;
+        // As the client trims a key.
+        Some(Zeroizing::new(text.trim().to_owned()))
+    };
+    change.map_or([None, None], |change| [text(&change.before), text(&change.after)])
+}
+
+fn warn_if_exposed(config: &Path, context: &mut Context) {
+    let dir = config.parent().unwrap_or(config);
+    if let Some(problem) = private::exposure(dir) {
+        context.warn(&format!(
+            "{} {problem}: they can replace the config, and put settings beside it that send the key elsewhere",
+            dir.display()
+        ));
+    }
+}
+
+/// The report of a change for programs; `more` is what the command adds.
+#[derive(Serialize)]
+struct Report<'a, T> {
+    schema: u32,
+    path: &'a str,
+    chosen_by: ChosenBy,
+    changed: bool,
+    dry_run: bool,
+    changes: &'a [ShownChange],
+    #[serde(flatten)]
+    more: T,
+}
+
+impl Changed {
+    /// Prints the report for programs.
+    pub(crate) fn print_json(
+        &self,
+        args: &ChangeArgs,
+        target: &Target,
+        more: impl Serialize,
+        context: &mut Context,
+    ) -> anyhow::Result<Exit> {
+        let report = Report {
+            schema: 1,
+            path: &target.file.path.to_string_lossy(),
+            chosen_by: target.file.chosen_by,
+            changed: !self.shown.is_empty(),
+            dry_run: args.target.dry_run,
+            changes: &self.shown,
+            more,
+        };
+        context.say_json(&report)?;
+        Ok(Exit::Done)
+    }
+
+    /// Prints the changes as a diff.
+    pub(crate) fn print_diff(&self, context: &mut Context) {
+        let diff: String = self.shown.iter().map(ShownChange::diff).collect();
+        context.say_diff(&diff);
+    }
 }

@@ -1,12 +1,12 @@
 //! `cck helper`: has the client ask cck for the key (`apiKeyHelper`), so that none rests in its config.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs};
+use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::target::Target;
 use crate::client::Client;
 use crate::client::paths::{Paths, display};
@@ -75,6 +75,8 @@ struct RemoveArgs {
     /// Remove a helper that is not cck's, too
     #[arg(long)]
     force: bool,
+    #[command(flatten)]
+    change: ChangeArgs,
 }
 
 #[derive(Debug, Args)]
@@ -90,6 +92,13 @@ struct ShowArgs {
 #[derive(Serialize)]
 struct Report<'a> {
     schema: u32,
+    #[serde(flatten)]
+    helper: Shown<'a>,
+}
+
+/// The helper as it is, or now is.
+#[derive(Serialize)]
+struct Shown<'a> {
     settings: &'a str,
     helper: Option<&'a str>,
     ours: bool,
@@ -111,71 +120,78 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let target = Target::locate(&args.change.target, context)?;
     let settings = target.paths.user_settings.clone();
     let shown = display(&settings, context.home_var());
-    let dry_run = args.change.target.dry_run;
+    let (dry_run, json) = (args.change.target.dry_run, args.change.target.json);
+    // Without a key from the helper the one in the config may be the last that works.
+    source.read(context)?;
+    let program = context.program();
+    warn_if_temporary(&program, context);
+    let (config, holds_key) = (target.shown(context), holds_key(&target)?);
+    let remove = holds_key
+        && (args.remove_primary_key
+            || (!json
+                && !dry_run
+                && confirm(&format!("{config} still holds a key; remove it?"), context)));
 
-    let outcome = store::update(&settings, target.options(), |document| {
-        check_is_ours(document, args.force, &shown)?;
+    let mut files = vec![FilePlan::new(&settings, |document| {
+        check_is_ours(document, args.force, &program, &shown)?;
         let mut edits = vec![Edit::set(&[HELPER], &helper)];
-        edits.extend(profile.as_ref().and_then(Profile::base_url_edit));
+        edits.extend(profile.as_ref().and_then(|profile| profile.base_url_edit(document)));
         Ok(edits)
-    })?;
-    if args.change.target.json {
-        let settings = settings.to_string_lossy();
-        context.say_json(&Report {
-            schema: 1,
-            settings: &settings,
-            helper: Some(&helper),
-            ours: true,
-        })?;
-    } else if outcome.changes.is_empty() {
-        context.say(format!("{shown} already has this helper; nothing to change"));
-    } else if dry_run {
-        context
-            .say(format!("{shown} would get the helper {helper} (dry run, nothing was written)"));
-    } else {
-        context.say(format!("{shown} now has the helper {helper}"));
+    })];
+    if remove {
+        files
+            .push(FilePlan::new(&target.file.path, |_| Ok(vec![Edit::remove(&["primaryApiKey"])])));
     }
-    primary_key(&args.change, args.remove_primary_key, &target, &source, context)?;
+    let plan = Plan { action: "helper-install", source: Some(source.kind()), files };
+    let changed = change::apply(&args.change, &target, plan, context)?;
+    if holds_key && !remove {
+        context.warn(&format!("{config} still holds a key; --remove-primary-key removes it"));
+    }
+    if json {
+        let settings = settings.to_string_lossy();
+        let helper = Shown { settings: &settings, helper: Some(&helper), ours: true };
+        return changed.print_json(&args.change, &target, helper, context);
+    }
+    context.say(if changed.shown.is_empty() {
+        format!("{shown} already has this helper; nothing to change")
+    } else if dry_run {
+        format!("{shown} would get the helper {helper} (dry run, nothing was written)")
+    } else {
+        format!("{shown} now has the helper {helper}")
+    });
+    if changed.old_key.is_some() && !dry_run {
+        context.say(format!(
+            "removed the key from {config}; cck unset-key --scrub finds the copies of it"
+        ));
+    }
     Ok(Exit::Done)
 }
 
-/// A key that rests in the config is of no use beside a helper: removes it if asked to, else tells of it.
-fn primary_key(
-    change: &ChangeArgs,
-    remove: bool,
-    target: &Target,
-    source: &Source,
-    context: &mut Context,
-) -> anyhow::Result<()> {
+/// Warns of a program that may not be there tomorrow.
+fn warn_if_temporary(program: &Path, context: &mut Context) {
+    let has = |name: &str| program.components().any(|part| part.as_os_str() == name);
+    let why = if has("target") && (has("debug") || has("release")) {
+        "is in a build directory"
+    } else if has("_npx") {
+        "is in npx's cache, which npm may empty"
+    } else if has("tmp") {
+        "is in a directory for temporary files"
+    } else {
+        return;
+    };
+    context.warn(&format!(
+        "{} {why}: when it is gone, Claude Code gets no key; install cck and run this again",
+        program.display()
+    ));
+}
+
+/// Whether the config holds a key, which is of no use beside a helper.
+fn holds_key(target: &Target) -> anyhow::Result<bool> {
     let bytes = store::read(&target.file.path)?.map(zeroize::Zeroizing::new);
-    let rests = bytes
+    Ok(bytes
         .as_ref()
         .and_then(|bytes| Document::parse(bytes).ok())
-        .is_some_and(|document| document.raw(&["primaryApiKey"]).is_some());
-    if !rests {
-        return Ok(());
-    }
-    let shown = target.shown(context);
-    let quiet = change.target.json || change.target.dry_run;
-    if !remove && (quiet || !confirm(&format!("{shown} still holds a key; remove it?"), context)) {
-        context.warn(&format!("{shown} still holds a key; --remove-primary-key removes it"));
-        return Ok(());
-    }
-    // Without a key from the helper the one in the config may be the last that works.
-    if let Err(error) = source.read(context) {
-        context.warn(&format!("the key in {shown} stays, as the helper would give none"));
-        return Err(error);
-    }
-    let changed =
-        change::apply(change, target, "helper-install", Some(source.kind()), context, |_| {
-            Ok(vec![Edit::remove(&["primaryApiKey"])])
-        })?;
-    if !quiet && !changed.shown.is_empty() {
-        context.say(format!(
-            "removed the key from {shown}; cck unset-key --scrub finds the copies of it"
-        ));
-    }
-    Ok(())
+        .is_some_and(|document| document.raw(&["primaryApiKey"]).is_some()))
 }
 
 /// Asks on the terminal; without one the answer is no.
@@ -228,11 +244,7 @@ fn what_to_ask(
     }
 }
 
-fn command(
-    program: &std::path::Path,
-    flags: &[String],
-    ttl: Option<u64>,
-) -> anyhow::Result<String> {
+fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result<String> {
     let program =
         program.to_str().context("the path of cck is not UTF-8, which settings cannot hold")?;
     let mut words = vec![shell::quote_program(program), "get-key".into()];
@@ -250,20 +262,33 @@ fn command(
 
 fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let settings = settings(context)?;
+    let target = Target::locate(&args.change.target, context)?;
+    let settings = target.paths.user_settings.clone();
     let shown = display(&settings, context.home_var());
-    if store::read(&settings)?.is_none() {
-        context.say(format!("{shown} does not exist; nothing to remove"));
-        return Ok(Exit::Done);
+    let program = context.program();
+    let mut files = Vec::new();
+    if store::read(&settings)?.is_some() {
+        files.push(FilePlan::new(&settings, |document| {
+            check_is_ours(document, args.force, &program, &shown)?;
+            Ok(vec![Edit::remove(&[HELPER])])
+        }));
     }
-    let outcome = store::update(&settings, &store::Options::default(), |document| {
-        check_is_ours(document, args.force, &shown)?;
-        Ok(vec![Edit::remove(&[HELPER])])
-    })?;
-    context.say(if outcome.changes.is_empty() {
-        format!("{shown} has no helper; nothing to remove")
-    } else {
-        format!("removed the helper from {shown}; `cck verify` tells what the client sends now")
+    let plan = Plan { action: "helper-remove", source: None, files };
+    let changed = change::apply(&args.change, &target, plan, context)?;
+    if args.change.target.json {
+        let settings = settings.to_string_lossy();
+        let helper = Shown { settings: &settings, helper: None, ours: false };
+        return changed.print_json(&args.change, &target, helper, context);
+    }
+    let dry_run = args.change.target.dry_run;
+    context.say(match (changed.shown.is_empty(), dry_run) {
+        (true, _) => format!("{shown} has no helper; nothing to remove"),
+        (false, true) => {
+            format!("the helper would be removed from {shown} (dry run, nothing was written)")
+        }
+        (false, false) => {
+            format!("removed the helper from {shown}; `cck verify` shows what the client sends now")
+        }
     });
     Ok(Exit::Done)
 }
@@ -279,14 +304,12 @@ fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
         )
     })?;
     let helper: Option<String> = document.get(&[HELPER]);
-    let ours = helper.as_deref().is_some_and(is_ours);
+    let ours = helper.as_deref().is_some_and(|helper| is_ours(helper, &context.program()));
     if args.json {
         let settings = settings.to_string_lossy();
         context.say_json(&Report {
             schema: 1,
-            settings: &settings,
-            helper: helper.as_deref(),
-            ours,
+            helper: Shown { settings: &settings, helper: helper.as_deref(), ours },
         })?;
     } else {
         let shown = display(&settings, context.home_var());
@@ -303,13 +326,18 @@ fn settings(context: &Context) -> anyhow::Result<PathBuf> {
     Ok(Paths::locate(context, Client::V2, None, None)?.user_settings)
 }
 
-fn check_is_ours(document: &Document<'_>, force: bool, shown: &str) -> anyhow::Result<()> {
+fn check_is_ours(
+    document: &Document<'_>,
+    force: bool,
+    program: &Path,
+    shown: &str,
+) -> anyhow::Result<()> {
     let Some(raw) = document.raw(&[HELPER]).filter(|_| !force) else {
         return Ok(());
     };
     // What is no text, or an empty one, helps nobody.
     match serde_json::from_str::<String>(raw) {
-        Ok(helper) if !helper.trim().is_empty() && !is_ours(&helper) => Err(fail(
+        Ok(helper) if !helper.trim().is_empty() && !is_ours(&helper, program) => Err(fail(
             format!("{shown} has a helper that is not cck's: {}", one_line(&helper)),
             "--force if it can go",
         )),
@@ -317,12 +345,14 @@ fn check_is_ours(document: &Document<'_>, force: bool, shown: &str) -> anyhow::R
     }
 }
 
-/// Whether a helper is one that cck has set: `'/path/to/cck' get-key …`.
-fn is_ours(helper: &str) -> bool {
+/// Whether a helper is one that cck has set: `'/path/to/cck' get-key …`, or with `this` program's own name.
+fn is_ours(helper: &str, this: &Path) -> bool {
     let words = shell::words(helper);
-    let program = words.first().map(PathBuf::from);
-    program.as_deref().and_then(std::path::Path::file_name).is_some_and(|name| {
-        name == "cck" || (cfg!(windows) && name.eq_ignore_ascii_case("cck.exe"))
+    let program = words.first().map(Path::new);
+    program.is_some_and(|program| {
+        let name = program.file_name().unwrap_or_default();
+        let is_exe = cfg!(windows) && name.eq_ignore_ascii_case("cck.exe");
+        name == "cck" || is_exe || program == this
     }) && words.get(1).is_some_and(|word| word == "get-key")
 }
 
@@ -338,11 +368,13 @@ mod tests {
         assert_eq!(helper, r"'/opt/it'\''s/cck' get-key --profile 'acme' --ttl 60");
         #[cfg(windows)]
         assert_eq!(helper, r#""/opt/it's/cck" get-key --profile acme --ttl 60"#);
-        assert!(is_ours(&helper) && is_ours("cck get-key"));
+        let this = Path::new("/x/mine");
+        assert!(is_ours(&helper, this) && is_ours("cck get-key", this));
+        assert!(is_ours("/x/mine get-key --key-env K", this));
         for foreign in
             ["", "/usr/bin/vault read", "/x/cck-wrapper get-key", "cck verify", "echo cck get-key"]
         {
-            assert!(!is_ours(foreign), "{foreign}");
+            assert!(!is_ours(foreign, this), "{foreign}");
         }
     }
 }

@@ -1,30 +1,32 @@
 //! `cck rotate`: swaps a new key in for the old, and leaves nothing of the old behind.
 //!
 //! Up to the swap, a failure changes nothing. Before it a record of the rotation is laid down, which names the old key by
-//! its hints; it stays until every step is done, so that the same command again completes what was cut off.
+//! its hints; it stays until every step is done and the old key is named, so that the same command again completes what
+//! was cut off, and a rotation to yet another key names the old keys of both.
 
 mod check;
 mod pending;
 mod report;
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use clap::Args;
 use zeroize::Zeroizing;
 
 use super::approve;
-use super::change::{self, ChangeArgs};
+use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::in_force;
 use super::target::Target;
-use crate::admin::{self, Admin, Listed, Trace};
+use crate::admin::{self, Admin, Listed};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::error::{fail, said};
+use crate::key::ApiKey;
 use crate::key::command;
 use crate::key::source::{Source, SourceArgs};
-use crate::key::{self, ApiKey};
 use crate::profile::ProfileArg;
 use crate::records::audit::Event;
 use crate::store;
@@ -38,7 +40,7 @@ Examples:
   cck rotate --key-file new --retire-old                   the old one: inactive
   cck rotate --key-env NEW --command-after './revoke.sh'   or in your own way
 
-Where a step fails after the swap, the same command again completes it.
+If a step fails after the swap, the same command again completes it.
 The command of --command-after finds CCK_OLD_HINT, CCK_OLD_FINGERPRINT,
 CCK_NEW_FINGERPRINT and CCK_CONFIG in its environment.")]
 pub(crate) struct RotateArgs {
@@ -66,7 +68,7 @@ pub(crate) struct RotateArgs {
 /// How long the command of `--command-after` may take.
 const AFTER_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// Runs `cck rotate`. The exit code is 1 where the new key is in place and something is left to do.
+/// Runs `cck rotate`. The exit code is 1 if the new key is in place and something is left to do.
 pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
@@ -76,109 +78,118 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
         // Its key has to be there before anything changes.
         Admin::new(&args.admin_url, context)?;
     }
-    let dry_run = args.change.target.dry_run;
-    let (pending, resumed) = plan(&target, &new, context)?;
+    let old = current(&target, context)?;
+    let rotation = Rotation::plan(&old, &new, &target, context)?;
     if args.online || args.retire_old {
         check::check(&new, context)?;
     }
-    let lay = !dry_run && !resumed;
-    if lay {
-        pending
-            .save(&target.file.path, context)
-            .inspect_err(|_| abandon(&target, &new, context))?;
+    let dry_run = args.change.target.dry_run;
+    if let Some(this) = rotation.this.as_ref().filter(|_| !dry_run) {
+        this.save().inspect_err(|_| _ = this.remove())?;
     }
-    let changed =
-        change::apply(&args.change, &target, "rotate", Some(source.kind()), context, |document| {
-            edits(document, &pending, &new)
-        })
-        .inspect_err(|_| {
-            if lay {
-                abandon(&target, &new, context);
-            }
-        })?;
-    let old = changed.old_key.as_deref().map(String::as_str).filter(|old| *old != new.reveal());
-    let mut done = report::Done {
-        scrubbed: target.scrub(Some(new.reveal()), old, context),
-        ..report::Done::default()
+    let swap = FilePlan::new(&target.file.path, |document| edits(document, &old, &rotation, &new));
+    let plan = Plan { action: "rotate", source: Some(source.kind()), files: vec![swap] };
+    let changed = change::apply(&args.change, &target, plan, context).inspect_err(|_| {
+        // If the swap is in place, copies of the old key are left, and the record is what completes the rotation.
+        if let Some(this) = rotation.this.as_ref().filter(|_| !dry_run && !context.changed) {
+            let _ = this.remove();
+        }
+    })?;
+    let mut done = report::Done::default();
+    let Some(last) = rotation.olds.last() else {
+        report::print_nothing(&args, &target, &source, &new, &changed, context)?;
+        return Ok(Exit::Done);
     };
+    let old = changed.old_key.as_deref().map(String::as_str).filter(|old| *old != new.reveal());
+    done.scrubbed = target.scrub(Some(new.reveal()), old, context);
     if !dry_run {
-        finish(&args, &target, &pending, &mut done, context);
-        if resumed {
+        finish(&args, &target, &rotation.olds, &mut done, context);
+        if rotation.this.is_none() {
             let event = Event {
                 action: "rotate",
                 config: &target.file.path,
                 source: Some(source.kind()),
-                old: Some(pending.old_fingerprint.clone()),
+                old: Some(last.old_fingerprint.clone()),
                 new: Some(new.fingerprint()),
             };
             args.change.audit.log(&event, "resumed", context);
         }
-        if done.left().is_empty()
-            && let Err(error) = Pending::remove(&target.file.path, context)
-        {
-            done.failed.push(("forget this rotation", said(&error)));
-        }
         in_force::warn_if_shadowed(&target.file, context);
     }
-    report::tell(&args, &target, &source, &new, &pending, &changed, &done, context)?;
-    Ok(if done.left().is_empty() { Exit::Done } else { Exit::No })
-}
-
-/// Removes the record of a rotation that failed, unless the key was swapped all the same: a disk may refuse to make
-/// sure of what it has. Then there are copies of the old key left, and the record is what completes the rotation.
-fn abandon(target: &Target, new: &ApiKey, context: &Context) {
-    let is_old = store::read(&target.file.path).is_ok_and(|bytes| {
-        let bytes = Zeroizing::new(bytes.unwrap_or_default());
-        Document::parse(&bytes)
-            .ok()
-            .and_then(|document| primary_key(&document))
-            .is_none_or(|key| *key != new.reveal())
-    });
-    if is_old {
-        let _ = Pending::remove(&target.file.path, context);
+    report::print(&args, &target, &source, &new, &rotation.olds, &changed, &done, context)?;
+    if !done.left().is_empty() {
+        return Ok(Exit::No);
     }
-}
-
-/// What is rotated: the record of it, and whether it goes on with one that was cut off.
-fn plan(target: &Target, new: &ApiKey, context: &Context) -> anyhow::Result<(Pending, bool)> {
-    let bytes = Zeroizing::new(store::read(&target.file.path)?.unwrap_or_default());
-    let old: Option<Zeroizing<String>> =
-        Document::parse(&bytes).ok().and_then(|document| primary_key(&document));
-    let shown = target.shown(context);
-    match old {
-        Some(old) if *old == new.reveal() => match Pending::load(&target.file.path, context)? {
-            Some(pending) if pending.new_fingerprint == new.fingerprint() => Ok((pending, true)),
-            _ => Err(fail(
-                format!(
-                    "the new key is the one that {shown} holds already: there is nothing to rotate"
-                ),
-                "give the new key; to take copies of older keys away, use cck unset-key --scrub and cck set-key",
-            )),
-        },
-        Some(old) => Ok((
-            Pending {
-                schema: 1,
-                old_hint: key::hint(&old),
-                old_fingerprint: key::fingerprint(&old),
-                old_suffix: key::suffix(&old).to_owned(),
-                old_trace: ApiKey::parse(&old).ok().map(|old| Trace::of(&old)),
-                new_fingerprint: new.fingerprint(),
-            },
-            false,
-        )),
-        // A malformed file holds no key that could be found; the store says what is wrong with it.
-        None if !bytes.is_empty() => {
-            target.update_dry()?;
-            Err(no_key(&shown))
+    if dry_run {
+        return Ok(Exit::Done);
+    }
+    // Until the report is written, nobody knows the name of the key to revoke.
+    match context.flush() {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Done),
+        Err(error) => {
+            return Err(fail(
+                format!("cannot write the report to standard output: {error}"),
+                "run the same command again: it names the old key to revoke",
+            ));
         }
-        None => Err(no_key(&shown)),
     }
+    for record in rotation.unfinished.iter().chain(&rotation.this) {
+        record.remove()?;
+    }
+    Ok(Exit::Done)
+}
+
+/// What is rotated.
+struct Rotation {
+    /// The record of this rotation; none if the config holds the new key already.
+    this: Option<Pending>,
+    /// The records of rotations before it that were cut off.
+    unfinished: Vec<Pending>,
+    /// The rotations whose old keys are still to be named or retired, each key once, this one's last.
+    olds: Vec<Pending>,
+}
+
+impl Rotation {
+    fn plan(
+        old: &str,
+        new: &ApiKey,
+        target: &Target,
+        context: &Context,
+    ) -> anyhow::Result<Rotation> {
+        let config = &target.file.path;
+        let make = || Pending::new(old, new, config, context);
+        let this = (old != new.reveal()).then(make).transpose()?;
+        let mut olds = Pending::all(config, context)?;
+        olds.extend((old != new.reveal()).then(make).transpose()?);
+        let mut seen = vec![new.fingerprint()];
+        olds.reverse();
+        olds.retain(|pending| {
+            let is_new = !seen.contains(&pending.old_fingerprint);
+            seen.push(pending.old_fingerprint.clone());
+            is_new
+        });
+        olds.reverse();
+        Ok(Rotation { this, unfinished: Pending::all(config, context)?, olds })
+    }
+}
+
+/// The key that the config holds now.
+fn current(target: &Target, context: &Context) -> anyhow::Result<Zeroizing<String>> {
+    let bytes = Zeroizing::new(store::read(&target.file.path)?.unwrap_or_default());
+    if let Some(key) = Document::parse(&bytes).ok().and_then(|document| primary_key(&document)) {
+        return Ok(key);
+    }
+    // A malformed file holds no key that could be found; the store says what is wrong with it.
+    let options = store::Options { dry_run: true, ..*target.options() };
+    store::update(&target.file.path, &options, |_| Ok(Vec::new()))?;
+    Err(no_key(&target.shown(context)))
 }
 
 fn no_key(shown: &str) -> anyhow::Error {
     fail(
-        format!("{shown} holds no key that could be rotated"),
-        "put the first key in with cck set-key",
+        format!("{shown} holds no key to rotate"),
+        "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
     )
 }
 
@@ -188,55 +199,58 @@ fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
 }
 
 /// Swaps the key and carries the old one's approval over.
-fn edits(document: &Document<'_>, pending: &Pending, new: &ApiKey) -> anyhow::Result<Vec<Edit>> {
-    let now = primary_key(document).map(|key| key::fingerprint(&key));
-    if now.as_ref().is_none_or(|now| *now != pending.old_fingerprint && *now != new.fingerprint()) {
-        return Err(fail("the key was changed by somebody else just now", "run this again"));
+fn edits(
+    document: &Document<'_>,
+    old: &str,
+    rotation: &Rotation,
+    new: &ApiKey,
+) -> anyhow::Result<Vec<Edit>> {
+    let now = primary_key(document);
+    if now.as_ref().is_none_or(|now| **now != old && **now != new.reveal()) {
+        return Err(fail("another program changed the key just now", "run this again"));
     }
     let mut edits = vec![Edit::set(&["primaryApiKey"], new.reveal())];
-    edits.extend(approve::carry(document, &pending.old_suffix, new.suffix()));
+    if let Some(this) = &rotation.this {
+        edits.extend(approve::carry(document, &this.old_suffix, new.suffix()));
+    }
     Ok(edits)
 }
 
-/// The steps after the swap and the scrub. What fails is noted, and the others are done all the same.
+/// The steps after the swap and the scrub. What fails is noted, and the others are done anyway.
 fn finish(
     args: &RotateArgs,
     target: &Target,
-    pending: &Pending,
+    olds: &[Pending],
     done: &mut report::Done,
     context: &mut Context,
 ) {
-    if args.retire_old {
+    for pending in olds.iter().filter(|_| args.retire_old) {
         match retire(args, pending, context) {
-            Ok(listed) => done.retired = Some(listed),
+            Ok(listed) => done.retired.push(listed),
             Err(error) => done.failed.push(("retire the old key", said(&error))),
         }
     }
-    if let Some(after) = &args.command_after {
-        let config = target.file.path.to_string_lossy();
-        let variables = BTreeMap::from([
-            ("CCK_OLD_HINT", pending.old_hint.as_str()),
-            ("CCK_OLD_FINGERPRINT", &pending.old_fingerprint),
-            ("CCK_NEW_FINGERPRINT", &pending.new_fingerprint),
-            ("CCK_CONFIG", &config),
-        ]);
-        let cwd = context.cwd().to_path_buf();
-        match command::output_with(after, &cwd, AFTER_TIMEOUT, &variables) {
-            Ok(Ok(_)) => {}
-            Ok(Err(ended)) => {
-                done.failed.push(("run the command of --command-after", format!("it {ended}")));
-            }
-            Err(error) => {
-                done.failed.push(("run the command of --command-after", format!("{error:#}")));
-            }
-        }
-    }
+    let Some((after, pending)) = args.command_after.as_ref().zip(olds.last()) else { return };
+    let config = target.file.path.to_string_lossy();
+    let variables = BTreeMap::from([
+        ("CCK_OLD_HINT", pending.old_hint.as_str()),
+        ("CCK_OLD_FINGERPRINT", &pending.old_fingerprint),
+        ("CCK_NEW_FINGERPRINT", &pending.new_fingerprint),
+        ("CCK_CONFIG", &config),
+    ]);
+    let cwd = context.cwd().to_path_buf();
+    let problem = match command::output_with(after, &cwd, AFTER_TIMEOUT, &variables) {
+        Ok(Ok(_)) => return,
+        Ok(Err(ended)) => format!("it {ended}"),
+        Err(error) => format!("{error:#}"),
+    };
+    done.failed.push(("run the command of --command-after", problem));
 }
 
 fn retire(args: &RotateArgs, pending: &Pending, context: &Context) -> anyhow::Result<Listed> {
     let trace = pending
         .old_trace
         .as_ref()
-        .ok_or_else(|| fail("the old value was no key", "nothing is to retire"))?;
+        .ok_or_else(|| fail("the old value was not a key", "there is nothing to retire"))?;
     Admin::new(&args.admin_url, context)?.retire(trace)
 }

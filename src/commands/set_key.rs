@@ -3,18 +3,16 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs};
+use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::in_force;
-use super::target::{ShownChange, Target};
+use super::target::Target;
 use crate::client::DEFAULT_ONBOARDING_VERSION;
-use crate::client::paths::ChosenBy;
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::key::ApiKey;
 use crate::key::source::{Source, SourceArgs};
 use crate::profile::ProfileArg;
-use crate::store;
 
 /// The arguments of `cck set-key`.
 #[derive(Debug, Args)]
@@ -40,19 +38,13 @@ pub(crate) struct SetKeyArgs {
     source: SourceArgs,
 }
 
-/// The report for programs.
+/// What the report for programs adds.
 #[derive(Serialize)]
-struct Report<'a> {
-    schema: u32,
-    path: &'a str,
-    chosen_by: ChosenBy,
+struct Report {
     source: &'static str,
     hint: String,
     fingerprint: String,
     created: bool,
-    changed: bool,
-    dry_run: bool,
-    changes: &'a [ShownChange],
 }
 
 /// Runs `cck set-key`.
@@ -62,21 +54,17 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     let source = Source::resolve_for(args.source, profile.as_ref(), context)?;
     let key = source.read(context)?;
     let version = args.onboarding_version.as_deref();
-    let changed = change::apply(
-        &args.change,
-        &target,
-        "set-key",
-        Some(source.kind()),
-        context,
-        |document| Ok(edits(document, &key, version)),
-    )?;
+    let mut files = Vec::new();
     if let Some(profile) = profile.as_ref().filter(|profile| profile.base_url.is_some()) {
-        // The client of the profile's directory has to send the key where it belongs.
-        store::update(&target.paths.user_settings, target.options(), |_| {
-            Ok(profile.base_url_edit().into_iter().collect())
-        })?;
+        // Before the key: the client of the profile's directory must never send it to the usual host.
+        files.push(FilePlan::new(&target.paths.user_settings, |settings| {
+            Ok(profile.base_url_edit(settings).into_iter().collect())
+        }));
     }
-    let (changes, dry_run) = (&changed.shown, args.change.target.dry_run);
+    files.push(FilePlan::new(&target.file.path, |document| Ok(edits(document, &key, version))));
+    let plan = Plan { action: "set-key", source: Some(source.kind()), files };
+    let changed = change::apply(&args.change, &target, plan, context)?;
+    let dry_run = args.change.target.dry_run;
 
     if !dry_run {
         in_force::warn_if_shadowed(&target.file, context);
@@ -84,28 +72,20 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
 
     if args.change.target.json {
         let report = Report {
-            schema: 1,
-            path: &target.file.path.to_string_lossy(),
-            chosen_by: target.file.chosen_by,
             source: source.kind(),
             hint: key.hint(),
             fingerprint: key.fingerprint(),
-            created: changed.outcome.created,
-            changed: !changes.is_empty(),
-            dry_run,
-            changes,
+            created: changed.created,
         };
-        context.say_json(&report)?;
-        return Ok(Exit::Done);
+        return changed.print_json(&args.change, &target, report, context);
     }
     let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());
-    if changes.is_empty() {
+    if changed.shown.is_empty() {
         context.say(format!("{shown} already holds the key {hint}; nothing to change"));
     } else if dry_run {
         context
             .say(format!("{shown} would change (dry run, nothing was written); key from {from}:"));
-        let diff: String = changes.iter().map(ShownChange::diff).collect();
-        context.say_diff(&diff);
+        changed.print_diff(context);
     } else {
         context.done(format!("wrote the key {hint} from {from} to {shown}"));
     }

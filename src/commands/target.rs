@@ -1,6 +1,6 @@
 //! The config that a command edits: the flags that all such commands share, and how their changes are shown.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -11,10 +11,10 @@ use crate::client::Client;
 use crate::client::gather;
 use crate::client::paths::{self, ChosenBy, ConfigFile, Paths};
 use crate::context::Context;
-use crate::document::{Change, Document, Edit};
+use crate::document::Change;
 use crate::key;
 use crate::output::one_line;
-use crate::store::{self, Outcome};
+use crate::store;
 
 /// Flags of every command that edits the config.
 #[derive(Clone, Debug, Args)]
@@ -51,20 +51,6 @@ impl Target {
         Ok(Target { paths, file, options: store::Options { lock_timeout, dry_run: args.dry_run } })
     }
 
-    /// Edits the config under the client's lock; see [`store::update`].
-    pub(crate) fn update(
-        &self,
-        decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
-    ) -> anyhow::Result<Outcome> {
-        store::update(&self.file.path, &self.options, decide)
-    }
-
-    /// Reads the config as for an edit, and makes none.
-    pub(crate) fn update_dry(&self) -> anyhow::Result<()> {
-        let options = store::Options { dry_run: true, ..self.options };
-        store::update(&self.file.path, &options, |_| Ok(Vec::new())).map(|_| ())
-    }
-
     /// How the store writes.
     pub(crate) fn options(&self) -> &store::Options {
         &self.options
@@ -75,7 +61,7 @@ impl Target {
         paths::display(&self.file.path, context.home_var())
     }
 
-    /// A word about a config that is not where one would look for it.
+    /// A note about a config that is not where one would look for it.
     pub(crate) fn note(&self, context: &Context) -> Option<String> {
         let home = context.home_var();
         (self.file.chosen_by == ChosenBy::Legacy).then(|| {
@@ -91,6 +77,8 @@ impl Target {
 /// A changed member as it may be shown: of a key only its hint and fingerprint.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ShownChange {
+    /// The file that it is in.
+    pub file: String,
     /// The member's path, joined by dots.
     pub member: String,
     /// Its value before, redacted; none if it was absent.
@@ -99,18 +87,17 @@ pub(crate) struct ShownChange {
     pub after: Option<String>,
 }
 
-impl From<&Change> for ShownChange {
-    fn from(change: &Change) -> Self {
+impl ShownChange {
+    pub(crate) fn new(file: &Path, change: &Change) -> Self {
         let shown = |raw: &Option<String>| raw.as_deref().map(|raw| redact(&change.path, raw));
         ShownChange {
+            file: file.to_string_lossy().into_owned(),
             member: change.path.join("."),
             before: shown(&change.before),
             after: shown(&change.after),
         }
     }
-}
 
-impl ShownChange {
     /// The change as lines of a diff.
     pub(crate) fn diff(&self) -> String {
         let line = |sign, value: &Option<String>| {
@@ -156,12 +143,16 @@ mod tests {
             before: before.map(Into::into),
             after: Some(after.into()),
         };
-        let shown = ShownChange::from(&change("primaryApiKey", Some("5"), &format!("\"{key}\"")));
+        let shown = ShownChange::new(
+            Path::new("f"),
+            &change("primaryApiKey", Some("5"), &format!("\"{key}\"")),
+        );
         let diff = "- primaryApiKey: a number\n+ primaryApiKey: \"sk-ant-api03-…wxyz\" (sha256:457ae52225a3)\n";
         assert_eq!(shown.diff(), diff);
-        let shown = ShownChange::from(&change("hasCompletedOnboarding", None, "true"));
+        let shown =
+            ShownChange::new(Path::new("f"), &change("hasCompletedOnboarding", None, "true"));
         assert_eq!(shown.diff(), "+ hasCompletedOnboarding: true\n");
-        let nested = ShownChange::from(&change("x", None, &format!("[\"{key}\"]")));
+        let nested = ShownChange::new(Path::new("f"), &change("x", None, &format!("[\"{key}\"]")));
         assert_eq!(nested.diff(), "+ x: a list of 1\n");
     }
 }

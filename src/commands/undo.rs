@@ -1,82 +1,83 @@
-//! `cck undo`: puts back what the last change to the config replaced.
+//! `cck undo`: puts back what the last change replaced.
 
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs};
-use super::target::{ShownChange, Target};
+use super::change::{self, ChangeArgs, Changed, FilePlan, Plan};
+use super::target::Target;
+use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::error::fail;
+use crate::profile::ProfileArg;
 use crate::records::undo;
 
 /// The arguments of `cck undo`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Puts back the members that the last set-key, rotate, unset-key or approve changed in this
-config; a second undo takes that back. What was scrubbed is gone.")]
+Puts back what the last set-key, rotate, unset-key, approve or helper install changed, in the
+config and in settings; a second undo takes that back. A change can be undone for 7 days;
+what was scrubbed is gone.")]
 pub(crate) struct UndoArgs {
     #[command(flatten)]
+    profile: ProfileArg,
+    #[command(flatten)]
     change: ChangeArgs,
-    /// Put the members back even where somebody else has changed them since
+    /// Put the values back even if someone else has changed them since
     #[arg(long)]
     force: bool,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report<'a> {
-    schema: u32,
-    path: &'a str,
     undone: Option<&'a str>,
     of: Option<&'a str>,
-    changed: bool,
-    dry_run: bool,
-    changes: &'a [ShownChange],
 }
 
-/// Runs `cck undo`. Where there is nothing to undo the exit code is 1.
+/// Runs `cck undo`. If there is nothing to undo, the exit code is 1.
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
     let shown = target.shown(context);
     let json = args.change.target.json;
-    let path = target.file.path.to_string_lossy();
-    let mut report = Report {
-        schema: 1,
-        path: &path,
-        undone: None,
-        of: None,
-        changed: false,
-        dry_run: args.change.target.dry_run,
-        changes: &[],
-    };
     let Some(record) = undo::load(&target.file.path, context)? else {
         if json {
-            context.say_json(&report)?;
+            Changed::default().print_json(&args.change, &target, Report::default(), context)?;
         } else {
-            context.say(format!("cck knows of no change to {shown} that it could undo"));
+            context.say(format!("cck knows no change to {shown} that it could undo"));
         }
         return Ok(Exit::No);
     };
-    let changed = change::apply(&args.change, &target, "undo", None, context, |document| {
-        if !args.force && !record.members.iter().all(|member| member.is_untouched(document)) {
-            return Err(fail(
-                format!("{shown} was changed after the {} of {}", record.action, record.time),
-                "look at it with `cck undo --dry-run --force`; --force puts the old values back all the same",
-            ));
-        }
-        Ok(record.members.iter().map(undo::Member::restore).collect())
-    })?;
+    let home = context.home_var().map(ToOwned::to_owned);
+    let mut files = Vec::new();
+    for (path, members) in record.files() {
+        let shown = display(path, home.as_deref());
+        let (force, action, time) = (args.force, &record.action, &record.time);
+        files.push(FilePlan::new(path, move |document| {
+            if !force && !members.iter().all(|member| member.is_untouched(document)) {
+                return Err(fail(
+                    format!("{shown} was changed after the {action} of {time}"),
+                    "look at it with `cck undo --dry-run --force`; --force puts the old values back anyway",
+                ));
+            }
+            Ok(members.iter().map(undo::Member::restore).collect())
+        }));
+    }
+    let plan = Plan { action: "undo", source: None, files };
+    let changed = change::apply(&args.change, &target, plan, context)?;
     if json {
-        report.undone = Some(&record.action);
-        report.of = Some(&record.time);
-        report.changed = !changed.shown.is_empty();
-        report.changes = &changed.shown;
-        context.say_json(&report)?;
-        return Ok(Exit::Done);
+        let report = Report { undone: Some(&record.action), of: Some(&record.time) };
+        return changed.print_json(&args.change, &target, report, context);
     }
     let verb = if args.change.target.dry_run { "would undo" } else { "undid" };
-    context.say(format!("{verb} the {} of {} in {shown}:", record.action, record.time));
-    let diff: String = changed.shown.iter().map(ShownChange::diff).collect();
-    context.say_diff(&diff);
+    let files: Vec<String> =
+        record.files().map(|(path, _)| display(path, home.as_deref())).collect();
+    context.say(format!(
+        "{verb} the {} of {} in {}:",
+        record.action,
+        record.time,
+        files.join(" and ")
+    ));
+    changed.print_diff(context);
     Ok(Exit::Done)
 }

@@ -3,10 +3,10 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs};
+use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::in_force;
-use super::target::{ShownChange, Target};
-use crate::client::paths::{self, ChosenBy};
+use super::target::Target;
+use crate::client::paths;
 use crate::context::Context;
 use crate::document::Edit;
 use crate::error::Exit;
@@ -36,12 +36,6 @@ pub(crate) struct UnsetKeyArgs {
 
 #[derive(Serialize)]
 struct Report<'a> {
-    schema: u32,
-    path: &'a str,
-    chosen_by: ChosenBy,
-    changed: bool,
-    dry_run: bool,
-    changes: &'a [ShownChange],
     scrubbed: Option<&'a Scrubbed>,
 }
 
@@ -50,13 +44,12 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
     let dry_run = args.change.target.dry_run;
-    let changed = change::apply(&args.change, &target, "unset-key", None, context, |document| {
-        Ok(document
-            .raw(&["primaryApiKey"])
-            .map(|_| Edit::remove(&["primaryApiKey"]))
-            .into_iter()
-            .collect())
-    })?;
+    let remove = FilePlan::new(&target.file.path, |document| {
+        let key = document.raw(&["primaryApiKey"]);
+        Ok(key.map(|_| Edit::remove(&["primaryApiKey"])).into_iter().collect())
+    });
+    let plan = Plan { action: "unset-key", source: None, files: vec![remove] };
+    let changed = change::apply(&args.change, &target, plan, context)?;
     let scrubbed = args
         .scrub
         .then(|| target.scrub(None, changed.old_key.as_deref().map(String::as_str), context));
@@ -67,16 +60,8 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     };
 
     if args.change.target.json {
-        let report = Report {
-            schema: 1,
-            path: &target.file.path.to_string_lossy(),
-            chosen_by: target.file.chosen_by,
-            changed: !changed.shown.is_empty(),
-            dry_run,
-            changes: &changed.shown,
-            scrubbed: scrubbed.as_ref(),
-        };
-        context.say_json(&report)?;
+        let report = Report { scrubbed: scrubbed.as_ref() };
+        changed.print_json(&args.change, &target, report, context)?;
         return Ok(exit);
     }
     let shown = target.shown(context);

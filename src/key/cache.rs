@@ -43,6 +43,17 @@ impl Cache {
         Ok(Cache { dir })
     }
 
+    /// Empties what has expired in the cache in `base`, if there is one.
+    pub(crate) fn clear_expired(base: &Path) {
+        let me = os::process::geteuid().as_raw();
+        let dir = base.join(format!("cck-cache-{me}"));
+        if fs::symlink_metadata(&dir)
+            .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me)
+        {
+            Cache { dir }.forget_expired();
+        }
+    }
+
     /// The key under `name`, at most `ttl` old, or what `read` gives. A caller who waits longer than `patience` for
     /// another one reads for itself.
     pub(crate) fn get(

@@ -1,4 +1,4 @@
-//! The audit trail: a line of JSON for each change, each line with the hash of the one before.
+//! The audit trail: two lines of JSON for each change, before and after it, each line with the hash of the one before.
 //!
 //! No key enters it: keys are named by their fingerprints. The chain shows that a line was changed or taken out; it
 //! cannot show that the last lines were cut off, so a trail that matters is shipped elsewhere as it is written.
@@ -6,7 +6,7 @@
 pub mod chain;
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime};
@@ -22,11 +22,8 @@ use crate::os::fs::{FlockOperation, OFlags, flock};
 use crate::os::io::Errno;
 use crate::records::state;
 
-/// How long another holder of the trail's lock is waited for. Each holds it for one line.
+/// How long another holder of the trail's lock is waited for. Each holds it for one change to one file.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-
-/// No line of the trail is longer.
-const LONGEST_LINE: usize = 64 * 1024;
 
 /// Where the trail goes and how much it matters.
 #[derive(Clone, Debug, Default, Args)]
@@ -34,7 +31,7 @@ pub(crate) struct AuditArgs {
     /// Write the audit line to this file [default: $CCK_AUDIT_FILE, else the state directory]
     #[arg(long, value_name = "FILE", hide_short_help = true)]
     audit_file: Option<PathBuf>,
-    /// Change nothing where the audit line cannot be written
+    /// Change nothing if the audit line cannot be written
     #[arg(long, hide_short_help = true)]
     require_audit: bool,
 }
@@ -44,9 +41,9 @@ pub(crate) struct AuditArgs {
 pub struct Record {
     /// When, as RFC 3339 in UTC.
     pub time: String,
-    /// What: `set-key`, `unset-key`, `rotate`, …
+    /// What: `set-key`, `unset-key`, `rotate`, … or `repair`.
     pub action: String,
-    /// The config that was changed.
+    /// The file that was changed.
     pub config: String,
     /// The kind of source that the key came from.
     pub source: Option<String>,
@@ -62,8 +59,11 @@ pub struct Record {
     pub pid: u32,
     /// The version of cck.
     pub cck: String,
-    /// `done`, `started` (with --require-audit, before the change), or `failed`.
+    /// `started` before a change, then `done`, `failed` or `reverted`.
     pub outcome: String,
+    /// Of a `repair`: what is wrong with the line before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
     /// SHA-256 of the line before, without its line end, in hex; of the first line, zeros.
     pub prev: String,
 }
@@ -84,29 +84,31 @@ pub(crate) struct Event<'a> {
 }
 
 impl AuditArgs {
-    /// Before a change: where the trail is required, shows that it can be written by writing that the change starts.
-    pub(crate) fn start(&self, event: &Event<'_>, context: &Context) -> anyhow::Result<()> {
-        if !self.require_audit {
-            return Ok(());
-        }
-        append(self, event, "started", context).map_err(|error| {
-            fail(
+    /// Before a change: writes that it starts. The trail is locked until it is dropped, so its lines stand in the order
+    /// of the changes. None if it cannot be written and is not required.
+    pub(crate) fn start(
+        &self,
+        event: &Event<'_>,
+        context: &Context,
+    ) -> anyhow::Result<Option<Trail>> {
+        let started = Trail::open(self, context).and_then(|mut trail| {
+            trail.append(event, "started", context)?;
+            Ok(trail)
+        });
+        match started {
+            Err(error) if self.require_audit => Err(fail(
                 format!("the audit line cannot be written, so nothing was changed: {error:#}"),
-                "mend the audit file, or leave --require-audit out",
-            )
-        })
-    }
-
-    /// After a change that failed: where its start is in the trail, so is its end.
-    pub(crate) fn failed(&self, event: &Event<'_>, context: &mut Context) {
-        if self.require_audit {
-            self.log(event, "failed", context);
+                "fix the audit file, or leave --require-audit out",
+            )),
+            started => Ok(started.ok()),
         }
     }
 
-    /// After a change: writes `event` with `outcome`; the change stands, so that it cannot be written is a warning.
+    /// Writes one line. That it cannot be written is a warning: what it describes has happened.
     pub(crate) fn log(&self, event: &Event<'_>, outcome: &str, context: &mut Context) {
-        if let Err(error) = append(self, event, outcome, context) {
+        let written =
+            Trail::open(self, context).and_then(|mut trail| trail.append(event, outcome, context));
+        if let Err(error) = written {
             context.warn(&format!("the audit line was not written: {error:#}"));
         }
     }
@@ -122,19 +124,72 @@ pub(crate) fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<Pa
     }
 }
 
-fn append(
-    args: &AuditArgs,
-    event: &Event<'_>,
-    outcome: &str,
-    context: &Context,
-) -> anyhow::Result<()> {
-    let path = file(args.audit_file.as_deref(), context)?;
-    let shown = path.display();
-    let mut trail = open(&path).with_context(|| format!("{shown}"))?;
-    lock(&trail).with_context(|| format!("{shown}: cannot lock"))?;
-    let end = trail.seek(SeekFrom::End(0))?;
-    let last = last_line(&mut trail, end).with_context(|| format!("{shown}: cannot read"))?;
-    let record = Record {
+/// The trail, open and locked.
+pub(crate) struct Trail {
+    file: File,
+    path: PathBuf,
+}
+
+impl Trail {
+    fn open(args: &AuditArgs, context: &Context) -> anyhow::Result<Trail> {
+        let path = file(args.audit_file.as_deref(), context)?;
+        let shown = path.display();
+        let file = open(&path).with_context(|| format!("{shown}"))?;
+        lock(&file).with_context(|| format!("{shown}: cannot lock"))?;
+        Ok(Trail { file, path })
+    }
+
+    /// Adds a line, and before it one that describes the damage if the last line is not a record.
+    pub(crate) fn append(
+        &mut self,
+        event: &Event<'_>,
+        outcome: &str,
+        context: &Context,
+    ) -> anyhow::Result<()> {
+        let shown = self.path.display();
+        let end = self.file.seek(SeekFrom::End(0))?;
+        let last = chain::last_line(&mut self.file, end)
+            .with_context(|| format!("{shown}: cannot read"))?;
+        let mut prev = chain::link(None);
+        let mut lines = Vec::new();
+        if let Some(last) = last {
+            if !last.ended {
+                lines.push(b'\n');
+            }
+            prev = last.link;
+            if let Some(damage) = last.damage {
+                let repair = Event {
+                    action: "repair",
+                    config: &self.path,
+                    source: None,
+                    old: None,
+                    new: None,
+                };
+                let repair =
+                    Record { damage: Some(damage), ..record(&repair, "done", prev, context) };
+                prev = add(&mut lines, &repair)?;
+            }
+        }
+        add(&mut lines, &record(event, outcome, prev, context))?;
+        if let Err(error) = self.file.write_all(&lines).and_then(|()| self.file.sync_data()) {
+            // Half a line would have to be repaired.
+            let _ = self.file.set_len(end);
+            return Err(error).with_context(|| format!("{shown}: cannot write"));
+        }
+        Ok(())
+    }
+}
+
+/// Adds a record as a line, and returns what the next one has to hold as `prev`.
+fn add(lines: &mut Vec<u8>, record: &Record) -> anyhow::Result<String> {
+    let line = serde_json::to_vec(record)?;
+    lines.extend_from_slice(&line);
+    lines.push(b'\n');
+    Ok(chain::link(Some(&line)))
+}
+
+fn record(event: &Event<'_>, outcome: &str, prev: String, context: &Context) -> Record {
+    Record {
         time: now(),
         action: event.action.into(),
         config: event.config.display().to_string(),
@@ -146,21 +201,12 @@ fn append(
         pid: std::process::id(),
         cck: env!("CARGO_PKG_VERSION").into(),
         outcome: outcome.into(),
-        prev: chain::link(last.as_ref().map(|line| line.text.as_slice())),
-    };
-    // A line that a full disk cut short is ended here, so that this one stands by itself.
-    let mut line = if last.is_some_and(|line| !line.ended) { vec![b'\n'] } else { Vec::new() };
-    serde_json::to_writer(&mut line, &record)?;
-    line.push(b'\n');
-    if let Err(error) = trail.write_all(&line).and_then(|()| trail.sync_data()) {
-        // Half a line would break the chain.
-        let _ = trail.set_len(end);
-        return Err(error).with_context(|| format!("{shown}: cannot write"));
+        damage: None,
+        prev,
     }
-    Ok(())
 }
 
-/// Takes the lock of the trail. Whoever may read the file can hold it, so it is not waited for without end.
+/// Takes the lock of the trail. Anyone who may read the file can hold it, so the wait has an end.
 fn lock(trail: &File) -> io::Result<()> {
     let deadline = Instant::now() + LOCK_WAIT;
     loop {
@@ -198,40 +244,6 @@ fn open(path: &Path) -> io::Result<File> {
     } else {
         Ok(trail)
     }
-}
-
-/// The last line of the trail.
-struct LastLine {
-    text: Vec<u8>,
-    /// Whether it has its line end.
-    ended: bool,
-}
-
-/// Reads the last line of a file of `end` bytes, from behind, so that a long trail costs no more than a short one.
-fn last_line(trail: &mut File, end: u64) -> io::Result<Option<LastLine>> {
-    let mut tail = Vec::new();
-    let mut start = end;
-    while start > 0 {
-        if tail.len() > LONGEST_LINE {
-            return Err(io::Error::other("its last line is too long for an audit line"));
-        }
-        let from = start.saturating_sub(4096);
-        let mut block = vec![0; usize::try_from(start - from).unwrap_or_default()];
-        trail.seek(SeekFrom::Start(from))?;
-        trail.read_exact(&mut block)?;
-        block.extend_from_slice(&tail);
-        tail = block;
-        start = from;
-        let body = tail.strip_suffix(b"\n").unwrap_or(&tail);
-        if let Some(at) = body.iter().rposition(|&byte| byte == b'\n') {
-            return Ok(Some(LastLine {
-                text: body[at + 1..].to_vec(),
-                ended: body.len() < tail.len(),
-            }));
-        }
-    }
-    let body = tail.strip_suffix(b"\n").unwrap_or(&tail);
-    Ok((end > 0).then(|| LastLine { text: body.to_vec(), ended: body.len() < tail.len() }))
 }
 
 /// This moment as RFC 3339 in UTC, to the second.

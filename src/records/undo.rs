@@ -1,14 +1,19 @@
 //! What undo needs: for each config a record of the last change, which holds only the members that it changed.
 //!
-//! The record may hold the old key, so it is 0600 in a 0700 directory, and `rotate` and `unset-key --scrub` remove it.
+//! The record may hold the old key, so it is 0600 in a 0700 directory, `rotate` and `unset-key --scrub` remove it, and
+//! it is kept for a week. It is written before the change takes effect, beside the record of the change before, and
+//! takes that one's name afterwards; after a run that was killed in between, the files show which of the two holds.
 
+use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
@@ -17,7 +22,10 @@ use crate::private;
 use crate::records::state;
 use crate::store;
 
-/// The last change of one config.
+/// How long a change can be undone.
+const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// The last change of one config, and of the settings beside it.
 #[derive(Serialize, Deserialize)]
 pub struct Record {
     /// 1; another number was written by another version.
@@ -28,7 +36,19 @@ pub struct Record {
     pub action: String,
     /// The config.
     pub config: PathBuf,
-    /// The members that it changed.
+    /// The members of the config that it changed.
+    pub members: Vec<Member>,
+    /// The other files that it changed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<Other>,
+}
+
+/// Another file that the same change edited.
+#[derive(Serialize, Deserialize)]
+pub struct Other {
+    /// The file.
+    pub path: PathBuf,
+    /// The members of it that were changed.
     pub members: Vec<Member>,
 }
 
@@ -61,45 +81,121 @@ impl Member {
     fn names(&self) -> Vec<&str> {
         self.path.iter().map(String::as_str).collect()
     }
-}
 
-/// Keeps what `changes` replaced in `config`, in place of the record of the change before.
-pub(crate) fn save(
-    action: &str,
-    config: &Path,
-    changes: &[Change],
-    context: &Context,
-) -> anyhow::Result<()> {
-    let member = |change: &Change| {
+    fn of(change: &Change) -> serde_json::Result<Member> {
         let before = change.before.clone().map(RawValue::from_string).transpose()?;
         Ok(Member { path: change.path.clone(), before, after: change.after.as_deref().map(digest) })
-    };
-    let record = Record {
-        schema: 1,
-        time: crate::records::audit::now(),
-        action: action.to_owned(),
-        config: config.to_path_buf(),
-        members: changes.iter().map(member).collect::<serde_json::Result<_>>()?,
-    };
-    let text = zeroize::Zeroizing::new(serde_json::to_vec(&record)?);
-    private::write(&file(config, context)?, &text)
+    }
 }
 
-/// Clears away what a killed run has left of a record of `config`.
-pub(crate) fn tidy(config: &Path, context: &Context) {
-    if let Ok(path) = file(config, context) {
-        store::tidy(&path);
+impl Record {
+    /// A record of a change that has not begun.
+    pub(crate) fn new(action: &str, config: &Path) -> Record {
+        Record {
+            schema: 1,
+            time: crate::records::audit::now(),
+            action: action.to_owned(),
+            config: config.to_path_buf(),
+            members: Vec::new(),
+            others: Vec::new(),
+        }
     }
+
+    /// The files that were changed, and their members.
+    pub(crate) fn files(&self) -> impl Iterator<Item = (&Path, &[Member])> {
+        let others = self.others.iter().map(|other| (&*other.path, &*other.members));
+        let config = (!self.members.is_empty()).then_some((&*self.config, &*self.members));
+        others.chain(config)
+    }
+
+    /// Lays down that `changes` are about to be made to `file`. The caller holds the lock of the audit trail, so that no
+    /// two do this at once.
+    pub(crate) fn prepare(
+        &mut self,
+        file: &Path,
+        changes: &[Change],
+        context: &Context,
+    ) -> anyhow::Result<()> {
+        if self.files().next().is_none() {
+            settle(&self.config, context)?;
+        }
+        let members = changes.iter().map(Member::of).collect::<serde_json::Result<_>>()?;
+        if *file == self.config {
+            self.members = members;
+        } else {
+            self.others.retain(|other| other.path != file);
+            self.others.push(Other { path: file.to_path_buf(), members });
+        }
+        self.save_next(context)
+    }
+
+    /// Removes the prepared record of a change that was not made.
+    pub(crate) fn abandon(&self, context: &Context) {
+        if self.files().next().is_some() {
+            let _ = next(&self.config, context).and_then(|next| private::remove(&next));
+        }
+    }
+
+    /// Makes the prepared record the one that `cck undo` takes.
+    pub(crate) fn commit(&self, context: &Context) {
+        // If this fails, the next command finds both and looks which one holds.
+        if let (Ok(next), Ok(path)) = (next(&self.config, context), path(&self.config, context)) {
+            let _ = fs::rename(next, path);
+        }
+    }
+
+    fn save_next(&self, context: &Context) -> anyhow::Result<()> {
+        let text = Zeroizing::new(serde_json::to_vec(self)?);
+        private::write(&next(&self.config, context)?, &text)
+    }
+}
+
+/// Whether the members are in the file as the change was to leave them: a killed run may have laid the record down and
+/// not made the change.
+fn holds(file: &Path, members: &[Member]) -> bool {
+    let bytes = store::read(file).ok().flatten().map(Zeroizing::new).unwrap_or_default();
+    Document::parse(&bytes)
+        .is_ok_and(|document| members.iter().all(|member| member.is_untouched(&document)))
+}
+
+/// The record that a killed run has laid down, as far as its change took effect.
+fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
+    let Some(mut record) = read(&next(config, context)?, config)? else {
+        return Ok(None);
+    };
+    record.others.retain(|other| holds(&other.path, &other.members));
+    if !holds(config, &record.members) {
+        record.members.clear();
+    }
+    let any = record.files().next().is_some();
+    Ok(any.then_some(record))
+}
+
+/// Ends what a killed run has left: its record is the last one, if its change took effect.
+fn settle(config: &Path, context: &Context) -> anyhow::Result<()> {
+    let next = next(config, context)?;
+    store::tidy(&next);
+    if let Ok(Some(record)) = prepared(config, context) {
+        record.save_next(context)?;
+        record.commit(context);
+    }
+    private::remove(&next).map(drop)
 }
 
 /// The record of the last change of `config`, if there is one.
 pub(crate) fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
-    let path = file(config, context)?;
-    let Some(bytes) = private::read(&path)? else {
+    match prepared(config, context)? {
+        Some(record) => Ok(Some(record)),
+        None => read(&path(config, context)?, config),
+    }
+}
+
+fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
+    let Some(bytes) = private::read(path)? else {
         return Ok(None);
     };
     let record = serde_json::from_slice::<Record>(&bytes)
-        .with_context(|| format!("{} is no record of a change", path.display()))?;
+        .with_context(|| format!("{} is not a record of a change", path.display()))?;
     if record.config != config {
         return Err(fail(
             format!("{} is the record of another config", path.display()),
@@ -111,11 +207,29 @@ pub(crate) fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Re
 
 /// Removes the record of the last change of `config` and returns its path, if there was one.
 pub(crate) fn forget(config: &Path, context: &Context) -> anyhow::Result<Option<PathBuf>> {
-    private::remove(&file(config, context)?)
+    private::remove(&next(config, context)?)?;
+    private::remove(&path(config, context)?)
 }
 
-fn file(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
+/// Removes the records that are a week old: they may hold a key.
+pub(crate) fn expire(context: &Context) {
+    let Ok(dir) = state::dir(context) else { return };
+    for entry in fs::read_dir(dir.join("undo")).into_iter().flatten().flatten() {
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+        if age.is_ok_and(|age| age >= KEPT) {
+            let _ = private::remove(&entry.path());
+        }
+    }
+}
+
+fn path(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
     state::file_for(config, "undo", context)
+}
+
+/// Where the record of a change is before the change is made.
+fn next(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
+    Ok(path(config, context)?.with_extension("next"))
 }
 
 /// The digest of a JSON text, however it is laid out.

@@ -31,7 +31,7 @@ fn an_approval_is_given_and_taken_back() {
     assert_eq!(text, laid_out, "the file's own style");
     approve(&[]).out(&["already"]);
     assert_eq!(approve(&["--json"]).json()["changed"], false);
-    approve(&["--revoke"]).out(&["not approved"]);
+    approve(&["--revoke"]).out(&["no longer approved"]);
     assert_eq!(responses(&sandbox), serde_json::json!({"approved": [], "rejected": []}));
     assert!(
         !fs::read_to_string(sandbox.home().join(".local/state/cck/audit.jsonl"))

@@ -33,14 +33,19 @@ fn each_change_is_a_line_in_a_chain() {
         records.as_array().unwrap().iter().map(|record| record[name].clone()).collect()
     };
     let (key, other) = (by_hand(KEY), by_hand(OTHER));
-    assert_eq!(fields("action"), ["set-key", "set-key", "unset-key"]);
+    let twice = |values: [serde_json::Value; 3]| -> Vec<serde_json::Value> {
+        values.into_iter().flat_map(|value| [value.clone(), value]).collect()
+    };
+    let none = || serde_json::Value::Null;
     assert_eq!(
-        fields("source"),
-        [serde_json::json!("stdin"), "env".into(), serde_json::Value::Null]
+        fields("action"),
+        twice(["set-key", "set-key", "unset-key"].map(Into::into)),
+        "a line before each change and one after it"
     );
-    assert_eq!(fields("old"), [serde_json::Value::Null, key.clone().into(), other.clone().into()]);
-    assert_eq!(fields("new"), [key.into(), other.into(), serde_json::Value::Null]);
-    assert_eq!(fields("outcome"), ["done", "done", "done"]);
+    assert_eq!(fields("source"), twice(["stdin".into(), "env".into(), none()]));
+    assert_eq!(fields("old"), twice([none(), key.clone().into(), other.clone().into()]));
+    assert_eq!(fields("new"), twice([key.into(), other.into(), none()]));
+    assert_eq!(fields("outcome"), ["started", "done"].repeat(3));
     let time = fields("time")[0].as_str().unwrap().to_owned();
     assert!(time.len() == 20 && time.ends_with('Z') && time.starts_with("20"), "{time}");
 
@@ -52,16 +57,18 @@ fn each_change_is_a_line_in_a_chain() {
         let hash = String::from_utf8(output.stdout).unwrap();
         assert!(next.contains(hash.trim()), "{next}");
     }
-    sandbox.cck(&["audit", "--check"]).run().code(0).out(&["3 lines is whole"]);
+    sandbox.cck(&["audit", "--check"]).run().code(0).out(&["6 lines is whole"]);
     let table = sandbox.cck(&["audit"]).run().code(0);
-    assert_eq!(table.stdout.lines().count(), 3, "{}", table.stdout);
+    assert_eq!(table.stdout.lines().count(), 6, "{}", table.stdout);
+    let last = sandbox.cck(&["audit", "-n", "1"]).run().code(0);
+    assert!(table.stdout.ends_with(&last.stdout) && last.stdout.lines().count() == 1, "{last:?}");
 
     fs::write(&trail, text.replacen("stdin", "flag!", 1)).unwrap();
     sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 2 breaks the chain"]);
     assert_eq!(sandbox.cck(&["audit", "--check", "--json"]).run().code(1).json()["broken_line"], 2);
     // A broken trail is no reason to stop work, and what follows still chains to what is there.
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
-    assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), 4);
+    assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), 8);
 }
 
 #[test]
@@ -71,12 +78,12 @@ fn the_trail_goes_where_it_is_sent() {
     sandbox.cck(&["set-key"]).env("CCK_AUDIT_FILE", &one).stdin(KEY).run().code(0);
     let args = ["set-key", "--audit-file", two.to_str().unwrap()];
     sandbox.cck(&args).env("CCK_AUDIT_FILE", &one).stdin(OTHER).run().code(0);
-    assert_eq!(fs::read_to_string(&one).unwrap().lines().count(), 1);
+    assert_eq!(fs::read_to_string(&one).unwrap().lines().count(), 2);
     sandbox
         .cck(&["audit", "--file", two.to_str().unwrap(), "--check"])
         .run()
         .code(0)
-        .out(&["1 lines"]);
+        .out(&["2 lines"]);
     let state = sandbox.home().join("state");
     sandbox.cck(&["unset-key"]).env("XDG_STATE_HOME", &state).run().code(0);
     assert!(state.join("cck/audit.jsonl").exists());
@@ -116,15 +123,77 @@ fn a_trail_that_cannot_be_written_warns_or_stops() {
 }
 
 #[test]
-fn a_line_cut_short_does_not_swallow_the_next() {
+fn a_damaged_end_of_the_trail_is_described_and_the_chain_goes_on() {
+    let long = "x".repeat(70_000);
+    for (damage, words, lines) in [
+        ("{\"time\":\"2026-11-25T1".to_owned(), "was cut short (21 bytes)", 2 + 1 + 1 + 2),
+        (format!("{long}\n"), "is not an audit record (70000 bytes)", 2 + 1 + 1 + 2),
+        ("\0\0\0\0".to_owned(), "was cut short (4 bytes)", 2 + 1 + 1 + 2),
+    ] {
+        let sandbox = Sandbox::new();
+        sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
+        let trail = sandbox.home().join(".local/state/cck/audit.jsonl");
+        let text = fs::read_to_string(&trail).unwrap();
+        fs::write(&trail, format!("{text}{damage}")).unwrap();
+        sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 3 breaks"]);
+        let ran = sandbox.cck(&["unset-key"]).run().code(0);
+        assert_eq!(ran.stderr, "", "a damaged trail is still written to");
+        assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), lines);
+        sandbox.cck(&["audit", "--check"]).run().code(0).out(&["whole", "1 damaged line"]);
+        sandbox.cck(&["audit"]).run().code(0).out(&["repair", words]);
+        // A damaged line that no repair describes still breaks the chain.
+        let text = fs::read_to_string(&trail).unwrap();
+        fs::write(&trail, text.replacen("{\"time\"", "{\"tame\"", 1)).unwrap();
+        sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 1 breaks"]);
+    }
+}
+
+#[test]
+fn a_line_that_lost_only_its_end_is_still_a_record() {
     let sandbox = Sandbox::new();
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     let trail = sandbox.home().join(".local/state/cck/audit.jsonl");
     let text = fs::read_to_string(&trail).unwrap();
-    fs::write(&trail, &text[..text.len() - 20]).unwrap();
+    fs::write(&trail, text.trim_end()).unwrap();
     sandbox.cck(&["unset-key"]).run().code(0);
-    assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), 2);
-    sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 1 breaks"]);
+    sandbox.cck(&["audit", "--check"]).run().code(0).out(&["4 lines is whole"]);
+}
+
+#[test]
+fn a_change_that_fails_is_in_the_trail() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", "{\"a\": }");
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(2).err(&[":1:7"]);
+    let records = sandbox.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
+    assert_eq!(records.as_array().unwrap().len(), 1, "{records}");
+    assert_eq!(
+        (&records[0]["action"], &records[0]["outcome"]),
+        (&"set-key".into(), &"failed".into())
+    );
+}
+
+/// What a change replaced is what the change before it wrote, so the lines are in the order of the changes.
+#[test]
+fn lines_are_in_the_order_of_the_changes() {
+    let sandbox = Sandbox::new();
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
+    std::thread::scope(|scope| {
+        for at in 0..12 {
+            let sandbox = &sandbox;
+            let key = format!("{}{at:04}", &OTHER[..OTHER.len() - 4]);
+            scope.spawn(move || sandbox.cck(&["set-key"]).stdin(key).run().code(0));
+        }
+    });
+    let records = sandbox.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
+    let records = records.as_array().unwrap();
+    assert_eq!(records.len(), 2 * 13);
+    for pair in records.chunks(2) {
+        assert_eq!((&pair[0]["outcome"], &pair[1]["outcome"]), (&"started".into(), &"done".into()));
+        assert_eq!(pair[0]["pid"], pair[1]["pid"]);
+    }
+    for (one, next) in records.iter().step_by(2).zip(records.iter().step_by(2).skip(1)) {
+        assert_eq!(next["old"], one["new"]);
+    }
 }
 
 /// A real full disk: a tmpfs of two pages in a mount namespace of its own.

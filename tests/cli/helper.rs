@@ -50,11 +50,11 @@ fn a_foreign_helper_is_left_alone_unless_forced() {
     let text = "{ \"apiKeyHelper\": \"/opt/vault-key\" }";
     s.lay(SETTINGS, text);
     for args in [&["helper", "install", "--key-env", "K"][..], &["helper", "remove"]] {
-        s.cck(args).run().code(2).err(&["not cck's", "/opt/vault-key", "--force"]);
+        s.cck(args).env("K", KEY).run().code(2).err(&["not cck's", "/opt/vault-key", "--force"]);
         assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), text);
     }
     s.cck(&["helper", "show"]).run().code(0).out(&["another helper"]);
-    s.cck(&["helper", "install", "--key-env", "K", "--force"]).run().code(0);
+    s.cck(&["helper", "install", "--key-env", "K", "--force"]).env("K", KEY).run().code(0);
     s.cck(&["helper", "remove"]).run().code(0);
     assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), "{}");
 }
@@ -64,13 +64,17 @@ fn the_key_at_rest_goes_only_when_the_helper_gives_one() {
     let s = Sandbox::new();
     let config = format!("{{ \"primaryApiKey\": \"{KEY}\", \"x\": 1 }}");
     s.lay(".claude.json", &config);
-    s.cck(&["helper", "install", "--key-env", "K"])
+    let args = ["helper", "install", "--key-env", "K", "--remove-primary-key"];
+    for args in [&args[..4], &args] {
+        s.cck(args).run().code(2).err(&["K is not set"]);
+        assert_eq!(fs::read_to_string(s.config()).unwrap(), config);
+        assert!(!s.home().join(SETTINGS).exists(), "a helper that gives no key is not installed");
+    }
+    s.cck(&args[..4])
+        .env("K", KEY)
         .run()
         .code(0)
         .err(&["still holds a key", "--remove-primary-key"]);
-    assert_eq!(fs::read_to_string(s.config()).unwrap(), config);
-    let args = ["helper", "install", "--key-env", "K", "--remove-primary-key"];
-    s.cck(&args).run().code(2).err(&["stays", "K is not set"]);
     assert_eq!(fs::read_to_string(s.config()).unwrap(), config);
     s.cck(&args).env("K", KEY).run().code(0).out(&["removed the key"]);
     assert_eq!(fs::read_to_string(s.config()).unwrap(), "{ \"x\": 1 }");
@@ -82,7 +86,7 @@ fn a_profile_has_its_helper_in_its_own_settings() {
     s.cck(&["profile", "add", "a", "--key-env", "K", "--base-url", "https://g.example"])
         .run()
         .code(0);
-    s.cck(&["helper", "install", "--profile", "a", "--ttl", "60"]).run().code(0);
+    s.cck(&["helper", "install", "--profile", "a", "--ttl", "60"]).env("K", KEY).run().code(0);
     let text =
         fs::read_to_string(s.home().join(".local/share/cck/profiles/a/settings.json")).unwrap();
     assert!(
@@ -110,7 +114,49 @@ fn without_a_source_or_with_two_there_is_no_helper() {
         .err(&["looks like a key"]);
     assert!(!ran.stderr.contains(KEY));
     s.lay(SETTINGS, "{\n  \"a\": ,\n}");
-    s.cck(&["helper", "install", "--key-env", "K"]).run().code(2).err(&["2:8", "settings.json"]);
+    let install = s.cck(&["helper", "install", "--key-env", "K"]).env("K", KEY);
+    install.run().code(2).err(&["2:8", "settings.json"]);
     s.cck(&["helper", "show"]).run().code(2).err(&["2:8"]);
     assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), "{\n  \"a\": ,\n}");
+}
+
+#[test]
+fn undo_takes_back_every_file_of_a_change() {
+    let s = Sandbox::new();
+    let config = format!("{{ \"primaryApiKey\": \"{KEY}\", \"x\": 1 }}");
+    s.lay(".claude.json", &config);
+    s.lay(SETTINGS, "{ \"model\": \"x\" }");
+    let args = ["helper", "install", "--key-env", "K", "--remove-primary-key"];
+    s.cck(&args).env("K", KEY).run().code(0);
+    s.cck(&["undo"]).run().code(0).out(&["helper-install", "settings.json and ~/.claude.json"]);
+    let value = |path| -> serde_json::Value {
+        serde_json::from_slice(&fs::read(s.home().join(path)).unwrap()).unwrap()
+    };
+    assert_eq!(value(SETTINGS), serde_json::json!({"model": "x"}));
+    assert_eq!(value(".claude.json"), serde_json::from_str::<serde_json::Value>(&config).unwrap());
+    // Undone once more, both are back; and one file that was changed since keeps both from being touched.
+    s.cck(&["undo"]).run().code(0);
+    assert!(value(SETTINGS)["apiKeyHelper"].is_string() && value(".claude.json")["x"] == 1);
+    let by_hand = "{\"primaryApiKey\":\"by-hand\"}";
+    s.lay(".claude.json", by_hand);
+    s.cck(&["undo"]).run().code(2).err(&["~/.claude.json was changed after"]);
+    assert!(value(SETTINGS)["apiKeyHelper"].is_string());
+    let trail = s.cck(&["audit"]).run().code(0).stdout;
+    assert!(trail.contains("helper-install done") && trail.contains("settings.json"), "{trail}");
+}
+
+#[test]
+fn a_helper_of_a_program_under_another_name_is_its_own() {
+    let s = Sandbox::new();
+    let program = s.home().join("mine");
+    fs::copy(crate::sandbox::binary(), &program).unwrap();
+    let run = |args: &[&str]| {
+        let mut command = Command::new(&program);
+        command.args(args).env_clear().env("HOME", s.home()).env("K", KEY);
+        command.current_dir(s.project()).output().unwrap()
+    };
+    assert!(run(&["helper", "install", "--key-env", "K"]).status.success());
+    let shown = run(&["helper", "show", "--json"]);
+    assert!(String::from_utf8_lossy(&shown.stdout).contains("\"ours\": true"), "{shown:?}");
+    assert!(run(&["helper", "remove"]).status.success());
 }

@@ -128,7 +128,7 @@ fn the_new_key_is_in_and_nothing_is_left_of_the_old() {
 
     rotate(&sandbox, &[], None)
         .code(0)
-        .out(&["replaced sk-ant-api03-…abcd by sk-ant-api03-…wxyz", "revoke the old key"]);
+        .out(&["replaced sk-ant-api03-…abcd with sk-ant-api03-…wxyz", "revoke the old key"]);
     assert_eq!(
         fs::read_to_string(sandbox.config()).unwrap(),
         config(KEY),
@@ -137,7 +137,9 @@ fn the_new_key_is_in_and_nothing_is_left_of_the_old() {
     assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
     sandbox.cck(&["undo"]).run().code(1);
     sandbox.cck(&["audit"]).run().code(0).out(&["rotate", "stdin"]);
-    rotate(&sandbox, &[], None).code(2).err(&["nothing to rotate", "try:"]);
+    let again = rotate(&sandbox, &[], None).code(0).out(&["nothing to rotate"]);
+    assert!(!again.stdout.contains("revoke"), "{again:?}");
+    assert_eq!(rotate(&sandbox, &["--json"], None).code(0).json()["changed"], false);
 }
 
 #[test]
@@ -240,7 +242,7 @@ fn what_was_left_is_completed_by_the_same_command() {
     rotate(&sandbox, &args, None).code(0);
     let seen = fs::read_to_string(sandbox.project().join("seen")).unwrap();
     assert!(seen.starts_with("sk-ant-api03-…abcd sha256:"), "{seen}");
-    rotate(&sandbox, &args, None).code(2).err(&["nothing to rotate"]);
+    rotate(&sandbox, &args, None).code(0).out(&["nothing to rotate"]);
 }
 
 #[test]
@@ -286,4 +288,55 @@ fn a_profile_is_rotated_in_its_own_directory() {
     assert!(path.contains("team") && fs::read_to_string(path).unwrap().contains(KEY));
     assert!(!sandbox.config().exists(), "tenants share no file");
     assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
+}
+
+/// A third key.
+const THIRD: &str =
+    "sk-ant-api03-THIRDqqqqRRRRssssTTTTuuuuVVVVwwwwXXXXyyyyZZZZ0000111122223-33334444third";
+
+#[test]
+fn a_rotation_that_was_cut_off_is_remembered_by_the_next() {
+    let sandbox = home();
+    // Cut off after the swap: its report cannot be written, so nobody has read which key to revoke.
+    let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut cck = sandbox.cck(&["rotate", "--key-env", "K"]).env("K", KEY).command();
+    let status = cck.stdin(std::process::Stdio::null()).stdout(full).status().unwrap();
+    assert_eq!(status.code(), Some(1), "something was changed");
+    let ran = sandbox.cck(&["rotate", "--stdin"]).stdin(THIRD).run().code(0);
+    ran.out(&["revoke the old key: sk-ant-api03-…abcd", "revoke the old key: sk-ant-api03-…wxyz"]);
+    let again = sandbox.cck(&["rotate", "--stdin"]).stdin(THIRD).run().code(0);
+    again.out(&["nothing to rotate"]);
+}
+
+#[test]
+fn of_two_rotations_at_once_each_names_the_key_that_it_replaced() {
+    let sandbox = home();
+    let runs: Vec<_> = thread::scope(|scope| {
+        let run = |key: &'static str| {
+            let sandbox = &sandbox;
+            scope.spawn(move || sandbox.cck(&["rotate", "--stdin", "--json"]).stdin(key).run())
+        };
+        [run(KEY), run(THIRD)].map(|run| run.join().unwrap()).into()
+    });
+    let text = fs::read_to_string(sandbox.config()).unwrap();
+    let winner = if text.contains(KEY) { KEY } else { THIRD };
+    assert!(text.contains(winner) && !text.contains(OTHER), "{text}");
+    let done: Vec<_> = runs.iter().filter(|run| run.code == Some(0)).collect();
+    assert!(!done.is_empty(), "{runs:?}");
+    for run in runs {
+        assert!(run.code == Some(0) || run.stderr.contains("just now"), "{run:?}");
+    }
+    // What is left of a loser is no record of a rotation that never was.
+    let rest = sandbox.cck(&["rotate", "--stdin"]).stdin(winner).run().code(0);
+    assert!(!rest.stdout.contains(&winner[winner.len() - 4..]) || !rest.stdout.contains("revoke"));
+}
+
+#[test]
+fn a_path_in_the_report_for_programs_is_the_path() {
+    let sandbox = home();
+    let path = sandbox.lay("a\u{202e}b.json", config(OTHER));
+    let args = ["rotate", "--stdin", "--json", "--config-file", path.to_str().unwrap()];
+    let ran = sandbox.cck(&args).stdin(KEY).run().code(0);
+    assert_eq!(ran.json()["path"], path.to_str().unwrap());
+    assert!(!ran.stdout.contains('\u{202e}'), "{ran:?}");
 }

@@ -277,6 +277,7 @@ fn a_closed_or_full_standard_output_is_no_panic() {
         shell.env("ANTHROPIC_API_KEY", KEY).stdin(std::process::Stdio::null()).output().unwrap()
     };
     for (command, code) in [
+        ("\"$0\" set-key >/dev/full", 1),
         ("\"$0\" set-key >&-", 0),
         ("\"$0\" set-key --json </dev/null | true", 0),
         ("\"$0\" set-key >/dev/full", 2),
@@ -306,4 +307,32 @@ fn with_stdin_a_terminal_is_an_error() {
     let text = String::from_utf8_lossy(&output.stdout);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("terminal"), "{text}");
+}
+
+/// A key of a tenant must not go to the usual host because its settings cannot be edited.
+#[test]
+fn a_profile_gets_both_its_key_and_its_address_or_neither() {
+    let sandbox = Sandbox::new();
+    let add = ["profile", "add", "a", "--key-env", "K", "--base-url", "https://g.example"];
+    sandbox.cck(&add).run().code(0);
+    let dir = sandbox.home().join(".local/share/cck/profiles/a");
+    let settings = sandbox.lay(".local/share/cck/profiles/a/settings.json", "{\"a\": }");
+    let set = || sandbox.cck(&["set-key", "--profile", "a"]).env("K", KEY).run();
+    set().code(2).err(&["settings.json:1:7"]);
+    assert!(!dir.join(".claude.json").exists());
+    // A config that cannot be edited leaves the settings as they were, whether it shows before or after.
+    let lay = "{\"b\": 1}";
+    fs::write(&settings, lay).unwrap();
+    fs::create_dir(dir.join(".claude.json.lock")).unwrap();
+    let args = ["set-key", "--profile", "a", "--lock-timeout", "0"];
+    sandbox.cck(&args).env("K", KEY).run().code(2).err(&["holds the lock"]);
+    assert_eq!(fs::read_to_string(&settings).unwrap(), lay);
+    let trail = sandbox.cck(&["audit"]).run().code(0).stdout;
+    for words in ["set-key   failed", "set-key   reverted"] {
+        assert!(trail.contains(words), "{words}: {trail}");
+    }
+    fs::remove_dir(dir.join(".claude.json.lock")).unwrap();
+    set().code(0);
+    assert!(fs::read_to_string(&settings).unwrap().contains("https://g.example"));
+    assert!(fs::read_to_string(dir.join(".claude.json")).unwrap().contains(KEY));
 }

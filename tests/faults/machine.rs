@@ -24,9 +24,6 @@ pub struct Scenario {
     pub before: Option<String>,
     /// Copies of it, from HOME, that are to lose the key: the old one is to be nowhere in the end.
     pub copies: &'static [&'static str],
-    /// Where the same command may find all done already and say so as an error: the command to run then, and what the
-    /// error says.
-    pub once_done: Option<(&'static [&'static str], &'static str)>,
     /// Whether the file cannot be replaced, as where it is a mount point: then it may hold parts of both while there is a
     /// recovery copy.
     pub in_place: bool,

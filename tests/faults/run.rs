@@ -25,7 +25,6 @@ const SCENARIO: Scenario = Scenario {
     target: ".claude/settings.json",
     before: None,
     copies: &[],
-    once_done: None,
     in_place: false,
 };
 

@@ -1,5 +1,7 @@
-//! The record of a rotation that is not finished. It holds no key: of the old one only what names it.
+//! The records of rotations that are not finished, one per old and new key. They hold no key: of the old one only what
+//! names it.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -7,10 +9,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::Trace;
 use crate::context::Context;
+use crate::key::{self, ApiKey};
 use crate::private;
 use crate::records::state;
 
-/// A rotation that has begun.
+/// A rotation that has begun. It is remembered until its old key is named or retired.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// 1; another number was written by another version.
@@ -25,30 +28,65 @@ pub(crate) struct Pending {
     pub old_trace: Option<Trace>,
     /// The new key's fingerprint.
     pub new_fingerprint: String,
+    /// Where it was read.
+    #[serde(skip)]
+    file: PathBuf,
 }
 
 impl Pending {
-    /// Lays the record down, before the swap.
-    pub(crate) fn save(&self, config: &Path, context: &Context) -> anyhow::Result<()> {
-        private::write(&file(config, context)?, &serde_json::to_vec(self)?)
+    /// The rotation of `old` to `new` in this config.
+    pub(crate) fn new(
+        old: &str,
+        new: &ApiKey,
+        config: &Path,
+        context: &Context,
+    ) -> anyhow::Result<Pending> {
+        let (old_fingerprint, new_fingerprint) = (key::fingerprint(old), new.fingerprint());
+        let base = state::file_for(config, "rotate", context)?.with_extension("");
+        let short = |fingerprint: &str| fingerprint.rsplit(':').next().unwrap_or("").to_owned();
+        let (from, to) = (short(&old_fingerprint), short(&new_fingerprint));
+        Ok(Pending {
+            schema: 1,
+            old_hint: key::hint(old),
+            old_suffix: key::suffix(old).to_owned(),
+            old_trace: ApiKey::parse(old).ok().map(|old| Trace::of(&old)),
+            file: PathBuf::from(format!("{}-{from}-{to}.json", base.display())),
+            old_fingerprint,
+            new_fingerprint,
+        })
     }
 
-    /// The record for this config, if there is one.
-    pub(crate) fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Pending>> {
-        let path = file(config, context)?;
-        let Some(bytes) = private::read(&path)? else {
-            return Ok(None);
-        };
-        let pending = serde_json::from_slice(&bytes);
-        pending.map(Some).with_context(|| format!("{} is no record of a rotation", path.display()))
+    /// Lays the record down, before the swap.
+    pub(crate) fn save(&self) -> anyhow::Result<()> {
+        private::write(&self.file, &serde_json::to_vec(self)?)
+    }
+
+    /// The records for this config.
+    pub(crate) fn all(config: &Path, context: &Context) -> anyhow::Result<Vec<Pending>> {
+        let base = state::file_for(config, "rotate", context)?;
+        let stem = base.file_stem().unwrap_or_default().as_encoded_bytes();
+        let mut all = Vec::new();
+        for entry in base.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten() {
+            let file = entry?.path();
+            if !file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem)) {
+                continue;
+            }
+            let Some(bytes) = private::read(&file)? else { continue };
+            let pending: Pending = serde_json::from_slice(&bytes)
+                .with_context(|| format!("{} is not a record of a rotation", file.display()))?;
+            all.push(Pending { file, ..pending });
+        }
+        all.sort_by(|one, other| one.file.cmp(&other.file));
+        Ok(all)
     }
 
     /// Removes the record.
-    pub(crate) fn remove(config: &Path, context: &Context) -> anyhow::Result<()> {
-        private::remove(&file(config, context)?).map(|_| ())
+    pub(crate) fn remove(&self) -> anyhow::Result<()> {
+        private::remove(&self.file).map(drop)
     }
-}
 
-fn file(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
-    state::file_for(config, "rotate", context)
+    /// The old key as people recognise it.
+    pub(crate) fn name(&self) -> String {
+        format!("{} ({})", self.old_hint, self.old_fingerprint)
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::super::change::Changed;
-use super::super::target::{ShownChange, Target};
+use super::super::target::Target;
 use super::super::unset_key;
 use super::{Pending, RotateArgs};
 use crate::admin::Listed;
@@ -18,8 +18,8 @@ use crate::records::scrub::Scrubbed;
 pub(crate) struct Done {
     /// What became of the copies.
     pub scrubbed: Scrubbed,
-    /// The old key, as the Admin API has it now.
-    pub retired: Option<Listed>,
+    /// The old keys, as the Admin API has them now.
+    pub retired: Vec<Listed>,
     /// The steps that failed, and why.
     pub failed: Vec<(&'static str, String)>,
 }
@@ -29,7 +29,7 @@ impl Done {
     pub(crate) fn left(&self) -> Vec<String> {
         let copies = self.scrubbed.left.iter();
         let copies = copies
-            .map(|left| format!("take the old key out of {}: {}", left.path.display(), left.why));
+            .map(|left| format!("remove the old key from {}: {}", left.path.display(), left.why));
         copies.chain(self.failed.iter().map(|(step, why)| format!("{step}: {why}"))).collect()
     }
 }
@@ -40,78 +40,105 @@ struct Named<'a> {
     fingerprint: &'a str,
 }
 
+impl<'a> From<&'a Pending> for Named<'a> {
+    fn from(old: &'a Pending) -> Self {
+        Named { hint: &old.old_hint, fingerprint: &old.old_fingerprint }
+    }
+}
+
+/// What the report for programs adds.
 #[derive(Serialize)]
 struct Report<'a> {
-    schema: u32,
-    path: &'a str,
     source: &'static str,
     old: Named<'a>,
     new: Named<'a>,
+    /// The old keys of rotations before this one that were cut off.
+    older: Vec<Named<'a>>,
     checked_online: bool,
-    changed: bool,
-    dry_run: bool,
-    changes: &'a [ShownChange],
     scrubbed: &'a Scrubbed,
     retired: Option<&'a Listed>,
     left: &'a [String],
 }
 
-/// Prints the report.
-#[expect(clippy::too_many_arguments, reason = "it reports on the whole command")]
-pub(crate) fn tell(
+/// Reports that the config holds the new key already, and that no rotation to it was cut off.
+pub(crate) fn print_nothing(
     args: &RotateArgs,
     target: &Target,
     source: &Source,
     new: &ApiKey,
-    pending: &Pending,
+    changed: &Changed,
+    context: &mut Context,
+) -> anyhow::Result<()> {
+    let (hint, fingerprint) = (new.hint(), new.fingerprint());
+    if args.change.target.json {
+        let named = || Named { hint: &hint, fingerprint: &fingerprint };
+        let report = Report {
+            source: source.kind(),
+            old: named(),
+            new: named(),
+            older: Vec::new(),
+            checked_online: args.online || args.retire_old,
+            scrubbed: &Scrubbed::default(),
+            retired: None,
+            left: &[],
+        };
+        changed.print_json(&args.change, target, report, context)?;
+    } else {
+        let shown = target.shown(context);
+        context.say(format!("{shown} already holds the key {hint}; there is nothing to rotate"));
+    }
+    Ok(())
+}
+
+/// Prints the report.
+#[expect(clippy::too_many_arguments, reason = "it reports on the whole command")]
+pub(crate) fn print(
+    args: &RotateArgs,
+    target: &Target,
+    source: &Source,
+    new: &ApiKey,
+    olds: &[Pending],
     changed: &Changed,
     done: &Done,
     context: &mut Context,
 ) -> anyhow::Result<()> {
+    let Some((old, older)) = olds.split_last() else { return Ok(()) };
     let left = done.left();
-    let (old_hint, new_hint, new_fingerprint) = (&pending.old_hint, new.hint(), new.fingerprint());
+    let (new_hint, new_fingerprint) = (new.hint(), new.fingerprint());
     let dry_run = args.change.target.dry_run;
     if args.change.target.json {
         let report = Report {
-            schema: 1,
-            path: &target.file.path.to_string_lossy(),
             source: source.kind(),
-            old: Named { hint: old_hint, fingerprint: &pending.old_fingerprint },
+            old: old.into(),
             new: Named { hint: &new_hint, fingerprint: &new_fingerprint },
+            older: older.iter().map(Named::from).collect(),
             checked_online: args.online || args.retire_old,
-            changed: !changed.shown.is_empty(),
-            dry_run,
-            changes: &changed.shown,
             scrubbed: &done.scrubbed,
-            retired: done.retired.as_ref(),
+            retired: done.retired.last(),
             left: &left,
         };
-        context.say(serde_json::to_string_pretty(&report)?);
+        changed.print_json(&args.change, target, report, context)?;
         return Ok(());
     }
-    let shown = target.shown(context);
+    let (shown, old_hint) = (target.shown(context), &old.old_hint);
     context.say(match (changed.shown.is_empty(), dry_run) {
         (_, true) => {
-            format!("{old_hint} would be replaced by {new_hint} in {shown} (dry run, nothing was written)")
+            format!("{old_hint} would be replaced with {new_hint} in {shown} (dry run, nothing was written)")
         }
-        (true, _) => format!("{new_hint} was in {shown} already; went on with what was left"),
-        (false, _) => format!("replaced {old_hint} by {new_hint} in {shown}"),
+        (true, _) => format!("{new_hint} was already in {shown}; went on with what was left"),
+        (false, _) => format!("replaced {old_hint} with {new_hint} in {shown}"),
     });
     if !changed.shown.is_empty() || dry_run {
-        let diff: String = changed.shown.iter().map(ShownChange::diff).collect();
-        context.say_diff(&diff);
+        changed.print_diff(context);
     }
     unset_key::tell(&done.scrubbed, dry_run, context);
-    let old = format!("{old_hint} ({})", pending.old_fingerprint);
-    match &done.retired {
-        Some(key) => context.say(format!(
-            "the old key {old} is {}: {} {}",
-            key.status,
-            key.id,
-            one_line(&key.name)
-        )),
-        None if !dry_run => context.say(format!("revoke the old key: {old}")),
-        None => {}
+    for key in &done.retired {
+        context.say(format!("the old key is {}: {} {}", key.status, key.id, one_line(&key.name)));
+    }
+    if !dry_run && done.retired.is_empty() && left.is_empty() {
+        for old in olds {
+            context.say(format!("revoke the old key: {}", old.name()));
+        }
     }
     if !left.is_empty() {
         context.warn(&format!(

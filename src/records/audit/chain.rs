@@ -1,4 +1,9 @@
-//! The chain of the audit trail: each line holds the hash of the one before. Pure.
+//! The chain of the audit trail: each line holds the hash of the one before.
+//!
+//! A line that is not a record (a machine lost power in the middle of it) is described by a `repair` record after it, and
+//! the chain goes on.
+
+use std::io::{self, Read, Seek, SeekFrom};
 
 use sha2::{Digest, Sha256};
 
@@ -7,12 +12,66 @@ use super::Record;
 /// What the first line holds in place of a hash.
 const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
+/// A line that is longer was not written by cck.
+const LONGEST_LINE: u64 = 64 * 1024;
+
+/// What is read at a time.
+const BLOCK: u64 = 4096;
+
 /// What the next line has to hold as `prev`, after this line (without its line end).
 pub(crate) fn link(line: Option<&[u8]>) -> String {
-    line.map_or_else(
-        || NOTHING.to_owned(),
-        |line| Sha256::digest(line).iter().map(|byte| format!("{byte:02x}")).collect(),
-    )
+    line.map_or_else(|| NOTHING.to_owned(), |line| hex(Sha256::digest(line)))
+}
+
+fn hex(digest: impl AsRef<[u8]>) -> String {
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The last line of a trail.
+pub(crate) struct LastLine {
+    /// What the next line has to hold as `prev`.
+    pub link: String,
+    /// Whether it has its line end.
+    pub ended: bool,
+    /// Why it is not a record, if it is not.
+    pub damage: Option<String>,
+}
+
+/// Reads the last line of a file of `end` bytes, from behind, so that a long trail costs no more than a short one.
+pub(crate) fn last_line(trail: &mut (impl Read + Seek), end: u64) -> io::Result<Option<LastLine>> {
+    if end == 0 {
+        return Ok(None);
+    }
+    let mut read = |from: u64, to: u64| -> io::Result<Vec<u8>> {
+        let mut block = vec![0; usize::try_from(to - from).unwrap_or_default()];
+        trail.seek(SeekFrom::Start(from))?;
+        trail.read_exact(&mut block)?;
+        Ok(block)
+    };
+    let ended = read(end - 1, end)? == b"\n";
+    let end = end - u64::from(ended);
+    let mut start = end;
+    while start > 0 {
+        let from = start.saturating_sub(BLOCK);
+        let newline = read(from, start)?.iter().rposition(|&byte| byte == b'\n');
+        start = from;
+        if let Some(at) = newline {
+            start += at as u64 + 1;
+            break;
+        }
+    }
+    let length = end - start;
+    let cut = if ended { "is not an audit record" } else { "was cut short" };
+    let damage = format!("the line before {cut} ({length} bytes)");
+    let mut digest = Sha256::new();
+    let mut is_record = false;
+    for from in (start..end).step_by(LONGEST_LINE as usize) {
+        let block = read(from, end.min(from + LONGEST_LINE))?;
+        is_record = length <= LONGEST_LINE && serde_json::from_slice::<Record>(&block).is_ok();
+        digest.update(block);
+    }
+    let damage = (!is_record).then_some(damage);
+    Ok(Some(LastLine { link: hex(digest.finalize()), ended, damage }))
 }
 
 /// The first line that breaks the chain, counted from 1, and how.
@@ -26,32 +85,38 @@ pub struct Broken {
 
 /// Reads a trail: its records up to the first broken line, and that line.
 pub fn read(trail: &[u8]) -> (Vec<Record>, Option<Broken>) {
-    let mut records = Vec::new();
+    let mut records: Vec<Record> = Vec::new();
     let mut before = None;
+    let mut damaged = None;
     if trail.is_empty() {
         return (records, None);
     }
     let ended = trail.ends_with(b"\n");
     let body = trail.strip_suffix(b"\n").unwrap_or(trail);
+    let not_a_record = |line| Broken { line, why: "it is not an audit record" };
+    let mut count = 0;
     for (index, line) in body.split(|&byte| byte == b'\n').enumerate() {
-        let broken = |why| Some(Broken { line: index + 1, why });
-        let Ok(record) = serde_json::from_slice::<Record>(line) else {
-            return (records, broken("it is no audit record"));
-        };
-        if record.prev != link(before) {
-            return (
-                records,
-                broken(
-                    "its `prev` is not the hash of the line before: a line was changed or taken out",
-                ),
-            );
+        count = index + 1;
+        let record = serde_json::from_slice::<Record>(line).ok();
+        if let Some(line) = damaged.take()
+            && record.as_ref().is_none_or(|record| record.damage.is_none())
+        {
+            return (records, Some(not_a_record(line)));
         }
-        records.push(record);
+        if let Some(record) = record {
+            if record.prev != link(before) {
+                let why =
+                    "its `prev` is not the hash of the line before: a line was changed or removed";
+                return (records, Some(Broken { line: count, why }));
+            }
+            records.push(record);
+        } else {
+            damaged = Some(count);
+        }
         before = Some(line);
     }
-    let torn = (!ended)
-        .then_some(Broken { line: records.len(), why: "it has no line end: it was cut short" });
-    (records, torn)
+    let torn = Broken { line: count, why: "it has no line end: it was cut short" };
+    (records, damaged.map(not_a_record).or((!ended).then_some(torn)))
 }
 
 #[cfg(test)]
@@ -77,6 +142,7 @@ mod tests {
                 pid: 1,
                 cck: field("v"),
                 outcome: field("o"),
+                damage: None,
                 prev: link(before),
             };
             text.extend(serde_json::to_vec(&record).unwrap());
