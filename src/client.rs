@@ -5,6 +5,7 @@
 pub mod advice;
 pub mod config;
 pub(crate) mod conflict;
+pub(crate) mod credentials;
 pub mod decision;
 pub mod federation;
 pub mod gather;
@@ -12,15 +13,17 @@ pub mod git;
 pub mod headers;
 pub(crate) mod json;
 pub mod launch;
-pub(crate) mod offers;
 pub mod paths;
 pub(crate) mod reason;
 pub mod resolve;
+pub mod rules;
 pub(crate) mod schema;
+pub(crate) mod server;
 pub mod settings;
 pub mod source;
 pub mod state;
 pub mod surroundings;
+pub(crate) mod variables;
 pub mod version;
 pub(crate) mod worktree;
 

@@ -128,6 +128,12 @@ impl Case<'_> {
             Source::PrimaryKey => "cck unset-key".into(),
             Source::Login => "run /logout in claude".into(),
             Source::Profile(name) => format!("remove the Anthropic profile {name}"),
+            Source::Gateway => "claude auth logout".into(),
+            Source::WellKnownKey | Source::WellKnownToken => {
+                format!("empty {}", self.quote(&self.state.paths.well_known))
+            }
+            Source::KeychainKey => "cck unset-key".into(),
+            Source::KeychainLogin => "run /logout in claude, then: cck set-key".into(),
         }
     }
 }

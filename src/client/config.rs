@@ -8,49 +8,56 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 use super::Client;
-use super::gather::{self, MAX_BYTES};
+use super::gather::MAX_BYTES;
+use super::gather::files;
 use super::json::{Json, NotJson};
 use super::paths::project_key;
+use super::rules::Rule;
+use super::settings::variable_name;
 use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
-use super::version::since;
 use crate::json::{BOM, Pick};
 use crate::os;
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
 const BLOCK: usize = 32 << 10;
 
-/// Reads the config at `path` as `client` does that was started in `project`; without one, trust is not looked for.
-pub(crate) fn read(
-    path: &Path,
-    client: Client,
-    project: Option<&Path>,
-) -> (FileState, Option<Config>) {
-    let (mut state, file) = gather::look(path);
+/// The members of a config that matter, as they are written.
+#[derive(Clone, Debug, Default)]
+pub struct Picked {
+    members: Vec<Option<Zeroizing<String>>>,
+    /// Whether a byte order mark stands before them.
+    has_bom: bool,
+    /// Whether the client was told to trust the project, or a directory above it.
+    trusted: bool,
+}
+
+/// Reads the config at `path` of a client started in `project`; without one, trust is not looked for.
+pub(crate) fn read(path: &Path, project: Option<&Path>) -> (FileState, Picked) {
+    let (mut state, file) = files::look(path);
     let Some((file, size)) = file else {
-        return (state, None);
+        return (state, Picked::default());
     };
     if size > MAX_BYTES {
         state.reading = Reading::TooLarge(size);
-        return (state, None);
+        return (state, Picked::default());
     }
     // One byte more than the file has, so that the first read of a small one shows its end.
     let block = BLOCK.min(usize::try_from(size).unwrap_or(BLOCK) + 1);
-    match parse(file, block, client, project) {
-        Ok(config) => (state, Some(config)),
+    match pick(file, block, project) {
+        Ok(picked) => (state, picked),
         Err(reading) => {
             state.reading = reading;
-            (state, None)
+            (state, Picked::default())
         }
     }
 }
 
-/// What a config says to `client`, started in `project`; read in blocks of so many bytes.
-pub fn parse(
+/// What matters of a config, for a client started in `project`; read in blocks of so many bytes.
+pub fn pick(
     mut source: impl Read,
     block: usize,
-    client: Client,
     project: Option<&Path>,
-) -> Result<Config, Reading> {
+) -> Result<Picked, Reading> {
     let mut paths = vec![
         vec!["primaryApiKey"],
         vec!["hasCompletedOnboarding"],
@@ -58,7 +65,6 @@ pub fn parse(
         vec!["env"],
     ];
     let fixed = paths.len();
-    // The client was told to trust the project or a directory above it.
     let project =
         project.map(|project| os::real(project).unwrap_or_else(|_| project.to_path_buf()));
     let above: Vec<_> =
@@ -67,27 +73,17 @@ pub fn parse(
 
     let mut pick = Pick::new(&paths);
     let mut buffer = vec![0; block];
-    let mut is_first = true;
+    let (mut is_first, mut has_bom) = (true, false);
     // A file of nothing but blanks is an empty one, however long, and to JavaScript more is blank than to JSON.
     let (mut blank, mut stop) = (true, None);
     loop {
-        let length = fill(&mut source, &mut buffer).map_err(|error| gather::unreadable(&error))?;
+        let length = fill(&mut source, &mut buffer).map_err(|error| files::unreadable(&error))?;
         let mut bytes = &buffer[..length];
-        if is_first {
-            if let Some(rest) = bytes.strip_prefix(BOM) {
-                // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
-                if client < since::CONFIG_BOM {
-                    return Err(Reading::Malformed(NotJson {
-                        offset: 0,
-                        line: 1,
-                        column: 1,
-                        why: "this client does not take a byte order mark",
-                    }));
-                }
-                bytes = rest;
-            }
-            is_first = false;
+        if is_first && let Some(rest) = bytes.strip_prefix(BOM) {
+            has_bom = true;
+            bytes = rest;
         }
+        is_first = false;
         blank = blank && is_blank(bytes);
         if stop.is_none() {
             stop = pick.feed(bytes).err();
@@ -99,8 +95,10 @@ pub fn parse(
             _ => break,
         }
     }
-    let picked = pick.finish().map_err(Reading::Malformed)?;
-    Ok(config(client, &picked[..fixed], &picked[fixed..]))
+    let mut members = pick.finish().map_err(Reading::Malformed)?;
+    let trust = members.split_off(fixed);
+    let trusted = trust.iter().filter_map(json).any(Json::is_truthy);
+    Ok(Picked { members, has_bom, trusted })
 }
 
 /// Whether JavaScript's `trim` leaves nothing.
@@ -125,62 +123,81 @@ fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
     Ok(length)
 }
 
-fn config(
-    client: Client,
-    members: &[Option<Zeroizing<String>>],
-    trust: &[Option<Zeroizing<String>>],
-) -> Config {
-    fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {
-        value.as_deref().map(|text| Json::checked(text))
+fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {
+    value.as_deref().map(|text| Json::checked(text))
+}
+
+impl Picked {
+    /// The `env` block, value by value.
+    pub(crate) fn env(&self) -> Vec<(String, Json<'_>)> {
+        self.members.get(3).and_then(json).map(Json::entries).unwrap_or_default()
     }
-    let [key, onboarded, answers, env] = members else {
-        return Config::default();
-    };
-    let (key, onboarded, answers, env) = (json(key), json(onboarded), json(answers), json(env));
-    let list = |name| match answers.and_then(|answers| answers.get(name)) {
-        None => Answers::None,
-        Some(value) if value.literal() == Some("null") => Answers::None,
-        Some(value) => match (value.items(), value.string()) {
-            (Some(items), _) => Answers::List(items.into_iter().filter_map(Json::string).collect()),
-            (None, Some(text)) => Answers::Text(text),
-            (None, None) => Answers::Odd,
-        },
-    };
-    // 2.1.268 and later skip null, arrays and objects; before text is made of them (2.0.77, 2.1.267, 2.1.331, observed 2026-11).
-    let counts = |value: &Json<'_>| {
-        client < since::CONFIG_ENV_TYPES
-            || value.is_string()
-            || value.literal().is_some_and(|literal| literal != "null")
-    };
-    let is_text = |key: &Json<'_>| {
-        key.is_string()
-            || (client < since::PRIMARY_MUST_BE_TEXT && key.number().is_some_and(|n| n != 0.0))
-    };
-    let null_unsets =
-        (since::CONFIG_ENV_NULL_UNSETS..since::CONFIG_ENV_NULL_IS_TEXT).contains(&client);
-    let (mut variables, mut odd_env) = (BTreeMap::new(), Vec::new());
-    for (name, value) in env.map(Json::members).unwrap_or_default() {
-        if !counts(&value) {
-            continue;
+
+    /// What the config says to `client`.
+    pub fn seen_by(&self, client: Client) -> Result<Config, Reading> {
+        // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
+        if self.has_bom && !client.has(Rule::ConfigMayHaveBom) {
+            return Err(Reading::Malformed(NotJson {
+                offset: 0,
+                line: 1,
+                column: 1,
+                why: "this client does not take a byte order mark",
+            }));
         }
-        let is_null = value.literal() == Some("null");
-        let text = if is_null && null_unsets { String::new() } else { value.to_js_string() };
-        if !value.is_string() && !is_null {
-            odd_env.push(name.clone());
+        let [key, onboarded, answers, _] = self.members.as_slice() else {
+            return Ok(Config::default());
+        };
+        let (key, onboarded, answers) = (json(key), json(onboarded), json(answers));
+        let list = |name| match answers.and_then(|answers| answers.get(name)) {
+            None => Answers::None,
+            Some(value) if value.literal() == Some("null") => Answers::None,
+            Some(value) => match (value.items(), value.string()) {
+                (Some(items), _) => {
+                    Answers::List(items.into_iter().filter_map(Json::string).collect())
+                }
+                (None, Some(text)) => Answers::Text(text),
+                (None, None) => Answers::Odd,
+            },
+        };
+        // 2.1.268 and later skip null, arrays and objects; before text is made of them (2.0.77, 2.1.267, 2.1.331, observed
+        // 2026-11).
+        let counts = |value: &Json<'_>| {
+            !client.has(Rule::ConfigVariablesMustBeScalars)
+                || value.is_string()
+                || value.literal().is_some_and(|literal| literal != "null")
+        };
+        let is_text = |key: &Json<'_>| {
+            key.is_string()
+                || (!client.has(Rule::PrimaryKeyMustBeText)
+                    && key.number().is_some_and(|number| number != 0.0))
+        };
+        let null_unsets = client.has(Rule::NullUnsetsConfigVariable);
+        let (mut variables, mut odd_env) = (BTreeMap::new(), Vec::new());
+        for (name, value) in self.env() {
+            if !counts(&value) {
+                continue;
+            }
+            let name = variable_name(name);
+            let is_null = value.literal() == Some("null");
+            let text = if is_null && null_unsets { String::new() } else { value.to_js_string() };
+            odd_env.retain(|odd| *odd != name);
+            if !value.is_string() && !is_null {
+                odd_env.push(name.clone());
+            }
+            variables.insert(name, Secret::new(text));
         }
-        variables.insert(name, Secret::new(text));
-    }
-    Config {
-        primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
-        odd_primary: key
-            .filter(|key| !is_text(key))
-            .map(|key| OddPrimary { kind: key.kind(), truthy: key.is_truthy() }),
-        onboarded: onboarded.is_some_and(Json::is_truthy),
-        approved: list("approved"),
-        rejected: list("rejected"),
-        env: variables,
-        odd_env,
-        trusted: trust.iter().filter_map(json).any(Json::is_truthy),
+        Ok(Config {
+            primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
+            odd_primary: key
+                .filter(|key| !is_text(key))
+                .map(|key| OddPrimary { kind: key.kind(), truthy: key.is_truthy() }),
+            onboarded: onboarded.is_some_and(Json::is_truthy),
+            approved: list("approved"),
+            rejected: list("rejected"),
+            env: variables,
+            odd_env,
+            trusted: self.trusted,
+        })
     }
 }
 
@@ -190,7 +207,7 @@ mod tests {
 
     #[test]
     fn blanks_are_an_empty_file_whatever_the_blocks() {
-        let read = |text: &str, block| parse(text.as_bytes(), block, Client::V2, None).err();
+        let read = |text: &str, block| pick(text.as_bytes(), block, None).err();
         for block in [1, 4, 64] {
             for blank in ["", " \n", &"\n".repeat(66), &" ".repeat(64)] {
                 assert_eq!(read(blank, block), Some(Reading::Empty), "{block} {blank:?}");

@@ -3,7 +3,7 @@
 use super::Client;
 use super::source::Source;
 use super::state::Secret;
-use super::version::since;
+use super::rules::Rule;
 
 /// How the client is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -15,9 +15,10 @@ pub enum Mode {
 }
 
 /// Who the client sends its requests to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Provider {
     /// The Anthropic API, or a gateway that stands for it.
+    #[default]
     Anthropic,
     /// Amazon Bedrock.
     Bedrock,
@@ -49,10 +50,10 @@ impl Provider {
     pub(crate) fn is_known(self, client: Client) -> bool {
         match self {
             Provider::Anthropic | Provider::Bedrock | Provider::Vertex => true,
-            Provider::Foundry => client >= since::FOUNDRY,
-            Provider::Mantle => client >= since::MANTLE,
-            Provider::AnthropicAws => client >= since::ANTHROPIC_AWS,
-            Provider::AnthropicGoogleCloud => client >= since::ANTHROPIC_GOOGLE_CLOUD,
+            Provider::Foundry => client.has(Rule::FoundryIsKnown),
+            Provider::Mantle => client.has(Rule::MantleIsKnown),
+            Provider::AnthropicAws => client.has(Rule::AnthropicAwsIsKnown),
+            Provider::AnthropicGoogleCloud => client.has(Rule::AnthropicGoogleCloudIsKnown),
         }
     }
 
@@ -123,14 +124,23 @@ impl Standing {
     }
 }
 
+/// A credential as a header carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Where it comes from.
+    pub source: Source,
+    /// The value of the header, as it will be sent; none where it is not known here.
+    pub value: Option<Secret>,
+}
+
 /// What one header carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Header {
     /// It is not sent.
     #[default]
     Absent,
-    /// The credential of this source.
-    From(Source),
+    /// A credential.
+    From(Sent),
     /// It is sent without a credential in it, because this source gave none.
     Invalid(Source),
 }
@@ -139,7 +149,7 @@ impl Header {
     /// The source whose credential is sent.
     pub(crate) fn source(&self) -> Option<&Source> {
         match self {
-            Header::From(source) => Some(source),
+            Header::From(sent) => Some(&sent.source),
             Header::Absent | Header::Invalid(_) => None,
         }
     }
@@ -147,14 +157,14 @@ impl Header {
     /// The source that takes the header, with or without a credential.
     pub(crate) fn taken_by(&self) -> Option<&Source> {
         match self {
-            Header::From(source) | Header::Invalid(source) => Some(source),
-            Header::Absent => None,
+            Header::Invalid(source) => Some(source),
+            _ => self.source(),
         }
     }
 }
 
 /// What the client does in one mode.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// Who it sends to.
     pub provider: Provider,
@@ -180,7 +190,7 @@ impl Outcome {
         sources
     }
 
-    /// Whether `expected` (or, without it, whichever one) is sent, and nothing besides it.
+    /// Whether `expected` (or, without it, whichever one) is sent, and nothing else.
     pub fn meets(&self, expected: Option<&Source>) -> bool {
         let invalid = [&self.x_api_key, &self.authorization]
             .into_iter()

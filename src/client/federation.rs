@@ -10,6 +10,8 @@ use super::state::{Secret, State};
 pub(crate) struct Grant {
     /// Where it comes from.
     pub source: Source,
+    /// The token, where it is known here.
+    pub secret: Option<Secret>,
     /// Why the client gets none; it then sends nothing.
     pub failure: Option<String>,
 }
@@ -66,7 +68,8 @@ impl AnthropicProfile {
 
     /// The token it gives, or why it gives none; `Err` where the profile counts as unset.
     fn grant(&self, source: Source, now: f64) -> Result<Grant, String> {
-        let grant = |failure| Grant { source, failure };
+        let secret = self.token.clone().filter(|_| self.kind.as_deref() == Some("user_oauth"));
+        let grant = |failure| Grant { source, secret, failure };
         match self.kind.as_deref() {
             Some("oidc_federation") => Ok(grant(None)),
             // The client tries and tries (2.1.330, observed 2026-11-24).
@@ -129,6 +132,7 @@ pub(crate) fn judge(state: &State, explicit: Option<Source>, rule: Option<Source
         } else {
             judged.grant = Some(Grant {
                 source,
+                secret: None,
                 failure: (!has_identity(state)).then(|| "there is no identity token".to_owned()),
             });
         }

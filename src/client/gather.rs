@@ -1,35 +1,66 @@
-//! Reads everything that decides which credential the client sends. IO only: nothing is judged here, and what cannot
-//! be read is data, not an error.
+//! Reads everything that decides which credential the client sends. IO only: nothing is judged here, no version of the
+//! client plays a part, and what cannot be read is data, not an error.
 
 mod descriptors;
-mod files;
+pub(crate) mod files;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
+
+use zeroize::Zeroizing;
 
 use super::Client;
-use super::config;
+use super::config::{self, Picked};
 use super::federation::{AnthropicProfile, is_name};
 use super::json::{Json, decode};
-use super::launch::Launch;
-use super::paths::Paths;
-use super::settings::{self, Settings, names};
-use super::source::Layer;
-use super::state::{FileState, HelperRun, Login, Reading, Scopes, Secret, State};
-use super::version::since;
+use super::launch::{FlagSettings, Launch};
+use super::paths::{self, Roots};
+use super::rules::Rule;
+use super::settings::{self, decode_settings, names};
+use super::state::{FileState, HelperRun, Reading, Secret, State};
+use super::variables::matters;
 use super::worktree;
 use crate::context::Context;
 use crate::key::command;
 use descriptors::open_descriptors;
 
-pub(crate) use files::{MAX_BYTES, attributes_only, look, read, unreadable};
+pub(crate) use files::{MAX_BYTES, attributes_only, read};
 
 /// How long a helper may run. The client waits longer; a person who asks `cck verify` does not want to.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Reads the state for `client` started in `project` (default: the working directory).
+/// What is on the machine.
+#[derive(Debug)]
+pub struct Facts {
+    /// Where the files are.
+    pub roots: Roots,
+    /// The environment that the client would be started with, as far as its names matter.
+    pub process: BTreeMap<String, Secret>,
+    /// The files that are there, and their bytes.
+    pub files: BTreeMap<PathBuf, (FileState, Zeroizing<Vec<u8>>)>,
+    /// The configs that are there.
+    pub configs: BTreeMap<PathBuf, (FileState, Picked)>,
+    /// Drop-ins of managed settings, in the order they are merged.
+    pub drop_ins: Vec<PathBuf>,
+    /// The local settings of the git work tree's root.
+    pub root_local: Option<PathBuf>,
+    /// The file that `--settings` names.
+    pub flag_file: Option<PathBuf>,
+    /// Where Anthropic profiles are, unless ANTHROPIC_CONFIG_DIR says otherwise.
+    pub profiles_dir: Option<PathBuf>,
+    /// Those of the file descriptors named by variables that are open.
+    pub open_descriptors: Vec<String>,
+    /// Server-managed settings: as they are cached, or as the server gave them.
+    pub server_settings: Option<Zeroizing<Vec<u8>>>,
+    /// What a managed `policyHelper` printed.
+    pub policy: Option<Secret>,
+    /// The time, in seconds since 1970.
+    pub now: f64,
+}
+
+/// Reads the state for `client` started so in `project` (default: the working directory).
 pub fn gather(
     context: &Context,
     client: Client,
@@ -37,56 +68,188 @@ pub fn gather(
     project: Option<&Path>,
     config_override: Option<&Path>,
 ) -> anyhow::Result<State> {
-    let paths = Paths::locate(context, client, project, config_override)?;
-    let mut process = BTreeMap::new();
-    process.extend(context.vars().iter().filter_map(|(name, value)| {
-        let name = name.to_str().filter(|name| matters(name))?;
-        Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
-    }));
-    // First of all, while cck itself has no file open.
-    let open_descriptors = open_descriptors(&process);
+    let facts = Facts::gather(context, launch, project, config_override)?;
+    Ok(State::new(facts, client, launch.clone()))
+}
 
-    let mut settings_files = Vec::new();
-    let layers: Vec<Settings> = Layer::ALL
-        .into_iter()
-        .map(|layer| read_layer(&paths, client, context, layer, &mut settings_files))
-        .collect();
-
-    let config_choice = paths.config_file(|path| is_legacy_config(client, path));
-    let (config_file, config) = config::read(&config_choice.path, client, Some(&paths.project));
-
-    let credentials_path = credentials_path(&paths, client, context);
-    let (mut credentials_file, bytes) = read(&credentials_path);
-    let login = parse(&mut credentials_file, &bytes, read_login);
-    let mut state = State {
-        client,
-        launch: launch.clone(),
-        process,
-        layers,
-        settings_files,
-        config_choice,
-        config_file,
-        config: config.unwrap_or_default(),
-        credentials_file,
-        login: login.flatten(),
-        open_descriptors,
-        profile: None,
-        has_identity_file: false,
-        now: SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0.0, |elapsed| elapsed.as_secs_f64()),
-        helper: HelperRun::NotRun,
-        paths,
-    };
-    if client >= since::PROFILES {
-        state.profile = read_profile(&state, context);
-        state.has_identity_file =
-            settings::effective(&state, names::IDENTITY_FILE).is_some_and(|setting| {
-                let (file, _) = read(&state.paths.project.join(setting.value.reveal()));
-                file.reading == Reading::Read
-            });
+impl Facts {
+    /// Facts without any file.
+    pub fn empty(roots: Roots) -> Facts {
+        Facts {
+            roots,
+            process: BTreeMap::new(),
+            files: BTreeMap::new(),
+            configs: BTreeMap::new(),
+            drop_ins: Vec::new(),
+            root_local: None,
+            flag_file: None,
+            profiles_dir: None,
+            open_descriptors: Vec::new(),
+            server_settings: None,
+            policy: None,
+            now: 0.0,
+        }
     }
-    Ok(state)
+
+    /// Reads what a client of any version could read, started so.
+    pub fn gather(
+        context: &Context,
+        launch: &Launch,
+        project: Option<&Path>,
+        config_override: Option<&Path>,
+    ) -> anyhow::Result<Facts> {
+        let mut facts = Facts::empty(Roots::locate(context, project, config_override)?);
+        facts.process.extend(context.vars().iter().filter_map(|(name, value)| {
+            let name = name.to_str().filter(|name| matters(name))?;
+            Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
+        }));
+        // First of all, while cck itself has no file open.
+        facts.open_descriptors = open_descriptors(&facts.process);
+        facts.now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .map_or(0.0, |elapsed| elapsed.as_secs_f64());
+        let project = facts.roots.project.clone();
+        facts.root_local = worktree::root(&project, context.home().as_deref())
+            .map(|root| root.join(".claude/settings.local.json"));
+        if let Some(FlagSettings::File(file)) = launch.flag_settings() {
+            facts.flag_file = Some(project.join(file));
+        }
+        facts.profiles_dir = match context.var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
+            Some(dir) => Some(Path::new(dir).join("anthropic")),
+            None => context.home().map(|home| home.join(".config/anthropic")),
+        };
+        for client in paths::KINDS {
+            let paths = facts.roots.paths(client);
+            facts.drop_ins = drop_ins(&paths.managed_drop_ins);
+            for config in paths.configs() {
+                facts.read_config(config, &project);
+            }
+            for file in [
+                paths.managed_settings,
+                paths.local_settings,
+                paths.project_settings,
+                paths.user_settings,
+                paths.server_settings,
+                paths.credentials,
+                paths.well_known.join(".api_key"),
+                paths.well_known.join(".oauth_token"),
+            ] {
+                facts.read(file);
+            }
+        }
+        let more = [facts.root_local.clone(), facts.flag_file.clone()];
+        for file in more.into_iter().flatten().chain(facts.drop_ins.clone()) {
+            facts.read(file);
+        }
+        let cached = facts.roots.paths(Client::V2).server_settings;
+        facts.server_settings = facts.files.get(&cached).map(|(_, bytes)| bytes.clone());
+        facts.follow(&project);
+        Ok(facts)
+    }
+
+    /// Reads the files that the values of variables name, wherever those are set.
+    fn follow(&mut self, project: &Path) {
+        for dir in self.values(names::SECURE_STORAGE) {
+            self.read(project.join(dir).join(".credentials.json"));
+        }
+        for file in self.values(names::IDENTITY_FILE) {
+            self.read(project.join(file));
+        }
+        let dirs = self.values(names::PROFILES_DIR).into_iter().map(|dir| project.join(dir));
+        let dirs: Vec<PathBuf> = dirs.chain(self.profiles_dir.clone()).collect();
+        let named = self.values(names::PROFILE);
+        for dir in dirs {
+            self.read(dir.join("active_config"));
+            let active = self.active_profile(&dir);
+            for name in named.iter().map(|name| name.trim()).chain([&*active]) {
+                if is_name(name) {
+                    self.read(dir.join(format!("configs/{name}.json")));
+                    self.read(dir.join(format!("credentials/{name}.json")));
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, path: PathBuf) {
+        if !self.files.contains_key(&path) {
+            let (file, bytes) = read(&path);
+            if file.reading.exists() {
+                self.files.insert(path, (file, Zeroizing::new(bytes)));
+            }
+        }
+    }
+
+    fn read_config(&mut self, path: &Path, project: &Path) {
+        if !self.configs.contains_key(path) {
+            let (file, picked) = config::read(path, Some(project));
+            if file.reading.exists() {
+                self.configs.insert(path.to_path_buf(), (file, picked));
+            }
+        }
+    }
+
+    /// What the variable is set to, in the environment or in any `env` block.
+    fn values(&self, name: &str) -> Vec<String> {
+        let mut values: Vec<String> =
+            self.process.get(name).map(|value| value.reveal().to_owned()).into_iter().collect();
+        for (_, bytes) in self.files.values() {
+            let text = decode_settings(bytes);
+            if let Ok([Some(env)]) = Json::pick(&text, ["env"]) {
+                values.extend(env.get(name).map(Json::to_js_string));
+            }
+        }
+        let configs = self.configs.values().flat_map(|(_, picked)| picked.env());
+        values.extend(configs.filter(|(other, _)| other == name).map(|(_, value)| value.to_js_string()));
+        values
+    }
+
+    /// A file, and its bytes.
+    pub(crate) fn file(&self, path: &Path) -> (FileState, &[u8]) {
+        match self.files.get(path) {
+            Some((file, bytes)) => (file.clone(), bytes),
+            None => (FileState::missing(path), &[]),
+        }
+    }
+
+    /// A config, and what matters of it.
+    pub(crate) fn config(&self, path: &Path) -> (FileState, Picked) {
+        match self.configs.get(path) {
+            Some(config) => config.clone(),
+            None => (FileState::missing(path), Picked::default()),
+        }
+    }
+
+    /// The text of a file that holds something, trimmed.
+    pub(crate) fn text(&self, path: &Path) -> Option<String> {
+        let (file, bytes) = self.file(path);
+        let text = decode(bytes);
+        (file.reading == Reading::Read && !text.trim().is_empty()).then(|| text.trim().to_owned())
+    }
+
+    /// The profile that is taken if none is named.
+    fn active_profile(&self, dir: &Path) -> String {
+        self.text(&dir.join("active_config")).unwrap_or_else(|| "default".to_owned())
+    }
+
+    /// The Anthropic profile of that name, else the one in `active_config`, else `default`; in `dir`, else the usual place.
+    pub(crate) fn profile(&self, dir: Option<&str>, name: Option<&str>) -> Option<AnthropicProfile> {
+        let dir = match dir {
+            Some(dir) => self.roots.project.join(dir),
+            None => self.profiles_dir.clone()?,
+        };
+        let name = name.map_or_else(|| self.active_profile(&dir), |name| name.trim().to_owned());
+        if !is_name(&name) {
+            return None;
+        }
+        let bytes = |kind: &str| {
+            let (file, bytes) = self.file(&dir.join(format!("{kind}/{name}.json")));
+            (file.reading == Reading::Read).then_some((bytes, file.attributes))
+        };
+        let (config, _) = bytes("configs")?;
+        let credentials = bytes("credentials");
+        let mode = credentials.and_then(|(_, attributes)| Some(attributes?.mode));
+        Some(AnthropicProfile::parse(&name, Some(config), credentials.map(|(bytes, _)| bytes), mode))
+    }
 }
 
 /// Runs the helper that the client would run, as it does: by the shell, in the project, with the effective variables.
@@ -94,12 +257,14 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
     let Some((_, helper)) = settings::helper(state) else {
         return Ok(());
     };
-    // Before 2.1.330 the client took what a helper printed whatever its exit code (2.0.77, observed 2026-11).
-    let command = if state.client < since::HELPER_EXIT_CODE {
-        format!("(\n{helper}\n)\nexit 0")
-    } else {
+    // Before 2.1.77 the client took what a helper printed whatever its exit code (2.0.77, observed 2026-11). On Windows the
+    // helper is for another shell.
+    let command = if state.client.has(Rule::HelperExitCodeCounts) || cfg!(windows) {
         helper.to_owned()
+    } else {
+        format!("(\n{helper}\n)\nexit 0")
     };
+    let start = Instant::now();
     let printed = command::output_with(
         &command,
         &state.paths.project,
@@ -107,102 +272,18 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
         &settings::helper_variables(state),
     )?;
     state.helper = match printed {
-        Ok(text) => HelperRun::Printed(Secret::new(settings::js_trim(&text).to_owned())),
-        Err(ended) => HelperRun::Failed(ended),
+        Ok(text) => {
+            HelperRun::Printed(Secret::new(settings::js_trim(&text).to_owned()), start.elapsed())
+        }
+        Err(ended) => HelperRun::Failed(ended, start.elapsed()),
     };
     Ok(())
 }
 
-/// Whether a variable of that name can matter to a credential.
-fn matters(name: &str) -> bool {
-    name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_")
-}
-
-/// Where the stored login is.
-fn credentials_path(paths: &Paths, client: Client, context: &Context) -> PathBuf {
-    match context.home() {
-        // 0.2.109 ignores a login in $CLAUDE_CONFIG_DIR (observed 2026-11).
-        Some(home) if client < since::V1 => home.join(".claude/.credentials.json"),
-        _ => paths.credentials.clone(),
-    }
-}
-
-/// Whether the legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does not;
-/// a dangling link is as absent (observed 2026-11).
-pub(crate) fn is_legacy_config(client: Client, path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| {
-        client < since::EMPTY_LEGACY_IS_NONE
-            || (!metadata.is_dir() && (!metadata.is_file() || metadata.len() > 0))
-    })
-}
-
-/// The Anthropic profile that ANTHROPIC_PROFILE names, else the one in `active_config`, else `default`.
-fn read_profile(state: &State, context: &Context) -> Option<AnthropicProfile> {
-    let dir = match settings::effective(state, names::PROFILES_DIR) {
-        Some(setting) => state.paths.project.join(setting.value.reveal()),
-        None => match context.var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
-            Some(dir) => Path::new(dir).join("anthropic"),
-            None => context.home()?.join(".config/anthropic"),
-        },
-    };
-    let text = |path: &Path| match read(path) {
-        (FileState { reading: Reading::Read, attributes, .. }, bytes) => Some((bytes, attributes)),
-        _ => None,
-    };
-    let name = match settings::effective(state, names::PROFILE) {
-        Some(setting) => setting.value.reveal().trim().to_owned(),
-        None => text(&dir.join("active_config")).map_or_else(
-            || "default".to_owned(),
-            |(bytes, _): (Vec<u8>, _)| decode(&bytes).trim().to_owned(),
-        ),
-    };
-    if !is_name(&name) {
-        return None;
-    }
-    let (config, _) = text(&dir.join(format!("configs/{name}.json")))?;
-    let credentials = text(&dir.join(format!("credentials/{name}.json")));
-    let mode = credentials
-        .as_ref()
-        .and_then(|(_, attributes)| attributes.map(|attributes| attributes.mode));
-    Some(AnthropicProfile::parse(
-        &name,
-        Some(&config),
-        credentials.as_ref().map(|(bytes, _)| &**bytes),
-        mode,
-    ))
-}
-
-fn read_layer(
-    paths: &Paths,
-    client: Client,
-    context: &Context,
-    layer: Layer,
-    files: &mut Vec<(Layer, FileState)>,
-) -> Settings {
-    let main = match layer {
-        Layer::Managed => &paths.managed_settings,
-        Layer::Local => &paths.local_settings,
-        Layer::Project => &paths.project_settings,
-        Layer::User => &paths.user_settings,
-    };
-    let mut settings = Settings::empty(layer, main.clone());
-    // Laid over the main file, in this order. 2.0.77 knows none of them (observed 2026-11).
-    let over = match layer {
-        Layer::Managed if client >= since::DROP_INS => drop_ins(&paths.managed_drop_ins),
-        Layer::Local if client >= since::LOCAL_OF_ROOT => {
-            worktree::root(&paths.project, context.home().as_deref())
-                .map(|root| root.join(".claude/settings.local.json"))
-                .into_iter()
-                .collect()
-        }
-        _ => Vec::new(),
-    };
-    for path in std::iter::once(main.clone()).chain(over) {
-        let (mut file, bytes) = read(&path);
-        parse(&mut file, &bytes, |bytes| settings.merge(client, bytes));
-        files.push((layer, file));
-    }
-    settings
+/// Whether the legacy config replaces the global one for the newest client; a dangling link is as absent.
+pub(crate) fn is_legacy_config(_: Client, path: &Path) -> bool {
+    fs::metadata(path)
+        .is_ok_and(|metadata| !metadata.is_dir() && (!metadata.is_file() || metadata.len() > 0))
 }
 
 /// The drop-ins of managed settings, in the order they are merged: by name.
@@ -221,50 +302,4 @@ fn drop_ins(dir: &Path) -> Vec<PathBuf> {
     paths.retain(|path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()));
     paths.sort();
     paths
-}
-
-/// Parses what was read; what the client does not take becomes the file's reading.
-fn parse<T>(
-    file: &mut FileState,
-    bytes: &[u8],
-    parser: impl FnOnce(&[u8]) -> Result<T, Reading>,
-) -> Option<T> {
-    if file.reading != Reading::Read {
-        return None;
-    }
-    match parser(bytes) {
-        Ok(value) => Some(value),
-        Err(reading) => {
-            file.reading = reading;
-            None
-        }
-    }
-}
-
-/// The login in the bytes of a credentials file, if there is one.
-pub fn read_login(bytes: &[u8]) -> Result<Option<Login>, Reading> {
-    // Unlike the other files, this one must not begin with a BOM (2.0.77, 2.1.330, observed 2026-11).
-    let text = String::from_utf8_lossy(bytes);
-    let [login] = Json::pick(&text, ["claudeAiOauth"]).map_err(Reading::Malformed)?;
-    let member = |name| login.and_then(|login: Json<'_>| login.get(name));
-    let Some(token) = member("accessToken").filter(|token| token.is_truthy()) else {
-        return Ok(None);
-    };
-    let scopes = member("scopes").map_or(Scopes::Lacking, |scopes| {
-        let granted = match (scopes.items(), scopes.string()) {
-            (Some(items), _) => {
-                items.iter().any(|scope| scope.string().as_deref() == Some("user:inference"))
-            }
-            // A text is searched.
-            (None, Some(text)) => text.contains("user:inference"),
-            (None, None) if scopes.is_truthy() => return Scopes::Odd,
-            (None, None) => false,
-        };
-        if granted { Scopes::Granted } else { Scopes::Lacking }
-    });
-    Ok(Some(Login {
-        token: Secret::new(token.to_js_string()),
-        scopes,
-        expires_at: member("expiresAt").and_then(Json::number),
-    }))
 }

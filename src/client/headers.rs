@@ -1,11 +1,23 @@
-//! `ANTHROPIC_CUSTOM_HEADERS`: one `Name: value` a line. Pure.
+//! The two headers, from the credentials that count and from `ANTHROPIC_CUSTOM_HEADERS`, with the exact values that will be
+//! sent. Pure.
+
+use std::time::Duration;
 
 use super::Client;
-use super::version::since;
+use super::credentials::{Credential, Credentials};
+use super::decision::{Header, Mode, Outcome, Sent};
+use super::federation::Grant;
+use super::rules::Rule;
+use super::settings::{self, js_trim, names};
+use super::source::{Origin, Source};
+use super::state::{HelperRun, Scopes, Secret, State};
+use crate::key::command::Ended;
 
 /// What custom headers say of credentials.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Custom<'a> {
+    /// The variable they are in.
+    pub source: Option<Source>,
     /// The value of the last `x-api-key` line.
     pub x_api_key: Option<&'a str>,
     /// The value of the last `authorization` line.
@@ -18,10 +30,30 @@ pub struct Custom<'a> {
     pub has_bad_name: bool,
 }
 
+impl<'a> Custom<'a> {
+    /// The custom headers in force.
+    pub(crate) fn of(state: &'a State) -> Custom<'a> {
+        settings::effective(state, names::HEADERS).map_or_else(Custom::default, |place| Custom {
+            source: Some(place.source.clone()),
+            ..parse(state.client, place.value.reveal())
+        })
+    }
+
+    /// The header that a line gives, with its value as it stands.
+    fn header(&self, value: Option<&str>) -> Option<Header> {
+        let (source, value) = (self.source.clone()?, value?);
+        Some(if value.is_empty() {
+            Header::Invalid(source)
+        } else {
+            Header::From(Sent { source, value: Some(Secret::new(value.to_owned())) })
+        })
+    }
+}
+
 /// Reads the text of the variable as `client` does: lines are trimmed, names compared without case, a line without a colon
 /// is skipped, the last of duplicates counts (2.0.77, 2.1.330, observed 2026-11).
 pub fn parse(client: Client, text: &str) -> Custom<'_> {
-    let skips_breaks = client < since::BREAKS_OF_HEADERS_STOP;
+    let skips_breaks = !client.has(Rule::BreaksInHeadersStop);
     let has_break = |text: &str| text.contains(['\r', '\u{2028}', '\u{2029}']);
     let mut custom = Custom::default();
     for line in text.split('\n') {
@@ -52,6 +84,315 @@ fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
+/// Decides the two headers, separately, and whether a request is sent with them (1.0.128, 2.0.77, 2.1.330, observed
+/// 2026-11). Returns what keeps the client from sending.
+pub(crate) fn decide(
+    state: &State,
+    mode: Mode,
+    found: &Credentials,
+    custom: &Custom<'_>,
+    outcome: &mut Outcome,
+) -> Option<String> {
+    if found.fails {
+        return Some("the client fails on customApiKeyResponses".to_owned());
+    }
+    if let Some(login) = &found.gateway_login {
+        // Of custom headers only x-api-key goes along (2.1.332, observed 2026-11-25).
+        outcome.authorization = header(state, login, bearer);
+        outcome.x_api_key = custom.header(custom.x_api_key).unwrap_or_default();
+        outcome.sends = true;
+        return None;
+    }
+    let failure = if state.client.is_v0() {
+        of_v0(state, found, custom, outcome);
+        None
+    } else {
+        of_v1(state, mode, found, custom, outcome)
+    };
+    outcome.sends = failure.is_none() && is_enough(state.client, found, outcome);
+    failure.or_else(|| unsendable(state, mode, found, custom, outcome))
+}
+
+/// The header of a credential: without a value, where it holds nothing that can be one.
+fn header(state: &State, credential: &Credential, make: fn(&str) -> String) -> Header {
+    let source = credential.source.clone();
+    let is_nothing = match (&source, &credential.secret) {
+        (Source::Helper(_), _) => helper_failure(state).is_some(),
+        // A blank login is sent as nothing by all, a blank variable before 2.1.212, where it is a key or token anyway
+        // (1.0.128, 2.0.77, 2.1.200, 2.1.211, observed 2026-11-24).
+        (_, Some(secret)) => js_trim(secret.reveal()).is_empty(),
+        (_, None) => false,
+    };
+    if is_nothing {
+        return Header::Invalid(source);
+    }
+    let value = credential
+        .secret
+        .as_ref()
+        .map(|secret| Secret::new(make(trimmed(state.client, &source, secret.reveal()))));
+    Header::From(Sent { source, value })
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
+}
+
+fn of_v1(
+    state: &State,
+    mode: Mode,
+    found: &Credentials,
+    custom: &Custom<'_>,
+    outcome: &mut Outcome,
+) -> Option<String> {
+    let header = |credential: &Credential, make| header(state, credential, make);
+    let helper = found.helper.as_ref().map(|helper| header(helper, bearer));
+    let token = found.token.as_ref().map(|token| header(token, bearer));
+    let decided = token.is_some() || helper.is_some();
+
+    // `primaryApiKey` goes before federation and profiles, also where those have taken a login out of use.
+    let grant = |grant: &Option<Grant>| grant.clone().filter(|_| found.primary.is_none());
+    let of_grant = |grant: Grant| {
+        let credential = Credential { source: grant.source, secret: grant.secret };
+        (Some((credential, true)), grant.failure)
+    };
+    let (oauth, failure) = if decided || found.key.is_some() {
+        (None, None)
+    } else if let Some(oauth) = &found.oauth {
+        (Some((oauth.clone(), false)), None)
+    } else if let Some(grant) = grant(&found.grant) {
+        of_grant(grant)
+    } else if let Some(login) = &found.login {
+        let odd = state.login.as_ref().is_some_and(|login| login.scopes == Scopes::Odd);
+        let failure = odd.then(|| "the client fails on the scopes of the stored login".to_owned());
+        (Some((login.clone(), false)), failure)
+    } else if let Some(grant) = grant(&found.default_profile) {
+        of_grant(grant)
+    } else {
+        (None, None)
+    };
+    if failure.is_some() {
+        return failure;
+    }
+    let is_granted = oauth.as_ref().is_some_and(|(_, granted)| *granted);
+    let oauth = oauth.map(|(credential, _)| header(&credential, bearer));
+    let oauth_in_use = oauth.is_some();
+    // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
+    let replacement = custom.header(custom.authorization).filter(|_| !is_granted);
+    let hidden_oauth = oauth.clone().filter(|_| replacement.is_some());
+    let own = token.or(helper).or(replacement).or(oauth);
+    outcome.authorization = own.unwrap_or_default();
+    let same = |credential: &Credential| header(credential, str::to_owned);
+    // A helper that is too late leaves the header out, and nothing takes its place.
+    let is_late = helper_is_late(state, mode, found);
+    let helper = found.helper.as_ref().map(|helper| if is_late { Header::Absent } else { same(helper) });
+    let primary = found.primary.as_ref().filter(|_| !oauth_in_use);
+    let own_key =
+        found.key.as_ref().map(same).or(helper).or_else(|| primary.map(same));
+    let own_key = own_key.filter(|_| !found.gateway);
+    let custom_key = custom.header(custom.x_api_key);
+    // What a custom header replaces is made into a header anyway, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
+    let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
+    if let Some(failure) = hidden_key.into_iter().chain(&hidden_oauth).find_map(|header| unfit(state, header)) {
+        return Some(failure);
+    }
+    outcome.x_api_key = custom_key.or(own_key).unwrap_or_default();
+
+    // A token that is set to nothing is sent as an empty Bearer where no other is (1.0.128, 2.0.77; not 2.1.330; observed
+    // 2026-11).
+    if !state.client.has(Rule::EmptyTokenIsUnset)
+        && outcome.authorization == Header::Absent
+        && let Some(place) = state.variables.read(names::TOKEN).next()
+    {
+        outcome.authorization = Header::Invalid(place.source.clone());
+    }
+    None
+}
+
+/// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY, but no custom header.
+fn of_v0(state: &State, found: &Credentials, custom: &Custom<'_>, outcome: &mut Outcome) {
+    let key = found.key.as_ref().or(found.primary.as_ref()).filter(|_| found.login.is_none());
+    let token = found.token.as_ref().map(|token| header(state, token, bearer));
+    let authorization = custom.header(custom.authorization);
+    outcome.authorization = match &found.login {
+        Some(login) => authorization.unwrap_or_else(|| from(state, login, bearer)),
+        None => token.or(authorization).unwrap_or_default(),
+    };
+    let key = key.map(|key| from(state, key, str::to_owned));
+    outcome.x_api_key = custom.header(custom.x_api_key).or(key).unwrap_or_default();
+}
+
+/// The header of a credential, blank or not.
+fn from(state: &State, credential: &Credential, make: fn(&str) -> String) -> Header {
+    let source = credential.source.clone();
+    let value = credential.secret.as_ref();
+    let value = value.map(|secret| make(trimmed(state.client, &source, secret.reveal())));
+    Header::From(Sent { source, value: value.map(Secret::new) })
+}
+
+/// A helper that takes longer than this beside a TOKEN is too late (0.1 s usually is in time, 0.2 s is not; 2.1.332,
+/// observed 2026-11-25).
+const IN_TIME: Duration = Duration::from_millis(150);
+
+/// Whether the helper races a TOKEN: print does not wait for it then, and its output makes `x-api-key` only if it ended
+/// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25).
+pub(crate) fn helper_races(state: &State, mode: Mode, found: &Credentials) -> bool {
+    let races = found.helper.is_some() && found.token.is_some() && found.key.is_none();
+    races && mode == Mode::Print && state.client.has(Rule::HelperRacesToken)
+}
+
+fn helper_is_late(state: &State, mode: Mode, found: &Credentials) -> bool {
+    let took = match &state.helper {
+        HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => *took,
+        HelperRun::NotRun => Duration::ZERO,
+    };
+    took > IN_TIME && helper_races(state, mode, found)
+}
+
+/// Whether a request is sent with these headers.
+fn is_enough(client: Client, found: &Credentials, outcome: &Outcome) -> bool {
+    // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
+    let own = [&found.token, &found.key, &found.helper, &found.oauth, &found.login, &found.primary];
+    if !client.has(Rule::CustomHeadersSuffice) && own.into_iter().all(Option::is_none) {
+        return false;
+    }
+    // With a blank key they sent nothing but a token; later ones send a helper's output too (1.0.128, 2.0.22, 2.0.60).
+    let has_blank_key =
+        matches!(&outcome.x_api_key, Header::Invalid(source) if source.is_variable(names::KEY));
+    let newer = client.has(Rule::FailedHelperIsSentEmpty);
+    if has_blank_key && !newer && found.token.is_none() {
+        return false;
+    }
+    let headers = [&outcome.x_api_key, &outcome.authorization];
+    let a_credential = headers.iter().any(|header| header.source().is_some());
+    // A helper that fails, a login of blanks or a token set to nothing is sent as an empty Bearer (2.0.77, 2.1.330); 1.0.128
+    // has then nothing to send with. An empty custom header suffices to none (2.0.77, 2.1.330; observed 2026-11).
+    let invalid = headers.iter().any(|header| match header {
+        Header::Invalid(Source::Variable(_, name)) => name != names::HEADERS && name != names::KEY,
+        Header::Invalid(_) => newer || !matches!(header, Header::Invalid(Source::Helper(_))),
+        _ => false,
+    });
+    a_credential
+        || (invalid && newer)
+        || (invalid && outcome.authorization == Header::Invalid(Source::Login))
+}
+
+/// Why a request with these headers cannot be sent.
+fn unsendable(
+    state: &State,
+    mode: Mode,
+    found: &Credentials,
+    custom: &Custom<'_>,
+    outcome: &Outcome,
+) -> Option<String> {
+    if !outcome.sends {
+        return None;
+    }
+    let client = state.client;
+    // 2.1.330, interactive, observed 2026-11: it comes to its prompt and sends nothing.
+    let odd = state.config.odd_primary.filter(|odd| odd.truthy);
+    if let Some(odd) = odd
+        && mode == Mode::Interactive
+        && client.has(Rule::OddPrimaryKeyStops)
+        && found.key.is_none()
+        && found.helper.is_none()
+    {
+        return Some(format!("the client fails on primaryApiKey, which is {}", odd.kind));
+    }
+    // Such a value stayed what it was in the environment, and the client took it for text (2.1.113, 2.1.205, observed
+    // 2026-11-24).
+    let is_odd = |name: &&str| {
+        state.config.odd_env.iter().any(|odd| odd == name)
+            && settings::effective(state, name).is_some_and(|place| {
+                place.source == Source::Variable(Origin::Config, (**name).to_owned())
+            })
+    };
+    if client.has(Rule::OddConfigVariableStops)
+        && let Some(name) = [names::KEY, names::TOKEN].iter().find(|name| is_odd(name))
+    {
+        return Some(format!("the client fails on {name} in the config, which is not text"));
+    }
+    // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
+    if custom.has_bad_name || (custom.has_empty_name && client.has(Rule::EmptyHeaderNameStops)) {
+        return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
+    }
+    if custom.others.iter().any(|value| !value.is_empty() && !fits_header(client, value)) {
+        return Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have".into());
+    }
+    for header in [&outcome.x_api_key, &outcome.authorization] {
+        // Before 2.1.227, output that could not be read as a key was no empty one (1.0.128, 2.0.77, observed 2026-11).
+        if let Header::Invalid(Source::Helper(_)) = header
+            && !client.has(Rule::HelperMustPrintOneKey)
+            && let HelperRun::Failed(ended, _) = &state.helper
+            && !matches!(ended, Ended::Code(_) | Ended::Signal(_))
+        {
+            return Some(format!("the helper {ended}"));
+        }
+        if let Some(failure) = unfit(state, header) {
+            return Some(failure);
+        }
+    }
+    None
+}
+
+/// Why no header can hold the value, if none can.
+fn unfit(state: &State, header: &Header) -> Option<String> {
+    let Header::From(Sent { source, value: Some(value) }) = header else { return None };
+    let value = value.reveal();
+    let value = value.strip_prefix("Bearer ").unwrap_or(value);
+    (!fits_header(state.client, value))
+        .then(|| format!("the value of {source} has a character that no header can hold"))
+}
+
+/// The value as it is put into a header: newer clients trim the variables as JavaScript does, older ones and all other
+/// sources leave it to HTTP, for which blanks are ASCII (2.0.77, 2.1.211, 2.1.212, 2.1.220, 2.1.331, observed 2026-11-24).
+fn trimmed<'a>(client: Client, source: &Source, value: &'a str) -> &'a str {
+    let is_trimmed = match source {
+        Source::Variable(_, name) if name == names::KEY || name == names::OAUTH => {
+            client.has(Rule::KeyIsTrimmed)
+        }
+        Source::Variable(_, name) if name == names::TOKEN => client.has(Rule::TokenIsTrimmed),
+        Source::KeychainKey => true,
+        _ => false,
+    };
+    if is_trimmed { js_trim(value) } else { value.trim_matches([' ', '\t', '\r', '\n']) }
+}
+
+/// Whether a header can hold the value, trimmed: no line break and nothing beyond Latin-1; with the older runtime no
+/// control character either, nor nothing at all (2.0.77, 2.1.330, observed 2026-11).
+fn fits_header(client: Client, value: &str) -> bool {
+    let old = !client.has(Rule::HeadersTakeControls);
+    let fits = |c: char| {
+        !matches!(c, '\r' | '\n' | '\0')
+            && c <= '\u{ff}'
+            && (!old || !c.is_ascii_control() || c == '\t')
+    };
+    value.chars().all(fits) && (!old || !value.is_empty())
+}
+
+/// The most that a client takes of a helper's output, in bytes (16,384 were taken, 20,000 not; 2.1.332, observed
+/// 2026-11-25).
+const MAX_HELPER_OUTPUT: usize = 16_384;
+
+/// How the helper failed, if it was run and did. 2.1.330 takes nothing but visible ASCII on one line; 2.0.77 takes what it
+/// can send (observed 2026-11).
+pub(crate) fn helper_failure(state: &State) -> Option<String> {
+    let printed = match &state.helper {
+        HelperRun::NotRun => return None,
+        HelperRun::Failed(ended, _) => return Some(ended.to_string()),
+        HelperRun::Printed(printed, _) => printed.reveal(),
+    };
+    let is_graphic = || printed.bytes().all(|byte| byte.is_ascii_graphic());
+    if printed.is_empty() {
+        Some("printed nothing".into())
+    } else if state.client.has(Rule::HelperMustPrintOneKey) && !is_graphic() {
+        Some("printed something other than a key alone on one line".into())
+    } else if printed.len() > MAX_HELPER_OUTPUT {
+        Some(format!("printed {} bytes, more than the client takes", printed.len()))
+    } else {
+        None
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,5 +420,20 @@ mod tests {
             assert_eq!(custom.x_api_key, key, "{version}");
         }
         assert!(parse(": x").has_empty_name && parse("x y: z").has_bad_name);
+    }
+
+    #[test]
+    fn what_a_header_can_hold_depends_on_the_runtime() {
+        let fits = |value| {
+            [Client::at(2, 0, 77), Client::at(2, 1, 330)].map(|client| fits_header(client, value))
+        };
+        assert_eq!(fits("sk-ant é"), [true, true]);
+        for value in ["键", "a\nb", "a\rb", "a\0b"] {
+            assert_eq!(fits(value), [false, false], "{value:?}");
+        }
+        assert_eq!(fits("a\tb"), [true, true]);
+        for value in ["", "a\u{7}b"] {
+            assert_eq!(fits(value), [false, true], "{value:?}");
+        }
     }
 }

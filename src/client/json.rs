@@ -60,6 +60,12 @@ impl<'a> Json<'a> {
         members
     }
 
+    /// The members of an object in their order, duplicates too; none for other values.
+    pub(crate) fn entries(self) -> Vec<(String, Json<'a>)> {
+        let found = json::object(self.0).unwrap_or_default().into_iter();
+        found.map(|member| (text(member.name), Json::of(member))).collect()
+    }
+
     /// The items of an array; `None` for other values.
     pub(crate) fn items(self) -> Option<Vec<Json<'a>>> {
         Some(json::items(self.0)?.into_iter().map(Json).collect())

@@ -11,8 +11,9 @@ use clap::ValueEnum;
 
 use super::Client;
 use super::decision::Mode;
+use super::rules::Rule;
 use super::settings::js_trim;
-use super::version::{NEWEST, since};
+use super::version::NEWEST;
 use crate::context::Context;
 
 /// The question's launch. The default is a plain `claude` on a terminal.
@@ -142,7 +143,7 @@ impl Launch {
         match (&self.refused, &self.unknown) {
             (Some(reason), _) => Some(reason.clone()),
             (None, Some(option)) if client <= NEWEST => Some(unknown(option)),
-            _ if self.restricted && client < since::RESTRICTED => Some(unknown("--restricted")),
+            _ if self.restricted && !client.has(Rule::RestrictedIsKnown) => Some(unknown("--restricted")),
             _ if self.bare && client < since::SIMPLE => Some(unknown("--bare")),
             _ => None,
         }

@@ -7,7 +7,8 @@ use std::path::{Component, Path, PathBuf};
 use serde::Serialize;
 
 use super::Client;
-use super::version::since;
+use super::rules::Rule;
+use super::settings::names;
 use crate::context::Context;
 
 /// Why a file is the one that holds the config.
@@ -36,6 +37,104 @@ pub struct ConfigFile {
     pub chosen_by: ChosenBy,
 }
 
+/// Where everything that the client reads hangs from: the same for all versions.
+#[derive(Clone, Debug)]
+pub struct Roots {
+    /// The directory that the client is started in.
+    pub project: PathBuf,
+    /// The home directory.
+    home: PathBuf,
+    /// `$CLAUDE_CONFIG_DIR` as it is set, be it empty.
+    config_dir: Option<PathBuf>,
+    /// Whether CLAUDE_CODE_CUSTOM_OAUTH_URL is set, and not empty.
+    custom_oauth: bool,
+    /// The path given with `--config-file`.
+    config_override: Option<PathBuf>,
+    managed: PathBuf,
+    well_known: PathBuf,
+}
+
+/// A client of each kind that looks for its files elsewhere than the others.
+pub(crate) const KINDS: [Client; 3] =
+    [Client::V2, Client::at(2, 0, 0), Client::at(0, 2, 109)];
+
+impl Roots {
+    /// The roots for a client started in `project` (default: the working directory), with `config_override` from
+    /// `--config-file`.
+    pub fn locate(
+        context: &Context,
+        project: Option<&Path>,
+        config_override: Option<&Path>,
+    ) -> anyhow::Result<Roots> {
+        let cwd = context.cwd();
+        let config_dir = context.var_os("CLAUDE_CONFIG_DIR").map(PathBuf::from);
+        let home = match (&config_dir, config_override) {
+            // With the file named, only the claude directory hangs on HOME, and it may be absent.
+            (_, Some(file)) => context.home().or_else(|| file.parent().map(|dir| cwd.join(dir))),
+            (Some(dir), None) if !dir.as_os_str().is_empty() => context.home(),
+            _ => Some(context.require_home()?),
+        };
+        Ok(Roots {
+            project: project.map_or_else(|| cwd.to_path_buf(), |project| cwd.join(project)),
+            home: home.unwrap_or_else(|| cwd.to_path_buf()),
+            config_dir,
+            custom_oauth: context.var_os(names::OAUTH_URL).is_some_and(|url| !url.is_empty()),
+            config_override: config_override.map(|file| cwd.join(file)),
+            managed: context.managed().to_path_buf(),
+            // Beside `/etc`, so that a test's stand-in for that has its own.
+            well_known: context.etc().with_file_name("home").join("claude/.claude/remote"),
+        })
+    }
+
+    /// The paths of `client`.
+    pub fn paths(&self, client: Client) -> Paths {
+        let project = self.project.clone();
+        // An empty one makes the directory that the client starts in the claude directory, and leaves the global config
+        // at home; to 0.2.109 it is as unset (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
+        let set = self.config_dir.as_ref();
+        let is_here = !client.is_v0() && set.is_some_and(|dir| dir.as_os_str().is_empty());
+        let config_dir_var = set.filter(|dir| !dir.as_os_str().is_empty()).cloned();
+        let name = if self.custom_oauth && client.has(Rule::CustomOauthUrlIsKnown) {
+            ".claude-custom-oauth.json"
+        } else if client.is_v0() && config_dir_var.is_some() {
+            // 0.2.109, observed 2026-11: no dot, no `.claude` in the name.
+            "config.json"
+        } else {
+            ".claude.json"
+        };
+        let (claude_dir, global_config) = match &config_dir_var {
+            // A relative one is taken from the directory the client starts in (2.1.330, observed 2026-11).
+            Some(dir) => {
+                let dir = project.join(without_dots(dir));
+                let config = dir.join(name);
+                (dir, config)
+            }
+            None if is_here => (project.clone(), self.home.join(name)),
+            None => (self.home.join(".claude"), self.home.join(name)),
+        };
+        let dot_claude = project.join(".claude");
+        // 0.2.109 ignores a login in $CLAUDE_CONFIG_DIR (observed 2026-11).
+        let login_dir = if client.is_v0() { self.home.join(".claude") } else { claude_dir.clone() };
+        Paths {
+            global_config,
+            legacy_config: (!client.is_v0()).then(|| claude_dir.join(".config.json")),
+            config_override: self.config_override.clone(),
+            user_settings: claude_dir.join("settings.json"),
+            project_settings: dot_claude.join("settings.json"),
+            local_settings: dot_claude.join("settings.local.json"),
+            managed_settings: self.managed.join("managed-settings.json"),
+            managed_drop_ins: self.managed.join("managed-settings.d"),
+            server_settings: claude_dir.join("remote-settings.json"),
+            credentials: login_dir.join(".credentials.json"),
+            backups: claude_dir.join("backups"),
+            well_known: self.well_known.clone(),
+            claude_dir,
+            config_dir_var,
+            project,
+        }
+    }
+}
+
 /// Every path that the client would use in this context.
 #[derive(Clone, Debug)]
 pub struct Paths {
@@ -59,10 +158,14 @@ pub struct Paths {
     pub managed_settings: PathBuf,
     /// `managed-settings.d` beside it.
     pub managed_drop_ins: PathBuf,
+    /// `<claude dir>/remote-settings.json`: the server-managed settings as they were last fetched.
+    pub server_settings: PathBuf,
     /// `<claude dir>/.credentials.json`: the stored subscription login.
     pub credentials: PathBuf,
     /// `<claude dir>/backups`: the client's own copies of the config.
     pub backups: PathBuf,
+    /// `/home/claude/.claude/remote`: the key and token files of a cloud session.
+    pub well_known: PathBuf,
     /// The directory that the client is started in.
     pub project: PathBuf,
 }
@@ -76,50 +179,14 @@ impl Paths {
         project: Option<&Path>,
         config_override: Option<&Path>,
     ) -> anyhow::Result<Paths> {
-        let cwd = context.cwd();
-        let project = project.map_or_else(|| cwd.to_path_buf(), |project| cwd.join(project));
-        // A relative CLAUDE_CONFIG_DIR is taken from the directory the client starts in (2.1.330, observed 2026-11).
-        let set = context.var_os("CLAUDE_CONFIG_DIR");
-        // An empty one makes that directory itself the claude directory, and leaves the global config at home; to
-        // 0.2.109 it is as unset (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
-        let is_here = client >= since::V1 && set.as_ref().is_some_and(|dir| dir.is_empty());
-        let config_dir_var = set.filter(|dir| !dir.is_empty()).map(PathBuf::from);
-        let (claude_dir, global_config) = match &config_dir_var {
-            Some(dir) => {
-                let dir = project.join(without_dots(dir));
-                // 0.2.109, observed 2026-11: no dot, no `.claude` in the name.
-                let name = if client < since::V1 { "config.json" } else { ".claude.json" };
-                let config = dir.join(name);
-                (dir, config)
-            }
-            None => {
-                let home = match config_override {
-                    // With the file named, only the claude directory hangs on HOME, and it may be absent.
-                    Some(file) => context.home().or_else(|| file.parent().map(|dir| cwd.join(dir))),
-                    None => Some(context.require_home()?),
-                }
-                .unwrap_or_else(|| cwd.to_path_buf());
-                let claude_dir = if is_here { project.clone() } else { home.join(".claude") };
-                (claude_dir, home.join(".claude.json"))
-            }
-        };
-        let managed = context.managed();
-        let dot_claude = project.join(".claude");
-        Ok(Paths {
-            global_config,
-            legacy_config: (client >= since::V1).then(|| claude_dir.join(".config.json")),
-            config_override: config_override.map(|file| cwd.join(file)),
-            user_settings: claude_dir.join("settings.json"),
-            project_settings: dot_claude.join("settings.json"),
-            local_settings: dot_claude.join("settings.local.json"),
-            managed_settings: managed.join("managed-settings.json"),
-            managed_drop_ins: managed.join("managed-settings.d"),
-            credentials: claude_dir.join(".credentials.json"),
-            backups: claude_dir.join("backups"),
-            claude_dir,
-            config_dir_var,
-            project,
-        })
+        Ok(Roots::locate(context, project, config_override)?.paths(client))
+    }
+
+    /// Every file that may hold the config.
+    pub(crate) fn configs(&self) -> impl Iterator<Item = &Path> {
+        let named = self.config_override.iter();
+        let found = self.legacy_config.iter().chain([&self.global_config]);
+        named.chain(found.filter(|_| self.config_override.is_none())).map(PathBuf::as_path)
     }
 
     /// The file that holds the config. `exists` tells whether a path exists, for the legacy config.

@@ -1,9 +1,8 @@
 //! Every source of a credential, what became of it, and why. Pure.
 
+use super::credentials::{Credentials, Standings};
 use super::decision::{Candidate, Header, Outcome, Standing};
-use super::headers::{self, Custom};
-use super::offers::{Ledger, Offers};
-use super::resolve::helper_failure;
+use super::headers::{self, Custom, helper_failure};
 use super::settings::{self, names};
 use super::source::Source;
 use super::state::{HelperRun, Secret, State};
@@ -12,25 +11,31 @@ use super::state::{HelperRun, Secret, State};
 /// always, the others where something is.
 pub(crate) fn sources(state: &State) -> Vec<(Source, bool)> {
     let mut all = Vec::new();
-    for (setting, _) in settings::places(state, names::HEADERS) {
-        let custom = headers::parse(state.client, setting.value.reveal());
+    if state.gateway.is_some() {
+        all.push((Source::Gateway, true));
+    }
+    for place in state.variables.places(names::HEADERS) {
+        let custom = headers::parse(state.client, place.value.reveal());
         if custom.x_api_key.is_some() || custom.authorization.is_some() {
-            all.push((setting.source, true));
+            all.push((place.source.clone(), true));
         }
     }
     let variable = |name: &str, always: bool, all: &mut Vec<(Source, bool)>| {
-        let places = settings::places(state, name);
-        let in_process = places.iter().any(|(setting, _)| setting.source == Source::env(name));
-        all.extend(
-            places.into_iter().map(|(setting, _)| (setting.source, !setting.value.is_empty())),
-        );
-        if always && !in_process {
+        let places = state.variables.places(name);
+        all.extend(places.iter().map(|place| (place.source.clone(), !place.value.is_empty())));
+        if always && places.iter().all(|place| place.source != Source::env(name)) {
             all.push((Source::env(name), false));
+        }
+    };
+    let well_known = |source: Source, all: &mut Vec<(Source, bool)>| {
+        if secret(state, &source).is_some() {
+            all.push((source, true));
         }
     };
     variable(names::TOKEN, true, &mut all);
     variable(names::KEY, true, &mut all);
     variable(names::KEY_DESCRIPTOR, false, &mut all);
+    well_known(Source::WellKnownKey, &mut all);
     for settings in &state.layers {
         if let Some(helper) = &settings.helper {
             all.push((Source::Helper(settings.layer), !helper.is_empty()));
@@ -38,6 +43,7 @@ pub(crate) fn sources(state: &State) -> Vec<(Source, bool)> {
     }
     variable(names::OAUTH, true, &mut all);
     variable(names::OAUTH_DESCRIPTOR, false, &mut all);
+    well_known(Source::WellKnownToken, &mut all);
     variable(names::PROFILE, false, &mut all);
     variable(names::FEDERATION_RULE, false, &mut all);
     all.push((Source::Login, state.login.is_some()));
@@ -56,12 +62,12 @@ pub(crate) fn sources(state: &State) -> Vec<(Source, bool)> {
 pub(crate) fn secret(state: &State, source: &Source) -> Option<Secret> {
     let secret = match source {
         Source::Variable(_, name) => {
-            let mut places = settings::places(state, name).into_iter();
-            let (setting, _) = places.find(|(setting, _)| setting.source == *source)?;
+            let mut places = state.variables.places(name).iter();
+            let place = places.find(|place| place.source == *source)?;
             match name.as_str() {
-                names::KEY | names::TOKEN | names::OAUTH => setting.value.clone(),
+                names::KEY | names::TOKEN | names::OAUTH => place.value.clone(),
                 names::HEADERS => {
-                    let custom = headers::parse(state.client, setting.value.reveal());
+                    let custom = headers::parse(state.client, place.value.reveal());
                     Secret::new(custom.x_api_key.or(custom.authorization)?.to_owned())
                 }
                 names::PROFILE => state.profile.as_ref()?.token.clone()?,
@@ -69,21 +75,33 @@ pub(crate) fn secret(state: &State, source: &Source) -> Option<Secret> {
             }
         }
         Source::Helper(layer) => match &state.helper {
-            HelperRun::Printed(secret) if settings::helper(state)?.0 == *layer => secret.clone(),
+            HelperRun::Printed(secret, _) if settings::helper(state)?.0 == *layer => secret.clone(),
             _ => return None,
         },
+        Source::Gateway => state.gateway.as_ref()?.token.clone(),
+        Source::WellKnownKey => {
+            Secret::new(state.facts.text(&state.paths.well_known.join(".api_key"))?)
+        }
+        Source::WellKnownToken => {
+            Secret::new(state.facts.text(&state.paths.well_known.join(".oauth_token"))?)
+        }
         Source::PrimaryKey => state.config.primary_key.clone()?,
         Source::Login => state.login.as_ref()?.token.clone(),
         Source::Profile(_) => state.profile.as_ref()?.token.clone()?,
+        Source::KeychainKey | Source::KeychainLogin => return None,
     };
     Some(secret)
 }
 
 /// The report's candidates, from the notes of both modes.
-pub(crate) fn candidates(state: &State, print: &Ledger, interactive: &Ledger) -> Vec<Candidate> {
+pub(crate) fn candidates(
+    state: &State,
+    in_print: &Standings,
+    in_interactive: &Standings,
+) -> Vec<Candidate> {
     let candidate = |source: Source| {
-        let (print, print_reason) = print.standing(&source);
-        let (interactive, interactive_reason) = interactive.standing(&source);
+        let (print, print_reason) = in_print.of(&source);
+        let (interactive, interactive_reason) = in_interactive.of(&source);
         Candidate {
             secret: secret(state, &source).filter(|secret| !secret.reveal().trim().is_empty()),
             source,
@@ -100,35 +118,39 @@ pub(crate) fn candidates(state: &State, print: &Ledger, interactive: &Ledger) ->
 }
 
 /// Notes what became of every source that counts.
-pub(crate) fn mark(
+pub(crate) fn note(
     state: &State,
-    offers: &Offers<'_>,
-    custom: Option<&Source>,
-    headers: &Custom<'_>,
+    found: &Credentials,
+    custom: &Custom<'_>,
     outcome: &Outcome,
-    ledger: &mut Ledger,
+    standings: &mut Standings,
 ) {
-    let has_credential = headers.x_api_key.is_some() || headers.authorization.is_some();
-    let sources = [
-        custom.filter(|_| has_credential).cloned(),
-        offers.token.as_ref().map(|setting| setting.source.clone()),
-        offers.key.clone(),
-        offers.helper.map(Source::Helper),
-        offers.oauth.clone(),
-        offers.grant.as_ref().map(|grant| grant.source.clone()),
-        offers.login.then_some(Source::Login),
-        offers.primary.then_some(Source::PrimaryKey),
-        offers.default_profile.as_ref().map(|grant| grant.source.clone()),
+    let has_credential = custom.x_api_key.is_some() || custom.authorization.is_some();
+    let own = [
+        &found.gateway_login,
+        &found.token,
+        &found.key,
+        &found.helper,
+        &found.oauth,
+        &found.login,
+        &found.primary,
     ];
-    for source in sources.into_iter().flatten() {
-        let (standing, reason) = standing(state, offers, &source, outcome);
-        ledger.mark(&source, standing, reason);
+    let grants = [&found.grant, &found.default_profile];
+    let sources = custom
+        .source
+        .iter()
+        .filter(|_| has_credential)
+        .chain(own.into_iter().flatten().map(|credential| &credential.source))
+        .chain(grants.into_iter().flatten().map(|grant| &grant.source));
+    for source in sources {
+        let (standing, reason) = standing(state, found, source, outcome);
+        standings.note(source, standing, reason);
     }
 }
 
 fn standing(
     state: &State,
-    offers: &Offers<'_>,
+    found: &Credentials,
     source: &Source,
     outcome: &Outcome,
 ) -> (Standing, String) {
@@ -157,15 +179,17 @@ fn standing(
     }
     let (key, token) = (outcome.x_api_key.taken_by(), outcome.authorization.taken_by());
     let is_key = |source: &Source| match source {
-        Source::PrimaryKey => true,
+        Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey => true,
         Source::Variable(_, name) => matches!(name.as_str(), names::KEY | names::KEY_DESCRIPTOR),
         _ => false,
     };
-    if is_key(source) && offers.gateway {
+    if is_key(source) && found.gateway {
         let reason = "CLAUDE_CODE_USE_GATEWAY is on: only ANTHROPIC_AUTH_TOKEN is sent";
         return (Standing::Ignored, reason.into());
     }
-    let first = if is_key(source) {
+    let first = if found.gateway_login.is_some() {
+        token
+    } else if is_key(source) {
         key.or(token)
     } else if let Source::Helper(_) = source {
         None

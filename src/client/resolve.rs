@@ -2,77 +2,52 @@
 //! sent. Pure. Each rule cites the versions it was observed on; `docs/claude-code.md` and `tests/data/truth` hold the
 //! observations.
 
-mod sendable;
-mod stop;
-mod wire;
-
+use super::credentials::{self, Credentials, Standings};
 use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Standing};
-use super::headers;
-use super::offers::{self, Asks, Ledger};
+use super::headers::{self, Custom};
 use super::reason;
-use super::settings::{self, names};
-use super::state::State;
-use super::version::since;
-use sendable::{sends, unsendable};
-use stop::{has_settings_error, stop};
-use wire::{headers_of, headers_v0_2};
-
-pub(crate) use sendable::helper_failure;
+use super::rules::Rule;
+use super::source::Layer;
+use super::state::{Reading, State};
 
 /// Judges the state in both modes.
 pub fn resolve(state: &State) -> Decision {
-    let (print, print_ledger) = judge(state, Mode::Print);
-    let (interactive, interactive_ledger) = judge(state, Mode::Interactive);
+    let (print, in_print) = judge(state, Mode::Print);
+    let (interactive, in_interactive) = judge(state, Mode::Interactive);
     Decision {
-        candidates: reason::candidates(state, &print_ledger, &interactive_ledger),
+        candidates: reason::candidates(state, &in_print, &in_interactive),
         print,
         interactive,
     }
 }
 
 /// The client's answer in one mode, and what became of every source.
-fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
-    let mut ledger = Ledger::default();
-    let mut outcome = Outcome {
-        provider: provider(state),
-        x_api_key: Header::Absent,
-        authorization: Header::Absent,
-        sends: false,
-        dialogs: Vec::new(),
-    };
-    if let Some(stop) = stop(state, mode, &outcome) {
+fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
+    let mut standings = Standings::default();
+    let mut outcome = Outcome { provider: provider(state), ..Outcome::default() };
+    let found = credentials::find(state, mode, &mut standings);
+    if let Some(stop) = stop(state, mode, &outcome, &found) {
         outcome.dialogs = stop.dialogs;
-        ledger.ignore_all(state, &stop.reason);
-        return (outcome, ledger);
+        let mut standings = Standings::default();
+        for (source, there) in reason::sources(state) {
+            if there {
+                standings.note(&source, Standing::Ignored, &*stop.reason);
+            }
+        }
+        return (outcome, standings);
     }
     if mode == Mode::Interactive && has_settings_error(state) {
         outcome.dialogs.push(Dialog::InvalidSettings);
     }
-    let mut asks = Asks::default();
-    let offers = offers::sort_out(state, mode, &mut ledger, &mut asks);
-    outcome.dialogs.append(&mut asks.dialogs);
-    let custom = settings::effective(state, names::HEADERS);
-    let headers = custom
-        .as_ref()
-        .map(|setting| headers::parse(state.client, setting.value.reveal()))
-        .unwrap_or_default();
-    let custom = custom.map(|setting| setting.source);
-    let failure = if asks.stumbles {
-        Some("the client stumbles over customApiKeyResponses".to_owned())
-    } else if state.client < since::V1 {
-        headers_v0_2(&offers, &headers, custom.as_ref(), &mut outcome);
-        None
-    } else {
-        headers_of(state, &offers, &headers, custom.as_ref(), &mut outcome)
-    };
-    outcome.sends = failure.is_none() && sends(state.client, &offers, &outcome);
-    let failure = failure.or_else(|| unsendable(state, mode, &offers, &headers, &outcome));
-    reason::mark(state, &offers, custom.as_ref(), &headers, &outcome, &mut ledger);
+    outcome.dialogs.extend(&found.dialogs);
+    let custom = Custom::of(state);
+    let failure = headers::decide(state, mode, &found, &custom, &mut outcome);
+    reason::note(state, &found, &custom, &outcome, &mut standings);
     if let Some(failure) = failure {
         outcome.sends = false;
-        ledger.nothing_sent(&failure);
+        standings.nothing_sent(&failure);
     } else if !outcome.sends {
-        ledger.nothing_sent("this client sends nothing with it alone");
+        standings.nothing_sent("this client sends nothing with it alone");
         if mode == Mode::Interactive {
             outcome.dialogs.push(Dialog::Login);
         }
@@ -81,28 +56,101 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Ledger) {
         outcome.x_api_key = Header::Absent;
         outcome.authorization = Header::Absent;
     }
-    (outcome, ledger)
+    (outcome, standings)
 }
 
 /// The provider that the switches choose. A gateway goes before all of them (2.1.195, 2.1.331, observed 2026-11-24).
 pub(crate) fn provider(state: &State) -> Provider {
-    if settings::is_gateway(state) {
+    if state.variables.is_gateway() || state.uses_gateway_login() {
         return Provider::Anthropic;
     }
     Provider::SWITCHES
         .into_iter()
         .filter(|(provider, _)| provider.is_known(state.client))
-        .find(|(_, switch)| settings::is_on(state, switch))
+        .find(|(_, switch)| state.variables.is_on(switch))
         .map_or(Provider::Anthropic, |(provider, _)| provider)
 }
 
-impl Ledger {
-    /// Notes of every source that is there that it is ignored.
-    fn ignore_all(&mut self, state: &State, reason: &str) {
-        for (source, there) in reason::sources(state) {
-            if there {
-                self.mark(&source, Standing::Ignored, reason);
-            }
-        }
+/// What keeps the client from sending, and what it asks.
+struct Stop {
+    dialogs: Vec<Dialog>,
+    reason: String,
+}
+
+/// What keeps the client from sending anything, whatever credentials there are.
+fn stop(state: &State, mode: Mode, outcome: &Outcome, found: &Credentials) -> Option<Stop> {
+    let stop = |dialog: Option<Dialog>, reason: &str| {
+        Some(Stop {
+            dialogs: dialog.into_iter().filter(|_| mode == Mode::Interactive).collect(),
+            reason: reason.to_owned(),
+        })
+    };
+    let client = state.client;
+    if let Some(refusal) = &state.refusal {
+        return stop(None, refusal);
     }
+    // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
+    let managed_is_refused = state.settings_files.iter().any(|(layer, file)| {
+        *layer == Layer::Managed
+            && matches!(file.reading, Reading::Malformed(_) | Reading::Invalid(_))
+    });
+    if managed_is_refused && client.has(Rule::MalformedManagedStops) {
+        return stop(None, "the client refuses to start with malformed managed settings");
+    }
+    let config_is_refused = match state.config_file.reading {
+        Reading::Malformed(_) | Reading::TooLarge(_) => true,
+        // 2.1.330 takes a directory for an empty config, 2.0.77 stops (observed 2026-11). A FIFO would be waited for.
+        Reading::NotAFile(kind) => {
+            !client.has(Rule::ConfigDirectoryIsEmpty) || kind != "a directory"
+        }
+        // 2.0.77 sends nothing with a config of 0 bytes or blanks, 2.1.330 starts with defaults (observed 2026-11).
+        Reading::Empty => !client.has(Rule::EmptyConfigIsTaken),
+        Reading::Invalid(_) | Reading::Unreadable(_) | Reading::Missing | Reading::Read => false,
+    };
+    if config_is_refused {
+        return stop(Some(Dialog::InvalidConfig), "the client cannot use its config, and stops");
+    }
+    if let Some(refusal) = found.refusal.as_ref().filter(|_| outcome.provider == Provider::Anthropic) {
+        return stop(None, refusal);
+    }
+    // 2.1.330, observed 2026-11. It needs the network to go on.
+    if mode == Mode::Interactive && !state.config.onboarded {
+        let reason = "onboarding is not complete, so the client stops at its first questions";
+        return stop(Some(Dialog::Onboarding), reason);
+    }
+    // 2.0.77's default answer is to exit; it asks about a key before (observed 2026-11-24).
+    if mode == Mode::Interactive
+        && !client.has(Rule::SettingsErrorGoesOn)
+        && has_settings_error(state)
+    {
+        let mut dialogs = found.dialogs.clone();
+        dialogs.push(Dialog::InvalidSettings);
+        return Some(Stop {
+            dialogs,
+            reason: "the client asks what to do about a settings file, and its default answer is to exit"
+                .into(),
+        });
+    }
+    if outcome.provider != Provider::Anthropic {
+        let switch = Provider::SWITCHES.iter().find(|(other, _)| *other == outcome.provider);
+        let name = switch.map_or("another provider", |(_, name)| name);
+        // 2.0.77 asks about an unapproved key anyway, 2.1.330 does not (observed 2026-11).
+        let dialog = found.dialogs.first().copied();
+        let dialog = dialog.filter(|_| !client.has(Rule::OtherProviderAsksNothing));
+        return stop(dialog, &format!("{name} is on, and the client sends nothing to Anthropic"));
+    }
+    None
+}
+
+/// Whether the interactive client shows its "Settings Error": a file of user, project or local settings is there and not
+/// taken; 0 bytes are no error (2.0.77, 2.1.330, observed 2026-11).
+fn has_settings_error(state: &State) -> bool {
+    let of_user = |layer: &Layer| matches!(layer, Layer::Local | Layer::Project | Layer::User);
+    state.settings_files.iter().filter(|(layer, _)| of_user(layer)).any(|(_, file)| {
+        match file.reading {
+            Reading::Malformed(_) | Reading::Invalid(_) => true,
+            Reading::NotAFile(_) => state.client.has(Rule::SettingsDirectoryIsError),
+            _ => false,
+        }
+    })
 }

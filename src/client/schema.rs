@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::Client;
 use super::json::Json;
-use super::version::since;
+use super::rules::Rule;
 
 /// What a member has to be.
 #[derive(Clone, Copy)]
@@ -61,7 +61,7 @@ const MEMBERS: &[Member] = &[
     from("enabledMcpjsonServers", TextOrTexts, v(1, 299)),
     always("enabledPlugins", Object),
     always("env", Object),
-    always("forceLoginOrgUUID", Text),
+    always("forceLoginOrgUUID", TextOrTexts),
     always("includeCoAuthoredBy", Boolean),
     always("model", Text),
     always("otelHeadersHelper", Text),
@@ -83,7 +83,6 @@ const MEMBERS: &[Member] = &[
     from("respectGitignore", Boolean, v(1, 0)),
     from("verbose", Boolean, v(1, 119)),
     until("forceLoginMethod", OneOf(&["claudeai", "console"]), v(1, 162)),
-    until("hooks", Object, since::ANY_HOOKS),
     Member("extraKnownMarketplaces", Object, v(0, 9), v(1, 224)),
 ];
 
@@ -132,7 +131,7 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
             continue;
         };
         // 2.1.330 drops a bad entry only; a list it must be all the same.
-        let good = if client >= since::BAD_RULES_ARE_DROPPED && name != "additionalDirectories" {
+        let good = if client.has(Rule::BadPermissionsAreDropped) && name != "additionalDirectories" {
             value.items().is_some()
         } else {
             fits(value, Texts)
@@ -142,7 +141,7 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
         }
     }
     let mode = permissions.get("defaultMode")?;
-    let is_auto = client >= since::AUTO_MODE && mode.string().as_deref() == Some("auto");
+    let is_auto = client.has(Rule::AutoIsAMode) && mode.string().as_deref() == Some("auto");
     (!is_auto && !fits(mode, OneOf(MODES)))
         .then(|| "`permissions.defaultMode` names no mode".into())
 }
@@ -163,12 +162,14 @@ fn hooks(client: Client, hooks: Json<'_>) -> Option<String> {
         "SubagentStop",
         "UserPromptSubmit",
     ];
-    let takes_lists = !(since::ANY_HOOKS..since::HOOKS_ARE_LISTS).contains(&client);
+    if !hooks.is_object() && !client.has(Rule::HooksMayBeAnything) {
+        return Some(format!("`hooks` is {}, not an object", hooks.kind()));
+    }
     hooks.members().into_iter().find_map(|(name, event)| {
         let is_known = EVENTS.contains(&name.as_str());
-        if !is_known && client < since::UNKNOWN_HOOKS_ARE_DROPPED {
+        if !is_known && !client.has(Rule::UnknownHooksAreDropped) {
             Some(format!("`hooks.{name}` names no event"))
-        } else if is_known && takes_lists && event.items().is_none() {
+        } else if is_known && !client.has(Rule::HookMayBeAnything) && event.items().is_none() {
             Some(format!("`hooks.{name}` is not a list"))
         } else {
             None

@@ -8,11 +8,17 @@ use super::settings::names;
 use crate::error::fail;
 
 /// A layer of the client's settings, highest first: a member of one hides that member of those after it
-/// (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+/// (1.0.128, 2.0.77, 2.1.330, observed 2026-11; the flag's place 1.0.128 to 2.1.332, observed 2026-11-25).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
+    /// What Anthropic's server has for the organization.
+    Remote,
+    /// What a managed `policyHelper` prints.
+    Policy,
     /// `/etc/claude-code/managed-settings.json` and its drop-ins.
     Managed,
+    /// `--settings`.
+    Flag,
     /// `<project>/.claude/settings.local.json`.
     Local,
     /// `<project>/.claude/settings.json`.
@@ -23,21 +29,37 @@ pub enum Layer {
 
 impl Layer {
     /// All layers, highest first.
-    pub const ALL: [Layer; 4] = [Layer::Managed, Layer::Local, Layer::Project, Layer::User];
+    pub const ALL: [Layer; 7] = [
+        Layer::Remote,
+        Layer::Policy,
+        Layer::Managed,
+        Layer::Flag,
+        Layer::Local,
+        Layer::Project,
+        Layer::User,
+    ];
 
-    /// The layer's name in ids.
-    pub(crate) fn name(self) -> &'static str {
+    /// How the ids of what it sets begin.
+    pub(crate) fn prefix(self) -> &'static str {
         match self {
-            Layer::Managed => "managed",
-            Layer::Local => "local",
-            Layer::Project => "project",
-            Layer::User => "user",
+            Layer::Remote => "remote",
+            Layer::Policy => "policy",
+            Layer::Managed => "settings.managed",
+            Layer::Flag => "settings.flag",
+            Layer::Local => "settings.local",
+            Layer::Project => "settings.project",
+            Layer::User => "settings.user",
         }
     }
 
-    /// Whether whoever wrote the project decides what is in it.
+    /// Whether the client takes it for the project's. Where its file lies is another question.
     pub(crate) fn is_of_project(self) -> bool {
         matches!(self, Layer::Local | Layer::Project)
+    }
+
+    /// Whether it comes from an administrator, and may demand a login.
+    pub(crate) fn is_managed(self) -> bool {
+        matches!(self, Layer::Remote | Layer::Policy | Layer::Managed)
     }
 }
 
@@ -55,12 +77,22 @@ pub enum Origin {
 /// A source of a credential.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
+    /// The login of a cloud gateway.
+    Gateway,
     /// A variable.
     Variable(Origin, String),
+    /// `.api_key` of a cloud session.
+    WellKnownKey,
     /// The output of the command in `apiKeyHelper`.
     Helper(Layer),
+    /// `.oauth_token` of a cloud session.
+    WellKnownToken,
+    /// The API key in the macOS Keychain.
+    KeychainKey,
     /// `primaryApiKey` of the global config.
     PrimaryKey,
+    /// The subscription login in the macOS Keychain.
+    KeychainLogin,
     /// The stored subscription login.
     Login,
     /// The default Anthropic profile of that name.
@@ -79,13 +111,29 @@ pub(crate) const VARIABLES: [&str; 8] = [
     names::FEDERATION_RULE,
 ];
 
+/// The sources with an id of their own.
+const FIXED: [(Source, &str); 7] = [
+    (Source::PrimaryKey, "config.primaryApiKey"),
+    (Source::Login, "credentials.claudeAiOauth"),
+    (Source::Gateway, "credentials.enterpriseGateway"),
+    (Source::KeychainKey, "keychain.apiKey"),
+    (Source::KeychainLogin, "keychain.claudeAiOauth"),
+    (Source::WellKnownKey, "wellknown.api_key"),
+    (Source::WellKnownToken, "wellknown.oauth_token"),
+];
+
 impl Source {
     /// A variable of the process's environment.
     pub(crate) fn env(name: &str) -> Source {
         Source::Variable(Origin::Process, name.to_owned())
     }
 
-    /// Whether the project brings it.
+    /// Whether this is the variable of that name, wherever it is set.
+    pub(crate) fn is_variable(&self, name: &str) -> bool {
+        matches!(self, Source::Variable(_, other) if other == name)
+    }
+
+    /// Whether the client takes it for the project's.
     pub(crate) fn is_of_project(&self) -> bool {
         match self {
             Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
@@ -100,14 +148,16 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Variable(Origin::Settings(layer), name) => {
-                write!(f, "settings.{}.env.{name}", layer.name())
+                write!(f, "{}.env.{name}", layer.prefix())
             }
             Source::Variable(Origin::Config, name) => write!(f, "config.env.{name}"),
             Source::Variable(Origin::Process, name) => write!(f, "env.{name}"),
-            Source::Helper(layer) => write!(f, "settings.{}.apiKeyHelper", layer.name()),
-            Source::PrimaryKey => f.write_str("config.primaryApiKey"),
-            Source::Login => f.write_str("credentials.claudeAiOauth"),
+            Source::Helper(layer) => write!(f, "{}.apiKeyHelper", layer.prefix()),
             Source::Profile(name) => write!(f, "profile.{name}"),
+            fixed => {
+                let known = FIXED.iter().find(|(source, _)| source == fixed);
+                f.write_str(known.map_or("", |(_, id)| id))
+            }
         }
     }
 }
@@ -119,38 +169,34 @@ impl FromStr for Source {
         let variable = |origin, name: &str| {
             VARIABLES.contains(&name).then(|| Source::Variable(origin, name.to_owned()))
         };
-        let of_settings = |rest: &str| {
-            let (layer, rest) = rest.split_once('.')?;
-            let layer = Layer::ALL.into_iter().find(|known| known.name() == layer)?;
+        let of_settings = |layer: Layer| {
+            let rest = id.strip_prefix(layer.prefix())?.strip_prefix('.')?;
             match rest.strip_prefix("env.") {
                 Some(name) => variable(Origin::Settings(layer), name),
                 None => (rest == "apiKeyHelper").then_some(Source::Helper(layer)),
             }
         };
-        let source = match id {
-            "config.primaryApiKey" => Some(Source::PrimaryKey),
-            "credentials.claudeAiOauth" => Some(Source::Login),
-            _ => match id.split_once('.') {
-                Some(("profile", name)) => is_name(name).then(|| Source::Profile(name.to_owned())),
-                Some(("env", name)) => variable(Origin::Process, name),
-                Some(("config", rest)) => {
-                    rest.strip_prefix("env.").and_then(|name| variable(Origin::Config, name))
-                }
-                Some(("settings", rest)) => of_settings(rest),
-                _ => None,
-            },
+        let fixed = || FIXED.iter().find(|(_, known)| *known == id).map(|(source, _)| source.clone());
+        let source = match id.split_once('.') {
+            Some(("profile", name)) => is_name(name).then(|| Source::Profile(name.to_owned())),
+            Some(("env", name)) => variable(Origin::Process, name),
+            Some(("config", rest)) if rest.starts_with("env.") => {
+                variable(Origin::Config, &rest["env.".len()..])
+            }
+            _ => Layer::ALL.into_iter().find_map(of_settings).or_else(fixed),
         };
         source.ok_or_else(|| {
             fail(
                 // It may be a key, typed in the wrong place.
                 if id.contains("sk-ant") || id.len() > 80 {
-                    "what was given is no id of a source of a credential".to_owned()
+                    "what was given is not the id of a source of a credential".to_owned()
                 } else {
-                    format!("`{id}` is no source of a credential")
+                    format!("`{id}` is not a source of a credential")
                 },
                 "one of: any, config.primaryApiKey, env.ANTHROPIC_API_KEY, env.ANTHROPIC_AUTH_TOKEN, \
                  env.CLAUDE_CODE_OAUTH_TOKEN, credentials.claudeAiOauth, config.env.NAME, \
-                 settings.LAYER.env.NAME, settings.LAYER.apiKeyHelper (LAYER: managed, local, project, user)",
+                 settings.LAYER.env.NAME, settings.LAYER.apiKeyHelper (LAYER: managed, flag, local, project, user), \
+                 keychain.apiKey, keychain.claudeAiOauth",
             )
         })
     }
@@ -171,6 +217,14 @@ mod tests {
             "credentials.claudeAiOauth",
             "env.ANTHROPIC_PROFILE",
             "profile.default",
+            "settings.flag.apiKeyHelper",
+            "remote.env.ANTHROPIC_AUTH_TOKEN",
+            "policy.apiKeyHelper",
+            "credentials.enterpriseGateway",
+            "keychain.apiKey",
+            "keychain.claudeAiOauth",
+            "wellknown.api_key",
+            "wellknown.oauth_token",
         ] {
             assert_eq!(id.parse::<Source>().unwrap().to_string(), id);
         }

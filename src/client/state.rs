@@ -1,20 +1,23 @@
-//! Everything on the machine that decides which credential the client sends: what [`super::gather`] reads and
-//! [`super::resolve`] judges.
+//! What a client sees of the machine: the facts, by the rules of one version and one launch. Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use zeroize::Zeroizing;
 
 use super::Client;
 use super::federation::AnthropicProfile;
-use super::json::NotJson;
-use super::launch::Launch;
+use super::gather::Facts;
+use super::json::{Json, NotJson};
+use super::launch::{FlagSettings, Launch};
 use super::paths::{ConfigFile, Paths};
-use super::settings::Settings;
-use super::source::Layer;
-use super::version::since;
+use super::rules::Rule;
+use super::server;
+use super::settings::{Settings, js_trim, names};
+use super::source::{Layer, Origin, Source};
+use super::variables::{Variables, is_of_host, is_truthy};
 use crate::key::command::Ended;
 
 /// A value that may be a credential: wiped when dropped, not shown by `Debug`.
@@ -94,6 +97,43 @@ pub struct FileState {
     pub attributes: Option<Attributes>,
 }
 
+impl FileState {
+    /// A file that is not there.
+    pub(crate) fn missing(path: &Path) -> FileState {
+        FileState { path: path.to_path_buf(), reading: Reading::Missing, attributes: None }
+    }
+
+    /// Why the client ends at once with this file as `--settings`. One that breaks the schema is ignored (2.1.332,
+    /// observed 2026-11-25).
+    fn unusable_flag(&self) -> Option<String> {
+        match &self.reading {
+            Reading::Read | Reading::Invalid(_) => None,
+            Reading::Missing => Some("there is no such file".into()),
+            Reading::Empty => Some("it is empty".into()),
+            Reading::Malformed(at) => {
+                Some(format!("it is not JSON: line {}, column {}: {}", at.line, at.column, at.why))
+            }
+            Reading::Unreadable(why) => Some(format!("it cannot be read: {why}")),
+            Reading::NotAFile(kind) => Some(format!("it is {kind}, not a file")),
+            Reading::TooLarge(bytes) => Some(format!("it is too large ({} MiB)", bytes >> 20)),
+        }
+    }
+}
+
+impl Client {
+    /// Whether a legacy config replaces the global one: 2.1.330 passes over one of 0 bytes and a directory, 2.0.77 does
+    /// not; a dangling link is as absent (observed 2026-11).
+    fn takes_legacy_config(self, file: &FileState) -> bool {
+        file.attributes.is_some_and(|attributes| {
+            !self.has(Rule::EmptyLegacyConfigIsIgnored)
+                || match file.reading {
+                    Reading::NotAFile(kind) => kind != "a directory",
+                    _ => attributes.size > 0,
+                }
+        })
+    }
+}
+
 /// A list of the client's answers about keys, as it tests it: by `includes`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Answers {
@@ -113,10 +153,10 @@ impl Answers {
     pub(crate) fn include(&self, client: Client, suffix: &str) -> Option<bool> {
         match self {
             Answers::List(list) => Some(list.iter().any(|item| item == suffix)),
-            Answers::Text(text) if client < since::APPROVALS_MUST_BE_LISTS => {
+            Answers::Text(text) if !client.has(Rule::ApprovalsMustBeLists) => {
                 Some(text.contains(suffix))
             }
-            Answers::Odd if client < since::APPROVALS_MUST_BE_LISTS => None,
+            Answers::Odd if !client.has(Rule::ApprovalsMustBeLists) => None,
             Answers::None | Answers::Text(_) | Answers::Odd => Some(false),
         }
     }
@@ -172,29 +212,77 @@ pub struct Login {
     pub scopes: Scopes,
     /// `expiresAt`, in milliseconds since 1970.
     pub expires_at: Option<f64>,
+    /// Whether it can be refreshed.
+    pub refreshable: bool,
+    /// Whether its `subscriptionType` is one of an organization: then the client asks for server-managed settings.
+    pub is_of_organization: bool,
+}
+
+/// What `.credentials.json` holds.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialsFile {
+    /// The subscription login.
+    pub login: Option<Login>,
+    /// The login of a cloud gateway.
+    pub gateway: Option<GatewayLogin>,
+}
+
+/// The login of a cloud gateway: `enterpriseGateway`, with a certificate pinned for its host in `gatewayTrust`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayLogin {
+    /// Where every request goes.
+    pub url: String,
+    /// The token.
+    pub token: Secret,
+    /// `expiresAt`, in milliseconds since 1970.
+    pub expires_at: Option<f64>,
+    /// Whether it can be refreshed.
+    pub refreshable: bool,
+}
+
+impl GatewayLogin {
+    /// Whether it can be used: an expired one only if it can be refreshed (2.1.332, observed 2026-11-25).
+    pub(crate) fn counts(&self, now: f64) -> bool {
+        self.refreshable || !is_past(self.expires_at, now)
+    }
+}
+
+impl Login {
+    /// Whether the client refreshes it before it sends anything (2.0.77, 2.1.332, observed 2026-11-25).
+    pub(crate) fn is_refreshed(&self, now: f64) -> bool {
+        self.refreshable && is_past(self.expires_at, now)
+    }
+}
+
+/// Whether a time in milliseconds lies before `now`, in seconds.
+pub(crate) fn is_past(at: Option<f64>, now: f64) -> bool {
+    at.is_some_and(|at| at / 1000.0 < now)
 }
 
 /// What running the helper gave.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub enum HelperRun {
     /// It was not run: it is taken to succeed.
+    #[default]
     NotRun,
-    /// It printed this.
-    Printed(Secret),
-    /// It failed.
-    Failed(Ended),
+    /// It printed this, after so long.
+    Printed(Secret, Duration),
+    /// It failed, after so long.
+    Failed(Ended, Duration),
 }
 
-/// The state of the machine.
+/// What a client of one version, started in one way, sees of the facts.
 #[derive(Debug)]
 pub struct State {
+    /// The facts.
+    pub facts: Facts,
     /// The client whose rules hold.
     pub client: Client,
     /// How it is started.
     pub launch: Launch,
-    /// Every path that was looked at.
+    /// Every path that it looks at.
     pub paths: Paths,
-    /// The environment that the client would be started with, as far as its names matter.
+    /// The environment that it is started with, as far as its names matter, with what options stand for.
     pub process: BTreeMap<String, Secret>,
     /// The settings, highest layer first.
     pub layers: Vec<Settings>,
@@ -206,18 +294,293 @@ pub struct State {
     pub config_file: FileState,
     /// What it says.
     pub config: Config,
+    /// The variables.
+    pub variables: Variables,
     /// The login's file.
     pub credentials_file: FileState,
     /// The login in it.
     pub login: Option<Login>,
-    /// Those of the file descriptors named by variables that are open.
-    pub open_descriptors: Vec<String>,
+    /// The login of a cloud gateway in it.
+    pub gateway: Option<GatewayLogin>,
     /// The Anthropic profile that ANTHROPIC_PROFILE names, or the default one.
     pub profile: Option<AnthropicProfile>,
     /// Whether the file in ANTHROPIC_IDENTITY_TOKEN_FILE holds something.
     pub has_identity_file: bool,
+    /// Why the client ends at once, if it does.
+    pub refusal: Option<String>,
     /// The time, in seconds since 1970.
     pub now: f64,
     /// What the helper did.
     pub helper: HelperRun,
+}
+
+impl State {
+    /// What `client`, started so, sees of the facts.
+    pub fn new(facts: Facts, client: Client, launch: Launch) -> State {
+        let paths = facts.roots.paths(client);
+        let mut process = facts.process.clone();
+        let on = || Secret::new("1".to_owned());
+        if launch.bare {
+            process.insert(names::SIMPLE.to_owned(), on());
+        }
+        if launch.restricted {
+            process.insert(names::RESTRICTED.to_owned(), on());
+        }
+        let config_choice =
+            paths.config_file(|path| client.takes_legacy_config(&facts.config(path).0));
+        let (mut config_file, picked) = facts.config(&config_choice.path);
+        let config = parse(&mut config_file, || picked.seen_by(client)).unwrap_or_default();
+        let mut state = State {
+            client,
+            process,
+            layers: Vec::new(),
+            settings_files: Vec::new(),
+            config_choice,
+            config_file,
+            config,
+            variables: Variables::default(),
+            credentials_file: FileState::missing(&paths.credentials),
+            login: None,
+            gateway: None,
+            profile: None,
+            has_identity_file: false,
+            refusal: launch.refusal(client),
+            now: facts.now,
+            helper: HelperRun::NotRun,
+            paths,
+            launch,
+            facts,
+        };
+        for layer in Layer::ALL {
+            state.read_layer(layer);
+        }
+        state.settle();
+        if let Some(text) = state.facts.server_settings.clone()
+            && server::is_asked(&state)
+        {
+            let mut settings = Settings::empty(Layer::Remote, state.paths.server_settings.clone());
+            if settings.merge(client, &text).is_ok() {
+                state.layers[0] = settings;
+                state.settle();
+            }
+        }
+        state
+    }
+
+    /// Reads the files of a layer.
+    fn read_layer(&mut self, layer: Layer) {
+        let (client, paths) = (self.client, &self.paths);
+        let main = match layer {
+            Layer::Managed => paths.managed_settings.clone(),
+            Layer::Local => paths.local_settings.clone(),
+            Layer::Project => paths.project_settings.clone(),
+            Layer::User => paths.user_settings.clone(),
+            Layer::Flag => self.facts.flag_file.clone().unwrap_or_default(),
+            Layer::Remote | Layer::Policy => PathBuf::new(),
+        };
+        let mut settings = Settings::empty(layer, main.clone());
+        // Laid over the main file, in this order.
+        let mut files = vec![main];
+        match layer {
+            Layer::Remote => files.clear(),
+            Layer::Policy => {
+                files.clear();
+                if let Some(text) = &self.facts.policy {
+                    _ = settings.merge(client, text.reveal().as_bytes());
+                }
+            }
+            Layer::Managed if client.has(Rule::DropInsAreRead) => {
+                files.extend(self.facts.drop_ins.iter().cloned());
+            }
+            Layer::Local if client.has(Rule::LocalOfRootIsRead) => {
+                files.extend(self.facts.root_local.clone());
+            }
+            Layer::Flag => match self.launch.flag_settings() {
+                Some(FlagSettings::Json(text)) => {
+                    files.clear();
+                    if let Err(Reading::Malformed(at)) = settings.merge(client, text.as_bytes()) {
+                        self.refuse(format!("--settings is not JSON: column {}: {}", at.column, at.why));
+                    }
+                }
+                Some(FlagSettings::File(_)) => {}
+                None => files.clear(),
+            },
+            _ => {}
+        }
+        if !self.reads(layer) {
+            files.clear();
+        }
+        for path in files {
+            let (mut file, bytes) = self.facts.file(&path);
+            parse(&mut file, || settings.merge(client, bytes));
+            if layer == Layer::Flag
+                && let Some(why) = file.unusable_flag()
+            {
+                self.refuse(format!("--settings {}: {why}", file.path.display()));
+            }
+            self.settings_files.push((layer, file));
+        }
+        self.layers.push(settings);
+    }
+
+    /// Whether the client reads the settings of a layer, started so (2.1.332, observed 2026-11-25).
+    fn reads(&self, layer: Layer) -> bool {
+        let name = match layer {
+            Layer::Local => "local",
+            Layer::Project => "project",
+            Layer::User => "user",
+            _ => return true,
+        };
+        let restricted = self.client.has(Rule::RestrictedIsKnown) && self.started_with(names::RESTRICTED);
+        !restricted && (!self.client.has(Rule::SettingSourcesAreKnown) || self.launch.reads(name))
+    }
+
+    fn refuse(&mut self, why: String) {
+        self.refusal.get_or_insert(why);
+    }
+
+    /// Computes what depends on the layers.
+    fn settle(&mut self) {
+        let (client, facts) = (self.client, &self.facts);
+        self.variables = Variables::new(client, &self.layers, &self.config, &self.process);
+        let effective = |name: &str| self.variables.effective(name).map(|place| place.value.reveal());
+        let secure = self.variables.read(names::SECURE_STORAGE).find(|place| {
+            let of_user = matches!(place.source, Source::Variable(Origin::Settings(Layer::User) | Origin::Process, _));
+            of_user && !place.value.is_empty()
+        });
+        let credentials = match secure {
+            Some(place) if client.has(Rule::SecureStorageDirIsKnown) => {
+                self.paths.project.join(place.value.reveal()).join(".credentials.json")
+            }
+            _ => self.paths.credentials.clone(),
+        };
+        let (mut credentials_file, bytes) = facts.file(&credentials);
+        let credentials = parse(&mut credentials_file, || read_credentials(bytes));
+        let identity = effective(names::IDENTITY_FILE).map(|path| self.paths.project.join(path));
+        let has_identity_file =
+            identity.is_some_and(|path| facts.file(&path).0.reading == Reading::Read);
+        let profile = client
+            .has(Rule::ProfilesAreKnown)
+            .then(|| facts.profile(effective(names::PROFILES_DIR), effective(names::PROFILE)))
+            .flatten();
+        self.credentials_file = credentials_file;
+        let CredentialsFile { login, gateway } = credentials.unwrap_or_default();
+        (self.login, self.gateway) = (login, gateway);
+        (self.profile, self.has_identity_file) = (profile, has_identity_file);
+    }
+
+    /// Whether the environment of the process switches a variable on.
+    pub(crate) fn started_with(&self, name: &str) -> bool {
+        self.process.get(name).is_some_and(|value| is_truthy(value.reveal()))
+    }
+
+    /// Whether CLAUDE_CODE_SIMPLE is on. To 2.0.77 it changes nothing about credentials (observed 2026-11).
+    pub(crate) fn is_simple(&self) -> bool {
+        self.client.has(Rule::SimpleLeavesVariables) && self.variables.is_on(names::SIMPLE)
+    }
+
+    /// Whether a host owns every credential but those of the process's environment (2.1.332, observed 2026-11-25).
+    pub(crate) fn is_of_host(&self) -> bool {
+        self.client.has(Rule::HostOwnsCredentials) && is_of_host(&self.process)
+    }
+
+    /// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
+    pub(crate) fn entrypoint(&self) -> &str {
+        self.process.get(names::ENTRYPOINT).map_or("", |value| js_trim(value.reveal()))
+    }
+
+    /// Whether the login of a cloud gateway is used, and not another.
+    pub(crate) fn uses_gateway_login(&self) -> bool {
+        self.client.has(Rule::CloudGatewayIsKnown)
+            && self.gateway.as_ref().is_some_and(|login| login.counts(self.now))
+    }
+
+    /// The file that a source lies in, for what is in a file.
+    pub fn file_of(&self, source: &Source) -> Option<&Path> {
+        let of_layer = |layer: Layer| {
+            let settings = self.layers.iter().find(|settings| settings.layer == layer)?;
+            Some(settings.file.as_path()).filter(|file| !file.as_os_str().is_empty())
+        };
+        match source {
+            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
+                of_layer(*layer)
+            }
+            Source::Variable(Origin::Config, _) | Source::PrimaryKey => {
+                Some(&self.config_file.path)
+            }
+            Source::Login | Source::Gateway => Some(&self.credentials_file.path),
+            _ => None,
+        }
+    }
+}
+
+/// Parses what was read; what the client does not take becomes the file's reading.
+fn parse<T>(file: &mut FileState, parser: impl FnOnce() -> Result<T, Reading>) -> Option<T> {
+    if file.reading != Reading::Read {
+        return None;
+    }
+    match parser() {
+        Ok(value) => Some(value),
+        Err(reading) => {
+            file.reading = reading;
+            None
+        }
+    }
+}
+
+/// What the bytes of a credentials file hold.
+pub fn read_credentials(bytes: &[u8]) -> Result<CredentialsFile, Reading> {
+    // Unlike the other files, this one must not begin with a BOM (2.0.77, 2.1.330, observed 2026-11).
+    let text = String::from_utf8_lossy(bytes);
+    let [login, gateway, pins] =
+        Json::pick(&text, ["claudeAiOauth", "enterpriseGateway", "gatewayTrust"])
+            .map_err(Reading::Malformed)?;
+    Ok(CredentialsFile {
+        login: login.and_then(read_login),
+        gateway: gateway.and_then(|gateway| read_gateway(gateway, pins?)),
+    })
+}
+
+fn read_login(login: Json<'_>) -> Option<Login> {
+    let token = login.get("accessToken").filter(|token| token.is_truthy())?;
+    let scopes = login.get("scopes").map_or(Scopes::Lacking, |scopes| {
+        let granted = match (scopes.items(), scopes.string()) {
+            (Some(items), _) => {
+                items.iter().any(|scope| scope.string().as_deref() == Some("user:inference"))
+            }
+            // A text is searched.
+            (None, Some(text)) => text.contains("user:inference"),
+            (None, None) if scopes.is_truthy() => return Scopes::Odd,
+            (None, None) => false,
+        };
+        if granted { Scopes::Granted } else { Scopes::Lacking }
+    });
+    let plan = login.get("subscriptionType").and_then(Json::string);
+    Some(Login {
+        token: Secret::new(token.to_js_string()),
+        scopes,
+        expires_at: login.get("expiresAt").and_then(time),
+        refreshable: login.get("refreshToken").is_some_and(Json::is_truthy),
+        is_of_organization: matches!(plan.as_deref(), Some("team" | "enterprise")),
+    })
+}
+
+/// The login of a gateway; none without a certificate pinned for its host (2.1.332, observed 2026-11-25).
+fn read_gateway(gateway: Json<'_>, pins: Json<'_>) -> Option<GatewayLogin> {
+    let url = gateway.get("url").and_then(Json::string)?;
+    let token = gateway.get("jwt").and_then(Json::string).filter(|token| !token.is_empty())?;
+    let host = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or(host);
+    pins.get(host).and_then(Json::string).filter(|pin| !pin.is_empty())?;
+    Some(GatewayLogin {
+        token: Secret::new(token),
+        expires_at: gateway.get("expiresAt").and_then(time),
+        refreshable: gateway.get("refreshToken").is_some_and(Json::is_truthy),
+        url,
+    })
+}
+
+/// A time in milliseconds, a number or its digits (2.1.332, observed 2026-11-25).
+fn time(value: Json<'_>) -> Option<f64> {
+    value.number().or_else(|| value.string()?.trim().parse().ok())
 }

@@ -106,7 +106,8 @@ fn sent(state: &State, decision: &Decision, mode: Mode, name: &str, out: &mut Pa
     {
         match value {
             Header::Absent => {}
-            Header::From(source) => {
+            Header::From(sent) => {
+                let source = &sent.source;
                 lines.push(format!("{header}: {source}{}", hint(decision, source)));
             }
             Header::Invalid(source) => {

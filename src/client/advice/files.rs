@@ -4,7 +4,7 @@ use super::super::git::Git;
 use super::super::source::Layer;
 use super::super::state::{FileState, Reading};
 use super::super::surroundings;
-use super::super::version::since;
+use super::super::rules::Rule;
 use super::{Case, Problems};
 use crate::os::tools::{LIST, MAKE_DIR, MOVE};
 
@@ -51,7 +51,7 @@ fn readings(case: &Case<'_>, problems: &mut Problems) {
         let Some(what) = describe(file) else {
             continue;
         };
-        let refused = *layer == Layer::Managed && state.client >= since::STRICT_MANAGED;
+        let refused = *layer == Layer::Managed && state.client.has(Rule::MalformedManagedStops);
         let then = if refused {
             "the client refuses to start"
         } else {

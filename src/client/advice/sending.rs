@@ -1,7 +1,7 @@
 //! Problems in what is sent.
 
 use super::super::decision::{Dialog, Header, Mode, Outcome, Provider, Standing};
-use super::super::resolve::helper_failure;
+use super::super::headers::helper_failure;
 use super::super::settings::{self, names};
 use super::super::source::{Origin, Source};
 use super::super::state::{HelperRun, Reading};

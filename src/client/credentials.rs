@@ -1,0 +1,589 @@
+//! Finds the credentials that count in one mode, and notes of the others why they do not. Pure.
+
+use std::collections::BTreeMap;
+
+use super::decision::{Dialog, Mode, Standing};
+use super::federation::{self, Grant};
+use super::rules::Rule;
+use super::settings::{self, js_trim, names};
+use super::source::{Layer, Source};
+use super::state::{Answers, HelperRun, Scopes, Secret, State, is_past};
+use super::variables::{self, Place};
+use crate::key;
+
+/// What became of each source, and why. What is noted first stands.
+#[derive(Debug, Default)]
+pub(crate) struct Standings(BTreeMap<Source, (Standing, String)>);
+
+impl Standings {
+    /// Notes what became of a source, unless it was noted before.
+    pub(crate) fn note(&mut self, source: &Source, standing: Standing, reason: impl Into<String>) {
+        self.0.entry(source.clone()).or_insert((standing, reason.into()));
+    }
+
+    /// Notes that a source does not count.
+    fn ignore(&mut self, source: &Source, reason: impl Into<String>) {
+        self.note(source, Standing::Ignored, reason);
+    }
+
+    /// What was noted of a source.
+    pub(crate) fn of(&self, source: &Source) -> (Standing, String) {
+        self.0.get(source).cloned().unwrap_or((Standing::Unset, "not set".into()))
+    }
+
+    /// Notes of every source that was to be sent that it is not.
+    pub(crate) fn nothing_sent(&mut self, reason: &str) {
+        for (standing, because) in self.0.values_mut() {
+            if *standing == Standing::Used {
+                *standing = Standing::Ignored;
+                reason.clone_into(because);
+            }
+        }
+    }
+}
+
+/// A credential, and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Credential {
+    pub source: Source,
+    /// Its value, where it is known here.
+    pub secret: Option<Secret>,
+}
+
+impl Credential {
+    fn new(source: Source, secret: &Secret) -> Credential {
+        Credential { source, secret: Some(secret.clone()) }
+    }
+
+    /// One whose value is not known here.
+    fn unknown(source: Source) -> Credential {
+        Credential { source, secret: None }
+    }
+}
+
+impl From<&Place> for Credential {
+    fn from(place: &Place) -> Credential {
+        Credential::new(place.source.clone(), &place.value)
+    }
+}
+
+/// The credentials that count.
+#[derive(Debug, Default)]
+pub(crate) struct Credentials {
+    /// The login of a cloud gateway: nothing else counts beside it.
+    pub gateway_login: Option<Credential>,
+    /// ANTHROPIC_AUTH_TOKEN.
+    pub token: Option<Credential>,
+    /// Whether CLAUDE_CODE_USE_GATEWAY is on, and has a token: then no API key is sent (2.1.330, observed 2026-11).
+    pub gateway: bool,
+    /// The API key: ANTHROPIC_API_KEY, or the one that comes by a file descriptor or a well-known file.
+    pub key: Option<Credential>,
+    /// The output of the helper in force.
+    pub helper: Option<Credential>,
+    /// The OAuth token of a variable, a file descriptor or a well-known file.
+    pub oauth: Option<Credential>,
+    /// Federation or an explicit Anthropic profile.
+    pub grant: Option<Grant>,
+    /// The stored login.
+    pub login: Option<Credential>,
+    /// The default Anthropic profile.
+    pub default_profile: Option<Grant>,
+    /// `primaryApiKey`.
+    pub primary: Option<Credential>,
+    /// What the client asks about them.
+    pub dialogs: Vec<Dialog>,
+    /// Whether the client fails on a list of approvals that is not one.
+    pub fails: bool,
+    /// Why the client does not start with them.
+    pub refusal: Option<String>,
+}
+
+/// Finds the credentials of `state` in `mode`.
+pub(crate) fn find(state: &State, mode: Mode, standings: &mut Standings) -> Credentials {
+    let mut finder = Finder { state, mode, standings, found: Credentials::default() };
+    finder.find();
+    finder.found
+}
+
+struct Finder<'s, 'n> {
+    state: &'s State,
+    mode: Mode,
+    standings: &'n mut Standings,
+    found: Credentials,
+}
+
+impl<'s> Finder<'s, '_> {
+    fn find(&mut self) {
+        let state = self.state;
+        // What it does is judged with the headers; here the values that it hides are noted.
+        self.variable(names::HEADERS);
+        self.found.oauth = self.oauth();
+        self.found.login = self.login();
+        self.found.gateway = state.variables.is_gateway();
+        self.found.token = self.token();
+        self.found.helper = self.helper();
+        self.found.primary = self.primary();
+        let login_first = self.login_goes_first();
+        let key = self.variable(names::KEY);
+        let is_approved = |finder: &mut Self, key: &&Place| {
+            finder.found.gateway || login_first.is_some() || finder.is_approved(key)
+        };
+        let key = key.filter(|key| is_approved(self, key)).map(Credential::from);
+        let descriptor = self.by_descriptor(names::KEY_DESCRIPTOR, key.as_ref());
+        let well_known = self.well_known(Source::WellKnownKey, ".api_key");
+        self.found.key = self.first_of([key, descriptor, well_known]);
+        if let Some(reason) = login_first {
+            self.drop_keys(&reason);
+        }
+        self.dead_descriptor();
+        self.grants();
+        self.host();
+        self.refuse();
+        self.simple();
+        self.gateway_login();
+    }
+
+    /// The first of these; the others are shadowed by it.
+    fn first_of(&mut self, all: [Option<Credential>; 3]) -> Option<Credential> {
+        let mut all = all.into_iter().flatten();
+        let first = all.next()?;
+        for other in all {
+            self.shadow(&other.source, &first.source);
+        }
+        Some(first)
+    }
+
+    fn shadow(&mut self, source: &Source, by: &Source) {
+        self.standings.note(source, Standing::Shadowed, format!("{by} comes first"));
+    }
+
+    fn drop(&mut self, credential: Option<Credential>, reason: &str) {
+        if let Some(credential) = credential {
+            self.standings.ignore(&credential.source, reason);
+        }
+    }
+
+    /// The effective value of a variable; those it hides are noted.
+    fn variable(&mut self, name: &str) -> Option<&'s Place> {
+        for place in self.state.variables.places(name) {
+            if let Some(reason) = place.ignored {
+                self.standings.ignore(&place.source, reason);
+            }
+        }
+        self.effective(name, self.state.variables.read(name))
+    }
+
+    /// The first of these places of a variable, if it counts; the others are noted.
+    fn effective(
+        &mut self,
+        name: &str,
+        mut places: impl Iterator<Item = &'s Place>,
+    ) -> Option<&'s Place> {
+        let first = places.next()?;
+        let is_set = variables::is_set(self.state.client, name, &first.value);
+        let hidden_by = if is_set {
+            format!("{} overrides it", first.source)
+        } else {
+            let reason =
+                "set to nothing, which counts as unset and hides the variable's lower values";
+            self.standings.note(&first.source, Standing::Unset, reason);
+            format!("{} is set to nothing, and hides it", first.source)
+        };
+        for place in places {
+            if place.value.is_empty() {
+                self.standings.note(&place.source, Standing::Unset, "set to nothing");
+            } else {
+                self.standings.note(&place.source, Standing::Shadowed, hidden_by.clone());
+            }
+        }
+        Some(first).filter(|_| is_set)
+    }
+
+    /// ANTHROPIC_AUTH_TOKEN; a gateway takes none from a project (2.1.195, 2.1.330, observed 2026-11-24).
+    fn token(&mut self) -> Option<Credential> {
+        if !self.found.gateway {
+            return self.variable(names::TOKEN).map(Credential::from);
+        }
+        let state = self.state;
+        for place in state.variables.read(names::TOKEN) {
+            if place.source.is_of_project() {
+                let reason = "a gateway's token is not taken from a project";
+                self.standings.ignore(&place.source, reason);
+            }
+        }
+        let places = state.variables.read(names::TOKEN);
+        self.effective(names::TOKEN, places.filter(|place| !place.source.is_of_project()))
+            .map(Credential::from)
+    }
+
+    /// Whether the client counts the effective ANTHROPIC_API_KEY.
+    ///
+    /// Print mode always does. Interactive mode does only if its last 20 characters are among the approved ones; where
+    /// they are in neither list it asks, and no is the default (1.0.128, 2.0.77, 2.1.330, observed 2026-11). The VS Code
+    /// extension demands the approval of print mode too, and nothing asks (1.0.128 to 2.1.332, observed 2026-11-25).
+    fn is_approved(&mut self, place: &Place) -> bool {
+        let (state, simple) = (self.state, self.state.is_simple());
+        let is_editor = state.entrypoint() == "claude-vscode" && !state.client.is_v0();
+        if (self.mode == Mode::Print && !is_editor) || (is_editor && simple) {
+            return true;
+        }
+        let config = &state.config;
+        let key = place.value.reveal();
+        // 2.0.77 compares the raw end, blanks included; 2.1.330 trims first (observed 2026-11).
+        let key = if state.client.has(Rule::KeyIsTrimmed) { js_trim(key) } else { key };
+        let include = |answers: &Answers| answers.include(state.client, key::suffix(key));
+        let (approved, rejected) = match (include(&config.approved), include(&config.rejected)) {
+            (Some(true), _) => (true, false),
+            (Some(false), Some(rejected)) => (false, rejected),
+            _ => {
+                self.found.fails = true;
+                (false, true)
+            }
+        };
+        if approved {
+            return true;
+        }
+        if !rejected && !is_editor {
+            self.found.dialogs.push(Dialog::ApproveEnvKey);
+        }
+        if simple {
+            // It asks, and sends the key whatever the answer (2.1.330, observed 2026-11).
+            return true;
+        }
+        let reason = if rejected {
+            "not approved: its end is in customApiKeyResponses.rejected"
+        } else if is_editor {
+            "not approved, which the VS Code extension demands"
+        } else {
+            "not approved: the client asks, and the default answer is no"
+        };
+        self.standings.ignore(&place.source, reason);
+        false
+    }
+
+    /// The helper in force; those it hides are noted.
+    fn helper(&mut self) -> Option<Credential> {
+        let state = self.state;
+        let in_force = settings::helper(state).map(|(layer, _)| layer);
+        let mut first = None;
+        for settings in &state.layers {
+            let Some(helper) = &settings.helper else { continue };
+            let source = Source::Helper(settings.layer);
+            if state.client.is_v0() {
+                // 0.2.109, observed 2026-11.
+                let reason = "this client does not know apiKeyHelper in settings";
+                self.standings.ignore(&source, reason);
+            } else if helper.is_empty() {
+                let reason = "set to nothing, which hides a lower one";
+                self.standings.note(&source, Standing::Unset, reason);
+            } else if state.is_of_host() {
+                self.standings.ignore(&source, HOST);
+            } else if state.is_simple() && settings.layer != Layer::Flag {
+                self.standings.ignore(&source, SIMPLE);
+            } else if let Some(higher) = first.filter(|_| in_force != Some(settings.layer)) {
+                let reason = format!("{} overrides it", Source::Helper(higher));
+                self.standings.note(&source, Standing::Shadowed, reason);
+            }
+            first = first.or(Some(settings.layer));
+        }
+        let secret = match &state.helper {
+            HelperRun::Printed(secret, _) => Some(secret.clone()),
+            _ => None,
+        };
+        in_force.map(|layer| Credential { source: Source::Helper(layer), secret })
+    }
+
+    /// `primaryApiKey`, if it counts: text, and not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+    fn primary(&mut self) -> Option<Credential> {
+        let config = &self.state.config;
+        if let Some(odd) = config.odd_primary {
+            let reason = format!("it is {}, not a string", odd.kind);
+            let standing = if odd.kind == "null" { Standing::Unset } else { Standing::Ignored };
+            self.standings.note(&Source::PrimaryKey, standing, reason);
+        }
+        let key = config.primary_key.as_ref()?;
+        let counts = !js_trim(key.reveal()).is_empty();
+        counts.then(|| Credential::new(Source::PrimaryKey, key))
+    }
+
+    /// The key or token that comes by a file descriptor, if that is open. It is read from the process's environment only,
+    /// and an API key that comes so needs no approval (1.0.128, 2.0.77, 2.1.330, observed 2026-11). 0.2.109 does not know
+    /// these variables (observed 2026-11-24).
+    fn by_descriptor(&mut self, name: &str, higher: Option<&Credential>) -> Option<Credential> {
+        let source = Source::env(name);
+        for place in self.state.variables.places(name) {
+            if let Some(reason) = place.ignored {
+                self.standings.ignore(&place.source, reason);
+            }
+        }
+        let value = self.state.process.get(name).filter(|value| !value.is_empty())?;
+        if self.state.client.is_v0() {
+            self.standings.ignore(&source, UNKNOWN);
+            return None;
+        }
+        if !self.state.facts.open_descriptors.iter().any(|open| open == value.reveal()) {
+            let reason = "it names no open file descriptor, or one with nothing in it";
+            self.standings.ignore(&source, reason);
+            return None;
+        }
+        if let Some(higher) = higher {
+            self.shadow(&source, &higher.source);
+            return None;
+        }
+        Some(Credential::unknown(source))
+    }
+
+    /// The key or token that a cloud session left in a file (2.1.200, 2.1.332, observed 2026-11-25).
+    fn well_known(&mut self, source: Source, name: &str) -> Option<Credential> {
+        let text = self.state.facts.text(&self.state.paths.well_known.join(name))?;
+        if !self.state.client.has(Rule::WellKnownFilesAreRead) {
+            self.standings.ignore(&source, "this client does not read that file");
+            return None;
+        }
+        Some(Credential { source, secret: Some(Secret::new(text)) })
+    }
+
+    /// A descriptor named for an API key keeps OAuth tokens and the stored login out even where it gives no key, being
+    /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
+    fn dead_descriptor(&mut self) {
+        let named = self.state.process.get(names::KEY_DESCRIPTOR);
+        let is_named =
+            !self.state.client.is_v0() && named.is_some_and(|value| !value.is_empty());
+        if !is_named || self.found.key.is_some() || self.login_goes_first().is_some() {
+            return;
+        }
+        let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
+        for credential in [self.found.oauth.take(), self.found.login.take()] {
+            self.drop(credential, &reason);
+        }
+    }
+
+    fn oauth(&mut self) -> Option<Credential> {
+        let state = self.state;
+        let variable = if self.reads_oauth_late() {
+            self.effective(names::OAUTH, state.variables.places(names::OAUTH).iter())
+        } else {
+            self.variable(names::OAUTH)
+        };
+        if state.client.is_v0() {
+            if let Some(place) = variable {
+                // 0.2.109, observed 2026-11.
+                self.standings.ignore(&place.source, UNKNOWN);
+            }
+            return None;
+        }
+        let scopes = state.variables.effective(names::OAUTH_SCOPES);
+        let lacks_scope = scopes.is_some_and(|scopes| {
+            let mut words = scopes.value.reveal().split([' ', ',']);
+            !words.any(|scope| scope.trim() == "user:inference")
+        });
+        let variable = match variable {
+            Some(place) if lacks_scope && state.client.has(Rule::OauthScopesAreKnown) => {
+                let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
+                self.standings.ignore(&place.source, reason);
+                None
+            }
+            other => other.map(Credential::from),
+        };
+        let descriptor = self.by_descriptor(names::OAUTH_DESCRIPTOR, variable.as_ref());
+        let well_known = self.well_known(Source::WellKnownToken, ".oauth_token");
+        self.first_of([variable, descriptor, well_known])
+    }
+
+    /// Whether CLAUDE_CODE_OAUTH_TOKEN is read once the `env` blocks are applied. These versions keep what they find when they
+    /// first look for it, and do not look while a key or a token of the environment counts; such a one may be taken away
+    /// by a block (2.0.77, 2.1.20, observed 2026-11-24).
+    fn reads_oauth_late(&self) -> bool {
+        let state = self.state;
+        let at_start = |name| state.process.get(name).filter(|value| !value.is_empty());
+        let key_counts = |key: &Secret| {
+            let approved = &state.config.approved;
+            self.mode == Mode::Print
+                || approved.include(state.client, key::suffix(key.reveal())) == Some(true)
+        };
+        state.client.has(Rule::OauthIsReadLate)
+            && (at_start(names::TOKEN).is_some() || at_start(names::KEY).is_some_and(key_counts))
+    }
+
+    /// The stored login, if it counts: an expired one does, one without the scope does not (0.2.109, 1.0.128, 2.0.77,
+    /// 2.1.330, observed 2026-11).
+    fn login(&mut self) -> Option<Credential> {
+        let state = self.state;
+        let login = state.login.as_ref()?;
+        let socket = state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
+        if login.scopes == Scopes::Lacking {
+            self.standings.ignore(&Source::Login, "its scopes lack user:inference");
+            return None;
+        }
+        if socket && state.client.has(Rule::UnixSocketIsKnown) {
+            self.standings.ignore(&Source::Login, "ANTHROPIC_UNIX_SOCKET keeps it out");
+            return None;
+        }
+        Some(Credential {
+            source: Source::Login,
+            // An expired login is refreshed before the first request: what will be sent is not known (2.0.77, 2.1.332,
+            // observed 2026-11-25).
+            secret: (!login.is_refreshed(state.now)).then(|| login.token.clone()),
+        })
+    }
+
+    /// Why a login or an OAuth token goes before every key, if one does.
+    ///
+    /// A cloud session, the desktop app and local agents prefer a login (2.0.77, 2.1.120, 2.1.332, observed 2026-11-25). A
+    /// socket prefers the OAUTH of the process's environment (2.1.120, 2.1.332, observed 2026-11-25).
+    fn login_goes_first(&self) -> Option<String> {
+        let (state, found) = (self.state, &self.found);
+        if state.is_simple() {
+            return None;
+        }
+        let remote = state.client.has(Rule::RemotePrefersLogin) && state.variables.is_on(names::REMOTE);
+        let desktop = state.client.has(Rule::DesktopPrefersLogin)
+            && matches!(state.entrypoint(), "claude-desktop" | "local-agent");
+        let socket = state.client.has(Rule::UnixSocketIsKnown)
+            && state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
+        let of_process = found.oauth.as_ref().is_some_and(|oauth| oauth.source == Source::env(names::OAUTH));
+        if (remote || desktop) && (found.oauth.is_some() || found.login.is_some()) {
+            let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
+            Some(format!("{who} is set, and a login goes before every key"))
+        } else if socket && of_process {
+            Some("with ANTHROPIC_UNIX_SOCKET, CLAUDE_CODE_OAUTH_TOKEN goes first".to_owned())
+        } else {
+            None
+        }
+    }
+
+    /// Takes out everything that a login goes before.
+    fn drop_keys(&mut self, reason: &str) {
+        let found = &mut self.found;
+        for credential in
+            [found.token.take(), found.key.take(), found.helper.take(), found.primary.take()]
+        {
+            self.drop(credential, reason);
+        }
+    }
+
+    /// Federation and Anthropic profiles: those in use take the stored login out of use.
+    fn grants(&mut self) {
+        let state = self.state;
+        if !state.client.has(Rule::ProfilesAreKnown) {
+            // 2.0.77 knows none of it (observed 2026-11).
+            for name in [names::PROFILE, names::FEDERATION_RULE] {
+                for place in state.variables.places(name) {
+                    self.standings.ignore(&place.source, UNKNOWN);
+                }
+            }
+            return;
+        }
+        let explicit = self.variable(names::PROFILE).map(|place| place.source.clone());
+        let rule = self.variable(names::FEDERATION_RULE).map(|place| place.source.clone());
+        let judged = federation::judge(state, explicit, rule);
+        for (source, reason) in judged.ignored {
+            self.standings.ignore(&source, reason);
+        }
+        if let Some(grant) = &judged.grant
+            && let Some(login) = self.found.login.take()
+        {
+            let reason = format!("{} takes the stored login out of use", grant.source);
+            self.standings.note(&login.source, Standing::Shadowed, reason);
+        }
+        if let Some(grant) = &judged.default_profile
+            && !state.client.has(Rule::LoginBeatsDefaultProfile)
+            && let Some(login) = self.found.login.take()
+        {
+            self.shadow(&login.source, &grant.source);
+        }
+        self.found.grant = judged.grant;
+        self.found.default_profile = judged.default_profile;
+    }
+
+    /// In a host's session nothing counts but the environment of the process (2.1.200, 2.1.332, observed 2026-11-25).
+    fn host(&mut self) {
+        if !self.state.is_of_host() {
+            return;
+        }
+        let found = &mut self.found;
+        let grants = [found.grant.take(), found.default_profile.take()];
+        for credential in [found.primary.take(), found.login.take()] {
+            self.drop(credential, HOST);
+        }
+        for grant in grants.into_iter().flatten() {
+            self.standings.ignore(&grant.source, HOST);
+        }
+    }
+
+    /// Managed settings that demand a login refuse keys of variables and helpers; HEADERS and most often `primaryApiKey`
+    /// pass (2.1.200, 2.1.332, observed 2026-11-25).
+    fn refuse(&mut self) {
+        let state = self.state;
+        let managed = || state.layers.iter().filter(|layer| layer.layer.is_managed());
+        let method = managed().find_map(|layer| layer.login_method.as_deref());
+        let organizations = managed().find_map(|layer| layer.organizations);
+        let of_layers = || {
+            let mut helpers = state.layers.iter().filter(|layer| layer.helper.as_ref().is_some_and(|helper| !helper.is_empty()));
+            helpers.next().map(|layer| Source::Helper(layer.layer))
+        };
+        let found = &self.found;
+        let source = |credential: &Option<Credential>| Some(credential.as_ref()?.source.clone());
+        let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };
+        let mut refused = None;
+        if (method.is_some() || organizations.is_some())
+            && state.client.has(Rule::ForcedLoginRefusesKeys)
+        {
+            refused = source(&found.key)
+                .or_else(|| source(&found.token))
+                .or_else(|| source(&found.helper))
+                .or_else(|| of_layers().filter(|_| state.is_simple()));
+            if method == Some("gateway") {
+                refused = refused.or_else(|| source(&found.primary));
+            }
+        }
+        if organizations == Some(0) && state.client.has(Rule::EmptyOrganizationsStop) {
+            refused = refused
+                .or_else(|| source(&found.primary))
+                .or_else(|| source(&found.oauth))
+                .or_else(|| source(&found.login));
+        }
+        self.found.refusal =
+            refused.map(|source| format!("{by} in managed settings refuses {source}"));
+    }
+
+    /// With CLAUDE_CODE_SIMPLE on, nothing counts but the two variables, custom headers and the helper of `--settings`
+    /// (2.1.330, observed 2026-11; 2.1.332, observed 2026-11-25).
+    fn simple(&mut self) {
+        if !self.state.is_simple() {
+            return;
+        }
+        let found = &mut self.found;
+        let key = found.key.take_if(|key| !key.source.is_variable(names::KEY));
+        let grants = [found.grant.take(), found.default_profile.take()];
+        for credential in [key, found.oauth.take(), found.login.take(), found.primary.take()] {
+            self.drop(credential, SIMPLE);
+        }
+        for grant in grants.into_iter().flatten() {
+            self.standings.ignore(&grant.source, SIMPLE);
+        }
+    }
+
+    /// The login of a cloud gateway goes before everything (2.1.200, 2.1.332, observed 2026-11-25).
+    fn gateway_login(&mut self) {
+        let Some(login) = &self.state.gateway else { return };
+        if !self.state.client.has(Rule::CloudGatewayIsKnown) {
+            self.standings.ignore(&Source::Gateway, "this client does not know it");
+        } else if !login.counts(self.state.now) {
+            self.standings.ignore(&Source::Gateway, "it has expired, and cannot be refreshed");
+        } else {
+            let mut credential = Credential::new(Source::Gateway, &login.token);
+            credential.secret.take_if(|_| is_past(login.expires_at, self.state.now));
+            self.found.gateway_login = Some(credential);
+        }
+    }
+}
+
+const UNKNOWN: &str = "this client does not know this variable";
+
+/// Why only some sources count with CLAUDE_CODE_SIMPLE.
+const SIMPLE: &str = "CLAUDE_CODE_SIMPLE is on: only ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, custom headers and the \
+                      helper of --settings count";
+
+/// Why only some sources count in a host's session.
+const HOST: &str = "in a host's session only the environment of the process counts";

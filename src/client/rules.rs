@@ -1,0 +1,193 @@
+//! What the versions of the client differ in, as data. A rule holds from the first of its versions on, until the second.
+//!
+//! Each bound was found by bisecting the versions in the registry (observed 2026-11-24 and 2026-11-25). The table in
+//! `docs/claude-code.md` is made from this one, and `tests/data/edges.json` has what was seen on both sides of each bound.
+
+use super::Client;
+
+macro_rules! rules {
+    ($($(#[doc = $line:literal])+ $name:ident = ($a:literal, $b:literal, $c:literal)
+        $(until ($x:literal, $y:literal, $z:literal))?;)*) => {
+        /// A behaviour that some versions of the client have.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Rule { $($(#[doc = $line])+ $name),* }
+
+        /// Every rule: its name, what it says, the first version that has it, the first that has it no longer.
+        pub const RULES: &[(Rule, &str, &str, Client, Option<Client>)] = &[$((
+            Rule::$name,
+            stringify!($name),
+            concat!($($line),+),
+            Client::at($a, $b, $c),
+            rules!(@until $($x, $y, $z)?),
+        )),*];
+    };
+    (@until) => { None };
+    (@until $x:literal, $y:literal, $z:literal) => { Some(Client::at($x, $y, $z)) };
+}
+
+impl Client {
+    /// Whether this version behaves so.
+    pub fn has(self, rule: Rule) -> bool {
+        let (_, _, _, from, until) = &RULES[rule as usize];
+        self >= *from && until.is_none_or(|until| self < until)
+    }
+}
+
+rules! {
+    /// Custom headers suffice, without any other credential.
+    CustomHeadersSuffice = (2, 0, 45);
+    /// A helper that fails is sent as an empty Bearer, where before nothing was sent.
+    FailedHelperIsSentEmpty = (2, 0, 45);
+    /// A `primaryApiKey` that is a number is ignored, where before its digits were sent.
+    PrimaryKeyMustBeText = (2, 0, 45);
+    /// CLAUDE_CODE_USE_FOUNDRY is known.
+    FoundryIsKnown = (2, 0, 45);
+    /// The config may begin with a byte order mark.
+    ConfigMayHaveBom = (2, 0, 69);
+    /// A key or token of the environment that an `env` block takes away lets `OAUTH` of such a block count.
+    OauthIsReadLate = (2, 0, 77) until (2, 1, 36);
+    /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
+    BadPermissionsAreDropped = (2, 1, 47);
+    /// `OAUTH` is read from `env` blocks too.
+    OauthOfSettingsCounts = (2, 1, 53);
+    /// A helper sees the variables of settings and config.
+    HelperSeesVariables = (2, 1, 53);
+    /// On Windows, settings come from the registry too.
+    RegistryIsRead = (2, 1, 59);
+    /// `auto` is a mode of permissions.
+    AutoIsAMode = (2, 1, 71);
+    /// On Windows, managed settings under ProgramData are no longer read.
+    ProgramDataIsIgnored = (2, 1, 75);
+    /// A helper's exit code counts.
+    HelperExitCodeCounts = (2, 1, 77);
+    /// CLAUDE_CODE_SIMPLE leaves only variables, custom headers and the helper of `--settings`.
+    SimpleLeavesVariables = (2, 1, 81);
+    /// A project can set `OAUTH`.
+    OauthOfProjectsCounts = (2, 1, 81) until (2, 1, 312);
+    /// Managed drop-ins are read.
+    DropInsAreRead = (2, 1, 83);
+    /// A carriage return or the like inside a line of custom headers keeps the request from being sent, where before the
+    /// line was skipped.
+    BreaksInHeadersStop = (2, 1, 88);
+    /// CLAUDE_CODE_USE_ANTHROPIC_AWS is known.
+    AnthropicAwsIsKnown = (2, 1, 90);
+    /// CLAUDE_CODE_USE_MANTLE is known.
+    MantleIsKnown = (2, 1, 94);
+    /// With another provider no key is asked about.
+    OtherProviderAsksNothing = (2, 1, 98);
+    /// Unknown names in `hooks` are dropped, where before they cost the file.
+    UnknownHooksAreDropped = (2, 1, 101);
+    /// Another JavaScript runtime: control characters fit a header.
+    HeadersTakeControls = (2, 1, 113);
+    /// Null in `env` of the config unsets the variable; before and after it is the text `null`.
+    NullUnsetsConfigVariable = (2, 1, 113) until (2, 1, 221);
+    /// Numbers and the like in `env` of the config, as KEY or TOKEN, keep the client from sending.
+    OddConfigVariableStops = (2, 1, 113) until (2, 1, 206);
+    /// Workload identity and Anthropic profiles are known.
+    ProfilesAreKnown = (2, 1, 118);
+    /// `hooks` of any kind is taken.
+    HooksMayBeAnything = (2, 1, 122);
+    /// A known hook that is not a list is taken.
+    HookMayBeAnything = (2, 1, 122) until (2, 1, 257);
+    /// The default answer to a settings error goes on, where before it was to exit.
+    SettingsErrorGoesOn = (2, 1, 124);
+    /// Malformed managed settings stop the client, where before they were ignored.
+    MalformedManagedStops = (2, 1, 128);
+    /// A custom header without a name keeps the request from being sent, where before it was skipped.
+    EmptyHeaderNameStops = (2, 1, 129);
+    /// An empty `TOKEN` is no longer sent as an empty Bearer.
+    EmptyTokenIsUnset = (2, 1, 129);
+    /// The stored login goes before the default Anthropic profile, where before it came after.
+    LoginBeatsDefaultProfile = (2, 1, 154);
+    /// A directory where the config should be counts as an empty config.
+    ConfigDirectoryIsEmpty = (2, 1, 162);
+    /// Members of a wrong type in managed settings are dropped one by one.
+    BadManagedMembersAreDropped = (2, 1, 166);
+    /// A directory where settings should be is a settings error.
+    SettingsDirectoryIsError = (2, 1, 169);
+    /// CLAUDE_CODE_USE_GATEWAY is known.
+    GatewayIsKnown = (2, 1, 195);
+    /// The local settings of the git work tree's root are read below it.
+    LocalOfRootIsRead = (2, 1, 211);
+    /// `KEY` and `OAUTH` are trimmed, before a key's end is compared too; a blank one counts as unset.
+    KeyIsTrimmed = (2, 1, 212);
+    /// CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD is known.
+    AnthropicGoogleCloudIsKnown = (2, 1, 213);
+    /// `TOKEN` is trimmed, and a blank one counts as unset.
+    TokenIsTrimmed = (2, 1, 221);
+    /// A helper has to print visible ASCII on one line.
+    HelperMustPrintOneKey = (2, 1, 227);
+    /// The interactive client fails on a `primaryApiKey` that is not text.
+    OddPrimaryKeyStops = (2, 1, 232);
+    /// A project cannot set CLAUDE_CODE_SIMPLE.
+    SimpleOfProjectsIsIgnored = (2, 1, 246);
+    /// Of `env` in the config null, arrays and objects are skipped.
+    ConfigVariablesMustBeScalars = (2, 1, 268);
+    /// Approvals that are not a list count as none.
+    ApprovalsMustBeLists = (2, 1, 277);
+    /// A legacy config of 0 bytes, or a directory there, is passed over.
+    EmptyLegacyConfigIsIgnored = (2, 1, 299);
+    /// A config of 0 bytes or blanks counts as an empty one.
+    EmptyConfigIsTaken = (2, 1, 318);
+
+    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `KEY`.
+    RemoteLoginBeatsKey = (2, 0, 77);
+    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `TOKEN` and helpers too, and so does the desktop app.
+    RemoteLoginBeatsAll = (2, 1, 77);
+    /// A local agent lets a login or `OAUTH` go before every key.
+    AgentLoginBeatsAll = (2, 1, 141);
+    /// `--setting-sources` is known.
+    SettingSourcesAreKnown = (2, 0, 77);
+    /// CLAUDE_CODE_CUSTOM_OAUTH_URL gives the config another name.
+    CustomOauthUrlIsKnown = (2, 1, 32);
+    /// ANTHROPIC_UNIX_SOCKET keeps out the login and the `KEY` and `TOKEN` of `env` blocks, and lets `OAUTH` go first.
+    UnixSocketIsKnown = (2, 1, 73);
+    /// `forceLoginOrgUUID` in managed settings has a login and `OAUTH` checked online.
+    OrganizationIsChecked = (2, 1, 76);
+    /// The well-known files of a cloud session are read.
+    WellKnownFilesAreRead = (2, 1, 78);
+    /// In a host's session no `env` block sets `KEY`, `TOKEN`, the base URL or a provider.
+    HostOwnsVariables = (2, 1, 83);
+    /// `forceLoginOrgUUID: []` in managed settings stops `primaryApiKey` as well.
+    EmptyOrganizationsStop = (2, 1, 89);
+    /// Server-managed settings are asked for with `KEY`.
+    ServerIsAskedWithKey = (2, 1, 90);
+    /// Server-managed settings are asked for with `primaryApiKey`.
+    ServerIsAskedWithPrimaryKey = (2, 1, 121);
+    /// Server-managed settings are asked for with `OAUTH` or the login of an organization.
+    ServerIsAskedWithLogin = (2, 1, 7);
+    /// `--bare` is known: CLAUDE_CODE_SIMPLE=1.
+    BareIsKnown = (2, 1, 120);
+    /// With a `TOKEN`, print does not wait for the helper.
+    HelperRacesToken = (2, 1, 120);
+    /// CLAUDE_SECURESTORAGE_CONFIG_DIR is where the login is.
+    SecureStorageDirIsKnown = (2, 1, 144);
+    /// A project can set CLAUDE_SECURESTORAGE_CONFIG_DIR.
+    SecureStorageDirOfProjectsCounts = (2, 1, 144) until (2, 1, 251);
+    /// Managed forceLoginMethod and forceLoginOrgUUID refuse keys in variables and helpers.
+    ForcedLoginRefusesKeys = (2, 1, 146);
+    /// CLAUDE_CODE_OAUTH_SCOPES without `user:inference` keeps `OAUTH` out.
+    OauthScopesAreKnown = (2, 1, 152);
+    /// CLAUDE_CODE_HOST_AUTH_ENV_VAR makes a host's session too.
+    HostAuthVariableIsKnown = (2, 1, 153);
+    /// The method `gateway` of forceLoginMethod is known.
+    ForcedGatewayIsKnown = (2, 1, 162);
+    /// In a host's session a project's helper does not count.
+    HostOwnsProjectHelpers = (2, 1, 176);
+    /// In a host's session no helper, `primaryApiKey`, login or `HEADERS` of an `env` block counts.
+    HostOwnsCredentials = (2, 1, 198);
+    /// A managed policyHelper is run, and what it prints is laid over managed settings.
+    PolicyHelperIsRun = (2, 1, 200);
+    /// A cloud gateway login goes before everything.
+    CloudGatewayIsKnown = (2, 1, 200);
+    /// `--restricted` and CLAUDE_CODE_RESTRICTED are known.
+    RestrictedIsKnown = (2, 1, 248);
+    /// CLAUDE_CODE_ENTRYPOINT is trimmed.
+    EntrypointIsTrimmed = (2, 1, 248);
+    /// The method `gateway` of forceLoginMethod refuses everything but the login of a gateway.
+    ForcedGatewayRefusesAll = (2, 1, 261);
+    /// The user and password of ANTHROPIC_BASE_URL are sent as Basic.
+    UserinfoIsSent = (2, 1, 332);
+    /// On Windows, HKLM is laid over the managed file, where before the first of the two won whole.
+    RegistryIsMerged = (2, 1, 332);
+}

@@ -1,0 +1,184 @@
+//! The variables that decide, each with every place that sets it. Computed once for a state.
+
+use std::collections::BTreeMap;
+
+use super::Client;
+use super::rules::Rule;
+use super::settings::{Settings, js_trim, names};
+use super::source::{Layer, Origin, Source};
+use super::state::{Config, Secret};
+
+/// A place that sets a variable.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// Where.
+    pub source: Source,
+    /// To what; empty text counts as unset, and hides the lower places anyway.
+    pub value: Secret,
+    /// Why the client does not read the variable there, if it does not.
+    pub ignored: Option<&'static str>,
+}
+
+/// Every variable that can matter to a credential.
+#[derive(Clone, Debug, Default)]
+pub struct Variables {
+    client: Client,
+    /// By name, the highest place first.
+    places: BTreeMap<String, Vec<Place>>,
+}
+
+impl Variables {
+    /// `env` blocks of settings override the process's environment: layers from the highest to the lowest, then `env` of
+    /// the global config, then the process (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
+    pub(crate) fn new(
+        client: Client,
+        layers: &[Settings],
+        config: &Config,
+        process: &BTreeMap<String, Secret>,
+    ) -> Variables {
+        let mut variables = Variables { client, places: BTreeMap::new() };
+        let start = Start::of(client, process);
+        let blocks = layers.iter().map(|layer| (Origin::Settings(layer.layer), &layer.env));
+        for (origin, env) in blocks.chain([(Origin::Config, &config.env), (Origin::Process, process)])
+        {
+            for (name, value) in env.iter().filter(|(name, _)| matters(name)) {
+                variables.places.entry(name.clone()).or_default().push(Place {
+                    source: Source::Variable(origin, name.clone()),
+                    value: value.clone(),
+                    ignored: start.ignores(origin, name),
+                });
+            }
+        }
+        variables
+    }
+
+    /// Every place that sets the variable, highest first.
+    pub(crate) fn places(&self, name: &str) -> &[Place] {
+        self.places.get(name).map_or(&[], Vec::as_slice)
+    }
+
+    /// The places that the client reads, the effective one first.
+    pub(crate) fn read(&self, name: &str) -> impl Iterator<Item = &Place> {
+        self.places(name).iter().filter(|place| place.ignored.is_none())
+    }
+
+    /// The effective value; none where it is unset or empty.
+    pub(crate) fn effective(&self, name: &str) -> Option<&Place> {
+        self.read(name).next().filter(|place| is_set(self.client, name, &place.value))
+    }
+
+    /// Whether a variable is switched on: `1`, `true`, `yes` or `on`, trimmed and without case; `2`, `y` and the like are
+    /// not (1.0.128, 2.0.77, 2.1.330, observed 2026-11). To 0.2.109 all but nothing is on, `0` and `false` too (observed
+    /// 2026-11-24).
+    pub(crate) fn is_on(&self, name: &str) -> bool {
+        self.effective(name)
+            .is_some_and(|place| self.client.is_v0() || is_truthy(place.value.reveal()))
+    }
+
+    /// Whether the client sends to a gateway: it is switched on, by anyone, and there is a token for it that is not a
+    /// project's (2.1.195, 2.1.246, 2.1.330, observed 2026-11-24).
+    pub(crate) fn is_gateway(&self) -> bool {
+        self.client.has(Rule::GatewayIsKnown)
+            && self.is_on(names::GATEWAY)
+            && self
+                .read(names::TOKEN)
+                .find(|place| !place.source.is_of_project())
+                .is_some_and(|place| is_set(self.client, names::TOKEN, &place.value))
+    }
+}
+
+/// Whether a variable of that name can matter to a credential.
+pub(crate) fn matters(name: &str) -> bool {
+    name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_")
+}
+
+/// Whether a text switches something on.
+pub(crate) fn is_truthy(text: &str) -> bool {
+    ["1", "true", "yes", "on"].contains(&js_trim(text).to_ascii_lowercase().as_str())
+}
+
+/// Whether a variable counts as set: not empty, and for newer clients not blank (1.0.128, 2.0.77, 2.1.330, observed
+/// 2026-11).
+pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
+    let trims = match name {
+        names::KEY | names::OAUTH => Rule::KeyIsTrimmed,
+        _ => Rule::TokenIsTrimmed,
+    };
+    if client.has(trims) { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
+}
+
+/// What of the environment at the start decides which places are read.
+struct Start {
+    client: Client,
+    /// A host manages the credentials.
+    host: bool,
+    /// ANTHROPIC_UNIX_SOCKET is set.
+    socket: bool,
+}
+
+/// Whether a host manages the credentials of this process (2.1.332, observed 2026-11-25).
+pub(crate) fn is_of_host(process: &BTreeMap<String, Secret>) -> bool {
+    let set = |name: &str| process.get(name).filter(|value| !value.is_empty());
+    set(names::MANAGED_BY_HOST).is_some_and(|value| is_truthy(value.reveal()))
+        || set(names::HOST_AUTH).is_some()
+}
+
+impl Start {
+    fn of(client: Client, process: &BTreeMap<String, Secret>) -> Start {
+        let socket = process.get(names::UNIX_SOCKET).is_some_and(|value| !value.is_empty());
+        Start {
+            client,
+            host: client.has(Rule::HostOwnsVariables) && is_of_host(process),
+            socket: client.has(Rule::UnixSocketIsKnown) && socket,
+        }
+    }
+
+    /// Why the client does not read the variable `name` where it is set; `None` where it does.
+    fn ignores(&self, origin: Origin, name: &str) -> Option<&'static str> {
+        let client = self.client;
+        let of_project = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
+        match origin {
+            // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
+            Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
+                Some("this client does not read `env` there")
+            }
+            Origin::Process => None,
+            // 2.1.200, 2.1.332, observed 2026-11-25.
+            _ if self.host => Some("in a host's session only the environment of the process counts"),
+            _ if self.socket && matches!(name, names::KEY | names::TOKEN) => {
+                Some("with ANTHROPIC_UNIX_SOCKET it is read from the process's environment only")
+            }
+            // 2.0.77, 2.1.330, observed 2026-11.
+            _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
+                Some("the client reads this variable from its environment only")
+            }
+            // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
+            _ if name == names::OAUTH
+                && !client.is_v0()
+                && !client.has(Rule::OauthOfSettingsCounts) =>
+            {
+                Some("this client reads it from its environment only")
+            }
+            // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
+            _ if of_project && is_weak_in_projects(client, name) => {
+                Some("the client does not take this variable from a project")
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Whether `client` does not take the variable from a project.
+fn is_weak_in_projects(client: Client, name: &str) -> bool {
+    match name {
+        names::OAUTH => !client.has(Rule::OauthOfProjectsCounts),
+        names::SIMPLE => client.has(Rule::SimpleOfProjectsIsIgnored),
+        names::PROFILE
+        | names::PROFILES_DIR
+        | names::FEDERATION_RULE
+        | names::ORGANIZATION
+        | names::IDENTITY
+        | names::IDENTITY_FILE => client.has(Rule::ProfilesAreKnown),
+        _ => false,
+    }
+}
