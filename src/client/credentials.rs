@@ -347,8 +347,7 @@ impl<'s> Finder<'s, '_> {
     /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
     fn dead_descriptor(&mut self) {
         let named = self.state.process.get(names::KEY_DESCRIPTOR);
-        let is_named =
-            !self.state.client.is_v0() && named.is_some_and(|value| !value.is_empty());
+        let is_named = !self.state.client.is_v0() && named.is_some_and(|value| !value.is_empty());
         if !is_named || self.found.key.is_some() || self.login_goes_first().is_some() {
             return;
         }
@@ -429,19 +428,25 @@ impl<'s> Finder<'s, '_> {
 
     /// Why a login or an OAuth token goes before every key, if one does.
     ///
-    /// A cloud session, the desktop app and local agents prefer a login (2.0.77, 2.1.120, 2.1.332, observed 2026-11-25). A
+    /// A cloud session, the desktop app and local agents prefer a login (2.0.77 to 2.1.332, observed 2026-11-25). A
     /// socket prefers the OAUTH of the process's environment (2.1.120, 2.1.332, observed 2026-11-25).
     fn login_goes_first(&self) -> Option<String> {
         let (state, found) = (self.state, &self.found);
         if state.is_simple() {
             return None;
         }
-        let remote = state.client.has(Rule::RemotePrefersLogin) && state.variables.is_on(names::REMOTE);
-        let desktop = state.client.has(Rule::DesktopPrefersLogin)
-            && matches!(state.entrypoint(), "claude-desktop" | "local-agent");
+        let remote =
+            state.client.has(Rule::RemoteLoginBeatsKey) && state.variables.is_on(names::REMOTE);
+        let rule = match state.entrypoint() {
+            "claude-desktop" => Some(Rule::RemoteLoginBeatsAll),
+            "local-agent" => Some(Rule::AgentLoginBeatsAll),
+            _ => None,
+        };
+        let desktop = rule.is_some_and(|rule| state.client.has(rule));
         let socket = state.client.has(Rule::UnixSocketIsKnown)
             && state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
-        let of_process = found.oauth.as_ref().is_some_and(|oauth| oauth.source == Source::env(names::OAUTH));
+        let of_process =
+            found.oauth.as_ref().is_some_and(|oauth| oauth.source == Source::env(names::OAUTH));
         if (remote || desktop) && (found.oauth.is_some() || found.login.is_some()) {
             let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
             Some(format!("{who} is set, and a login goes before every key"))
@@ -455,9 +460,11 @@ impl<'s> Finder<'s, '_> {
     /// Takes out everything that a login goes before.
     fn drop_keys(&mut self, reason: &str) {
         let found = &mut self.found;
-        for credential in
-            [found.token.take(), found.key.take(), found.helper.take(), found.primary.take()]
-        {
+        let mut out = vec![found.key.take(), found.primary.take()];
+        if self.state.client.has(Rule::RemoteLoginBeatsAll) {
+            out.extend([found.token.take(), found.helper.take()]);
+        }
+        for credential in out {
             self.drop(credential, reason);
         }
     }
@@ -512,39 +519,45 @@ impl<'s> Finder<'s, '_> {
     }
 
     /// Managed settings that demand a login refuse keys of variables and helpers; HEADERS and most often `primaryApiKey`
-    /// pass (2.1.200, 2.1.332, observed 2026-11-25).
+    /// pass. The method `gateway` refuses everything but the login of a gateway. A login is looked up online, so cck cannot
+    /// tell whether it belongs to the organization (2.1.76 to 2.1.332, observed 2026-11-25).
     fn refuse(&mut self) {
-        let state = self.state;
+        let (state, client, found) = (self.state, self.state.client, &self.found);
         let managed = || state.layers.iter().filter(|layer| layer.layer.is_managed());
         let method = managed().find_map(|layer| layer.login_method.as_deref());
+        let gateway = method == Some("gateway");
+        let method = method.filter(|_| !gateway || client.has(Rule::ForcedGatewayIsKnown));
         let organizations = managed().find_map(|layer| layer.organizations);
-        let of_layers = || {
-            let mut helpers = state.layers.iter().filter(|layer| layer.helper.as_ref().is_some_and(|helper| !helper.is_empty()));
-            helpers.next().map(|layer| Source::Helper(layer.layer))
-        };
-        let found = &self.found;
-        let source = |credential: &Option<Credential>| Some(credential.as_ref()?.source.clone());
         let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };
-        let mut refused = None;
-        if (method.is_some() || organizations.is_some())
-            && state.client.has(Rule::ForcedLoginRefusesKeys)
-        {
-            refused = source(&found.key)
-                .or_else(|| source(&found.token))
-                .or_else(|| source(&found.helper))
-                .or_else(|| of_layers().filter(|_| state.is_simple()));
-            if method == Some("gateway") {
-                refused = refused.or_else(|| source(&found.primary));
-            }
-        }
-        if organizations == Some(0) && state.client.has(Rule::EmptyOrganizationsStop) {
-            refused = refused
-                .or_else(|| source(&found.primary))
-                .or_else(|| source(&found.oauth))
-                .or_else(|| source(&found.login));
-        }
-        self.found.refusal =
-            refused.map(|source| format!("{by} in managed settings refuses {source}"));
+        // SIMPLE keeps helpers out, yet they are refused.
+        let helper = || {
+            let named = |helper: &String| !helper.is_empty();
+            let mut layers = state.layers.iter();
+            let layer = layers.find(|layer| layer.helper.as_ref().is_some_and(named))?;
+            Some(Source::Helper(layer.layer))
+        };
+        let source = |credential: &Option<Credential>| Some(credential.as_ref()?.source.clone());
+        let (key, token) = (source(&found.key), source(&found.token));
+        let helper = source(&found.helper).or_else(|| helper().filter(|_| state.is_simple()));
+        let (primary, oauth, login) =
+            (source(&found.primary), source(&found.oauth), source(&found.login));
+        let headers = settings::effective(state, names::HEADERS).map(|place| place.source.clone());
+        let keys = key.or(token).or(helper);
+        let logins = oauth.or(login);
+        let forced = method.is_some() || organizations.is_some();
+        let refused = if gateway && client.has(Rule::ForcedGatewayRefusesAll) {
+            keys.or(primary).or(logins).or(headers)
+        } else if forced && keys.is_some() && client.has(Rule::ForcedLoginRefusesKeys) {
+            keys
+        } else if organizations == Some(0) && client.has(Rule::EmptyOrganizationsStop) {
+            primary.or(logins)
+        } else if organizations.is_some() && client.has(Rule::OrganizationIsChecked) {
+            logins
+        } else {
+            None
+        };
+        let refused = refused.map(|source| format!("{by} in managed settings refuses {source}"));
+        self.found.refusal = refused;
     }
 
     /// With CLAUDE_CODE_SIMPLE on, nothing counts but the two variables, custom headers and the helper of `--settings`

@@ -1,9 +1,9 @@
 //! The judgement over a state: what is sent, on which header, and what became of every source.
 
 use super::Client;
+use super::rules::Rule;
 use super::source::Source;
 use super::state::Secret;
-use super::rules::Rule;
 
 /// How the client is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

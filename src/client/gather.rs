@@ -5,6 +5,7 @@ mod descriptors;
 pub(crate) mod files;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
@@ -171,10 +172,10 @@ impl Facts {
     }
 
     fn read(&mut self, path: PathBuf) {
-        if !self.files.contains_key(&path) {
-            let (file, bytes) = read(&path);
+        if let Entry::Vacant(vacant) = self.files.entry(path) {
+            let (file, bytes) = read(vacant.key());
             if file.reading.exists() {
-                self.files.insert(path, (file, Zeroizing::new(bytes)));
+                vacant.insert((file, Zeroizing::new(bytes)));
             }
         }
     }
@@ -199,7 +200,9 @@ impl Facts {
             }
         }
         let configs = self.configs.values().flat_map(|(_, picked)| picked.env());
-        values.extend(configs.filter(|(other, _)| other == name).map(|(_, value)| value.to_js_string()));
+        values.extend(
+            configs.filter(|(other, _)| other == name).map(|(_, value)| value.to_js_string()),
+        );
         values
     }
 
@@ -232,7 +235,11 @@ impl Facts {
     }
 
     /// The Anthropic profile of that name, else the one in `active_config`, else `default`; in `dir`, else the usual place.
-    pub(crate) fn profile(&self, dir: Option<&str>, name: Option<&str>) -> Option<AnthropicProfile> {
+    pub(crate) fn profile(
+        &self,
+        dir: Option<&str>,
+        name: Option<&str>,
+    ) -> Option<AnthropicProfile> {
         let dir = match dir {
             Some(dir) => self.roots.project.join(dir),
             None => self.profiles_dir.clone()?,
@@ -248,7 +255,12 @@ impl Facts {
         let (config, _) = bytes("configs")?;
         let credentials = bytes("credentials");
         let mode = credentials.and_then(|(_, attributes)| Some(attributes?.mode));
-        Some(AnthropicProfile::parse(&name, Some(config), credentials.map(|(bytes, _)| bytes), mode))
+        Some(AnthropicProfile::parse(
+            &name,
+            Some(config),
+            credentials.map(|(bytes, _)| bytes),
+            mode,
+        ))
     }
 }
 

@@ -184,15 +184,17 @@ fn of_v1(
     let same = |credential: &Credential| header(credential, str::to_owned);
     // A helper that is too late leaves the header out, and nothing takes its place.
     let is_late = helper_is_late(state, mode, found);
-    let helper = found.helper.as_ref().map(|helper| if is_late { Header::Absent } else { same(helper) });
+    let helper =
+        found.helper.as_ref().map(|helper| if is_late { Header::Absent } else { same(helper) });
     let primary = found.primary.as_ref().filter(|_| !oauth_in_use);
-    let own_key =
-        found.key.as_ref().map(same).or(helper).or_else(|| primary.map(same));
+    let own_key = found.key.as_ref().map(same).or(helper).or_else(|| primary.map(same));
     let own_key = own_key.filter(|_| !found.gateway);
     let custom_key = custom.header(custom.x_api_key);
     // What a custom header replaces is made into a header anyway, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
     let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
-    if let Some(failure) = hidden_key.into_iter().chain(&hidden_oauth).find_map(|header| unfit(state, header)) {
+    if let Some(failure) =
+        hidden_key.into_iter().chain(&hidden_oauth).find_map(|header| unfit(state, header))
+    {
         return Some(failure);
     }
     outcome.x_api_key = custom_key.or(own_key).unwrap_or_default();

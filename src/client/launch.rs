@@ -143,8 +143,10 @@ impl Launch {
         match (&self.refused, &self.unknown) {
             (Some(reason), _) => Some(reason.clone()),
             (None, Some(option)) if client <= NEWEST => Some(unknown(option)),
-            _ if self.restricted && !client.has(Rule::RestrictedIsKnown) => Some(unknown("--restricted")),
-            _ if self.bare && client < since::SIMPLE => Some(unknown("--bare")),
+            _ if self.restricted && !client.has(Rule::RestrictedIsKnown) => {
+                Some(unknown("--restricted"))
+            }
+            _ if self.bare && !client.has(Rule::SimpleLeavesVariables) => Some(unknown("--bare")),
             _ => None,
         }
     }

@@ -55,8 +55,7 @@ pub struct Roots {
 }
 
 /// A client of each kind that looks for its files elsewhere than the others.
-pub(crate) const KINDS: [Client; 3] =
-    [Client::V2, Client::at(2, 0, 0), Client::at(0, 2, 109)];
+pub(crate) const KINDS: [Client; 3] = [Client::V2, Client::at(2, 0, 0), Client::at(0, 2, 109)];
 
 impl Roots {
     /// The roots for a client started in `project` (default: the working directory), with `config_override` from

@@ -110,7 +110,9 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome, found: &Credentials) -> Op
     if config_is_refused {
         return stop(Some(Dialog::InvalidConfig), "the client cannot use its config, and stops");
     }
-    if let Some(refusal) = found.refusal.as_ref().filter(|_| outcome.provider == Provider::Anthropic) {
+    if let Some(refusal) =
+        found.refusal.as_ref().filter(|_| outcome.provider == Provider::Anthropic)
+    {
         return stop(None, refusal);
     }
     // 2.1.330, observed 2026-11. It needs the network to go on.

@@ -60,7 +60,7 @@ rules! {
     ProgramDataIsIgnored = (2, 1, 75);
     /// A helper's exit code counts.
     HelperExitCodeCounts = (2, 1, 77);
-    /// CLAUDE_CODE_SIMPLE leaves only variables, custom headers and the helper of `--settings`.
+    /// CLAUDE_CODE_SIMPLE, and `--bare`, leave only variables, custom headers and the helper of `--settings`.
     SimpleLeavesVariables = (2, 1, 81);
     /// A project can set `OAUTH`.
     OauthOfProjectsCounts = (2, 1, 81) until (2, 1, 312);
@@ -156,8 +156,6 @@ rules! {
     ServerIsAskedWithPrimaryKey = (2, 1, 121);
     /// Server-managed settings are asked for with `OAUTH` or the login of an organization.
     ServerIsAskedWithLogin = (2, 1, 7);
-    /// `--bare` is known: CLAUDE_CODE_SIMPLE=1.
-    BareIsKnown = (2, 1, 120);
     /// With a `TOKEN`, print does not wait for the helper.
     HelperRacesToken = (2, 1, 120);
     /// CLAUDE_SECURESTORAGE_CONFIG_DIR is where the login is.

@@ -131,7 +131,8 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
             continue;
         };
         // 2.1.330 drops a bad entry only; a list it must be all the same.
-        let good = if client.has(Rule::BadPermissionsAreDropped) && name != "additionalDirectories" {
+        let good = if client.has(Rule::BadPermissionsAreDropped) && name != "additionalDirectories"
+        {
             value.items().is_some()
         } else {
             fits(value, Texts)

@@ -83,8 +83,7 @@ impl Settings {
     /// whole file (2.0.77, 2.1.330, observed 2026-11).
     pub fn merge(&mut self, client: Client, bytes: &[u8]) -> Result<(), Reading> {
         let text = decode_settings(bytes);
-        let one_by_one =
-            self.layer.is_managed() && client.has(Rule::BadManagedMembersAreDropped);
+        let one_by_one = self.layer.is_managed() && client.has(Rule::BadManagedMembersAreDropped);
         let members = Json::object(&text).map_err(Reading::Malformed)?;
         let Some(members) = members else {
             return Err(Reading::Invalid("it holds no object".into()));

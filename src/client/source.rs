@@ -176,7 +176,8 @@ impl FromStr for Source {
                 None => (rest == "apiKeyHelper").then_some(Source::Helper(layer)),
             }
         };
-        let fixed = || FIXED.iter().find(|(_, known)| *known == id).map(|(source, _)| source.clone());
+        let fixed =
+            || FIXED.iter().find(|(_, known)| *known == id).map(|(source, _)| source.clone());
         let source = match id.split_once('.') {
             Some(("profile", name)) => is_name(name).then(|| Source::Profile(name.to_owned())),
             Some(("env", name)) => variable(Origin::Process, name),

@@ -399,7 +399,10 @@ impl State {
                 Some(FlagSettings::Json(text)) => {
                     files.clear();
                     if let Err(Reading::Malformed(at)) = settings.merge(client, text.as_bytes()) {
-                        self.refuse(format!("--settings is not JSON: column {}: {}", at.column, at.why));
+                        self.refuse(format!(
+                            "--settings is not JSON: column {}: {}",
+                            at.column, at.why
+                        ));
                     }
                 }
                 Some(FlagSettings::File(_)) => {}
@@ -431,7 +434,8 @@ impl State {
             Layer::User => "user",
             _ => return true,
         };
-        let restricted = self.client.has(Rule::RestrictedIsKnown) && self.started_with(names::RESTRICTED);
+        let restricted =
+            self.client.has(Rule::RestrictedIsKnown) && self.started_with(names::RESTRICTED);
         !restricted && (!self.client.has(Rule::SettingSourcesAreKnown) || self.launch.reads(name))
     }
 
@@ -443,10 +447,12 @@ impl State {
     fn settle(&mut self) {
         let (client, facts) = (self.client, &self.facts);
         self.variables = Variables::new(client, &self.layers, &self.config, &self.process);
-        let effective = |name: &str| self.variables.effective(name).map(|place| place.value.reveal());
+        let effective =
+            |name: &str| self.variables.effective(name).map(|place| place.value.reveal());
         let secure = self.variables.read(names::SECURE_STORAGE).find(|place| {
-            let of_user = matches!(place.source, Source::Variable(Origin::Settings(Layer::User) | Origin::Process, _));
-            of_user && !place.value.is_empty()
+            let of_project = place.source.is_of_project();
+            (!of_project || client.has(Rule::SecureStorageDirOfProjectsCounts))
+                && !place.value.is_empty()
         });
         let credentials = match secure {
             Some(place) if client.has(Rule::SecureStorageDirIsKnown) => {
@@ -486,7 +492,8 @@ impl State {
 
     /// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
     pub(crate) fn entrypoint(&self) -> &str {
-        self.process.get(names::ENTRYPOINT).map_or("", |value| js_trim(value.reveal()))
+        let text = self.process.get(names::ENTRYPOINT).map_or("", |value| value.reveal());
+        if self.client.has(Rule::EntrypointIsTrimmed) { js_trim(text) } else { text }
     }
 
     /// Whether the login of a cloud gateway is used, and not another.

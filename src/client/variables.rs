@@ -39,7 +39,8 @@ impl Variables {
         let mut variables = Variables { client, places: BTreeMap::new() };
         let start = Start::of(client, process);
         let blocks = layers.iter().map(|layer| (Origin::Settings(layer.layer), &layer.env));
-        for (origin, env) in blocks.chain([(Origin::Config, &config.env), (Origin::Process, process)])
+        for (origin, env) in
+            blocks.chain([(Origin::Config, &config.env), (Origin::Process, process)])
         {
             for (name, value) in env.iter().filter(|(name, _)| matters(name)) {
                 variables.places.entry(name.clone()).or_default().push(Place {
@@ -110,26 +111,24 @@ pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
 /// What of the environment at the start decides which places are read.
 struct Start {
     client: Client,
-    /// A host manages the credentials.
+    /// A host manages the credentials, or has named the variable that holds them.
     host: bool,
-    /// ANTHROPIC_UNIX_SOCKET is set.
     socket: bool,
 }
 
-/// Whether a host manages the credentials of this process (2.1.332, observed 2026-11-25).
+/// Whether a host manages the credentials of this process (2.1.83 to 2.1.332, observed 2026-11-25).
 pub(crate) fn is_of_host(process: &BTreeMap<String, Secret>) -> bool {
-    let set = |name: &str| process.get(name).filter(|value| !value.is_empty());
-    set(names::MANAGED_BY_HOST).is_some_and(|value| is_truthy(value.reveal()))
-        || set(names::HOST_AUTH).is_some()
+    process.get(names::MANAGED_BY_HOST).is_some_and(|value| is_truthy(value.reveal()))
 }
 
 impl Start {
     fn of(client: Client, process: &BTreeMap<String, Secret>) -> Start {
-        let socket = process.get(names::UNIX_SOCKET).is_some_and(|value| !value.is_empty());
+        let has = |name: &str| process.get(name).is_some_and(|value| !value.is_empty());
+        let named = client.has(Rule::HostAuthVariableIsKnown) && has(names::HOST_AUTH);
         Start {
             client,
-            host: client.has(Rule::HostOwnsVariables) && is_of_host(process),
-            socket: client.has(Rule::UnixSocketIsKnown) && socket,
+            host: named || (client.has(Rule::HostOwnsVariables) && is_of_host(process)),
+            socket: client.has(Rule::UnixSocketIsKnown) && has(names::UNIX_SOCKET),
         }
     }
 
@@ -143,9 +142,10 @@ impl Start {
                 Some("this client does not read `env` there")
             }
             Origin::Process => None,
-            // 2.1.200, 2.1.332, observed 2026-11-25.
-            _ if self.host => Some("in a host's session only the environment of the process counts"),
-            _ if self.socket && matches!(name, names::KEY | names::TOKEN) => {
+            _ if self.host && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) => {
+                Some("in a host's session only the environment of the process counts")
+            }
+            _ if self.socket && matches!(name, names::KEY | names::TOKEN | names::OAUTH) => {
                 Some("with ANTHROPIC_UNIX_SOCKET it is read from the process's environment only")
             }
             // 2.0.77, 2.1.330, observed 2026-11.

@@ -42,6 +42,9 @@ pub struct Laid {
     /// Where below the project the client was started.
     #[serde(default)]
     below: String,
+    /// The client's arguments, before the prompt.
+    #[serde(default)]
+    args: Vec<String>,
     /// Files under `/etc/claude-code`, where the row has others than the one of `managed`.
     #[serde(default)]
     etc: serde_json::Map<String, Value>,
@@ -161,11 +164,19 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
         .collect();
     let mut vars: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
     vars.push(("HOME", &home));
+    // Where the client was asked, so that it sent nothing to the default host.
+    if !row.state.env.contains_key("ANTHROPIC_BASE_URL") {
+        vars.push(("ANTHROPIC_BASE_URL", "http://127.0.0.1:18080"));
+    }
     let cwd = Path::new(&project).join(&row.state.below);
     fs::create_dir_all(&cwd).unwrap();
     let context = Context::for_test(&[], &vars, &cwd, Path::new(&etc));
+    let launch = match row.state.args.as_slice() {
+        [] => Launch::default(),
+        args => Launch::parse(&args.iter().map(|arg| expand(arg).into()).collect::<Vec<_>>()),
+    };
 
-    let mut state = gather(&context, client, &Launch::default(), None, None).unwrap();
+    let mut state = gather(&context, client, &launch, None, None).unwrap();
     run_helper(&mut state).unwrap();
     let decision = resolve(&state);
     if let Some(wrong) = contradiction(&decision) {
@@ -174,7 +185,7 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     let outcome = decision.outcome(mode);
     let header = |header: &Header| match header {
         Header::Absent => None,
-        Header::From(source) => Some(source.to_string()),
+        Header::From(sent) => Some(sent.source.to_string()),
         Header::Invalid(_) => Some("invalid".to_owned()),
     };
     let said = (
@@ -236,8 +247,9 @@ fn contradiction(decision: &Decision) -> Option<String> {
         let unknown = |candidate: &&Candidate| {
             let has_value = match &candidate.source {
                 Source::Variable(_, name) => VALUES.contains(&name.as_str()),
-                Source::Helper(_) | Source::PrimaryKey | Source::Login => true,
-                Source::Profile(_) => false,
+                // A login that is refreshed is sent with another token.
+                Source::Helper(_) | Source::PrimaryKey => true,
+                _ => false,
             };
             has_value && candidate.secret.is_none() && standing(candidate) == Standing::Used
         };

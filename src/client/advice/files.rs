@@ -1,10 +1,10 @@
 //! Problems with the files: unreadable ones, open ones, copies, git, and where they are.
 
 use super::super::git::Git;
+use super::super::rules::Rule;
 use super::super::source::Layer;
 use super::super::state::{FileState, Reading};
 use super::super::surroundings;
-use super::super::rules::Rule;
 use super::{Case, Problems};
 use crate::os::tools::{LIST, MAKE_DIR, MOVE};
 
