@@ -34,3 +34,5 @@ mod words;
 
 #[path = "../support/mod.rs"]
 mod support;
+
+use support::skip;

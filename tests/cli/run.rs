@@ -178,8 +178,7 @@ fn signals_reach_the_command_and_the_directory_goes() {
 fn ctrl_c_reaches_the_command_once() {
     let r = Runner::new();
     if !Path::new("/usr/bin/script").exists() {
-        eprint_skip("script is not installed");
-        return;
+        return crate::skip::without("script");
     }
     let line = format!(
         "env {DEFAULT_SIGNALS} {} run --key-file {} -- sh -c 'trap \"echo INTERRUPTED\" INT; echo ready; sleep 0.5; sleep 0.5; echo end'",
@@ -206,10 +205,6 @@ fn ctrl_c_reaches_the_command_once() {
     assert_eq!(text.matches("INTERRUPTED").count(), 1, "{text}");
     assert!(text.contains("end"), "{text}");
     assert_eq!(left(&r.run), 0);
-}
-
-fn eprint_skip(why: &str) {
-    let _ = writeln!(std::io::stderr(), "skipped: {why}");
 }
 
 #[test]
@@ -368,8 +363,7 @@ fn a_key_on_a_disk_is_told() {
         .unwrap()
         .stdout;
     if !probe.is_ok_and(|status| status.success()) || on_disk.starts_with(b"tmpfs") {
-        eprint_skip("no mount namespace, or /tmp is in memory");
-        return;
+        return crate::skip::without_root();
     }
     chmod(&r.s.home(), 0o700);
     let output = Command::new("unshare")

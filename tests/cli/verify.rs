@@ -201,8 +201,7 @@ fn files_that_are_open_to_others_or_in_git_are_problems() {
 fn a_config_of_another_user_is_a_problem() {
     let sandbox = usual();
     if std::os::unix::fs::chown(sandbox.config(), Some(7), None).is_err() {
-        eprintln!("skipped: a config of another user; only root can lay one");
-        return;
+        return crate::skip::without_root();
     }
     let report = json(sandbox.cck(&["verify", "--json"]).run());
     assert_eq!(codes(&report), ["wrong-owner"]);

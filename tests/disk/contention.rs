@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use super::support::scale;
 use super::{Home, key, text};
 
 /// Each run adds a key of its own to one list, so that an update that is lost is missed. A reader that looks all the
@@ -14,7 +15,7 @@ use super::{Home, key, text};
 #[test]
 fn no_update_of_many_is_lost_and_no_half_is_seen() {
     const PROCESSES: usize = 32;
-    const ROUNDS: usize = 100;
+    let rounds = scale::part(100);
     let home = Home::in_memory();
     home.lay("{\n  \"numStartups\": 3\n}\n");
     let done = AtomicBool::new(false);
@@ -33,8 +34,8 @@ fn no_update_of_many_is_lost_and_no_half_is_seen() {
             .map(|process| {
                 let home = &home;
                 scope.spawn(move || {
-                    for round in 0..ROUNDS {
-                        let key = key(process * ROUNDS + round);
+                    for round in 0..rounds {
+                        let key = key(process * rounds + round);
                         let run =
                             home.cck(&["approve", "--lock-timeout", "60"], &key).output().unwrap();
                         assert!(run.status.success(), "{}", text(&run.stderr));
@@ -58,10 +59,10 @@ fn no_update_of_many_is_lost_and_no_half_is_seen() {
     approved.dedup();
     println!(
         "{} updates by {PROCESSES} processes at a time, {} reads",
-        PROCESSES * ROUNDS,
+        PROCESSES * rounds,
         seen.into_inner()
     );
-    assert_eq!(approved.len(), PROCESSES * ROUNDS);
+    assert_eq!(approved.len(), PROCESSES * rounds);
     assert_eq!(home.names(), [".claude.json"]);
 }
 

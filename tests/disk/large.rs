@@ -57,8 +57,7 @@ fn of_a_large_config_only_the_key_changes() {
 #[test]
 fn an_error_or_an_end_in_between_leaves_the_old_file() {
     if Command::new("strace").arg("--version").output().is_err() {
-        eprintln!("skipped: no strace");
-        return;
+        return super::skip::without("strace");
     }
     let home = Home::new();
     let old = config(&key(1), REST);
@@ -118,7 +117,7 @@ fn a_long_value_is_edited_and_a_large_file_written_in_place() {
     let output = home.cck(&["set-key"], &key(1)).output().unwrap();
     assert!(output.status.success(), "{}", text(&output.stderr));
     assert!(fs::read_to_string(home.config()).unwrap() == new);
-    if !can_mount("a large file that is a mount point") {
+    if !can_mount() {
         return;
     }
     let bind = "mv $HOME/.claude.json $HOME/real; : > $HOME/.claude.json; mount --bind $HOME/real $HOME/.claude.json;";

@@ -1,6 +1,6 @@
 //! The promise of the disk among other writers, and on file systems that are unlike a plain directory.
 //!
-//! `cargo test --test disk`. What needs root (mounts, other owners) is skipped aloud without it.
+//! `cargo test --test disk`. What needs root (mounts, other owners) is skipped without it.
 #![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
@@ -21,6 +21,8 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+
+use support::skip;
 
 /// A key of the usual shape that ends in this number.
 fn key(number: usize) -> String {
@@ -118,12 +120,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Whether mounts can be made here; says so where not.
-fn can_mount(test: &str) -> bool {
+/// Whether mounts can be made here; skips the test if not.
+fn can_mount() -> bool {
     let can =
         Command::new("unshare").args(["-m", "true"]).output().is_ok_and(|run| run.status.success());
     if !can {
-        println!("SKIPPED {test}: it needs root and unshare");
+        skip::without_root();
     }
     can
 }

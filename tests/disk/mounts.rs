@@ -16,7 +16,7 @@ const BIND: &str = "mv $HOME/.claude.json $HOME/real; : > $HOME/.claude.json; mo
 
 #[test]
 fn a_file_that_is_a_mount_point_is_written_in_place() {
-    if !can_mount("a bind-mounted file") {
+    if !can_mount() {
         return;
     }
     let home = Home::new();
@@ -38,7 +38,7 @@ fn a_file_that_is_a_mount_point_is_written_in_place() {
 /// Kills the run at each call that an in-place write makes: the next one must end what was begun.
 #[test]
 fn a_killed_write_in_place_is_ended_by_the_next_run() {
-    if !can_mount("a killed write in place") {
+    if !can_mount() {
         return;
     }
     let calls = [
@@ -93,7 +93,7 @@ fn a_killed_write_in_place_is_ended_by_the_next_run() {
 /// A write in place under sudo that was killed can be ended by the user whose file it is.
 #[test]
 fn a_recovery_copy_belongs_to_the_owner_of_the_file() {
-    if !can_mount("a recovery copy under sudo") {
+    if !can_mount() {
         return;
     }
     let home = Home::new();
@@ -117,8 +117,7 @@ fn set_key_where_rename_answers(home: &Home, error: &str) {
         format!("strace -f -qq -o /dev/null -e inject=renameat2:error={error}:when=1 $CCK set-key");
     let run = home.shell(&script);
     if run.status.code() == Some(127) || text(&run.stderr).contains("ptrace") {
-        println!("SKIPPED a rename that answers {error}: strace cannot run here");
-        return;
+        return super::skip::without("strace");
     }
     assert!(run.status.success(), "{}", text(&run.stderr));
     assert!(fs::read_to_string(home.config()).unwrap().contains(&key(1)));
@@ -140,7 +139,7 @@ fn a_new_file_needs_no_rename_that_refuses_to_replace() {
 
 #[test]
 fn a_full_or_read_only_file_system_is_named_and_the_file_stays() {
-    if !can_mount("a full and a read-only file system") {
+    if !can_mount() {
         return;
     }
     for (limit, problem) in [
@@ -169,7 +168,7 @@ fn a_full_or_read_only_file_system_is_named_and_the_file_stays() {
 /// Beside such a link no lock can be made, by the client neither; its target's is what matters.
 #[test]
 fn a_link_in_a_read_only_directory_is_followed() {
-    if !can_mount("a link in a read-only directory") {
+    if !can_mount() {
         return;
     }
     let home = Home::new();
@@ -184,7 +183,7 @@ fn a_link_in_a_read_only_directory_is_followed() {
 
 #[test]
 fn a_directory_that_may_not_be_written_is_named() {
-    if !can_mount("a directory without write permission") {
+    if !can_mount() {
         return;
     }
     let home = Home::new();
@@ -200,7 +199,7 @@ fn a_directory_that_may_not_be_written_is_named() {
 
 #[test]
 fn under_sudo_files_stay_and_new_ones_become_their_users() {
-    if !can_mount("another owner") {
+    if !can_mount() {
         return;
     }
     let home = Home::new();
@@ -241,8 +240,7 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     // As long as an access list, and of the bytes that closing one would change.
     let value = [0xff; 44];
     if set("user.tag", &value).is_err() || set("system.posix_acl_access", &acl).is_err() {
-        println!("SKIPPED attributes: this file system has none");
-        return;
+        return super::skip::because("this file system has no attributes");
     }
     let is_root = set("trusted.tag", &value).is_ok();
     let get = |path: &Path, name: &str| {
@@ -263,7 +261,7 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     match temp {
         Some(temp) => lets_nobody_in(&home.path().join(temp)),
         None => {
-            println!("SKIPPED attributes of the file before it is written: strace cannot run here");
+            super::skip::without("strace");
         }
     }
     let _ = fs::remove_dir(home.path().join(".claude.json.lock"));

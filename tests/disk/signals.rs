@@ -132,7 +132,7 @@ fn a_signal_ends_the_wait_for_the_lock() {
 /// Starts `cck set-key` so that its first `fsync` takes long, under a shell that runs `before` first.
 fn slow(home: &Home, before: &str) -> Option<Child> {
     if !Command::new("strace").arg("true").output().is_ok_and(|run| run.status.success()) {
-        println!("SKIPPED: strace cannot run here");
+        super::skip::without("strace");
         return None;
     }
     // strace passes no signal on that is sent to itself, so cck's own id is what the file tells.

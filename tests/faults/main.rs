@@ -14,6 +14,12 @@
 mod judge;
 mod machine;
 mod run;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../support/scale.rs"]
+mod scale;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../support/skip.rs"]
+mod skip;
 mod trace;
 
 use std::process::Command;
@@ -81,7 +87,7 @@ fn set_key_over_another_key() {
 /// and the name after, with the lock still held.
 #[test]
 fn what_is_written_is_made_durable_in_order() {
-    if !can_trace("the order of fsync and rename") {
+    if !can_trace() {
         return;
     }
     let machine = Machine::new();
@@ -206,7 +212,7 @@ fn profile_add() {
 
 /// Tries every point of the scenario, on all processors, and fails with the list of what went wrong.
 fn torment(scenario: &Scenario) {
-    if !can_trace(scenario.name) {
+    if !can_trace() {
         return;
     }
     let machine = Machine::new();
@@ -217,7 +223,7 @@ fn torment(scenario: &Scenario) {
     let before = scenario.before.as_ref().map(|text| text.clone().into_bytes());
     assert!(new.iter().all(|new| new.is_some() && *new != before));
     let calls = trace::calls(&machine.trace(scenario));
-    let points: Vec<(Call, &str)> = calls.into_iter().flat_map(faults).collect();
+    let points: Vec<(Call, &str)> = scale::sample(calls.into_iter().flat_map(faults));
 
     let wrong = Mutex::new(Vec::new());
     on_all_processors(&points, |machine, (call, fault)| {
@@ -231,12 +237,12 @@ fn torment(scenario: &Scenario) {
     assert!(wrong.is_empty(), "{}:\n{}", scenario.name, wrong.join("\n"));
 }
 
-/// Whether strace can run here; says so where not.
-fn can_trace(scenario: &str) -> bool {
+/// Whether strace can run here; skips the test if not.
+fn can_trace() -> bool {
     let run = Command::new("strace").arg("true").output();
     let can = run.is_ok_and(|run| run.status.success());
     if !can {
-        println!("SKIPPED {scenario}: strace cannot run here");
+        skip::without("strace");
     }
     can
 }

@@ -7,6 +7,10 @@
     reason = "a test lays files, reads its own settings and stops where something is amiss"
 )]
 
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../support/skip.rs"]
+mod skip;
+
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -23,8 +27,8 @@ fn recipe(name: &str) -> String {
     rest.split_once("```").expect("a block ends").0.to_owned()
 }
 
-/// Whether the programs are there. A store that is missing is skipped aloud, unless CCK_REQUIRE_STORES=1.
-fn has(name: &str, programs: &[&str]) -> bool {
+/// Whether the programs are there; skips the test if not.
+fn has(programs: &[&str]) -> bool {
     let path = std::env::var("PATH").unwrap();
     let missing: Vec<_> = programs
         .iter()
@@ -35,11 +39,8 @@ fn has(name: &str, programs: &[&str]) -> bool {
     if missing.is_empty() {
         return true;
     }
-    assert!(
-        std::env::var("CCK_REQUIRE_STORES").as_deref() != Ok("1"),
-        "{name}: no {missing:?} here"
-    );
-    eprintln!("SKIPPED {name}: no {missing:?} here");
+    let missing: Vec<&str> = missing.into_iter().copied().collect();
+    skip::without(&missing.join(" and "));
     false
 }
 
@@ -79,7 +80,7 @@ fn check(name: &str, wrap: &[&str], before: &str) {
 
 #[test]
 fn pass() {
-    if has("pass", &["pass", "gpg"]) {
+    if has(&["pass", "gpg"]) {
         check(
             "pass",
             &[],
@@ -91,14 +92,14 @@ fn pass() {
 
 #[test]
 fn age() {
-    if has("age", &["age", "age-keygen"]) {
+    if has(&["age", "age-keygen"]) {
         check("age", &[], ":");
     }
 }
 
 #[test]
 fn secret_tool() {
-    if has("secret-tool", &["secret-tool", "gnome-keyring-daemon", "dbus-run-session"]) {
+    if has(&["secret-tool", "gnome-keyring-daemon", "dbus-run-session"]) {
         let daemon = "mkdir -p ~/.cache ~/.local/share/keyrings; \
              printf secret | gnome-keyring-daemon --unlock --components=secrets";
         check("secret-tool", &["dbus-run-session", "--"], daemon);
@@ -107,7 +108,7 @@ fn secret_tool() {
 
 #[test]
 fn tpm2() {
-    if has("tpm2", &["swtpm", "tpm2_unseal", "tpm2_createprimary"]) {
+    if has(&["swtpm", "tpm2_unseal", "tpm2_createprimary"]) {
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         // The control channel is on the next port.
         let start = format!(
@@ -123,7 +124,7 @@ fn tpm2() {
 
 #[test]
 fn pkcs11() {
-    if has("pkcs11", &["softhsm2-util", "pkcs11-tool", "usr/lib/softhsm/libsofthsm2.so"]) {
+    if has(&["softhsm2-util", "pkcs11-tool", "usr/lib/softhsm/libsofthsm2.so"]) {
         let token = "mkdir ~/tokens; export SOFTHSM2_CONF=$HOME/softhsm2.conf; \
              echo \"directories.tokendir = $HOME/tokens\" > $SOFTHSM2_CONF; export PIN=246810; \
              softhsm2-util --init-token --free --label cck --so-pin 135791 --pin $PIN";
@@ -142,7 +143,7 @@ fn systemd_creds() {
             .status()
             .is_ok_and(|status| status.success())
     };
-    if has("systemd-creds", &["systemd-creds", "unshare"]) {
+    if has(&["systemd-creds", "unshare"]) {
         if can() {
             check(
                 "systemd-creds",
@@ -150,7 +151,8 @@ fn systemd_creds() {
                 "mount -t tmpfs -o mode=755 none /var/lib/systemd; systemd-creds setup",
             );
         } else {
-            eprintln!("SKIPPED systemd-creds: it takes root to read the host's key");
+            // It reads the host's key.
+            skip::without_root();
         }
     }
 }

@@ -56,6 +56,12 @@ fn install(lock: &Path, dir: &Path) -> Result<(), String> {
     };
     let npm = Command::new("npm")
         .args([how, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
+        // Where there is no network, its usual retries take minutes.
+        .args([
+            "--fetch-retries=1",
+            "--fetch-retry-mintimeout=1000",
+            "--fetch-retry-maxtimeout=2000",
+        ])
         .current_dir(temporary.path())
         .stdin(Stdio::null())
         .output()

@@ -7,6 +7,8 @@ pub mod client;
 pub mod install;
 pub mod pty;
 pub mod sandbox;
+pub mod scale;
+pub mod skip;
 pub mod standin;
 pub mod tls;
 pub mod world;

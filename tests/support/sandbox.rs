@@ -57,14 +57,15 @@ pub fn entered(name: &str) -> bool {
                 .arg(std::env::current_exe().expect("a test has a path"))
                 .args(["--exact", name, "--include-ignored", "--nocapture"])
                 .env(INSIDE, "1")
+                .env("CCK_TEST_SKIPPED", super::skip::notes())
                 .status()
                 .expect("the test can be started again");
             assert!(status.success(), "{name} failed in its namespaces: see above");
             return true;
         }
     }
-    eprintln!(
-        "NOTE: no namespaces here: the clients can reach the network, and managed settings are not tested"
+    super::skip::because(
+        "runs without namespaces: the client can reach the network, managed settings are not tried",
     );
     false
 }

@@ -1,6 +1,5 @@
 //! The claims of docs/security.md, each tried as its attacker would. The document names these tests.
 #![cfg(unix)]
-#![cfg(unix)]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -18,6 +17,9 @@ mod memory;
 mod others;
 mod processes;
 mod repository;
+#[allow(dead_code, reason = "shared with the other tests")]
+#[path = "../support/skip.rs"]
+mod skip;
 mod text;
 
 use std::fs;
@@ -40,10 +42,4 @@ fn look(path: &Path) -> (String, Vec<u8>) {
     let metadata = fs::symlink_metadata(path).unwrap();
     let content = if metadata.is_file() { fs::read(path).unwrap() } else { Vec::new() };
     (format!("{:?} {:?}", metadata.file_type(), metadata.permissions()), content)
-}
-
-/// Says that a test needs something that this machine has not. In the gate nothing may be skipped.
-fn skip(why: &str) {
-    assert!(std::env::var_os("CCK_REQUIRE_STORES").is_none(), "skipped: {why}");
-    eprintln!("skipped: {why}");
 }

@@ -54,7 +54,7 @@ fn dumps_core(mut child: Child, name: &str) -> bool {
 fn a_crash_leaves_no_core_with_the_key_in_it() {
     let sandbox = Sandbox::new();
     if !dumps_core(dumping(&sandbox, &["cat"]), "cat") {
-        eprintln!("skipped: this machine dumps no cores at all");
+        skip::because("this machine dumps no cores at all");
         return;
     }
     let cck = env!("CARGO_BIN_EXE_cck");
@@ -72,7 +72,7 @@ fn the_same_user_cannot_look_into_it() {
     use std::os::unix::fs::MetadataExt;
 
     if !rustix::process::geteuid().is_root() {
-        return skip("to run cck as another user needs root");
+        return skip::without_root();
     }
     let other = crate::others::Other::new();
     let mut child = other

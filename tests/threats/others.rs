@@ -81,7 +81,7 @@ fn lay(path: &Path, owner: u32, mode: u32, content: &str) {
 fn is_root() -> bool {
     let root = rustix::process::geteuid().is_root();
     if !root {
-        skip("to be two users needs root");
+        skip::without_root();
     }
     root
 }
