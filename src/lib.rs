@@ -10,6 +10,7 @@ pub mod cli;
 pub mod client;
 pub mod commands;
 pub mod context;
+pub mod disk;
 pub mod document;
 pub mod error;
 pub mod guard;
@@ -18,6 +19,7 @@ pub mod key;
 #[cfg(test)]
 mod layers;
 pub mod online;
+#[allow(dead_code, reason = "it goes away as its users move to the disk port")]
 pub mod os;
 pub mod output;
 pub mod private;

@@ -1,80 +1,229 @@
-//! cck's own small files, which no other program writes: whole, durable, for their owner alone.
+//! cck's own files, which no other program writes: for their owner alone, opened without following links, written whole
+//! or line by line under a lock, and in a user's home as that user.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::Context as _;
 use zeroize::Zeroizing;
 
+use crate::disk::tools::REMOVE;
+use crate::disk::{self, Dir, Kind, Open, Rename, Stat, Temp};
 use crate::error::fail;
-use crate::os;
-use crate::os::ext::{MetadataExt, OpenOptionsExt};
-use crate::os::fs::OFlags;
-use crate::os::tools::REMOVE;
-use crate::store;
+use crate::signals;
 
 /// No file of cck's own is larger.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Puts `bytes` at `path` in one step, with mode 0600, in a directory that is made 0700 where it is missing. What a
+/// How long another run is waited for. Each holds a lock for milliseconds.
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// Bytes in hex.
+#[allow(dead_code, reason = "its users move here next")]
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Puts `bytes` at `path` in one step, with mode 0600, in a directory that is made 0700 if it is missing. What a
 /// killed run has left beside it is cleared away: it may hold a key.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    store::put(path, bytes)
+    let _acting = disk::act_for(path)?;
+    let (parent, name) = disk::split(path)?;
+    let section = signals::hold();
+    let dir = disk::open_or_make(parent)?;
+    let _lock = lock_dir(&dir)?;
+    disk::sweep(&dir, name);
+    if section.pending() {
+        return Err(disk::interrupted());
+    }
+    let failed = |error| disk::refused(error, "write", path);
+    if dir.stat(name).is_ok_and(|stat| stat.kind == Kind::Dir) {
+        return Err(failed(ErrorKind::IsADirectory.into()));
+    }
+    let mut temp = Temp::create(&dir, name).map_err(failed)?;
+    temp.file().write_all(bytes).and_then(|()| temp.file().sync_all()).map_err(failed)?;
+    temp.rename(Rename::Replace).and_then(|()| dir.sync()).map_err(failed)
+}
+
+/// Clears away what a killed run has left beside the file at `path`: it may hold a key.
+pub(crate) fn tidy(path: &Path) {
+    let section = signals::hold();
+    if let Ok(_acting) = disk::act_for(path)
+        && let Ok((parent, name)) = disk::split(path)
+        && let Ok(dir) = Dir::open(parent)
+        && let Ok(_lock) = lock_dir(&dir)
+    {
+        disk::sweep(&dir, name);
+    }
+    drop(section);
+}
+
+/// The lock of a directory against other runs of cck. It ends with the process: a run that is killed leaves none.
+struct DirLock<'d>(Option<&'d File>);
+
+impl Drop for DirLock<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.map(File::unlock);
+    }
+}
+
+fn lock_dir(dir: &Dir) -> anyhow::Result<DirLock<'_>> {
+    let Some(file) = dir.lockable() else { return Ok(DirLock(None)) };
+    match disk::lock(file, LOCK_WAIT) {
+        Ok(true) => Ok(DirLock(Some(file))),
+        Ok(false) => Err(disk::refused(held_too_long(), "lock", dir.path())),
+        // Not every file system has these locks; the replace itself needs none.
+        Err(_) => Ok(DirLock(None)),
+    }
+}
+
+fn held_too_long() -> io::Error {
+    io::Error::other("another process has held it for too long")
+}
+
+/// Opens a file that is written line by line or in place, and locks it: whoever may read it can hold the lock, so it
+/// is not waited for without end. The file and its directory are made if they are missing.
+#[allow(dead_code, reason = "its users move here next")]
+pub(crate) fn open_locked(path: &Path, how: Open, timeout: Duration) -> io::Result<File> {
+    let _acting = disk::act_for(path).map_err(io::Error::other)?;
+    if let Some(dir) = path.parent() {
+        disk::make_dirs(dir)?;
+    }
+    let file = disk::open(path, how)?;
+    let stat = disk::stat(&file)?;
+    if stat.kind != Kind::File {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    if stat.links > 1 {
+        let why = "it has another name (a hard link), and may be another file";
+        return Err(io::Error::other(why));
+    }
+    match disk::lock(&file, timeout) {
+        Ok(true) => Ok(file),
+        Ok(false) => Err(held_too_long()),
+        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(file),
+        Err(error) => Err(error),
+    }
 }
 
 /// Removes the file at `path`, and returns the path if there was one.
 pub(crate) fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+    let _acting = disk::act_for(path)?;
     match std::fs::remove_file(path) {
         Ok(()) => Ok(Some(path.to_path_buf())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => {
-            Err(anyhow::Error::new(error).context(format!("cannot remove {}", path.display())))
-        }
+        Err(error) => Err(disk::refused(error, "remove", path)),
     }
 }
 
-/// The content of a file that [`write()`] wrote; `None` where there is none. It tells cck what to do, so one that somebody
-/// else owns or may write to is refused, and so is a link.
+/// The content of a file that [`write()`] wrote; `None` if there is none. It tells cck what to do, so one that another
+/// user owns or may write to is refused, and so is a link.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
-    let shown = path.display();
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file =
-        match OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {shown}")),
-        };
-    let metadata = file.metadata().with_context(|| format!("cannot read {shown}"))?;
-    let (owner, me) = (metadata.uid(), os::process::geteuid().as_raw());
-    let problem = if !metadata.is_file() {
-        "is not a file".to_owned()
-    } else if owner != me && owner != 0 && me != 0 {
-        format!("belongs to another user (uid {owner})")
-    } else if metadata.mode() & 0o022 != 0 {
-        format!("can be written by others (mode {:04o})", metadata.mode() & 0o7777)
-    } else {
-        let mut bytes = Zeroizing::new(Vec::new());
-        file.take(MAX_BYTES)
-            .read_to_end(&mut bytes)
-            .with_context(|| format!("cannot read {shown}"))?;
-        return Ok(Some(bytes));
+    let _acting = disk::act_for(path)?;
+    let failed = |error| disk::refused(error, "read", path);
+    let file = match disk::open(path, Open::Read) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed(error)),
     };
-    Err(fail(
-        format!("{shown} {problem}, and is not trusted"),
-        format!("look at what is in it; if nothing needs it: {REMOVE} {shown}"),
-    ))
+    let stat = disk::stat(&file).map_err(failed)?;
+    let problem =
+        if stat.kind == Kind::File { untrusted(&stat) } else { Some("is not a file".into()) };
+    if let Some(problem) = problem {
+        let shown = path.display();
+        return Err(fail(
+            format!("{shown} {problem}, and is not trusted"),
+            format!("look at what is in it; if nothing needs it: {REMOVE} {shown}"),
+        ));
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+    Ok(Some(bytes))
 }
 
-/// Who else may put files into a directory, and by that choose what the client reads there; none where nobody may.
+/// Why a file or directory is not safe from other users; none if it is.
+pub(crate) fn untrusted(stat: &Stat) -> Option<String> {
+    if let Some(problem) = foreign(stat) {
+        return Some(problem);
+    }
+    (stat.mode & 0o022 != 0).then(|| format!("can be written by others (mode {:04o})", stat.mode))
+}
+
+fn foreign(stat: &Stat) -> Option<String> {
+    let (owner, me) = (stat.uid, disk::user());
+    (owner != me && owner != 0 && me != 0).then(|| format!("belongs to another user (uid {owner})"))
+}
+
+/// Who else may put files into a directory, and by that choose what the client reads there; none if nobody may.
 pub(crate) fn exposure(dir: &Path) -> Option<String> {
-    let metadata = std::fs::metadata(dir).ok()?;
-    let (owner, me) = (metadata.uid(), os::process::geteuid().as_raw());
-    if owner != me && owner != 0 && me != 0 {
-        Some(format!("belongs to another user (uid {owner})"))
-    } else if metadata.mode() & 0o002 != 0 {
-        Some(format!("can be written to by everybody (mode {:04o})", metadata.mode() & 0o7777))
-    } else {
-        None
+    let stat = Dir::open(dir).and_then(|dir| dir.own_stat()).ok()?;
+    foreign(&stat).or_else(|| {
+        (stat.mode & 0o002 != 0)
+            .then(|| format!("can be written to by everybody (mode {:04o})", stat.mode))
+    })
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+mod tests {
+    use std::thread;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// A directory that another run is writing in, and a file in it.
+    fn busy() -> (tempfile::TempDir, File, PathBuf) {
+        let dir = tempfile::tempdir().unwrap();
+        let held = File::open(dir.path()).unwrap();
+        held.try_lock().unwrap();
+        let path = dir.path().join("record");
+        (dir, held, path)
+    }
+
+    #[test]
+    fn another_run_in_the_directory_is_waited_for() {
+        let (_dir, held, path) = busy();
+        let held_for = Duration::from_millis(60);
+        let start = Instant::now();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                thread::sleep(held_for);
+                held.unlock().unwrap();
+            });
+            write(&path, b"one").unwrap();
+        });
+        assert!(start.elapsed() >= held_for);
+        write(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+    }
+
+    #[test]
+    fn another_run_in_the_directory_is_not_waited_for_without_end() {
+        let (dir, _held, path) = busy();
+        let start = Instant::now();
+        let error = write(&path, b"one").unwrap_err();
+        assert!(start.elapsed() >= LOCK_WAIT);
+        assert!(
+            error.to_string().starts_with(&format!("cannot lock {}", dir.path().display())),
+            "{error}"
+        );
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_and_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a/b/record");
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        for content in ["one", "two"] {
+            write(&path, content.as_bytes()).unwrap();
+            assert_eq!(read(&path).unwrap().unwrap().as_slice(), content.as_bytes());
+        }
+        assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o600, 0o700));
+        assert_eq!(path.parent().unwrap().read_dir().unwrap().count(), 1);
+        assert_eq!(hex(&[0, 0xab, 7]), "00ab07");
     }
 }

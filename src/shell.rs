@@ -6,6 +6,6 @@ mod cmd;
 mod posix;
 
 #[cfg(windows)]
-pub(crate) use commands::{quote, quote_program, words};
+pub(crate) use cmd::{quote, quote_program, words};
 #[cfg(unix)]
 pub(crate) use posix::{quote, quote as quote_program, words};

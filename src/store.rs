@@ -5,13 +5,9 @@
 //! Symlinks are followed and their target is replaced. Of a file with several hard links only the named one gets the
 //! new content, as with the client's own rename: the others, often backups, do not get the key.
 
-pub(crate) mod dir;
-pub(crate) mod error;
 mod load;
 pub(crate) mod lock;
-mod meta;
 mod outline;
-mod own;
 mod recovery;
 mod replace;
 mod settle;
@@ -20,34 +16,31 @@ mod settle;
 mod tests;
 
 use std::ffi::OsStr;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::rc::Rc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub(crate) use own::{put, tidy};
-
-use crate::document::{Change, Document, Edit, Edited};
+use crate::disk::tools::{CLIENTS, MOVE};
+use crate::disk::{self, Dir};
+use crate::document::{Change, Document, Edit, Edited, Malformed};
 use crate::error::fail;
-use crate::os::io::Errno;
-use crate::os::tools::CLIENTS;
 use crate::signals::{self, Section};
-use dir::Dir;
-pub(crate) use load::up_to;
-use load::{Content, Stamp};
+use load::Content;
 use lock::Lock;
 use outline::Piece;
 use replace::{Replaced, Site};
-use settle::{MAX_CHECKED, load_settled, written_since};
+use settle::{MAX_CHECKED, load_settled, settled, written_since};
+
+/// How long a lock is waited for: longer than one that was left by a crash takes to go stale.
+pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// How often the work is done again because another writer was faster.
 const MAX_TRIES: usize = 50;
 
 /// How long to look after the replaced file where a writer without the lock is at work.
 const LINGER: Duration = Duration::from_millis(30);
-
-/// What a directory answers in which nothing can be made.
-const NOT_ALLOWED: [Errno; 3] = [Errno::ACCESS, Errno::PERM, Errno::ROFS];
 
 /// What there is where there is no file.
 static EMPTY: Content = Content::Whole(Vec::new());
@@ -63,7 +56,7 @@ pub(crate) struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { lock_timeout: Duration::from_secs(5), dry_run: false }
+        Options { lock_timeout: LOCK_TIMEOUT, dry_run: false }
     }
 }
 
@@ -76,6 +69,9 @@ pub(crate) struct Outcome {
     pub created: bool,
     /// The members that changed; none where the file was already as wanted.
     pub changes: Vec<Change>,
+    /// The mode of what was written, if others may read it: the file system keeps no permissions.
+    #[allow(dead_code, reason = "the change flow warns of it next")]
+    pub exposed: Option<u32>,
 }
 
 /// Edits the file at `path` as `decide` says, which is asked again where another writer was faster.
@@ -95,13 +91,14 @@ pub(crate) fn update_recorded(
     mut decide: impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
     mut record: impl FnMut(&[Change]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
-    let target = dir::resolve(path)?;
-    let (parent, name) = dir::split(&target)?;
+    let _acting = disk::act_for(path)?;
+    let target = disk::resolve(path)?;
+    let (parent, name) = disk::split(&target)?;
     if options.dry_run {
         let load = |whole| match Dir::open(parent) {
             Ok(dir) => load_settled(&dir, name, whole),
-            Err(Errno::NOENT) => Ok(None),
-            Err(errno) => Err(error::disk(errno, "open the directory", parent)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(disk::refused(error, "open the directory", parent)),
         };
         for whole in [false, true] {
             let old = load(whole)?;
@@ -111,13 +108,14 @@ pub(crate) fn update_recorded(
                     created: old.is_none() && !edited.changes.is_empty(),
                     changes: edited.changes,
                     path: target,
+                    exposed: None,
                 });
             }
         }
     }
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
     let section = signals::hold();
-    let dir = Arc::new(dir::open_or_make(parent)?);
+    let dir = Rc::new(disk::open_or_make(parent)?);
     let mut work = Work {
         dir: &dir,
         name,
@@ -126,6 +124,7 @@ pub(crate) fn update_recorded(
         swept: false,
         whole: false,
         first: None,
+        exposed: None,
         lost: None,
         disturbed: false,
     };
@@ -134,8 +133,9 @@ pub(crate) fn update_recorded(
         let locks = take_locks(path, &dir, name, deadline, &section)?;
         if work.attempt(&locks, &mut decide, &mut record)? {
             drop(locks);
+            let exposed = work.exposed;
             let (created, changes) = work.first.unwrap_or_default();
-            return Ok(Outcome { path: target, created, changes });
+            return Ok(Outcome { path: target, created, changes, exposed });
         }
     }
     Err(outrun(&target))
@@ -150,15 +150,16 @@ fn outrun(path: &Path) -> anyhow::Error {
 
 /// The content of the file at `path`; `None` where there is none.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
-    let target = dir::resolve(path)?;
-    let (parent, name) = dir::split(&target)?;
+    let _acting = disk::act_for(path)?;
+    let target = disk::resolve(path)?;
+    let (parent, name) = disk::split(&target)?;
     match Dir::open(parent) {
         Ok(dir) => match load::load(&dir, name)?.map(|file| file.content) {
             Some(Content::Whole(bytes)) => Ok(Some(bytes)),
             _ => Ok(None),
         },
-        Err(Errno::NOENT) => Ok(None),
-        Err(errno) => Err(error::disk(errno, "read", &target)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(disk::refused(error, "read", &target)),
     }
 }
 
@@ -166,26 +167,30 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
 /// lock (2.1.330, observed 2026-11).
 fn take_locks(
     path: &Path,
-    dir: &Arc<Dir>,
+    dir: &Rc<Dir>,
     name: &OsStr,
     deadline: Instant,
     section: &Section,
 ) -> anyhow::Result<Vec<Lock>> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut locks = Vec::with_capacity(2);
-    let (link_parent, link_name) = dir::split(path)?;
+    let (link_parent, link_name) = disk::split(path)?;
     if dir.path() != link_parent || name != link_name {
-        let link_dir = Arc::new(dir::open_or_make(link_parent)?);
+        let link_dir = Rc::new(disk::open_or_make(link_parent)?);
         match Lock::take(&link_dir, link_name, left(), section) {
             Ok(lock) => locks.push(lock),
             // Where it cannot be made, the client has none either; the target's directory is what matters.
-            Err(error) if error.downcast_ref().is_some_and(|errno| NOT_ALLOWED.contains(errno)) => {
-            }
+            Err(error) if error.downcast_ref().is_some_and(is_refusal) => {}
             Err(error) => return Err(error),
         }
     }
     locks.push(Lock::take(dir, name, left(), section)?);
     Ok(locks)
+}
+
+/// Whether nothing can be made in a directory.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
 }
 
 struct Work<'w> {
@@ -199,6 +204,8 @@ struct Work<'w> {
     whole: bool,
     /// Whether the file was made, and what changed, when it was first written.
     first: Option<(bool, Vec<Change>)>,
+    /// See [`Outcome::exposed`].
+    exposed: Option<u32>,
     /// What another writer has put into the file that was replaced meanwhile.
     lost: Option<Content>,
     /// Whether a writer without the lock was seen at work.
@@ -215,7 +222,7 @@ impl Work<'_> {
     ) -> anyhow::Result<bool> {
         if !self.swept {
             recovery::recover(self.dir, self.name)?;
-            replace::sweep(self.dir, self.name);
+            disk::sweep(self.dir, self.name);
             self.swept = true;
         }
         let old = load_settled(self.dir, self.name, self.whole)?;
@@ -237,8 +244,9 @@ impl Work<'_> {
         // Where the file was written before, what undoes the change is the first one.
         let changes = self.first.as_ref().map_or(&edited.changes, |(_, changes)| changes);
         let mut record = || record(changes);
-        let written = match replace::replace(&site, old.as_ref(), &pieces, &mut record)? {
-            Replaced::Done(written) => written,
+        let (written, came_out) = match replace::replace(&site, old.as_ref(), &pieces, &mut record)?
+        {
+            Replaced::Done(written, came_out) => (written, came_out),
             Replaced::NotWhole => {
                 (self.whole, self.lost) = (true, lost);
                 return Ok(false);
@@ -251,7 +259,11 @@ impl Work<'_> {
         // The change stands: no signal gives up what completes it.
         self.section.finish();
         self.first.get_or_insert((old.is_none(), edited.changes));
-        self.lost = old.as_ref().and_then(|old| written_since(old, self.target));
+        self.exposed = Some(written.mode).filter(|mode| mode & 0o077 != 0);
+        self.lost = match came_out {
+            Some(file) => settled(&file, self.target),
+            None => old.as_ref().and_then(|old| written_since(old, self.target)),
+        };
         self.disturbed |= self.lost.is_some();
         if self.disturbed {
             // It may have read before the replace what it is about to write after it.
@@ -260,13 +272,14 @@ impl Work<'_> {
         let now = self
             .dir
             .stat(self.name)
-            .map_err(|errno| error::disk(errno, "read back", self.target))?;
-        self.disturbed |= Stamp::of(&now) != written;
-        if let Some(old) = old.filter(|old| old.stat.st_size > MAX_CHECKED as i64) {
+            .map_err(|error| disk::refused(error, "read back", self.target))?;
+        let is_ours = now.stamp() == written.stamp();
+        self.disturbed |= !is_ours;
+        if let Some(old) = old.filter(|old| old.stat.size > MAX_CHECKED as u64) {
             // Its last name is gone: closing it frees its blocks, for which nobody has to wait.
             let _ = thread::Builder::new().spawn(move || drop(old));
         }
-        Ok(self.lost.is_none() && Stamp::of(&now) == written)
+        Ok(self.lost.is_none() && is_ours)
     }
 }
 
@@ -280,7 +293,7 @@ fn edit<'a>(
         Content::Whole(bytes) => Document::parse(bytes),
         Content::Outline(outline) => Ok(outline.document()),
     };
-    let document = document.map_err(|malformed| error::malformed(path, &malformed))?;
+    let document = document.map_err(|e| malformed(path, &e))?;
     let edits = decide(&document);
     if document.missed() {
         return Ok(None);
@@ -289,5 +302,26 @@ fn edit<'a>(
     if document.missed() {
         return Ok(None);
     }
-    edited.map(Some).map_err(|malformed| error::malformed(path, &malformed))
+    edited.map(Some).map_err(|e| malformed(path, &e))
+}
+
+/// The error for a file that cannot be worked with.
+fn malformed(path: &Path, malformed: &Malformed) -> anyhow::Error {
+    let shown = path.display();
+    let problem = match malformed {
+        Malformed::Syntax { .. } => format!("{shown}:{malformed}"),
+        Malformed::NotAnObject { path } if path.is_empty() => format!("{shown}:{malformed}"),
+        _ => format!("{shown}: {malformed}"),
+    };
+    let advice = match malformed {
+        Malformed::NotUtf8 { .. } => {
+            format!("convert it to UTF-8, or move it aside: {MOVE} {shown} {shown}.bad")
+        }
+        _ => {
+            format!(
+                "fix it there, or move it aside: {MOVE} {shown} {shown}.bad (the file was not changed)"
+            )
+        }
+    };
+    fail(problem, advice)
 }

@@ -15,8 +15,8 @@ use super::paths::project_key;
 use super::rules::Rule;
 use super::settings::variable_name;
 use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
+use crate::disk;
 use crate::json::{BOM, Pick};
-use crate::os;
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
 const BLOCK: usize = 32 << 10;
@@ -66,7 +66,7 @@ pub fn pick(
     ];
     let fixed = paths.len();
     let project =
-        project.map(|project| os::real(project).unwrap_or_else(|_| project.to_path_buf()));
+        project.map(|project| disk::real(project).unwrap_or_else(|_| project.to_path_buf()));
     let above: Vec<_> =
         project.iter().flat_map(|project| project.ancestors()).filter_map(project_key).collect();
     paths.extend(above.iter().map(|dir| vec!["projects", &**dir, "hasTrustDialogAccepted"]));

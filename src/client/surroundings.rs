@@ -9,7 +9,7 @@ use super::json::{Json, decode};
 use super::settings::{self, names};
 use super::state::{FileState, Reading, State};
 use crate::context::Context;
-use crate::os;
+use crate::disk;
 use crate::records::scrub;
 
 /// Copies larger than this are not looked into.
@@ -37,7 +37,7 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
     let paths = &state.paths;
     let is_legacy = paths.legacy_config.as_ref() == Some(&state.config_choice.path);
     Surroundings {
-        user: os::process::geteuid().as_raw(),
+        user: disk::user(),
         copies: scrub::copies(paths, &state.config_choice)
             .iter()
             .filter(|path| **path != paths.global_config)
@@ -52,7 +52,7 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
         config_dir_is_missing: paths.config_dir_var.is_some() && !paths.claude_dir.is_dir(),
         unusable_helper: settings::helper(state)
             .and_then(|(_, helper)| program(helper, &paths.project, context))
-            .filter(|program| !is_executable(program)),
+            .filter(|program| !disk::is_program(program)),
     }
 }
 
@@ -107,8 +107,4 @@ fn program(helper: &str, project: &Path, context: &Context) -> Option<PathBuf> {
         None if word.starts_with('~') => return None,
         None => project.join(word),
     })
-}
-
-fn is_executable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|metadata| metadata.is_file() && os::is_executable(&metadata))
 }

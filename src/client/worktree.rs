@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use crate::os;
+use crate::disk;
 
 /// The directory, other than `project`, whose `.claude/settings.local.json` the client lays over the project's own.
 ///
@@ -12,10 +12,10 @@ use crate::os;
 /// 2026-11-24; 2.0.77 reads the project's own file alone).
 pub(crate) fn root(project: &Path, home: Option<&Path>) -> Option<PathBuf> {
     // The client's working directory is the real one.
-    let project = os::real(project).ok()?;
+    let project = disk::real(project).ok()?;
     let root = project.ancestors().find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok())?;
     let root = main_of(root).unwrap_or_else(|| root.to_path_buf());
-    let is_home = home.is_some_and(|home| os::real(home).is_ok_and(|home| home == root));
+    let is_home = home.is_some_and(|home| disk::real(home).is_ok_and(|home| home == root));
     (root != project && !is_home).then_some(root)
 }
 
@@ -27,8 +27,8 @@ fn main_of(root: &Path) -> Option<PathBuf> {
     let git_dir = root.join(text.trim().strip_prefix("gitdir:")?.trim());
     let common = git_dir.join(small_text(&git_dir.join("commondir"))?.trim());
     let back = git_dir.join(small_text(&git_dir.join("gitdir"))?.trim());
-    let common = os::real(common).ok()?;
-    (os::real(back).ok()? == os::real(file).ok()?)
+    let common = disk::real(common).ok()?;
+    (disk::real(back).ok()? == disk::real(file).ok()?)
         .then(|| common.parent().map(Path::to_path_buf))
         .flatten()
 }
@@ -75,7 +75,7 @@ mod tests {
         ];
         for (files, start, expected) in rows {
             let dir = tempfile::tempdir().unwrap();
-            let base = os::real(dir.path()).unwrap();
+            let base = disk::real(dir.path()).unwrap();
             for (path, text) in *files {
                 let path = base.join(path);
                 fs::create_dir_all(path.parent().unwrap()).unwrap();

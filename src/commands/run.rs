@@ -15,11 +15,11 @@ use crate::client::paths::Paths;
 use crate::client::source::Source as Credential;
 use crate::client::{Client, conflict, gather, resolve};
 use crate::context::Context;
+use crate::disk;
 use crate::error::Exit;
 use crate::error::fail;
 use crate::key::ApiKey;
 use crate::key::source::{Source, SourceArgs};
-use crate::os;
 use crate::output::one_line;
 use crate::profile::{self, ProfileArg};
 use crate::session::child::{self, Signals, start_failure};
@@ -95,7 +95,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     let mut signals = Signals::take().context("cannot take the signals")?;
     let session = Session::create(&base.path)?;
     let project = (args.trust || args.keep_sessions)
-        .then(|| os::real(context.cwd()).unwrap_or_else(|_| context.cwd().to_path_buf()));
+        .then(|| disk::real(context.cwd()).unwrap_or_else(|_| context.cwd().to_path_buf()));
     let config = seed::config(&key, project.as_deref().filter(|_| args.trust));
     session.write(".claude.json", config.as_bytes())?;
     if let Some(dir) = &claude_dir {

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use std::os::fd;
 
-pub(crate) use rustix::{buffer, io, process, system};
+pub(crate) use rustix::{io, process, system};
 
 /// Files and directories by their descriptors.
 pub(crate) mod fs {
@@ -33,9 +33,9 @@ pub(crate) mod fs {
 
 /// What Unix adds to the standard library's own types.
 pub(crate) mod ext {
-    pub(crate) use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    pub(crate) use std::os::unix::ffi::OsStrExt;
     pub(crate) use std::os::unix::fs::{
-        DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt,
+        DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt,
     };
 }
 

@@ -12,10 +12,10 @@ use serde::Serialize;
 
 use crate::client::paths::{ConfigFile, Paths};
 use crate::context::Context;
+use crate::disk::{self, Dir};
 use crate::document::{Document, Edit};
-use crate::os::io::Errno;
 use crate::records::undo;
-use crate::store::{self, dir::Dir};
+use crate::store;
 
 /// The name of the member that holds the key.
 const MEMBER: &str = "primaryApiKey";
@@ -85,13 +85,11 @@ impl Copies {
                 let files = names.map(|name| dir.join(name)).filter(|path| may_be_file(path));
                 self.files.extend(files);
             }
-            Err(Errno::NOENT | Errno::NOTDIR) => {}
-            Err(errno) => self.unseen.push(Left {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(error) => self.unseen.push(Left {
                 path: dir.to_path_buf(),
-                why: format!(
-                    "it cannot be looked through for copies: {}",
-                    store::error::what(errno)
-                ),
+                why: format!("it cannot be looked through for copies: {}", disk::what(&error)),
             }),
         }
     }

@@ -174,7 +174,7 @@ fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> 
 /// Ends what a killed run has left: its record is the last one, if its change took effect.
 fn settle(config: &Path, context: &Context) -> anyhow::Result<()> {
     let next = next(config, context)?;
-    store::tidy(&next);
+    private::tidy(&next);
     if let Ok(Some(record)) = prepared(config, context) {
         record.save_next(context)?;
         record.commit(context);

@@ -6,10 +6,9 @@ use std::fs::File;
 use std::ops::Range;
 use std::thread;
 
+use crate::disk;
 use crate::document::Document;
 use crate::json::{Spans, Split, without_bom};
-
-use super::load::read_at;
 
 #[cfg(test)]
 mod tests;
@@ -143,7 +142,7 @@ fn blocks(file: &File, mut take: impl FnMut(&[u8], usize) -> Option<()>) -> Opti
     let mut buffer = vec![0; BLOCK];
     let mut at = 0;
     loop {
-        let length = read_at(file, &mut buffer, at).ok()?;
+        let length = disk::fill(file, &mut buffer, at).ok()?;
         take(&buffer[..length], at)?;
         at += length;
         if length < BLOCK {
@@ -173,6 +172,6 @@ fn utf8(begun: &mut Vec<u8>, mut block: &[u8]) -> Option<()> {
 fn append(file: &File, range: Range<usize>, to: &mut Vec<u8>) -> Option<()> {
     let start = to.len();
     to.resize(start + range.len(), 0);
-    let read = read_at(file, &mut to[start..], range.start).ok()?;
+    let read = disk::fill(file, &mut to[start..], range.start).ok()?;
     (read == range.len()).then_some(())
 }

@@ -6,24 +6,20 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::io::{self, ErrorKind};
 
-use super::dir::Dir;
-use super::load::{self, Stamp};
+use super::load;
 use super::outline::Piece;
-use super::replace::{Site, beside, write};
-use super::{error, meta};
+use super::replace::{Site, mode, write};
+use crate::disk::{self, Dir, Open, Stat};
 use crate::document::Document;
-use crate::os;
-use crate::os::fd::AsFd;
-use crate::os::fs::{Mode, OFlags, Stat, Uid};
-use crate::os::io::{Errno, retry_on_intr};
 
 /// What a recovery copy starts with; the lengths of the new and the old content follow, then both.
 const MAGIC: &str = "cck recovery 1";
 
 /// The name of the recovery copy of the file `name`.
 pub(crate) fn copy_name(name: &OsStr) -> OsString {
-    beside(name, ".cck-recovery")
+    disk::beside(name, ".cck-recovery")
 }
 
 /// Writes `pieces`, all of them in memory, over the file, whose content is `old`, and returns what it then looks like.
@@ -32,86 +28,81 @@ pub(crate) fn write_in_place(
     stat: &Stat,
     old: &[u8],
     pieces: &[Piece<'_>],
-) -> anyhow::Result<Stamp> {
+) -> anyhow::Result<Stat> {
     let Site { dir, name, .. } = *site;
     let path = dir.path().join(name);
     let copy = copy_name(name);
-    let failed = |errno| error::disk(errno, "write in place", &path);
+    let failed = |error| disk::refused(error, "write in place", &path);
     let new: Vec<&[u8]> = pieces.iter().filter_map(Piece::in_memory).collect();
     let length: usize = new.iter().map(|piece| piece.len()).sum();
     let head = format!("{MAGIC} {length} {}\n", old.len());
     let parts = [&[head.as_bytes()], &new[..], &[old]].concat();
     let parts: Vec<Piece<'_>> = parts.into_iter().map(Piece::Bytes).collect();
-    let made = make_copy(dir, &copy, &parts, site).and_then(|()| open(dir, name, stat));
-    let file = made.map_err(|errno| {
+    let made = match make_copy(dir, &copy, &parts, site) {
+        Ok(true) => open(dir, name, stat).map_err(failed),
+        Ok(false) => Err(disk::interrupted()),
+        Err(error) => Err(failed(error)),
+    };
+    let file = made.inspect_err(|_| {
         let _ = dir.remove_file(&copy);
-        if errno == Errno::CANCELED { error::interrupted() } else { failed(errno) }
     })?;
     // From here on a signal waits: half of it would be worse than either.
     let result = overwrite(&file, &new, length as u64);
-    if let Err(errno) = result {
+    if let Err(error) = result {
         // Back to the old content; where that fails too, the copy stays for the next run.
         if overwrite(&file, &[old], old.len() as u64).is_ok() {
             let _ = dir.remove_file(&copy);
         }
-        return Err(failed(errno));
+        return Err(failed(error));
     }
     dir.remove_file(&copy).map_err(failed)?;
-    let stat = retry_on_intr(|| os::fs::fstat(&file)).map_err(failed)?;
-    Ok(Stamp::of(&stat))
+    disk::stat(&file).map_err(failed)
 }
 
 /// Opens the file that was read, for writing. In a directory that others may write to, another one could have been put in
 /// its place since: a hard link to a file that only the user of this process may write.
-fn open(dir: &Dir, name: &OsStr, read: &Stat) -> Result<File, Errno> {
-    let file = File::from(dir.open_file(name, OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty())?);
-    let stat = os::fs::fstat(&file)?;
-    if (stat.st_dev, stat.st_ino) != (read.st_dev, read.st_ino) {
-        return Err(Errno::STALE);
+fn open(dir: &Dir, name: &OsStr, read: &Stat) -> io::Result<File> {
+    let file = dir.open_file(name, Open::Write)?;
+    let stat = disk::stat(&file)?;
+    if stat.id != read.id {
+        return Err(ErrorKind::StaleNetworkFileHandle.into());
     }
-    let mode = meta::mode(Some(&stat));
-    if mode != Mode::from_raw_mode(stat.st_mode) {
+    let mode = mode(Some(&stat));
+    if mode != stat.mode {
         // The key is not written where others may read it.
-        retry_on_intr(|| os::fs::fchmod(&file, mode))?;
+        disk::set_mode(&file, mode)?;
     }
     Ok(file)
 }
 
-fn make_copy(dir: &Dir, name: &OsStr, parts: &[Piece<'_>], site: &Site<'_>) -> Result<(), Errno> {
+/// Makes the recovery copy; false if a signal came in between.
+fn make_copy(dir: &Dir, name: &OsStr, parts: &[Piece<'_>], site: &Site<'_>) -> io::Result<bool> {
     match dir.remove_file(name) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(errno) => return Err(errno),
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+        _ => {}
     }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL;
-    let file = File::from(dir.open_file(name, flags, Mode::RUSR | Mode::WUSR)?);
-    let (copy, target) = (os::fs::fstat(&file)?, dir.stat(site.name)?);
-    if copy.st_uid != target.st_uid {
-        // Under sudo: the next run may be the user's own.
-        os::fs::fchown(&file, Some(Uid::from_raw(target.st_uid)), None)?;
+    let file = dir.open_file(name, Open::New)?;
+    let (copy, target) = (disk::stat(&file)?, dir.stat(site.name)?);
+    if copy.uid != target.uid {
+        // The next run may be that user's own.
+        disk::set_owner(&file, Some(target.uid), None)?;
     }
-    write(&file, parts, site.section)?;
-    retry_on_intr(|| os::fs::fsync(&file))?;
-    dir.sync()
+    let whole = write(&file, parts, site)?;
+    file.sync_all()?;
+    dir.sync()?;
+    Ok(whole)
 }
 
 /// Writes over what is there, then cuts off what is left of it: at no time is the file empty, which the client would
 /// take for a new one.
-fn overwrite(file: &File, pieces: &[&[u8]], length: u64) -> Result<(), Errno> {
+fn overwrite(file: &File, pieces: &[&[u8]], length: u64) -> io::Result<()> {
     let mut at = 0;
     for piece in pieces {
-        let mut rest = *piece;
-        while !rest.is_empty() {
-            match retry_on_intr(|| os::io::pwrite(file.as_fd(), rest, at))? {
-                0 => return Err(Errno::IO),
-                written => {
-                    at += written as u64;
-                    rest = &rest[written..];
-                }
-            }
-        }
+        disk::write_at(file, piece, at)?;
+        at += piece.len() as u64;
     }
-    retry_on_intr(|| os::fs::ftruncate(file, length))?;
-    retry_on_intr(|| os::fs::fsync(file))
+    file.set_len(length)?;
+    file.sync_all()
 }
 
 /// Ends what a killed run has begun.
@@ -128,8 +119,8 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
     let Some(saved) = load::load(dir, &copy)? else {
         return Ok(());
     };
-    let (owner, user) = (saved.stat.st_uid, os::process::geteuid().as_raw());
-    if owner != user && owner != target.st_uid {
+    let (owner, user) = (saved.stat.uid, disk::user());
+    if owner != user && owner != target.uid {
         return Ok(());
     }
     let path = dir.path().join(name);
@@ -140,11 +131,11 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
         && now != old
         && (is_mixed(now, new, old) || !is_usable(now))
     {
-        let failed = |errno| error::disk(errno, "restore", &path);
+        let failed = |error| disk::refused(error, "restore", &path);
         let file = open(dir, name, &file.stat).map_err(failed)?;
         overwrite(&file, &[new], new.len() as u64).map_err(failed)?;
     }
-    dir.remove_file(&copy).map_err(|errno| error::disk(errno, "remove", &dir.path().join(&copy)))
+    dir.remove_file(&copy).map_err(|error| disk::refused(error, "remove", &dir.path().join(&copy)))
 }
 
 /// The new and the old content in a recovery copy; `None` where it is incomplete.

@@ -1,12 +1,12 @@
 //! Writers that know no lock: what is half written is waited for, what is written too late is found.
 
 use std::ffi::OsStr;
+use std::fs::File;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use super::dir::Dir;
 use super::load::{self, Content, Snapshot};
+use crate::disk::{self, Dir};
 use crate::document::Document;
 
 /// How long a file that is just being written by somebody without a lock is given to become whole.
@@ -17,30 +17,22 @@ pub(crate) const MAX_CHECKED: usize = 1 << 20;
 
 /// What a writer has put into `old` since it was read. A program that does not know the lock may have had the file open
 /// when it was replaced, and then writes into one that has no name any more.
-#[cfg(unix)]
 pub(crate) fn written_since(old: &Snapshot, path: &Path) -> Option<Content> {
-    let is_written = || {
-        let now = crate::os::fs::fstat(&old.file).ok()?;
-        (now.st_nlink == 0 && load::Stamp::of(&now) != load::Stamp::of(&old.stat)).then_some(())
-    };
-    is_written()?;
-    let deadline = Instant::now() + SETTLE;
-    loop {
-        let bytes = load::contents(&old.file, path).ok()?;
-        if is_whole(&bytes) {
-            return Some(Content::Whole(bytes));
-        }
-        if Instant::now() >= deadline {
-            return None;
-        }
-        thread::sleep(Duration::from_millis(5));
+    let file = old.file.as_ref()?;
+    let now = disk::stat(file).ok()?;
+    if now.links > 0 || now.stamp() == old.stat.stamp() {
+        return None;
     }
+    settled(file, path)
 }
 
-#[cfg(windows)]
-pub(crate) fn written_since(_: &Snapshot, _: &Path) -> Option<Content> {
-    // No longer open: see `os::keep`.
-    None
+/// The content of the file once it is whole; none if that takes too long.
+pub(crate) fn settled(file: &File, path: &Path) -> Option<Content> {
+    let whole = disk::wait(SETTLE, || {
+        let bytes = load::contents(file, path)?;
+        anyhow::Ok(is_whole(&bytes).then_some(Content::Whole(bytes)))
+    });
+    whole.ok()?
 }
 
 /// Reads the file. What is just being written by a program that truncates first is given a moment to become whole:
@@ -51,17 +43,19 @@ pub(crate) fn load_settled(
     whole: bool,
 ) -> anyhow::Result<Option<Snapshot>> {
     let load = if whole { load::load } else { load::load_outline };
-    let deadline = Instant::now() + SETTLE;
-    loop {
-        let Some(file) = load(dir, name)? else {
-            return Ok(None);
-        };
+    let mut last = None;
+    let found = disk::wait(SETTLE, || {
         // An old file is what it is; only a fresh one is looked at twice. An outline is of a whole one.
-        if !is_recent(&file) || Instant::now() >= deadline || file.whole().is_none_or(is_whole) {
-            return Ok(Some(file));
+        let is_settled = |file: &Snapshot| !is_recent(file) || file.whole().is_none_or(is_whole);
+        match load(dir, name)? {
+            Some(file) if !is_settled(&file) => {
+                last = Some(file);
+                anyhow::Ok(None)
+            }
+            file => Ok(Some(file)),
         }
-        thread::sleep(Duration::from_millis(5));
-    }
+    });
+    Ok(found?.unwrap_or(last))
 }
 
 /// Whether the content can be worked with and is not empty.
@@ -72,8 +66,7 @@ pub(crate) fn is_whole(bytes: &[u8]) -> bool {
 }
 
 /// Whether the file was written in the last second.
-#[allow(clippy::unnecessary_cast, reason = "the type differs between platforms")]
 pub(crate) fn is_recent(file: &Snapshot) -> bool {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - file.stat.st_mtime as i64 <= 1
+    i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - file.stat.modified.0 <= 1
 }

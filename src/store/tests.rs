@@ -249,3 +249,25 @@ fn a_lock_that_is_released_at_once_keeps_nobody_waiting() {
     }
     assert!(start.elapsed() < Duration::from_secs(2), "{:?}", start.elapsed());
 }
+
+#[test]
+fn malformed_content_is_told_with_its_place() {
+    let path = Path::new("/w/f");
+    let at = |names: &[&str]| Malformed::NotAnObject {
+        path: names.iter().map(|name| (*name).to_owned()).collect(),
+    };
+    let told = |malformed: &Malformed| {
+        let error = super::malformed(path, malformed);
+        let (problem, advice) =
+            (problem(&error), error.downcast_ref::<Failure>().unwrap().advice.clone());
+        (problem, advice)
+    };
+    let (problem, advice) = told(&at(&[]));
+    assert!(problem.starts_with("/w/f:1:1: "), "{problem}");
+    assert!(advice.contains("fix it there") && advice.contains("mv /w/f /w/f.bad"), "{advice}");
+    let (problem, _) = told(&at(&["env"]));
+    assert!(problem.starts_with("/w/f: ") && problem.contains("env"), "{problem}");
+    let (problem, advice) = told(&Malformed::NotUtf8 { offset: 7 });
+    assert!(problem.starts_with("/w/f: "), "{problem}");
+    assert!(advice.contains("convert it to UTF-8"), "{advice}");
+}

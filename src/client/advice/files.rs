@@ -6,7 +6,7 @@ use super::super::source::Layer;
 use super::super::state::{FileState, Reading};
 use super::super::surroundings;
 use super::{Case, Problems};
-use crate::os::tools::{LIST, MAKE_DIR, MOVE};
+use crate::disk::tools::{LIST, MAKE_DIR, MOVE};
 
 pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
     readings(case, problems);

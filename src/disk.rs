@@ -1,0 +1,233 @@
+//! The port to the disk: what cck asks of a file system, with each system's way behind it.
+//!
+//! A directory is held open, so that every step works in the same one whatever its path comes to mean. Windows
+//! has neither calls relative to a directory nor owners nor modes: its path stands for it, and everyone is one user.
+
+mod acting;
+mod error;
+mod temp;
+#[cfg(test)]
+#[cfg(unix)]
+mod tests;
+#[cfg(unix)]
+mod unix;
+#[cfg(windows)]
+mod windows;
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::path::{Component, Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+#[cfg(unix)]
+use unix as system;
+#[cfg(windows)]
+use windows as system;
+
+pub(crate) use acting::act_for;
+pub(crate) use error::{interrupted, refused, what};
+pub(crate) use system::{
+    Dir, IS_SOCKET, KEEPS_OPEN, copy_attributes, is_program, look, make_dirs, open, read_at,
+    read_link, read_more, real, set_mode, set_owner, start_writing, stat, tools, user, write_at,
+};
+pub(crate) use temp::{Temp, beside, cut, sweep};
+
+use crate::error::fail;
+
+/// The longest file name that file systems take.
+pub(crate) const NAME_MAX: usize = 255;
+
+/// How many symlinks are followed, as by the kernel.
+const MAX_LINKS: usize = 40;
+
+/// The longest pause between two attempts of [`wait`].
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// How a file is opened. None follows a link in the last part of the path, except `Follow`; none waits for a FIFO.
+#[allow(dead_code, reason = "its users move here next")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Open {
+    /// For reading.
+    Read,
+    /// For reading, through links.
+    Follow,
+    /// For writing over what is there.
+    Write,
+    /// Made new, for its owner alone; an error if there is something.
+    New,
+    /// For reading and writing; made for its owner alone if it is missing.
+    Make,
+    /// As `Make`; every write goes to the end.
+    Append,
+}
+
+/// How a file gets another name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rename {
+    /// In place of what has that name.
+    Replace,
+    /// Only if nothing has that name; where the file system cannot tell, as `Replace`.
+    IfNone,
+    /// The two change names; an error of kind `Unsupported` if the file system cannot do that.
+    Exchange,
+}
+
+/// What is at a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    File,
+    Dir,
+    Link,
+    Fifo,
+    Socket,
+    Device,
+}
+
+/// What is known of a file without reading it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stat {
+    pub kind: Kind,
+    /// Permissions.
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    /// How many names it has.
+    pub links: u64,
+    pub size: u64,
+    /// Seconds since 1970, and nanoseconds.
+    pub modified: (i64, u32),
+    /// The device and the number on it.
+    pub id: (u64, u64),
+}
+
+/// What tells one content of a file from another, without reading it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Stamp {
+    id: (u64, u64),
+    size: u64,
+    modified: (i64, u32),
+}
+
+impl Stat {
+    pub(crate) fn stamp(&self) -> Stamp {
+        Stamp { id: self.id, size: self.size, modified: self.modified }
+    }
+}
+
+impl Dir {
+    /// The names in the directory that `wanted` picks; none where it cannot be listed.
+    pub(crate) fn names(&self, wanted: impl Fn(&OsStr) -> bool) -> Vec<std::ffi::OsString> {
+        let mut names = self.list().unwrap_or_default();
+        names.retain(|name| wanted(name));
+        names
+    }
+}
+
+/// Opens the directory, which is made for its owner alone if it is missing.
+pub(crate) fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
+    match Dir::open(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(refused(error, "open the directory", path)),
+        Ok(dir) => return Ok(dir),
+    }
+    make_dirs(path)
+        .and_then(|()| Dir::open(path))
+        .map_err(|error| refused(error, "make the directory", path))
+}
+
+/// Where the path leads when its last part is followed through symlinks, whether there is a file or not.
+pub(crate) fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
+    let mut at = path.to_path_buf();
+    for _ in 0..MAX_LINKS {
+        match read_link(&at) {
+            Ok(Some(target)) => at = at.parent().unwrap_or(Path::new("")).join(target),
+            Ok(None) => return Ok(at),
+            Err(error) => return Err(refused(error, "look up", &at)),
+        }
+    }
+    Err(refused(io::Error::from_raw_os_error(system::LOOP), "look up", path))
+}
+
+/// The directory and the name of a file.
+pub(crate) fn split(path: &Path) -> anyhow::Result<(&Path, &OsStr)> {
+    match (path.parent(), path.components().next_back()) {
+        (Some(parent), Some(Component::Normal(name))) => {
+            Ok((if parent.as_os_str().is_empty() { Path::new(".") } else { parent }, name))
+        }
+        _ => Err(fail(
+            format!("{} is not a file name", path.display()),
+            "name the file itself, for example ~/.claude.json",
+        )),
+    }
+}
+
+/// Asks `attempt` until it has an answer or the time is over, with pauses that grow.
+pub(crate) fn wait<T, E>(
+    timeout: Duration,
+    mut attempt: impl FnMut() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    let deadline = Instant::now() + timeout;
+    let mut pause = Duration::from_millis(1);
+    // Processes that pause for different times do not come in step.
+    let spread = u32::from(std::process::id().to_le_bytes()[0]) + 192;
+    loop {
+        if let Some(answer) = attempt()? {
+            return Ok(Some(answer));
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(None);
+        }
+        thread::sleep((pause * spread / 256).min(left));
+        pause = (pause * 3 / 2).min(PAUSE);
+    }
+}
+
+/// Waits for the lock of a file or an open directory; false if another process held it all that time. A file system
+/// without locks counts as locked.
+pub(crate) fn lock(file: &File, timeout: Duration) -> io::Result<bool> {
+    let taken = wait(timeout, || match file.try_lock() {
+        Ok(()) => Ok(Some(())),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {
+            Ok(None)
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(error),
+    });
+    taken.map(|taken| taken.is_some())
+}
+
+/// The content of a regular file of about `size` bytes; `None` if it has more than `max`.
+pub(crate) fn read_up_to(file: &File, size: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
+    if size > max {
+        return Ok(None);
+    }
+    // One byte more than expected: a full buffer then means that the file has grown.
+    let expected = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
+    let mut bytes = Vec::with_capacity(expected);
+    loop {
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(64 * 1024);
+        }
+        let at = bytes.len() as u64;
+        match read_more(file, &mut bytes, at)? {
+            0 => return Ok(Some(bytes)),
+            _ if bytes.len() as u64 > max => return Ok(None),
+            _ => {}
+        }
+    }
+}
+
+/// Reads what stands at `at`, until the buffer is full or the file ends, and returns how much that was.
+pub(crate) fn fill(file: &File, buffer: &mut [u8], at: usize) -> io::Result<usize> {
+    let mut length = 0;
+    while length < buffer.len() {
+        match read_at(file, &mut buffer[length..], (at + length) as u64)? {
+            0 => break,
+            read => length += read,
+        }
+    }
+    Ok(length)
+}

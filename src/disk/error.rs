@@ -1,0 +1,64 @@
+//! What the disk refused, as people read it: which file, which operation, what to do.
+
+use std::io::{self, ErrorKind};
+use std::path::Path;
+
+use super::system::{IO, LOOP, TOO_MANY_OPEN};
+use super::tools::{LIST, LOOK, MAKE_DIR, ROOM};
+use crate::error::{Failure, fail};
+
+/// The error for `operation` ("read", "make the lock") on `path`; its cause stays in the chain.
+pub(crate) fn refused(error: io::Error, operation: &str, path: &Path) -> anyhow::Error {
+    let shown = path.display();
+    let dir =
+        path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).display();
+    let advice = match (error.kind(), error.raw_os_error()) {
+        (ErrorKind::PermissionDenied, _) => {
+            format!("check who owns it and what they may do: {LOOK} {dir} {shown}")
+        }
+        (ErrorKind::ReadOnlyFilesystem, _) => {
+            "the file system is mounted read-only: mount it for writing, or name another file"
+                .to_owned()
+        }
+        (ErrorKind::StorageFull, _) => {
+            format!("free some space on the disk ({ROOM} {dir}) and run it again")
+        }
+        (ErrorKind::QuotaExceeded, _) => {
+            "your disk quota is used up: free some space and run it again".to_owned()
+        }
+        (ErrorKind::FileTooLarge, _) => {
+            "the file is larger than this shell (ulimit -f) or file system allows".to_owned()
+        }
+        (ErrorKind::NotADirectory, _) => {
+            format!("a part of the path is a file, not a directory: {LOOK} {dir}")
+        }
+        (ErrorKind::NotFound, _) => format!("make the directory: {MAKE_DIR} {dir}"),
+        (ErrorKind::InvalidFilename, _) => "give the file a shorter name".to_owned(),
+        (ErrorKind::Interrupted, _) => "a signal came in between; run it again".to_owned(),
+        (_, Some(code)) if TOO_MANY_OPEN.contains(&code) => {
+            "too many files are open: raise the limit (ulimit -n)".to_owned()
+        }
+        (_, Some(IO)) => {
+            "the disk reports an error: look at dmesg before you write anything more to it"
+                .to_owned()
+        }
+        (_, Some(LOOP)) => format!("its symbolic links lead in a circle: {LIST} {shown}"),
+        _ => format!("look at the file and its directory: {LOOK} {dir} {shown}"),
+    };
+    let problem = format!("cannot {operation} {shown}: {}", what(&error));
+    anyhow::Error::new(error).context(Failure { problem, advice })
+}
+
+/// The system's words for an error, without its number.
+pub(crate) fn what(error: &io::Error) -> String {
+    let text = error.to_string();
+    match text.find(" (os error") {
+        Some(end) => text[..end].to_lowercase(),
+        None => text,
+    }
+}
+
+/// A signal came before anything was changed.
+pub(crate) fn interrupted() -> anyhow::Error {
+    fail("interrupted by a signal; nothing was changed", "run it again")
+}

@@ -1,0 +1,108 @@
+//! A file beside another, to be put in its place in one step.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, ErrorKind};
+
+use super::{Dir, Kind, NAME_MAX, Open, Rename, user};
+
+/// A file beside the target, for its owner alone. Dropping it removes it.
+pub(crate) struct Temp<'d> {
+    dir: &'d Dir,
+    target: &'d OsStr,
+    name: OsString,
+    file: File,
+    is_there: bool,
+}
+
+impl<'d> Temp<'d> {
+    /// Makes it: new, under a name that nobody can foresee.
+    pub(crate) fn create(dir: &'d Dir, target: &'d OsStr) -> io::Result<Self> {
+        loop {
+            let name = temp_name(target, &random());
+            match dir.open_file(&name, Open::New) {
+                Ok(file) => return Ok(Temp { dir, target, name, file, is_there: true }),
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The name of the file; after an exchange, that of the one which was in the target's place.
+    pub(crate) fn name(&self) -> &OsStr {
+        &self.name
+    }
+
+    /// Puts it in the target's place.
+    pub(crate) fn rename(&mut self, how: Rename) -> io::Result<()> {
+        self.dir.rename(&self.name, self.target, how)?;
+        self.is_there = how == Rename::Exchange;
+        Ok(())
+    }
+}
+
+impl Drop for Temp<'_> {
+    fn drop(&mut self) {
+        if self.is_there {
+            let _ = self.dir.remove_file(&self.name);
+        }
+    }
+}
+
+/// Six random bytes, as a name shows them. That nobody can make the file first is up to `O_EXCL`.
+pub(super) fn random() -> String {
+    let mut tag = format!("{:016x}", RandomState::new().build_hasher().finish());
+    tag.truncate(12);
+    tag
+}
+
+/// `.NAME.cck-TAG.tmp`, the name cut where it would be too long.
+pub(super) fn temp_name(target: &OsStr, tag: &str) -> OsString {
+    beside(target, &format!(".cck-{tag}.tmp"))
+}
+
+/// A hidden name beside `target` with this ending.
+pub(crate) fn beside(target: &OsStr, ending: &str) -> OsString {
+    let mut name = OsString::new();
+    if !target.as_encoded_bytes().starts_with(b".") {
+        name.push(".");
+    }
+    name.push(cut(target, NAME_MAX - name.len() - ending.len()));
+    name.push(ending);
+    name
+}
+
+/// At most so many bytes of a name.
+pub(crate) fn cut(name: &OsStr, length: usize) -> OsString {
+    let bytes = name.as_encoded_bytes();
+    super::system::name_from(bytes[..bytes.len().min(length)].to_vec())
+}
+
+/// Removes what killed runs have left beside the file. The lock is held, so none of it is in use.
+pub(crate) fn sweep(dir: &Dir, target: &OsStr) {
+    const TAG: &str = "0123456789ab";
+    let model = temp_name(target, TAG);
+    let (length, prefix) = (model.len(), model.len() - TAG.len() - ".tmp".len());
+    let ours = |name: &OsStr| {
+        let (bytes, model) = (name.as_encoded_bytes(), model.as_encoded_bytes());
+        bytes.len() == length
+            && bytes[..prefix] == model[..prefix]
+            && bytes.ends_with(b".tmp")
+            && bytes[prefix..length - 4].iter().all(u8::is_ascii_hexdigit)
+    };
+    let user = user();
+    for name in dir.names(ours) {
+        let is_ours = dir.stat(&name).is_ok_and(|stat| {
+            // Earlier versions left files of root's in a user's directory.
+            stat.kind == Kind::File && (stat.uid == user || stat.uid == 0 || user == 0)
+        });
+        if is_ours {
+            let _ = dir.remove_file(&name);
+        }
+    }
+}
