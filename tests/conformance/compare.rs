@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::Job;
 use crate::generate::{self, Generated};
 use crate::support::client::{Client, Sent};
 use crate::support::sandbox;
+use crate::support::standin::{Standin, WORD};
 use crate::support::world::World;
 
 /// How the client is started.
@@ -48,10 +50,8 @@ impl Mode {
 
 /// What came of one state.
 pub struct Report {
-    /// The version of the client.
-    pub version: String,
-    /// The mode.
-    pub mode: Mode,
+    /// What was run.
+    pub job: Job,
     /// The state, both answers and how to see them again, where they differ.
     pub disagreement: Option<String>,
     /// The state could not be laid here.
@@ -60,8 +60,16 @@ pub struct Report {
     pub ran_twice: bool,
 }
 
+impl Report {
+    /// The reports that are counted together.
+    pub fn group(&self) -> String {
+        let Job { kind, version, mode, .. } = &self.job;
+        format!("{version} {} {}", kind.name(), mode.name())
+    }
+}
+
 /// An answer, from either side. A header without a known credential is none: `cck verify --json` says null of it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 struct Answer {
     sends: bool,
     x_api_key: Option<String>,
@@ -69,17 +77,31 @@ struct Answer {
     asks_about_key: bool,
     /// Whether another provider is said to be on. The client does not tell; it is seen to send nothing here.
     to_another: bool,
+    /// Whether the helper's output is said to race the token: then the helper's key may be sent, or not.
+    races: bool,
+}
+
+impl Answer {
+    /// Whether what cck says is what the client did.
+    fn describes(&self, seen: &Answer) -> bool {
+        let key = self.x_api_key == seen.x_api_key
+            || self.races
+                && seen.x_api_key.as_deref().is_none_or(|id| id.ends_with("apiKeyHelper"));
+        key && self.sends == seen.sends
+            && self.authorization == seen.authorization
+            && self.asks_about_key == seen.asks_about_key
+    }
 }
 
 /// How long a client of another provider is watched for a message to Anthropic: it goes on trying for minutes.
 const PATIENCE: Duration = Duration::from_secs(12);
 
-/// Runs the state of that seed and index.
-pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
-    let generated = generate::state(seed, index);
+/// Runs the state of that seed.
+pub fn run(seed: u64, job: &Job) -> Report {
+    let Job { kind, version, mode, index } = job.clone();
+    let generated = generate::state(kind, seed, index);
     let mut report = Report {
-        version: version.to_owned(),
-        mode,
+        job: job.clone(),
         disagreement: None,
         skipped: generated.state.needs_namespaces() && !sandbox::can_manage(),
         ran_twice: false,
@@ -87,15 +109,15 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
     if report.skipped {
         return report;
     }
-    let client = Client::new(version).expect("the client was installed before");
-    let told = told(&generated, version, mode);
+    let client = Client::new(&version).expect("the client was installed before");
+    let told = told(&generated, &version, mode);
     let to_another = told.as_ref().is_ok_and(|answer| answer.to_another);
     let see = || seen(&client, &generated, mode, to_another);
     // A client that cannot get its token goes on trying; that it has sent nothing for so long is an answer. But one that
     // should have sent something, and did not end, proves nothing.
     let is_silent = told.as_ref().is_ok_and(|answer| !answer.sends);
     let differs = |sent: &Sent, seen: &Answer| {
-        told.as_ref().ok() != Some(seen) || (sent.timed_out && !is_silent)
+        !told.as_ref().is_ok_and(|told| told.describes(seen)) || (sent.timed_out && !is_silent)
     };
     let (mut sent, mut seen) = see();
     if differs(&sent, &seen) {
@@ -105,7 +127,7 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
     if differs(&sent, &seen) {
         report.disagreement = Some(format!(
             "\nDISAGREEMENT, client {version}, {}\nstate:  {}\ncck:    {told:?}\nclient: {seen:?}\n        as sent: {:?} {:?}{}\n        \
-             dialogs {:?}; it wrote: {}\nagain:  CCK_CONFORMANCE_SEED={seed} CCK_CONFORMANCE_INDEX={index} \
+             dialogs {:?}; it wrote: {}\nagain:  CCK_CONFORMANCE_KIND={} CCK_CONFORMANCE_SEED={seed} CCK_CONFORMANCE_INDEX={index} \
              CCK_CONFORMANCE_VERSIONS={version} CCK_CONFORMANCE_MODES={} cargo test --test conformance -- --nocapture",
             mode.name(),
             serde_json::to_string(&generated.state).expect("a state is JSON"),
@@ -114,6 +136,7 @@ pub fn run(seed: u64, index: u64, version: &str, mode: Mode) -> Report {
             if sent.timed_out { " (the bound was reached)" } else { "" },
             sent.dialogs,
             tail(&sent.output),
+            kind.name(),
             mode.name(),
         ));
     }
@@ -129,22 +152,33 @@ pub fn tail(output: &str) -> String {
 /// What `cck verify` says.
 fn told(generated: &Generated, version: &str, mode: Mode) -> Result<Answer, String> {
     let world = World::lay(&generated.state);
-    let project = world.cwd().to_string_lossy().into_owned();
-    let words = [
-        env!("CARGO_BIN_EXE_cck"),
+    let binary = std::env::var("CCK_TEST_BINARY");
+    let mut words = [
+        binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_cck")),
         "verify",
         "--json",
-        "--run-helper",
+        "--run-helper=project",
         "--expect",
         "any",
         "--mode",
         mode.name(),
-        "--project",
-        &project,
         "--client-version",
         version,
     ]
-    .map(str::to_owned);
+    .map(str::to_owned)
+    .to_vec();
+    // The server's settings are known to those who ask it.
+    let _standin = generated.state.base_url.starts_with("unset").then(|| {
+        words.push("--online".into());
+        Standin::serve(&world)
+    });
+    if !generated.state.args.is_empty() {
+        words.extend(["--".into(), "claude".into()]);
+        words.extend(world.args());
+        if mode == Mode::Print {
+            words.extend(["-p".into(), WORD.into()]);
+        }
+    }
     let output = sandbox::command(&words, &world, "http://127.0.0.1:9")
         .stdin(Stdio::null())
         .output()
@@ -162,6 +196,9 @@ fn told(generated: &Generated, version: &str, mode: Mode) -> Result<Answer, Stri
         authorization: text(&answer["authorization"]),
         asks_about_key: asks,
         to_another: answer["provider"] != "anthropic",
+        races: json["problems"].as_array().is_some_and(|problems| {
+            problems.iter().any(|problem| problem["code"] == "helper-race")
+        }),
     })
 }
 
@@ -180,6 +217,7 @@ fn seen(client: &Client, generated: &Generated, mode: Mode, to_another: bool) ->
         authorization: id(&sent.authorization),
         asks_about_key: sent.dialogs.contains(&"approve_env_key"),
         to_another,
+        races: false,
     };
     (sent, answer)
 }

@@ -10,6 +10,7 @@ use crate::support::world::State;
 
 mod config;
 mod grants;
+mod launch;
 mod settings;
 mod values;
 
@@ -30,8 +31,50 @@ impl Generated {
     }
 }
 
+/// What states are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Files and variables.
+    Files,
+    /// How the client is started, by whom, under which policy.
+    Launch,
+    /// A Mac, with its Keychain.
+    Mac,
+}
+
+impl Kind {
+    /// The kind of that name.
+    pub fn named(name: &str) -> Kind {
+        match name {
+            "files" => Kind::Files,
+            "launch" => Kind::Launch,
+            "mac" => Kind::Mac,
+            other => panic!("CCK_CONFORMANCE_KIND: {other} is not one of files, launch, mac"),
+        }
+    }
+
+    /// The versions of the client that it is tried with.
+    pub fn versions(self) -> &'static [&'static str] {
+        match self {
+            Kind::Files => &["2.0.77", "2.1.332"],
+            Kind::Launch => &["2.1.332"],
+            // The last one in JavaScript: a native client cannot be told that it runs on a Mac.
+            Kind::Mac => &["2.0.77", "2.1.112"],
+        }
+    }
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Files => "files",
+            Kind::Launch => "launch",
+            Kind::Mac => "mac",
+        }
+    }
+}
+
 /// State `index` of `seed`.
-pub fn state(seed: u64, index: u64) -> Generated {
+pub fn state(kind: Kind, seed: u64, index: u64) -> Generated {
     let mut maker = Maker {
         rng: Rng::new(seed, index),
         state: State::default(),
@@ -40,8 +83,20 @@ pub fn state(seed: u64, index: u64) -> Generated {
         // Most states are plain, so that precedence is tried as well as tolerance.
         odd: 0,
     };
-    maker.odd = *maker.rng.pick(&[0, 0, 10, 25]);
-    maker.make();
+    match kind {
+        Kind::Files => {
+            maker.odd = *maker.rng.pick(&[0, 0, 10, 25]);
+            maker.make();
+        }
+        Kind::Launch => {
+            maker.odd = *maker.rng.pick(&[0, 0, 0, 10]);
+            maker.launch();
+        }
+        Kind::Mac => {
+            maker.odd = *maker.rng.pick(&[0, 0, 0, 10]);
+            maker.mac();
+        }
+    }
     Generated { state: maker.state, ids: maker.ids }
 }
 

@@ -15,11 +15,13 @@ mod compare;
 mod generate;
 mod rng;
 
+use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use compare::{Mode, Report};
+use generate::Kind;
 use support::client::Client;
 use support::world::{State, World};
 use support::{sandbox, scale, skip};
@@ -29,8 +31,10 @@ struct Wanted {
     seed: u64,
     index: Option<u64>,
     count: Option<u64>,
-    versions: Vec<String>,
+    /// Those of each kind, if none is named.
+    versions: Option<Vec<String>>,
     modes: Vec<Mode>,
+    kinds: Vec<Kind>,
 }
 
 impl Wanted {
@@ -42,15 +46,16 @@ impl Wanted {
                     .unwrap_or_else(|_| panic!("CCK_CONFORMANCE_{name}={text} is no number"))
             })
         };
-        let list = |name: &str, default: &str| -> Vec<String> {
-            let text = variable(name).unwrap_or_else(|| default.to_owned());
+        let words = |text: &str| -> Vec<String> {
             text.split(',').map(|word| word.trim().to_owned()).collect()
         };
+        let list = |name: &str, default: &str| words(variable(name).as_deref().unwrap_or(default));
         Wanted {
             seed: number("SEED").unwrap_or(20_261_124),
             index: number("INDEX"),
             count: number("COUNT"),
-            versions: list("VERSIONS", "2.0.77,2.1.332"),
+            versions: variable("VERSIONS").map(|text| words(&text)),
+            kinds: list("KIND", "files").iter().map(|name| Kind::named(name)).collect(),
             modes: list("MODES", "print,interactive")
                 .iter()
                 .map(|name| Mode::named(name))
@@ -58,36 +63,51 @@ impl Wanted {
         }
     }
 
-    /// The indices of the states to run: fewer where a run takes longer, and those of `COUNT`, or a share.
-    fn indices(&self, mode: Mode) -> Vec<u64> {
-        let all = match mode {
-            Mode::Print => 60,
-            Mode::Interactive => 20,
-        };
-        let usual = scale::part(all) as u64;
-        match self.index {
-            Some(index) => vec![index],
-            None => (0..self.count.unwrap_or(usual)).collect(),
+    /// The runs asked for: fewer where a run takes longer.
+    fn jobs(&self) -> Vec<Job> {
+        let mut jobs = Vec::new();
+        for kind in &self.kinds {
+            let versions = self.versions.clone();
+            let usual = kind.versions().iter().map(|version| (*version).to_owned());
+            for version in versions.unwrap_or_else(|| usual.collect()) {
+                for mode in &self.modes {
+                    let count = match mode {
+                        Mode::Print => 60,
+                        Mode::Interactive => 20,
+                    };
+                    let indices = match self.index {
+                        Some(index) => index..index + 1,
+                        None => 0..self.count.unwrap_or(scale::part(count) as u64),
+                    };
+                    let job =
+                        |index| Job { kind: *kind, version: version.clone(), mode: *mode, index };
+                    jobs.extend(indices.map(job));
+                }
+            }
         }
+        jobs
     }
+}
+
+/// One state in one client.
+#[derive(Clone)]
+pub struct Job {
+    kind: Kind,
+    version: String,
+    mode: Mode,
+    index: u64,
 }
 
 #[test]
 fn the_client_sends_what_verify_says() {
     let wanted = Wanted::from_env();
-    let mut jobs = Vec::new();
-    for version in &wanted.versions {
-        match Client::new(version) {
-            Ok(client) => {
-                for mode in &wanted.modes {
-                    jobs.extend(
-                        wanted.indices(*mode).into_iter().map(|index| (version, *mode, index)),
-                    );
-                }
-                drop(client);
-            }
-            Err(why) => skip::without(&format!("client {version} ({why})")),
-        }
+    let mut jobs = wanted.jobs();
+    let versions: BTreeSet<String> = jobs.iter().map(|job| job.version.clone()).collect();
+    for version in versions {
+        // Installed before the network is gone.
+        let Err(why) = Client::new(&version) else { continue };
+        skip::without(&format!("client {version} ({why})"));
+        jobs.retain(|job| job.version != version);
     }
     if jobs.is_empty() || sandbox::entered("the_client_sends_what_verify_says") {
         return;
@@ -99,10 +119,8 @@ fn the_client_sends_what_verify_says() {
         // One more than the cores of a small machine: the client waits much of the time.
         for _ in 0..3 {
             scope.spawn(|| {
-                while let Some((version, mode, index)) =
-                    jobs.get(next.fetch_add(1, Ordering::SeqCst))
-                {
-                    let report = compare::run(wanted.seed, *index, version, *mode);
+                while let Some(job) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
+                    let report = compare::run(wanted.seed, job);
                     if let Some(text) = &report.disagreement {
                         eprintln!("{text}");
                     }
@@ -126,8 +144,8 @@ fn what_the_client_does() {
         serde_json::from_str(&text).unwrap_or_else(|error| panic!("{file}: {error}"));
     let wanted = Wanted::from_env();
     // Installed before the network is gone.
-    let clients: Vec<_> = wanted
-        .versions
+    let versions = wanted.versions.clone().unwrap_or_else(|| vec!["2.1.332".into()]);
+    let clients: Vec<_> = versions
         .iter()
         .map(|version| {
             (version, Client::new(version).unwrap_or_else(|why| panic!("{version}: {why}")))
@@ -157,23 +175,19 @@ fn what_the_client_does() {
 
 fn summarise(wanted: &Wanted, reports: &[Report], start: Instant) {
     let mut wrong = 0;
-    for version in &wanted.versions {
-        for mode in &wanted.modes {
-            let of = |report: &&Report| report.version == *version && report.mode == *mode;
-            let all = reports.iter().filter(of).count();
-            let bad =
-                reports.iter().filter(of).filter(|report| report.disagreement.is_some()).count();
-            let skipped = reports.iter().filter(of).filter(|report| report.skipped).count();
-            let again = reports.iter().filter(of).filter(|report| report.ran_twice).count();
-            eprintln!(
-                "{version} {}: {} of {} states agree (seed {}, {skipped} skipped, {again} run twice)",
-                mode.name(),
-                all - bad - skipped,
-                all - skipped,
-                wanted.seed,
-            );
-            wrong += bad;
-        }
+    let groups: BTreeSet<String> = reports.iter().map(Report::group).collect();
+    for group in groups {
+        let of: Vec<_> = reports.iter().filter(|report| report.group() == group).collect();
+        let bad = of.iter().filter(|report| report.disagreement.is_some()).count();
+        let skipped = of.iter().filter(|report| report.skipped).count();
+        let again = of.iter().filter(|report| report.ran_twice).count();
+        eprintln!(
+            "{group}: {} of {} states agree (seed {}, {skipped} skipped, {again} run twice)",
+            of.len() - bad - skipped,
+            of.len() - skipped,
+            wanted.seed,
+        );
+        wrong += bad;
     }
     eprintln!("{} states in {:.0} s", reports.len(), start.elapsed().as_secs_f64());
     assert_eq!(wrong, 0, "{wrong} states where cck verify and the client disagree: see above");

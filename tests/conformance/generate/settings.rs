@@ -104,7 +104,7 @@ impl Maker {
         }
     }
 
-    fn layer(&mut self, layer: &str) -> Value {
+    pub(super) fn layer(&mut self, layer: &str) -> Value {
         let mut settings = Map::new();
         if self.rng.chance(60) {
             let mut env = Map::new();
