@@ -105,17 +105,21 @@ impl Maker {
     }
 
     pub(super) fn layer(&mut self, layer: &str) -> Value {
+        let prefix = match layer {
+            "remote" | "policy" => layer.to_owned(),
+            _ => format!("settings.{layer}"),
+        };
         let mut settings = Map::new();
         if self.rng.chance(60) {
             let mut env = Map::new();
             for name in [KEY, TOKEN, OAUTH] {
                 if self.rng.chance(35) {
-                    let value = self.member(name, &format!("settings.{layer}.env.{name}"));
+                    let value = self.member(name, &format!("{prefix}.env.{name}"));
                     env.insert(name.into(), value);
                 }
             }
             if self.odd() {
-                let value = self.variable(HEADERS, &format!("settings.{layer}.env.{HEADERS}"));
+                let value = self.variable(HEADERS, &format!("{prefix}.env.{HEADERS}"));
                 env.insert(HEADERS.into(), value);
             }
             if self.odd() {
@@ -139,7 +143,7 @@ impl Maker {
             settings.insert("env".into(), env.into());
         }
         if self.rng.chance(45) {
-            let key = self.credential("key", &format!("settings.{layer}.apiKeyHelper"));
+            let key = self.credential("key", &format!("{prefix}.apiKeyHelper"));
             // A helper that is odd is seen in few states: it hides all else.
             let all = if self.odd > 0 { HELPERS.len() } else { 5 };
             let helper = self.rng.pick(&HELPERS[..all]).replace("{}", &key);
