@@ -1,7 +1,7 @@
 //! Where the client's requests go, who chose that, and whether a credential may be sent there.
 //!
 //! Everything that gives a key away asks [`may_send`]. Trust depends on where a file lies and who can write it, not on the
-//! name of its layer: whatever lies in the project belongs to whoever wrote the project.
+//! name of its layer: what lies in the project belongs to its author.
 
 use std::fmt;
 use std::fs;
@@ -9,10 +9,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use std::path::{Path, PathBuf};
 
 use super::Client;
+use super::rules::Rule;
 use super::settings::{self, names};
 use super::source::{Layer, Origin, Source};
 use super::state::{FileState, State};
-use super::version::since;
 use super::worktree;
 use crate::os;
 
@@ -53,7 +53,7 @@ pub(crate) enum Trust {
 /// Why a credential must not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
-    /// There is no such address.
+    /// The address cannot be used.
     Unusable(Unusable),
     /// It is not the host that the user named.
     OtherHost(String),
@@ -96,7 +96,7 @@ impl Refusal {
 /// Where the requests of this state go. `home` is the user's.
 pub(crate) fn destination(state: &State, home: Option<&Path>) -> Destination {
     let project = Project::of(&state.paths.project, home);
-    let (_, url) = settings::base_url(state);
+    let url = url(state);
     let address = Address::parse(url, state.client);
     let redirect = project_redirects(state, &project).into_iter().find(|redirect| {
         // A proxy for http is never asked for this machine.
@@ -117,6 +117,20 @@ pub(crate) fn destination(state: &State, home: Option<&Path>) -> Destination {
         trust,
         helper_is_untrusted,
     }
+}
+
+/// The address that requests are sent to.
+fn url(state: &State) -> &str {
+    match state.gateway.as_ref().filter(|_| state.uses_gateway_login()) {
+        Some(login) => &login.url,
+        None => settings::base_url(state).1,
+    }
+}
+
+/// Why nothing can be sent to the address that is set.
+pub(crate) fn unusable(state: &State) -> Option<String> {
+    let Unusable(why) = Address::parse(url(state), state.client).err()?;
+    Some(format!("the address in ANTHROPIC_BASE_URL cannot be used: {why}"))
 }
 
 /// Whether the folder is trusted: the client's config says so, and it is not the project's own file that does.
@@ -162,7 +176,7 @@ pub(crate) fn project_redirects(state: &State, project: &Project) -> Vec<Redirec
     REDIRECTS.into_iter().filter_map(redirect).collect()
 }
 
-/// The directories whose files belong to whoever wrote the project: the project itself, and the git work tree around it.
+/// The directories whose files belong to the project's author: the project itself, and the git work tree around it.
 ///
 /// A home directory is its user's, and so is what lies in it where it is the project.
 #[derive(Debug)]
@@ -266,8 +280,8 @@ impl Address {
         let is_https = match scheme.as_str() {
             "https" => true,
             "http" => false,
-            // The runtime of newer clients takes `host:port` for http.
-            _ if client >= since::OTHER_RUNTIME
+            // The other runtime takes `host:port` for http.
+            _ if client.has(Rule::HeadersTakeControls)
                 && rest.starts_with(|c: char| c.is_ascii_digit()) =>
             {
                 return address(false, &format!("{scheme}:{rest}"));

@@ -70,7 +70,7 @@ pub(crate) struct VerifyArgs {
     /// has a key, else any]
     #[arg(long, value_name = "ID")]
     expect: Option<String>,
-    /// The host that the credential should go to, whoever chose it
+    /// The host that the credential should go to
     #[arg(long, value_name = "HOST")]
     expect_host: Option<String>,
     /// Run the apiKeyHelper that the client would run; without this it is taken to succeed. That of a folder you have not
