@@ -8,3 +8,13 @@ pub(crate) fn close() {
     #[cfg(target_os = "linux")]
     let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
+
+/// Keeps what the process has in memory now out of the swap space, where that is allowed.
+pub(crate) fn lock_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::mm::{MlockAllFlags, mlockall};
+        // Only what is in use: to fill all that is mapped would take longer than to start a command.
+        let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT);
+    }
+}

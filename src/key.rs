@@ -2,6 +2,7 @@
 
 pub(crate) mod cache;
 pub mod command;
+pub(crate) mod place;
 mod prompt;
 pub(crate) mod source;
 pub(crate) mod stored;

@@ -6,6 +6,7 @@
 //! - verify: gather the state → resolve (pure) → decision → render
 
 pub mod admin;
+pub mod broker;
 pub mod cli;
 pub mod client;
 pub mod commands;
@@ -14,11 +15,11 @@ pub mod disk;
 pub mod document;
 pub mod error;
 pub mod guard;
+pub mod http;
 pub mod json;
 pub mod key;
 #[cfg(test)]
 mod layers;
-pub mod online;
 #[allow(dead_code, reason = "it goes away as its users move to the disk port")]
 pub mod os;
 pub mod output;
@@ -27,10 +28,11 @@ pub mod process;
 pub mod profile;
 pub mod records;
 pub mod report;
-pub mod session;
 pub mod shell;
 pub mod signals;
 pub mod store;
+
+pub(crate) use http as online;
 
 use std::process::ExitCode;
 

@@ -26,9 +26,6 @@ pub(crate) const VARIABLES: [&str; 14] = [
     "AWS_BEARER_TOKEN_BEDROCK",
 ];
 
-/// Members of settings that run a command for a credential.
-pub(crate) const HELPERS: [&str; 3] = ["apiKeyHelper", "awsAuthRefresh", "awsCredentialExport"];
-
 /// Whether the variable would keep the client from sending the config's key, or send another beside it.
 pub(crate) fn is_conflict(name: &OsStr, value: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };

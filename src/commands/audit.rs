@@ -6,11 +6,13 @@ use std::path::PathBuf;
 use clap::Args;
 use serde::Serialize;
 
+use crate::broker::log;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::output::one_line;
 use crate::records::audit::chain::{self, Broken};
 use crate::records::audit::{self, Record};
+use crate::records::state;
 use crate::store;
 
 /// The arguments of `cck audit`.
@@ -42,13 +44,30 @@ struct Report<'a> {
     records: &'a [Record],
     chain: &'a str,
     broken_line: Option<usize>,
+    /// The call log, with --check.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls: Option<CallsReport>,
+}
+
+#[derive(Serialize)]
+struct CallsReport {
+    lines: usize,
+    chain: &'static str,
+    broken_file: Option<String>,
+    broken_line: Option<usize>,
 }
 
 /// Runs `cck audit`.
 pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let path = audit::file(args.file.as_deref(), context)?;
     let (records, broken) = chain::read(&store::read(&path)?.unwrap_or_default());
-    let exit = if args.check && broken.is_some() { Exit::No } else { Exit::Done };
+    // The log of calls is checked with the audit log, unless another file was named.
+    let calls = match state::dir(context) {
+        Ok(state) if args.check && args.file.is_none() => Some(log::check(&state)?),
+        _ => None,
+    };
+    let is_broken = broken.is_some() || matches!(&calls, Some((_, Some(_))));
+    let exit = if args.check && is_broken { Exit::No } else { Exit::Done };
     let shown_from = args.number.map_or(0, |number| records.len().saturating_sub(number));
     if args.json {
         let report = Report {
@@ -57,6 +76,12 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
             records: &records[shown_from..],
             chain: if broken.is_some() { "broken" } else { "whole" },
             broken_line: broken.map(|broken| broken.line),
+            calls: calls.map(|(lines, broken)| CallsReport {
+                lines,
+                chain: if broken.is_some() { "broken" } else { "whole" },
+                broken_line: broken.as_ref().map(|broken| broken.1),
+                broken_file: broken.map(|broken| broken.0.display().to_string()),
+            }),
         };
         context.say_json(&report)?;
         return Ok(exit);
@@ -79,6 +104,16 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
         }
         None if records.is_empty() => context.say(format!("{shown}: no change was recorded yet")),
         None => {}
+    }
+    match calls {
+        Some((_, Some((file, line, why)))) => {
+            let shown = one_line(&file.display().to_string());
+            context.say(format!("{shown}: line {line} breaks the chain: {why}"));
+        }
+        Some((lines @ 1.., None)) => {
+            context.say(format!("the call log: the chain of {lines} lines is whole"));
+        }
+        _ => {}
     }
     Ok(exit)
 }

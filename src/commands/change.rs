@@ -7,16 +7,17 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target, TargetArgs};
+use crate::broker;
 use crate::client::paths::ChosenBy;
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
 use crate::error::{Exit, fail, said};
 use crate::key::cache::Cache;
 use crate::key::fingerprint;
+use crate::key::place;
 use crate::private;
 use crate::records::audit::{AuditArgs, Event, Trail};
 use crate::records::undo;
-use crate::session::{self, place};
 use crate::signals;
 use crate::store::{self, Options};
 
@@ -36,7 +37,7 @@ pub(crate) struct ChangeArgs {
 pub(crate) fn clear_expired(context: &Context) {
     let base = place::base(context).path;
     Cache::clear_expired(&base);
-    session::sweep(&base);
+    broker::sweep(&base);
     undo::expire(context);
 }
 

@@ -8,9 +8,9 @@ use crate::context::Context;
 use crate::error::Exit;
 use crate::key::ApiKey;
 use crate::key::cache::Cache;
+use crate::key::place;
 use crate::key::source::{Source, SourceArgs};
 use crate::profile::{Profile, ProfileArg};
-use crate::session::place;
 
 /// The arguments of `cck get-key`.
 #[derive(Debug, Args)]

@@ -1,55 +1,88 @@
-//! `cck run`: runs a command whose Claude Code sends the key, and leaves no key behind.
+//! `cck run`: runs a command that can use the key and never sees it. cck stays beside it, as the broker between it and the
+//! API.
 
-use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::ErrorKind;
-use std::path::Path;
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 
-use crate::client::decision::{Header, Provider};
-use crate::client::launch::Launch;
-use crate::client::paths::Paths;
-use crate::client::source::Source as Credential;
-use crate::client::{Client, conflict, gather, resolve};
+use crate::broker::budget::{self, Budget, Unit};
+use crate::broker::prices::Prices;
+use crate::broker::{Broker, Reread, Setup, Summary, env};
+use crate::client::paths::{Paths, display};
+use crate::client::{Client, DEFAULT_ONBOARDING_VERSION, config, gather};
 use crate::context::Context;
-use crate::disk;
-use crate::error::Exit;
-use crate::error::fail;
-use crate::key::ApiKey;
+use crate::document::Edit;
+use crate::error::{Exit, fail};
+use crate::http::Connector;
 use crate::key::source::{Source, SourceArgs};
+use crate::key::{ApiKey, command};
 use crate::output::one_line;
-use crate::profile::{self, ProfileArg};
-use crate::session::child::{self, Signals, start_failure};
-use crate::session::{self, Session, keep, place, seed};
+use crate::profile::{self, Profile, ProfileArg};
+use crate::records::state;
+use crate::store;
+
+mod child;
+mod redirect;
+
+use child::Signals;
+
+/// Where the API is.
+const API: &str = "https://api.anthropic.com";
+
+/// How long a key is lent before its source is read again: as long as the client keeps what an apiKeyHelper printed.
+const DEFAULT_TTL: u64 = 300;
 
 /// The arguments of `cck run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   cck run --profile acme -- claude
-  vault kv get -field=key secret/claude | cck run --stdin -- claude -p 'hello'
+  cck run --budget 5usd/day --allow-model 'claude-sonnet-*' -- claude -p 'hello'
+  vault kv get -field=key secret/claude | cck run --stdin -- claude
 
-The command gets a CLAUDE_CONFIG_DIR of its own, in memory, which is gone when
-it ends. Its exit code is cck's: 127 if not found, 126 if it cannot be run,
-128 + N if signal N ended it, 2 if cck itself could not get that far.")]
+The command reaches the API through cck, which adds the key; the command itself has
+only a token for this run. `cck usage` shows what was used. The exit code is the
+command's: 127 if not found, 126 if it cannot be run, 128 + N if signal N ended it,
+2 if cck itself could not get that far.")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     profile: ProfileArg,
     #[command(flatten)]
     source: SourceArgs,
-    /// Trust the files of the working directory, so that the client does not ask
-    #[arg(long)]
-    trust: bool,
-    /// Keep the conversations, so that --resume finds them later
-    #[arg(long)]
-    keep_sessions: bool,
     /// The API's address for this run
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Tell what is left out of the command's environment and settings
+    /// Stop at this amount: 5usd/day, 200ktok (run, hour, day, week or month)
+    #[arg(long, value_name = "AMOUNT[/PERIOD]")]
+    budget: Vec<Budget>,
+    /// Allow only models of this name, with * and ?
+    #[arg(long, value_name = "GLOB")]
+    allow_model: Vec<String>,
+    /// Run this shell command for each alert, with the alert as JSON on its input
+    #[arg(long, value_name = "CMD", hide_short_help = true)]
+    on_alert: Option<String>,
+    /// Refuse calls that cannot be logged
+    #[arg(long, hide_short_help = true)]
+    require_log: bool,
+    /// Leave this variable in the command's environment
+    #[arg(long, value_name = "NAME", hide_short_help = true)]
+    keep_env: Vec<String>,
+    /// Run a client before 2.1.113 even if an untrusted project can redirect it
+    #[arg(long, hide_short_help = true)]
+    allow_project_host: bool,
+    /// How old a key may be before its source is read again
+    #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, hide_short_help = true)]
+    ttl: u64,
+    /// Show what would happen, and run nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Show what is left out of the command's environment
     #[arg(long, short)]
     verbose: bool,
     /// The command and its arguments
@@ -59,81 +92,93 @@ pub(crate) struct RunArgs {
 
 /// Runs `cck run`.
 pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let own = own_claude_dir(context);
     let profile = args.profile.enter(context)?;
-    // With a profile the settings and conversations are the profile's; without, the user's.
-    let claude_dir = profile.as_ref().map(|profile| profile.config_dir.clone()).or(own);
-    let base_url = args.base_url.or_else(|| profile.as_ref()?.base_url.clone());
-    if let Some(Err(problem)) = base_url.as_deref().map(profile::check_base_url) {
-        return Err(fail(problem, "give the address alone: --base-url https://gateway.example"));
+    let url = base_url(&args, profile.as_ref(), context)?;
+    let connector = Connector::new(&url, context)?;
+    let is_first_party = connector.endpoint.is_first_party();
+    if !crate::http::is_safe(&url) {
+        context.warn(&format!(
+            "the key goes to {} in clear; use https",
+            connector.endpoint.authority()
+        ));
     }
-    let source = Source::resolve_for(args.source, profile.as_ref(), context)?;
+    redirect::check(&args.command, args.allow_project_host, context)?;
+    let source = Source::resolve_for(args.source.clone(), profile.as_ref(), context)?;
+    if args.dry_run {
+        return dry_run(&args, &source, &connector, profile.as_ref(), context);
+    }
+    super::change::clear_expired(context);
     let key = source.read(context)?;
-    if args.command.iter().any(|argument| seed::holds(argument, &key)) {
+    crate::guard::lock_memory();
+    if args.command.iter().any(|argument| env::holds(argument, &key)) {
         return Err(fail(
-            "the command line of COMMAND holds the key, where everybody can see it",
-            "leave it out: the client takes the key from the config that cck gives it",
+            "the command line of COMMAND holds the key, where everyone can see it",
+            "leave it out: cck adds the key to each call",
         ));
     }
-
-    let base = place::base(context);
-    if !base.in_memory {
-        context.warn(&format!(
-            "{}: the key is on the disk, in {}, while the command runs",
-            place::NOT_IN_MEMORY,
-            base.path.display()
-        ));
-    }
-    let swept = session::sweep(&base.path);
-    if swept > 0 && args.verbose {
-        context.warn(&format!(
-            "removed what {swept} killed run(s) had left in {}",
-            base.path.display()
-        ));
-    }
-
-    let mut signals = Signals::take().context("cannot take the signals")?;
-    let session = Session::create(&base.path)?;
-    let project = (args.trust || args.keep_sessions)
-        .then(|| disk::real(context.cwd()).unwrap_or_else(|_| context.cwd().to_path_buf()));
-    let config = seed::config(&key, project.as_deref().filter(|_| args.trust));
-    session.write(".claude.json", config.as_bytes())?;
-    if let Some(dir) = &claude_dir {
-        seed_settings(&session, dir, &key, base_url.is_some(), args.verbose, context)?;
-        if let Some(project) = project.as_ref().filter(|_| args.keep_sessions) {
-            keep::bring(dir, session.config_dir(), project)
-                .with_context(|| format!("cannot copy the conversations of {}", dir.display()))?;
+    let prices = Prices::load(context)?;
+    let removed = env::removals(&key, &args.keep_env, context);
+    let state = match state::dir(context) {
+        Ok(state) => Some(state),
+        Err(error) if args.require_log => return Err(error),
+        Err(_) => {
+            context.warn("there is no state directory, so calls are not logged and budgets hold for this run only");
+            None
         }
-    }
+    };
+    onboard(context)?;
+    // The store would otherwise end cck by a signal that is for the command; never given back, as those of `Signals`.
+    let held = crate::signals::hold();
+    held.finish();
+    std::mem::forget(held);
+    let mut signals = Signals::take().context("cannot take the signals")?;
+    let broker = Broker::start(Setup {
+        as_bearer: is_bearer(&source, &key),
+        reread: reread(&source, context),
+        key,
+        ttl: Duration::from_secs(args.ttl),
+        connector,
+        budgets: args.budget,
+        models: args.allow_model,
+        prices,
+        require_log: args.require_log,
+        on_alert: args.on_alert,
+        state,
+        profile: profile.map(|profile| profile.name),
+        project: context.cwd().display().to_string(),
+        bases: bases(context),
+    })?;
 
     let (program, arguments) = args.command.split_first().context("no command")?;
     let mut command = Command::new(child::program(program, context));
     // The environment is inherited and not rebuilt: then the standard library starts the command without copying this
     // process first.
     command.args(arguments);
-    for name in left_out(&key, context) {
-        if args.verbose {
-            context.warn(&format!("left out of the environment: {}", name.to_string_lossy()));
+    for (name, change) in removed {
+        match change {
+            env::Change::Remove => {
+                if args.verbose {
+                    context
+                        .warn(&format!("left out of the environment: {}", name.to_string_lossy()));
+                }
+                command.env_remove(&name);
+            }
+            env::Change::Set(value) => _ = command.env(&name, value),
         }
-        command.env_remove(&name);
-        context.remove_var(&name);
     }
-    command.env("CLAUDE_CONFIG_DIR", session.config_dir());
-    context.set_var("CLAUDE_CONFIG_DIR", session.config_dir());
-    warn_of_shadows(context)?;
-    if let Some(url) = &base_url {
-        command.env("ANTHROPIC_BASE_URL", url);
+    let socket = broker.socket.as_deref();
+    command.envs(env::additions(socket, broker.port, broker.token(), is_first_party, context));
+    if let Some(profile_dir) = context.var_os("CLAUDE_CONFIG_DIR") {
+        // The profile's, if there is one.
+        command.env("CLAUDE_CONFIG_DIR", profile_dir);
     }
     if let Some(signal) = signals.ending() {
         return Ok(Exit::Child(u8::try_from(128 + signal).unwrap_or(128)));
     }
     let code = match command.spawn() {
-        Ok(mut child) => {
-            session.note_child(child.id());
-            signals.wait(&mut child).context("cannot wait for the command")?
-        }
+        Ok(mut child) => signals.wait(&mut child).context("cannot wait for the command")?,
         Err(error) => {
-            let (code, what) = start_failure(&error);
+            let (code, what) = child::start_failure(&error);
             let shown = one_line(&program.to_string_lossy());
             context.error(
                 &format!("{shown}: {what} ({error})"),
@@ -142,115 +187,169 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
             code
         }
     };
-    if args.keep_sessions
-        && let Some(dir) = &claude_dir
-    {
-        match keep::take_back(session.config_dir(), dir, &key) {
-            Ok(notes) => notes.iter().for_each(|note| context.warn(note)),
-            Err(error) => context
-                .warn(&format!("cannot keep the conversations in {}: {error}", dir.display())),
-        }
-    }
-    let left = session.config_dir().to_path_buf();
-    if let Err(error) = session.remove() {
-        context.warn(&format!(
-            "{} is still there: {error}; remove it by hand, it holds the key",
-            left.display()
-        ));
+    let (summary, left) = broker.stop();
+    if std::io::stderr().is_terminal() && (summary.calls > 0 || !summary.alerts.is_empty()) {
+        context.warn_raw(&format!("{}\n", one_line(&last_line(&summary, &left))));
     }
     Ok(Exit::Child(code))
 }
 
-/// The claude directory of the user, if there is a home.
-fn own_claude_dir(context: &Context) -> Option<std::path::PathBuf> {
-    Paths::locate(context, Client::V2, None, None).ok().map(|paths| paths.claude_dir)
+/// What a run came to, on one line.
+fn last_line(summary: &Summary, left: &[String]) -> String {
+    let used = summary.used;
+    let mut line = format!(
+        "cck: {} call{}, {}, {}",
+        summary.calls,
+        if summary.calls == 1 { "" } else { "s" },
+        budget::show(used.tokens as f64, Unit::Tokens),
+        budget::show(used.usd, Unit::Usd),
+    );
+    if summary.refused > 0 {
+        _ = write!(line, ", {} refused", summary.refused);
+    }
+    for text in left {
+        _ = write!(line, " · {text}");
+    }
+    for alert in &summary.alerts {
+        _ = write!(line, " · {alert}");
+    }
+    line
 }
 
-/// Gives the session the settings of `dir`, without their credentials.
-fn seed_settings(
-    session: &Session,
-    dir: &Path,
-    key: &ApiKey,
-    base_url_given: bool,
-    verbose: bool,
-    context: &mut Context,
-) -> anyhow::Result<()> {
-    let file = dir.join("settings.json");
-    // A FIFO in its place would hang us.
-    let text = match fs::metadata(&file) {
-        Ok(metadata) if metadata.is_file() => fs::read(&file),
-        Ok(_) => Err(std::io::Error::other("not a file")),
-        Err(error) => Err(error),
+/// Where calls go: what was asked for, the profile's, the environment's, or the API.
+fn base_url(
+    args: &RunArgs,
+    profile: Option<&Profile>,
+    context: &Context,
+) -> anyhow::Result<String> {
+    let of_profile = || profile?.base_url.clone();
+    // Inside of another run the variable names that run's broker, which has a key of its own.
+    let is_session =
+        || context.var("ANTHROPIC_AUTH_TOKEN").is_some_and(|token| is_session_token(&token));
+    let of_environment =
+        || context.var("ANTHROPIC_BASE_URL").filter(|url| !url.trim().is_empty() && !is_session());
+    let url = args.base_url.clone().or_else(of_profile).or_else(of_environment);
+    let url = url.unwrap_or_else(|| API.to_owned());
+    profile::check_base_url(&url).map_err(|problem| {
+        fail(problem, "give the address alone: --base-url https://gateway.example")
+    })?;
+    Ok(url)
+}
+
+/// Whether a token is a broker's, for a session of its own.
+pub(crate) fn is_session_token(token: &str) -> bool {
+    token.starts_with(crate::broker::guard::Token::PREFIX)
+}
+
+/// Whether a key goes into `Authorization: Bearer`, as the client sends what is in ANTHROPIC_AUTH_TOKEN.
+fn is_bearer(source: &Source, key: &ApiKey) -> bool {
+    let source = match source {
+        Source::Profile(_, source) => source,
+        source => source,
     };
-    let text = match text {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        Err(error) => {
-            context.warn(&format!("the settings {} are left out: {error}", file.display()));
-            return Ok(());
+    key.reveal().starts_with("sk-ant-oat")
+        || matches!(source, Source::Env(name) if name == "ANTHROPIC_AUTH_TOKEN")
+}
+
+/// What reads the source once more while the command runs. It prints nothing on the command's screen.
+fn reread(source: &Source, context: &Context) -> Option<Reread> {
+    match source {
+        Source::Profile(_, source) => reread(source, context),
+        Source::File(file) => {
+            let file = context.cwd().join(file);
+            // A pipe gives its key once.
+            std::fs::metadata(&file).ok().filter(std::fs::Metadata::is_file)?;
+            Some(Box::new(move || ApiKey::parse(&crate::http::read_text(&file)?)))
         }
-    };
-    match seed::settings(&text, key, base_url_given) {
-        Ok(settings) => {
-            if verbose {
-                for member in &settings.removed {
-                    context
-                        .warn(&format!("left out of the settings: {member} ({})", file.display()));
-                }
-            }
-            session.write("settings.json", &settings.text)
+        Source::Command(line, timeout) => {
+            let quiet = if cfg!(unix) { format!("exec 2>/dev/null\n{line}") } else { line.clone() };
+            let (cwd, timeout) = (context.cwd().to_path_buf(), *timeout);
+            Some(Box::new(move || match command::output(&quiet, &cwd, timeout)? {
+                Ok(output) => ApiKey::parse(&output),
+                Err(ended) => anyhow::bail!("the command of the key {ended}"),
+            }))
         }
-        Err(error) => {
-            context.warn(&format!("the settings {} are left out: {error}", file.display()));
-            Ok(())
-        }
+        _ => None,
     }
 }
 
-/// The variables that conflict with the key, or hold it.
-fn left_out(key: &ApiKey, context: &Context) -> Vec<OsString> {
-    let is_out =
-        |name: &OsStr, value: &OsStr| conflict::is_conflict(name, value) || seed::holds(value, key);
-    context
-        .vars()
-        .iter()
-        .filter(|(name, value)| is_out(name, value))
-        .map(|(name, _)| name.clone())
-        .collect()
+/// Where the socket may be: the user's runtime directory, else that of temporary files.
+fn bases(context: &Context) -> Vec<PathBuf> {
+    let named = ["XDG_RUNTIME_DIR", "TMPDIR"].into_iter().filter_map(|name| context.var_os(name));
+    named.map(PathBuf::from).filter(|dir| dir.is_absolute()).chain(["/tmp".into()]).collect()
 }
 
-/// Settings of the project and of the administrator hold in every config directory, and may have a credential of their
-/// own. That is theirs to say; but nobody should think that the key is sent when it is not.
-fn warn_of_shadows(context: &mut Context) -> anyhow::Result<()> {
-    let paths = Paths::locate(context, Client::V2, None, None)?;
-    let files = [
-        &paths.project_settings,
-        &paths.local_settings,
-        &paths.managed_settings,
-        &paths.managed_drop_ins,
-    ];
-    if !files.into_iter().any(|file| file.exists()) {
+/// Has the client start at its prompt, if it never did: it would ask for a login, which a run does not need.
+fn onboard(context: &mut Context) -> anyhow::Result<()> {
+    let (file, onboarded) = onboarding(context)?;
+    if onboarded {
         return Ok(());
     }
-    let decision =
-        resolve::resolve(&gather::gather(context, Client::V2, &Launch::default(), None, None)?);
-    let headers = [&decision.print.x_api_key, &decision.print.authorization];
-    let others = headers
-        .into_iter()
-        .filter_map(Header::taken_by)
-        .filter(|source| **source != Credential::PrimaryKey);
-    let mut others: Vec<String> = others.map(ToString::to_string).collect();
-    others.dedup();
-    if !others.is_empty() {
-        context.warn(&format!(
-            "Claude Code in this directory does not send the key alone: {} is in force; `cck verify` explains it",
-            others.join(", ")
-        ));
-    } else if decision.print.provider != Provider::Anthropic {
-        let provider = decision.print.provider.name();
-        context.warn(&format!(
-            "settings here switch Claude Code to {provider}, which does not take the key"
-        ));
+    let done = store::update(&file, &store::Options::default(), |document| {
+        let mut edits = vec![Edit::set(&["hasCompletedOnboarding"], &true)];
+        if document.raw(&["lastOnboardingVersion"]).is_none() {
+            edits.push(Edit::set(&["lastOnboardingVersion"], &DEFAULT_ONBOARDING_VERSION));
+        }
+        Ok(edits)
+    });
+    let shown = display(&file, context.home_var());
+    match done {
+        Ok(outcome) if outcome.changes.is_empty() => {}
+        Ok(_) => context.warn(&format!(
+            "set hasCompletedOnboarding in {shown}, so that Claude Code does not ask for a login"
+        )),
+        Err(error) => context.warn(&format!(
+            "Claude Code may ask for a login: {shown} is not onboarded and cannot be edited ({})",
+            crate::error::said(&error)
+        )),
     }
     Ok(())
+}
+
+/// The client's config, and whether it is onboarded.
+fn onboarding(context: &Context) -> anyhow::Result<(PathBuf, bool)> {
+    let paths = Paths::locate(context, Client::V2, None, None)?;
+    let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path)).path;
+    let (_, config) = config::read(&file, None);
+    let onboarded = config.seen_by(Client::V2).is_ok_and(|config| config.onboarded);
+    Ok((file, onboarded))
+}
+
+/// `--dry-run`: what would happen, without reading the key.
+fn dry_run(
+    args: &RunArgs,
+    source: &Source,
+    connector: &Connector,
+    profile: Option<&Profile>,
+    context: &mut Context,
+) -> anyhow::Result<Exit> {
+    let words: Vec<_> = args.command.iter().map(|word| one_line(&word.to_string_lossy())).collect();
+    context.say(format!("would run: {}", words.join(" ")));
+    context.say(format!(
+        "the key:   from {}, added by cck; the command gets a token for this run",
+        source.describe()
+    ));
+    context.say(format!("calls go to {}", connector.endpoint.authority()));
+    if let Some(profile) = profile {
+        context.say(format!("profile:   {}", profile.name));
+    }
+    for budget in &args.budget {
+        context.say(format!("budget:    {}", budget.describe()));
+    }
+    if !args.allow_model.is_empty() {
+        context.say(format!("models:    {}", args.allow_model.join(", ")));
+    }
+    let none = ApiKey::parse("none").context("a word")?;
+    let removed = env::removals(&none, &args.keep_env, context);
+    let names: Vec<_> = removed.iter().map(|(name, _)| name.to_string_lossy()).collect();
+    if !names.is_empty() {
+        context.say(format!("left out of the environment: {}", names.join(", ")));
+    }
+    let (file, onboarded) = onboarding(context)?;
+    if !onboarded {
+        let shown = display(&file, context.home_var());
+        context.say(format!("{shown} would get hasCompletedOnboarding"));
+    }
+    context.say("dry run: nothing was run or written");
+    Ok(Exit::Done)
 }

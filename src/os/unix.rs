@@ -34,9 +34,7 @@ pub(crate) mod fs {
 /// What Unix adds to the standard library's own types.
 pub(crate) mod ext {
     pub(crate) use std::os::unix::ffi::OsStrExt;
-    pub(crate) use std::os::unix::fs::{
-        DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt,
-    };
+    pub(crate) use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 }
 
 /// Whether a file may be run.

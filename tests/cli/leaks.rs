@@ -176,7 +176,7 @@ fn no_tenant_sees_a_key_in_a_report() {
         &["run", "--profile", "p", "--", "false"],
         &["run", "--profile", "p", "--", "no-such-command"],
         &["run", "--profile", "p", "--", "echo", KEY],
-        &["run", "--profile", "p", "--keep-sessions", "--trust", "--", "true"],
+        &["run", "--profile", "p", "--dry-run", "--", "true"],
         &["profile", "add", KEY, "--key-env", "K"],
         &["profile", "add", "q", "--key-command", KEY],
         &["profile", "show", KEY],

@@ -11,13 +11,11 @@ mod advice;
 mod approve;
 mod audit;
 mod cases;
-mod destination;
 mod edges;
 mod get_key;
 mod helper;
 mod launch;
 mod leaks;
-#[cfg(feature = "online")]
 mod online;
 mod profile;
 mod prompt;

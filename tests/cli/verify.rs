@@ -1,7 +1,5 @@
 //! `cck verify` from outside.
 
-#![cfg_attr(not(feature = "online"), allow(dead_code, reason = "the stand-in is for --online"))]
-
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -298,7 +296,6 @@ fn stand_in(status: &'static str) -> (String, thread::JoinHandle<String>) {
 }
 
 #[test]
-#[cfg(feature = "online")]
 fn online_asks_once_with_what_would_be_sent() {
     let sandbox = usual();
     for (status, result, code, exit) in [
@@ -331,7 +328,6 @@ fn online_asks_once_with_what_would_be_sent() {
 }
 
 #[test]
-#[cfg(feature = "online")]
 fn online_sends_nothing_to_a_plain_host_that_a_project_names() {
     let sandbox = usual();
     fs::create_dir(sandbox.project().join(".claude")).unwrap();

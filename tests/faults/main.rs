@@ -13,7 +13,6 @@
 
 mod judge;
 mod machine;
-mod run;
 #[allow(dead_code, reason = "shared with the other tests")]
 #[path = "../support/scale.rs"]
 mod scale;

@@ -183,25 +183,21 @@ fn ten_runs_at_once_do_not_mix() {
 }
 
 #[test]
-fn a_kept_conversation_is_resumed() {
-    if sandbox::entered("a_kept_conversation_is_resumed") {
+fn a_conversation_is_resumed() {
+    if sandbox::entered("a_conversation_is_resumed") {
         return;
     }
     let Some(client) = client() else { return };
     let (home, standin, key) = (Home::new(), Standin::start(), key("keep"));
     let id = "0b8ffd3c-58a4-4c6e-9d0a-6d1f3c2b1a00";
     let run = |flags: &[&str], args: &[&str]| home.run(flags, &client, args, &key, &standin);
-    assert!(run(&["--keep-sessions"], &["-p", WORD, "--session-id", id]));
+    assert!(run(&[], &["-p", WORD, "--session-id", id]));
     assert!(
-        !run(&[], &["-p", WORD, "--resume", id]),
-        "without --keep-sessions there is nothing to resume"
-    );
-    assert!(
-        run(&["--keep-sessions"], &["-p", WORD, "--resume", id]),
+        run(&[], &["-p", WORD, "--resume", id]),
         "{}",
         fs::read_to_string(home.path("err")).unwrap()
     );
-    println!("cck run --keep-sessions: --resume works");
+    println!("cck run: --resume works");
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn runs(base: &Path) -> usize {
     names.filter(|name| name.to_string_lossy().starts_with("cck-run-")).count()
 }
 
-/// With `--trust` no dialog comes. Ctrl-Z in the UI gives the shell back, with cck stopped as the client is; `fg` goes on;
+/// In a trusted folder no dialog comes. Ctrl-Z in the UI gives the shell back, with cck stopped as the client is; `fg` goes on;
 /// the message is sent with the key; Ctrl-C twice ends the client, and the shell sees its exit code.
 #[test]
 fn job_control_and_ctrl_c_work_as_without_cck() {
@@ -45,6 +45,12 @@ fn job_control_and_ctrl_c_work_as_without_cck() {
     let Some(client) = client() else { return };
     let (home, standin, key) = (Home::new(), Standin::start(), key("tty"));
     fs::write(home.path("key"), &key).unwrap();
+    let project = fs::canonicalize(home.path("project")).unwrap();
+    let trust = format!(
+        r#"{{"projects":{{"{}":{{"hasTrustDialogAccepted":true}}}}}}"#,
+        project.to_str().unwrap()
+    );
+    fs::write(home.path("home").join(".claude.json"), trust).unwrap();
     let base = tempfile::Builder::new().prefix("cck-test-runtime-").tempdir_in("/dev/shm").unwrap();
     let mut command = home.command("setsid", &standin);
     command
@@ -60,7 +66,7 @@ fn job_control_and_ctrl_c_work_as_without_cck() {
     let is_shell = |screen: &str| screen.trim_end().ends_with("shell>");
     let is_ui = |screen: &str| screen.lines().any(is_prompt);
     terminal.wait("the shell", is_shell);
-    terminal.press(&["clear; $CCK run --trust --key-file $KEY -- $CLIENT\r"]);
+    terminal.press(&["clear; $CCK run --key-file $KEY -- $CLIENT\r"]);
     terminal.wait("the prompt of the client", |screen| {
         assert!(!screen.to_lowercase().contains("trust"), "a dialog came:\n{screen}");
         is_ui(screen)

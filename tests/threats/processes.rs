@@ -106,7 +106,7 @@ fn no_child_has_the_key_in_its_arguments() {
     assert!(started >= 8, "only {started} programs were started");
 }
 
-/// The command of `cck run` finds its key in a file: its environment has neither that key nor another credential, and
+/// The command of `cck run` has neither the key nor another credential in its environment but the session's token, and
 /// the program that looks groups up has none of the environment.
 #[test]
 fn children_get_no_key_that_is_not_theirs() {
@@ -125,7 +125,7 @@ fn children_get_no_key_that_is_not_theirs() {
     };
     assert!(!run.is_empty());
     for start in &run {
-        assert!(start.vars.contains("CLAUDE_CONFIG_DIR"), "{}", start.vars);
+        assert!(start.vars.contains("ANTHROPIC_UNIX_SOCKET"), "{}", start.vars);
         assert!(!holds_key(&start.vars), "cck run gives {}", start.vars);
     }
     let named = [("K", KEY), ("ANTHROPIC_API_KEY", OTHER)];

@@ -1,0 +1,500 @@
+//! One call: checked, sent on with the key, and its answer passed back as it comes.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use chrono::Local;
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use hyper::body::{Body as _, Frame, Incoming, SizeHint};
+use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::{Method, Request, Response, StatusCode};
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::budget::{Amount, Ledger};
+use super::glob;
+use super::guard::{self, MAX_BODY, Route, Token};
+use super::lend::{Lender, Lent};
+use super::log::{self, Call};
+use super::meter::Meter;
+use super::prices::{Prices, Terms};
+use super::record::Entry;
+use crate::http::{Connection, Connector, reason};
+use crate::json;
+
+/// A child that sends nothing of a body for so long is not waited for.
+const BODY_PAUSE: Duration = Duration::from_secs(60);
+
+/// So many connections to the API wait for the next call.
+const MAX_IDLE: usize = 64;
+
+/// A connection that waited longer may be closed at its other end.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
+
+/// What every call of a run is handled with.
+pub(crate) struct Shared {
+    pub(crate) token: Token,
+    pub(crate) connector: Connector,
+    /// The value of the header `host`.
+    pub(crate) host: HeaderValue,
+    pub(crate) idle: Mutex<Vec<(Connection, Instant)>>,
+    pub(crate) lender: Arc<Lender>,
+    pub(crate) models: Vec<String>,
+    pub(crate) require_log: bool,
+    pub(crate) ledger: Arc<Mutex<Ledger>>,
+    pub(crate) prices: Prices,
+    pub(crate) entries: Mutex<Sender<Entry>>,
+    pub(crate) run: String,
+    pub(crate) profile: Option<String>,
+    pub(crate) project: String,
+}
+
+/// The body of an answer: the broker's own, or the API's.
+pub(crate) type Reply = Either<Full<Bytes>, Metered>;
+
+/// Why a call goes no further.
+struct Refusal {
+    status: StatusCode,
+    kind: &'static str,
+    /// For the log and alerts.
+    reason: String,
+    /// For the one who called.
+    message: String,
+}
+
+impl Refusal {
+    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Refusal {
+        let message = message.into();
+        Refusal { status, kind, reason: message.clone(), message: format!("cck: {message}") }
+    }
+
+    /// A spent budget, or a model that is not allowed: of all answers, this one makes the client ask once and show the
+    /// sentence (2.1.120 to 2.1.332, observed 2026-11).
+    fn billing(reason: String, message: String) -> Refusal {
+        Refusal { status: StatusCode::TOO_MANY_REQUESTS, kind: "billing_error", reason, message }
+    }
+
+    fn answer(&self) -> Response<Reply> {
+        let error = json!({"type": self.kind, "message": self.message});
+        let body = json!({"type": "error", "error": error}).to_string();
+        let mut response = Response::new(Either::Left(Full::from(body)));
+        *response.status_mut() = self.status;
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        response
+    }
+}
+
+/// A call on its way. It is recorded when this is dropped: whatever happens, once.
+pub(crate) struct Tracked {
+    shared: Arc<Shared>,
+    call: Box<Call>,
+    started: Instant,
+    meter: Option<Meter>,
+    terms: Terms,
+}
+
+impl Tracked {
+    fn new(shared: Arc<Shared>, parts: &Parts) -> Tracked {
+        let header = |name: &str| {
+            let value = parts.headers.get(name)?.to_str().ok()?;
+            Some(log::text(value))
+        };
+        let call = Box::new(Call {
+            time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            run: shared.run.clone(),
+            profile: shared.profile.clone(),
+            session: header("x-claude-code-session-id"),
+            agent: header("x-claude-code-agent-id"),
+            project: shared.project.clone(),
+            method: parts.method.to_string(),
+            path: log::text(parts.uri.path()),
+            decision: "aborted",
+            ..Call::default()
+        });
+        Tracked { shared, call, started: Instant::now(), meter: None, terms: Terms::default() }
+    }
+
+    fn refuse(mut self, refusal: &Refusal) -> Response<Reply> {
+        self.call.decision = "refused";
+        self.call.reason = Some(log::text(&refusal.reason));
+        self.call.status = Some(refusal.status.as_u16());
+        refusal.answer()
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        let mut call = std::mem::take(&mut *self.call);
+        call.duration_ms = millis(self.started);
+        if let Some(meter) = &mut self.meter {
+            let (usage, model) = meter.finish();
+            call.set_usage(&usage);
+            let answered = model.filter(|model| self.shared.prices.knows(model));
+            let priced = answered.or_else(|| call.model.clone()).unwrap_or_default();
+            call.cost_usd = self.shared.prices.cost(&priced, &usage, self.terms);
+            call.prices.clone_from(&self.shared.prices.date);
+            if call.decision == "passed" && !meter.is_seen() {
+                call.reason = Some("the answer reports no usage".to_owned());
+            }
+            let amount = Amount { usd: call.cost_usd, tokens: call.tokens() };
+            lock(&self.shared.ledger).count(amount);
+        }
+        _ = lock(&self.shared.entries).send(Entry::Call(Box::new(call)));
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Handles a request of the child.
+pub(crate) async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Reply>, Infallible> {
+    let (parts, body) = request.into_parts();
+    // What follows chunks on the same connection was not checked.
+    let is_last = parts.headers.contains_key(header::TRANSFER_ENCODING);
+    let mut response = match guard::route(&parts.method, &parts.uri) {
+        Some(Route::Hello) => Response::new(Either::Left(Full::from(match parts.method {
+            Method::HEAD => "",
+            _ => "{}",
+        }))),
+        route => {
+            let mut tracked = Tracked::new(Arc::clone(&shared), &parts);
+            match admit(&shared, &parts, route, body, &mut tracked).await {
+                Ok(body) => forward(&shared, parts, body, tracked).await,
+                Err(refusal) => tracked.refuse(&refusal),
+            }
+        }
+    };
+    if is_last {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+/// Checks a request, and returns its body.
+async fn admit(
+    shared: &Shared,
+    parts: &Parts,
+    route: Option<Route>,
+    body: Incoming,
+    tracked: &mut Tracked,
+) -> Result<Bytes, Refusal> {
+    let Some(route) = route else {
+        let message = "this is not a path of the API that the broker serves";
+        return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found_error", message));
+    };
+    if !shared.token.is_in(&parts.headers) {
+        let message = "this is not the session token of this run";
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "authentication_error", message));
+    }
+    let body = read(body).await?;
+    if route == Route::Messages {
+        let asked = Asked::read(&body)?;
+        tracked.call.model = asked.model.as_deref().map(log::text);
+        tracked.call.stream = asked.stream;
+        tracked.terms = asked.terms;
+        // Counted even if no answer comes, as nothing.
+        tracked.meter = None;
+        allow(shared, asked.model.as_deref())?;
+        let refusal = lock(&shared.ledger).refusal(Local::now());
+        if let Some(sentence) = refusal {
+            return Err(Refusal::billing("budget".to_owned(), sentence));
+        }
+    }
+    if shared.require_log {
+        let (answer, written) = oneshot::channel();
+        let call = Call { decision: "started", ..(*tracked.call).clone() };
+        _ = lock(&shared.entries).send(Entry::Started(Box::new(call), answer));
+        if let Err(problem) = written.await.unwrap_or_else(|_| Err("it has ended".to_owned())) {
+            let message = format!(
+                "cck: the call log cannot be written ({problem}), and this run requires it. Free some space, or run without --require-log."
+            );
+            return Err(Refusal::billing("log".to_owned(), message));
+        }
+    }
+    Ok(body)
+}
+
+/// Refuses a model that none of the patterns allows.
+fn allow(shared: &Shared, model: Option<&str>) -> Result<(), Refusal> {
+    let name = model.unwrap_or_default();
+    if shared.models.is_empty() || shared.models.iter().any(|pattern| glob(pattern, name)) {
+        return Ok(());
+    }
+    let message = format!(
+        "cck: the model {} is not allowed in this run ({}). To allow it, start the run with --allow-model {}.",
+        log::text(name),
+        shared.models.join(", "),
+        log::text(name)
+    );
+    Err(Refusal::billing("model".to_owned(), message))
+}
+
+/// The whole body of a request, within the bounds of size and time.
+async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+    let too_large = || {
+        Refusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "request_too_large",
+            "the request is larger than 32 MB",
+        )
+    };
+    if body.size_hint().lower() > MAX_BODY as u64 {
+        return Err(too_large());
+    }
+    let mut body = Limited::new(body, MAX_BODY);
+    let mut whole =
+        bytes::BytesMut::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or(0));
+    loop {
+        match tokio::time::timeout(BODY_PAUSE, body.frame()).await {
+            Ok(Some(Ok(frame))) => {
+                if let Ok(data) = frame.into_data() {
+                    whole.extend_from_slice(&data);
+                }
+            }
+            Ok(None) => return Ok(whole.freeze()),
+            Ok(Some(Err(error))) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Ok(Some(Err(_))) => {
+                return Err(Refusal::new(
+                    StatusCode::BAD_REQUEST,
+                    "invalid_request_error",
+                    "the request's body is cut short",
+                ));
+            }
+            Err(_) => {
+                return Err(Refusal::new(
+                    StatusCode::REQUEST_TIMEOUT,
+                    "timeout_error",
+                    "the request's body does not end",
+                ));
+            }
+        }
+    }
+}
+
+/// What a request for a message asks for.
+#[derive(Debug, Default, PartialEq)]
+struct Asked {
+    model: Option<String>,
+    stream: bool,
+    terms: Terms,
+}
+
+impl Asked {
+    fn read(body: &[u8]) -> Result<Asked, Refusal> {
+        let mut asked = Asked::default();
+        // What is not JSON is for the API to refuse.
+        for (name, value) in json::spans(json::without_bom(body)).unwrap_or_default() {
+            let body = json::without_bom(body);
+            let Ok(name) = serde_json::from_slice::<String>(&body[name]) else { continue };
+            let text = || serde_json::from_slice::<String>(&body[value.clone()]).ok();
+            match name.as_str() {
+                // Which of two counts, two parsers may see in two ways.
+                "model" if asked.model.is_some() => {
+                    let message = "the request names two models";
+                    return Err(Refusal::new(
+                        StatusCode::BAD_REQUEST,
+                        "invalid_request_error",
+                        message,
+                    ));
+                }
+                "model" => asked.model = text(),
+                "stream" => asked.stream = &body[value] == b"true",
+                "speed" => asked.terms.fast = text().as_deref() == Some("fast"),
+                "inference_geo" => asked.terms.us_only = text().as_deref() == Some("us"),
+                _ => {}
+            }
+        }
+        Ok(asked)
+    }
+}
+
+/// Sends a request on, a second time if the API refused the key and the source has another by now.
+async fn forward(
+    shared: &Arc<Shared>,
+    mut parts: Parts,
+    body: Bytes,
+    mut tracked: Tracked,
+) -> Response<Reply> {
+    guard::clean(&mut parts.headers);
+    let mut lent = shared.lender.lend();
+    let mut is_second = false;
+    loop {
+        tracked.call.key = Some(lent.fingerprint.clone());
+        let request = upstream_request(shared, &parts, body.clone(), &lent);
+        let (response, connection) = match send(shared, request).await {
+            Ok(sent) => sent,
+            Err(problem) => {
+                tracked.call.decision = "failed";
+                tracked.call.reason = Some(log::text(&problem));
+                tracked.call.status = Some(StatusCode::BAD_GATEWAY.as_u16());
+                let message = format!(
+                    "{} cannot be reached: {problem}",
+                    shared.connector.endpoint.authority()
+                );
+                let mut answer =
+                    Refusal::new(StatusCode::BAD_GATEWAY, "api_error", message).answer();
+                // The network may be back in a moment: that is the client's to decide.
+                answer.headers_mut().remove("x-should-retry");
+                return answer;
+            }
+        };
+        if response.status() == StatusCode::UNAUTHORIZED
+            && !is_second
+            && let Some(newer) = shared.lender.newer_than(&lent).await
+        {
+            (lent, is_second) = (newer, true);
+            continue;
+        }
+        return pass(response, connection, tracked);
+    }
+}
+
+fn upstream_request(
+    shared: &Shared,
+    parts: &Parts,
+    body: Bytes,
+    lent: &Lent,
+) -> Request<Full<Bytes>> {
+    let endpoint = &shared.connector.endpoint;
+    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
+    let mut request = Request::new(Full::new(body));
+    *request.method_mut() = parts.method.clone();
+    *request.uri_mut() = format!("{}{target}", endpoint.path).parse().unwrap_or_default();
+    let mut headers: HeaderMap = parts.headers.clone();
+    headers.insert(header::HOST, shared.host.clone());
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+    headers.insert(lent.name.clone(), lent.value.clone());
+    *request.headers_mut() = headers;
+    request
+}
+
+/// Sends a request over a connection that waits, or a new one.
+async fn send(
+    shared: &Shared,
+    mut request: Request<Full<Bytes>>,
+) -> Result<(Response<Incoming>, Connection), String> {
+    loop {
+        let waiting = take_idle(shared).await;
+        let is_new = waiting.is_none();
+        let mut connection = match waiting {
+            Some(connection) => connection,
+            None => shared.connector.connect().await.map_err(|error| reason(&error))?,
+        };
+        match connection.try_send_request(request).await {
+            Ok(response) => return Ok((response, connection)),
+            Err(mut error) => match error.take_message() {
+                // Not a byte of it was sent: the connection had been closed while it waited.
+                Some(unsent) if !is_new => request = unsent,
+                _ => return Err(reason(&std::io::Error::other(error.into_error()))),
+            },
+        }
+    }
+}
+
+async fn take_idle(shared: &Shared) -> Option<Connection> {
+    loop {
+        let (mut connection, since) = lock(&shared.idle).pop()?;
+        if since.elapsed() < MAX_IDLE_TIME && connection.ready().await.is_ok() {
+            return Some(connection);
+        }
+    }
+}
+
+/// The API's answer as it comes.
+fn pass(
+    response: Response<Incoming>,
+    connection: Connection,
+    mut tracked: Tracked,
+) -> Response<Reply> {
+    let (mut parts, body) = response.into_parts();
+    guard::remove_hop_by_hop(&mut parts.headers);
+    let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+    let call = &mut tracked.call;
+    call.ttfb_ms = Some(millis(tracked.started));
+    call.status = Some(parts.status.as_u16());
+    call.request_id = header("request-id").map(log::text);
+    if call.path == "/v1/messages" && parts.status.is_success() {
+        let kind = header("content-type").unwrap_or_default();
+        tracked.meter = Some(Meter::new(kind.starts_with("text/event-stream")));
+    }
+    let mut metered = Metered { body, tracked, connection: Some(connection) };
+    metered.end_if_over();
+    Response::from_parts(parts, Either::Right(metered))
+}
+
+/// The body of an answer, read along while it passes.
+pub(crate) struct Metered {
+    body: Incoming,
+    tracked: Tracked,
+    /// Waits for the next call once the body has ended.
+    connection: Option<Connection>,
+}
+
+impl Metered {
+    fn end_if_over(&mut self) {
+        if self.body.is_end_stream() {
+            self.end();
+        }
+    }
+
+    fn end(&mut self) {
+        let Some(connection) = self.connection.take() else { return };
+        self.tracked.call.decision = "passed";
+        let mut idle = lock(&self.tracked.shared.idle);
+        if idle.len() < MAX_IDLE && !connection.is_closed() {
+            idle.push((connection, Instant::now()));
+        }
+    }
+}
+
+impl hyper::body::Body for Metered {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = &mut *self;
+        let frame = std::task::ready!(Pin::new(&mut this.body).poll_frame(cx));
+        match &frame {
+            Some(Ok(frame)) => {
+                if let (Some(data), Some(meter)) = (frame.data_ref(), &mut this.tracked.meter) {
+                    meter.feed(data);
+                }
+                this.end_if_over();
+            }
+            Some(Err(error)) => {
+                this.tracked.call.decision = "failed";
+                this.tracked.call.reason = Some(format!("the answer was cut: {error}"));
+                this.connection = None;
+            }
+            None => this.end(),
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,302 @@
+//! What of the child's request goes upstream: the token is checked, the API's paths pass, and every header that names a
+//! credential, an origin or a connection stays here.
+
+use std::fmt::Write as _;
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Method, Uri};
+use memchr::memmem;
+use subtle::ConstantTimeEq;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio_rustls::rustls::crypto::ring;
+use zeroize::Zeroizing;
+
+/// No head of a request is larger.
+pub(crate) const MAX_HEAD: usize = 64 * 1024;
+
+/// The API's own bound for a body.
+pub(crate) const MAX_BODY: usize = 32 << 20;
+
+/// What the child proves itself with: 256 random bits. Worth nothing outside of this run.
+pub(crate) struct Token(Zeroizing<String>);
+
+impl Token {
+    /// The beginning of every token, by which `verify` knows one.
+    pub(crate) const PREFIX: &'static str = "cck-session-";
+
+    pub(crate) fn new() -> Token {
+        let mut text = Zeroizing::new(String::with_capacity(Token::PREFIX.len() + 64));
+        text.push_str(Token::PREFIX);
+        for byte in Zeroizing::new(rand::<32>()).iter() {
+            _ = write!(text, "{byte:02x}");
+        }
+        Token(text)
+    }
+
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a header of the request holds the token, as SDKs send it: as a key or as a bearer.
+    pub(crate) fn is_in(&self, headers: &HeaderMap) -> bool {
+        let keys = headers.get_all("x-api-key").iter().map(HeaderValue::as_bytes);
+        let bearers = headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| {
+            let (scheme, token) = value.as_bytes().split_at_checked(7)?;
+            scheme.eq_ignore_ascii_case(b"bearer ").then_some(token)
+        });
+        keys.chain(bearers).any(|token| bool::from(token.trim_ascii().ct_eq(self.0.as_bytes())))
+    }
+}
+
+/// Random bytes of the system.
+pub(crate) fn rand<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    ring::default_provider().secure_random.fill(&mut bytes).expect("the system has random bytes");
+    bytes
+}
+
+/// What a request asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// A message: it costs, and is checked against budgets and models.
+    Messages,
+    /// A count of tokens, or the models there are: free.
+    Free,
+    /// What a client asks a host for that it takes to be the API. Answered here.
+    Hello,
+}
+
+/// The route of a request; none if it is not one of the API's that a client needs. The path is compared as it stands: what
+/// is written in another way, with `..` or `%2e`, is another path.
+pub(crate) fn route(method: &Method, uri: &Uri) -> Option<Route> {
+    match (method, uri.path()) {
+        (&Method::POST, "/v1/messages") => Some(Route::Messages),
+        (&Method::POST, "/v1/messages/count_tokens") | (&Method::GET, "/v1/models") => {
+            Some(Route::Free)
+        }
+        (&Method::GET, path) => {
+            let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_:@".contains(&c);
+            // No slash, and dots between other characters only.
+            let parts = path.strip_prefix("/v1/models/")?.split('.');
+            let is_id = parts.into_iter().all(|part| !part.is_empty() && part.bytes().all(plain));
+            is_id.then_some(Route::Free)
+        }
+        (&Method::HEAD, "/" | "/api/hello") | (&Method::POST, "/api/event_logging/batch") => {
+            Some(Route::Hello)
+        }
+        _ => None,
+    }
+}
+
+/// Headers of one connection, which never pass a proxy (RFC 9110, 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TE,
+    header::TRAILER,
+    header::TRANSFER_ENCODING,
+    header::UPGRADE,
+];
+
+/// Takes away the headers of the connection, and those that `Connection` names.
+pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    let named: Vec<HeaderName> = headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|list| list.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in named.iter().chain(&HOP_BY_HOP) {
+        headers.remove(name);
+    }
+}
+
+/// Takes away what may not go upstream.
+pub(crate) fn clean(headers: &mut HeaderMap) {
+    remove_hop_by_hop(headers);
+    let names: Vec<HeaderName> = headers.keys().cloned().collect();
+    for name in names {
+        let text = name.as_str();
+        let is_dropped = matches!(
+            text,
+            "authorization"
+                | "x-api-key"
+                | "cookie"
+                | "host"
+                | "content-length"
+                | "accept-encoding"
+                | "expect"
+                | "via"
+                | "forwarded"
+                | "x-real-ip"
+        );
+        if is_dropped || text.starts_with("proxy-") || text.starts_with("x-forwarded-") {
+            headers.remove(&name);
+        }
+    }
+}
+
+/// Lets bytes of a connection pass to hyper, each head only when it is whole and can be read in one way.
+///
+/// hyper takes a bare line feed for an end of line, two equal lengths for one, and a length beside chunks for nothing;
+/// another server may not. What is let through here, hyper still parses by itself.
+pub(crate) struct Strict<S> {
+    stream: S,
+    /// Read, and not yet passed on.
+    held: BytesMut,
+    /// So many bytes may pass: a head that was checked, and the body that it announces.
+    allowed: u64,
+}
+
+impl<S> Strict<S> {
+    pub(crate) fn new(stream: S) -> Strict<S> {
+        Strict { stream, held: BytesMut::new(), allowed: 0 }
+    }
+}
+
+/// What hyper refuses as the beginning of a request, with 400.
+const REFUSED: &[u8] = b"\0\r\n\r\n";
+
+/// Checks a head, its empty line included, and returns how many bytes of body follow. Chunks end where they end: all that
+/// follows them is let through, and the connection is closed after them.
+pub(crate) fn check_head(head: &[u8]) -> Result<u64, &'static str> {
+    let body = head.strip_suffix(b"\r\n\r\n").ok_or("no end")?;
+    let mut lines =
+        body.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    let bare = |window: &[u8]| (window[0] == b'\r') != (window[1] == b'\n');
+    if head.windows(2).any(bare) || head.contains(&0) {
+        return Err("a line end that is not CR LF");
+    }
+    let request = lines.next().unwrap_or_default();
+    if !request.first().is_some_and(u8::is_ascii_alphabetic) {
+        return Err("no method");
+    }
+    let (mut length, mut chunked) = (None, false);
+    for line in lines {
+        let colon = memchr::memchr(b':', line).ok_or("a line without a colon")?;
+        let (name, value) = (&line[..colon], line[colon + 1..].trim_ascii());
+        if name.is_empty() || name.iter().any(u8::is_ascii_whitespace) {
+            return Err("a folded line, or a blank in a name");
+        }
+        if name.eq_ignore_ascii_case(b"content-length") {
+            let digits = std::str::from_utf8(value)
+                .ok()
+                .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+            let value = digits
+                .and_then(|digits| digits.parse().ok())
+                .ok_or("a length that is not a number")?;
+            if length.replace(value).is_some() {
+                return Err("two lengths");
+            }
+        } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
+            if chunked || !value.eq_ignore_ascii_case(b"chunked") || !request.ends_with(b"HTTP/1.1")
+            {
+                return Err("an encoding other than chunked");
+            }
+            chunked = true;
+        }
+    }
+    match (length, chunked) {
+        (Some(_), true) => Err("a length beside chunks"),
+        (None, true) => Ok(u64::MAX),
+        (length, false) => Ok(length.unwrap_or(0)),
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let this = &mut *self;
+        loop {
+            if this.allowed > 0 && !this.held.is_empty() {
+                let allowed = usize::try_from(this.allowed).unwrap_or(usize::MAX);
+                let count = this.held.len().min(allowed).min(buf.remaining());
+                buf.put_slice(&this.held[..count]);
+                this.held.advance(count);
+                this.allowed = this.allowed.saturating_sub(count as u64);
+                return Poll::Ready(Ok(()));
+            }
+            if this.allowed >= buf.remaining() as u64 {
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                if this.allowed != u64::MAX {
+                    this.allowed -= (buf.filled().len() - before) as u64;
+                }
+                return Poll::Ready(Ok(()));
+            }
+            if this.allowed == 0 && !this.held.is_empty() {
+                if let Some(end) = memmem::find(&this.held, b"\r\n\r\n") {
+                    match check_head(&this.held[..end + 4]) {
+                        Ok(body) => this.allowed = body.saturating_add(end as u64 + 4),
+                        Err(_) => this.refuse(),
+                    }
+                    continue;
+                }
+                let held = &this.held;
+                let is_bare = |at: usize| at == 0 || held[at - 1] != b'\r';
+                if memchr::memchr_iter(b'\n', held).any(is_bare) || held.len() > MAX_HEAD {
+                    this.refuse();
+                    continue;
+                }
+            }
+            let mut space = [0; 8192];
+            let mut space = ReadBuf::new(&mut space);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut space))?;
+            if space.filled().is_empty() {
+                // The end of the stream: half a head is passed on, for hyper to say that it is half.
+                this.allowed = this.held.len() as u64;
+                if this.held.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
+            this.held.extend_from_slice(space.filled());
+        }
+    }
+}
+
+impl<S> Strict<S> {
+    fn refuse(&mut self) {
+        self.held = BytesMut::from(REFUSED);
+        self.allowed = u64::MAX;
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

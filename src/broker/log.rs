@@ -1,0 +1,318 @@
+//! The call log: a line of JSON for each call, each with the hash of the line before. No body, header or prompt is in it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::budget::lock;
+use super::meter::Usage;
+use crate::os::ext::{MetadataExt, OpenOptionsExt};
+use crate::os::fs::OFlags;
+use crate::records::audit::chain::link;
+
+/// A log that is larger begins a new file.
+const MAX_FILE: u64 = 64 << 20;
+
+/// No line is longer.
+const MAX_LINE: u64 = 16 * 1024;
+
+/// The longest text that is taken from outside.
+const MAX_TEXT: usize = 200;
+
+/// One call.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Call {
+    pub(crate) time: String,
+    pub(crate) run: String,
+    pub(crate) profile: Option<String>,
+    pub(crate) session: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) project: String,
+    pub(crate) method: String,
+    pub(crate) path: String,
+    pub(crate) model: Option<String>,
+    pub(crate) stream: bool,
+    pub(crate) status: Option<u16>,
+    pub(crate) request_id: Option<String>,
+    pub(crate) key: Option<String>,
+    pub(crate) input_tokens: u64,
+    pub(crate) output_tokens: u64,
+    pub(crate) cache_read_tokens: u64,
+    pub(crate) cache_write_5m_tokens: u64,
+    pub(crate) cache_write_1h_tokens: u64,
+    pub(crate) web_searches: u64,
+    pub(crate) cost_usd: f64,
+    /// The date of the prices.
+    pub(crate) prices: String,
+    pub(crate) ttfb_ms: Option<u64>,
+    pub(crate) duration_ms: u64,
+    /// `started` (with --require-log, before the call), `passed`, `aborted`, `failed`, `refused`.
+    pub(crate) decision: &'static str,
+    pub(crate) reason: Option<String>,
+    /// The kinds of the alerts that the call raised.
+    pub(crate) alerts: Vec<String>,
+    pub(crate) prev: String,
+}
+
+impl Call {
+    pub(crate) fn set_usage(&mut self, usage: &Usage) {
+        self.input_tokens = usage.input;
+        self.output_tokens = usage.output;
+        self.cache_read_tokens = usage.cache_read;
+        self.cache_write_5m_tokens = usage.cache_write_5m;
+        self.cache_write_1h_tokens = usage.cache_write_1h;
+        self.web_searches = usage.web_searches;
+    }
+
+    pub(crate) fn tokens(&self) -> u64 {
+        [
+            self.input_tokens,
+            self.output_tokens,
+            self.cache_read_tokens,
+            self.cache_write_5m_tokens,
+            self.cache_write_1h_tokens,
+        ]
+        .into_iter()
+        .fold(0, u64::saturating_add)
+    }
+}
+
+/// Text from outside as the log takes it: short, and nothing that looks like a key.
+pub(crate) fn text(text: &str) -> String {
+    crate::key::mask(&text.chars().take(MAX_TEXT).collect::<String>())
+}
+
+/// The log's file in cck's state directory.
+pub(crate) fn file(state: &Path) -> PathBuf {
+    state.join("calls.jsonl")
+}
+
+/// The log's files, the oldest first.
+pub(crate) fn files(state: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(state) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if name.starts_with("calls-") && name.ends_with(".jsonl") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    let current = file(state);
+    if current.exists() {
+        files.push(current);
+    }
+    Ok(files)
+}
+
+/// Appends calls as one piece: all of them, or none.
+pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow::Result<()> {
+    let _lock = lock(&state.join("calls.lock"))?;
+    let path = file(state);
+    let mut log = open(&path)?;
+    let mut end = log.seek(SeekFrom::End(0))?;
+    let mut last = last_line(&mut log, end)?;
+    // What a killed run or a full disk left unfinished was never a line.
+    if last.torn > 0 {
+        end -= last.torn;
+        log.set_len(end)?;
+    }
+    if end == 0 {
+        last.hash = match files(state)?.iter().rev().nth(1) {
+            Some(older) => {
+                let mut older = open(older)?;
+                let end = older.seek(SeekFrom::End(0))?;
+                last_line(&mut older, end)?.hash
+            }
+            None => link(None),
+        };
+    }
+    let mut text = Vec::new();
+    for call in calls {
+        call.prev = last.hash;
+        let line = serde_json::to_vec(call)?;
+        last.hash = link(Some(&line));
+        text.extend(line);
+        text.push(b'\n');
+    }
+    let written =
+        log.write_all(&text).and_then(|()| if durable { log.sync_data() } else { Ok(()) });
+    if let Err(error) = written {
+        // Half a line would break the chain.
+        log.set_len(end)?;
+        return Err(error.into());
+    }
+    if end + text.len() as u64 > MAX_FILE {
+        let number = files(state)?.len();
+        fs::rename(&path, state.join(format!("calls-{number:06}.jsonl")))?;
+    }
+    Ok(())
+}
+
+/// Opens a file of the log. A link at its place is refused: it would let another user choose what is written to.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
+    let file = OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o600)
+        .custom_flags(flags)
+        .open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() || metadata.nlink() > 1 {
+        return Err(io::Error::other("not a regular file with one name"));
+    }
+    Ok(file)
+}
+
+struct LastLine {
+    /// The hash of the last whole line.
+    hash: String,
+    /// So many bytes after it have no line end.
+    torn: u64,
+}
+
+fn last_line(file: &mut File, end: u64) -> io::Result<LastLine> {
+    let start = end.saturating_sub(2 * MAX_LINE);
+    file.seek(SeekFrom::Start(start))?;
+    let mut tail = Vec::new();
+    (&mut *file).take(end - start).read_to_end(&mut tail)?;
+    let whole = memchr::memrchr(b'\n', &tail).map_or(0, |at| at + 1);
+    let torn = (tail.len() - whole) as u64;
+    let line = match tail[..whole].strip_suffix(b"\n") {
+        Some(body) => Some(&body[memchr::memrchr(b'\n', body).map_or(0, |at| at + 1)..]),
+        None if start > 0 => return Err(io::Error::other("its last line is too long for a call")),
+        None => None,
+    };
+    Ok(LastLine { hash: link(line), torn })
+}
+
+/// Where the chain breaks: the file, the line counted from 1, and why.
+pub(crate) type Broken = (PathBuf, usize, &'static str);
+
+/// How many lines of the log are whole, and where its chain breaks.
+pub(crate) fn check(state: &Path) -> io::Result<(usize, Option<Broken>)> {
+    #[derive(serde::Deserialize)]
+    struct Link<'a> {
+        prev: &'a str,
+    }
+    let (mut count, mut before) = (0, link(None));
+    for path in files(state)? {
+        let mut log = BufReader::with_capacity(1 << 16, File::open(&path)?);
+        let mut line = Vec::new();
+        for number in 1.. {
+            line.clear();
+            if log.read_until(b'\n', &mut line)? == 0 {
+                break;
+            }
+            let broken = |why| Ok((count, Some((path.clone(), number, why))));
+            let Some(text) = line.strip_suffix(b"\n") else {
+                return broken("it has no line end: it was cut short");
+            };
+            match serde_json::from_slice::<Link<'_>>(text) {
+                Err(_) => return broken("it is not a call"),
+                Ok(call) if call.prev != before => {
+                    return broken(
+                        "its `prev` is not the hash of the line before: a line was changed or removed",
+                    );
+                }
+                Ok(_) => {}
+            }
+            before = link(Some(text));
+            count += 1;
+        }
+    }
+    Ok((count, None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn call(n: u64) -> Call {
+        Call { input_tokens: n, decision: "passed", ..Call::default() }
+    }
+
+    fn whole(state: &Path) -> (usize, bool) {
+        let (count, broken) = check(state).unwrap();
+        (count, broken.is_none())
+    }
+
+    #[test]
+    fn lines_are_chained_and_a_change_shows() {
+        let dir = tempfile::tempdir().unwrap();
+        append(dir.path(), &mut [call(1), call(2)], true).unwrap();
+        append(dir.path(), &mut [call(3)], false).unwrap();
+        assert_eq!(whole(dir.path()), (3, true));
+        let path = file(dir.path());
+        let text = fs::read_to_string(&path).unwrap();
+        OpenOptions::new()
+            .write(true)
+            .truncate(true)
+            .open(&path)
+            .unwrap()
+            .write_all(text.replace("\"input_tokens\":2", "\"input_tokens\":0").as_bytes())
+            .unwrap();
+        let (count, broken) = check(dir.path()).unwrap();
+        assert_eq!((count, broken.unwrap().1), (2, 3));
+    }
+
+    #[test]
+    fn what_was_cut_short_does_not_break_the_chain() {
+        let dir = tempfile::tempdir().unwrap();
+        append(dir.path(), &mut [call(1)], false).unwrap();
+        for torn in ["{", "{\"time\":\"x\",\"prev\":\"", "\0\0\0"] {
+            OpenOptions::new()
+                .append(true)
+                .open(file(dir.path()))
+                .unwrap()
+                .write_all(torn.as_bytes())
+                .unwrap();
+            append(dir.path(), &mut [call(2)], false).unwrap();
+            assert!(whole(dir.path()).1, "{torn:?}");
+        }
+        assert_eq!(whole(dir.path()), (4, true));
+        let only = tempfile::tempdir().unwrap();
+        OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(file(only.path()))
+            .unwrap()
+            .write_all(b"{\"to")
+            .unwrap();
+        append(only.path(), &mut [call(1)], false).unwrap();
+        assert_eq!(whole(only.path()), (1, true));
+    }
+
+    #[test]
+    fn the_chain_goes_on_in_the_next_file() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 1..=2 {
+            append(dir.path(), &mut [call(number)], false).unwrap();
+            fs::rename(file(dir.path()), dir.path().join(format!("calls-{number:06}.jsonl")))
+                .unwrap();
+        }
+        append(dir.path(), &mut [call(3)], false).unwrap();
+        assert_eq!(files(dir.path()).unwrap().len(), 3);
+        assert_eq!(whole(dir.path()), (3, true));
+        fs::remove_file(dir.path().join("calls-000001.jsonl")).unwrap();
+        assert!(!whole(dir.path()).1, "a file that was removed shows");
+    }
+
+    #[test]
+    fn a_link_is_not_written_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        File::create(&target).unwrap();
+        fs::hard_link(&target, file(dir.path())).unwrap();
+        assert!(append(dir.path(), &mut [call(1)], false).is_err());
+        assert_eq!(fs::metadata(&target).unwrap().len(), 0);
+    }
+}
