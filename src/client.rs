@@ -7,6 +7,7 @@ pub mod config;
 pub(crate) mod conflict;
 pub(crate) mod credentials;
 pub mod decision;
+pub(crate) mod destination;
 pub mod federation;
 pub mod gather;
 pub mod git;

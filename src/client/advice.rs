@@ -1,6 +1,7 @@
 //! What to mend, and how. Pure: it judges the state and the decision, and touches nothing.
 
 mod files;
+mod places;
 mod sending;
 
 use std::ffi::OsStr;
@@ -9,6 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::decision::{Decision, Mode};
+use super::destination::{Destination, Refusal};
 use super::paths;
 use super::source::{Layer, Origin, Source};
 use super::state::State;
@@ -45,6 +47,10 @@ pub struct Case<'a> {
     pub around: &'a Surroundings,
     /// What the client does.
     pub decision: &'a Decision,
+    /// Where the requests go.
+    pub(crate) destination: &'a Destination,
+    /// Why the credential must not go there.
+    pub(crate) refusal: Option<&'a Refusal>,
     /// The modes asked about.
     pub modes: &'a [Mode],
     /// The source that was expected; none for any.
@@ -78,6 +84,7 @@ impl Problems {
 pub fn problems(case: &Case<'_>) -> Vec<Problem> {
     let mut problems = Problems::default();
     sending::add(case, &mut problems);
+    places::add(case, &mut problems);
     files::add(case, &mut problems);
     let (mut first, then): (Vec<_>, Vec<_>) =
         problems.0.into_iter().partition(|problem| problem.severity == Severity::Error);

@@ -4,6 +4,7 @@
 
 use super::credentials::{self, Credentials, Standings};
 use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Standing};
+use super::destination;
 use super::headers::{self, Custom};
 use super::reason;
 use super::rules::Rule;
@@ -42,6 +43,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
     outcome.dialogs.extend(&found.dialogs);
     let custom = Custom::of(state);
     let failure = headers::decide(state, mode, &found, &custom, &mut outcome);
+    let failure = failure.or_else(|| destination::unusable(state));
     reason::note(state, &found, &custom, &outcome, &mut standings);
     if let Some(failure) = failure {
         outcome.sends = false;

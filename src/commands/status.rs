@@ -5,7 +5,7 @@ use crate::client::advice::{self, Case, Severity};
 use crate::client::decision::{Mode, Outcome};
 use crate::client::launch::Launch;
 use crate::client::source::Source;
-use crate::client::{gather, paths, resolve, settings, surroundings};
+use crate::client::{destination, gather, paths, resolve, settings, surroundings};
 use crate::context::Context;
 use crate::error::Exit;
 use crate::online::without_user;
@@ -16,11 +16,15 @@ pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
     let decision = resolve::resolve(&state);
     let around = surroundings::look(&state, context);
+    let destination = destination::destination(&state, context.home().as_deref());
+    let refusal = destination::may_send(&destination, None).err();
     let home = context.home().map(std::path::PathBuf::into_os_string);
     let case = Case {
         state: &state,
         around: &around,
         decision: &decision,
+        destination: &destination,
+        refusal: refusal.as_ref(),
         modes: &[Mode::Print, Mode::Interactive],
         expected: None,
         home: home.as_deref(),

@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
+use online::Online;
 
 use crate::client::Client;
 use crate::client::advice::{self, Case};
 use crate::client::decision::Mode;
+use crate::client::destination;
 use crate::client::gather;
 use crate::client::launch::{Launch, Launcher};
 use crate::client::resolve;
@@ -44,6 +46,15 @@ impl Modes {
     }
 }
 
+/// Whose helper may be run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RunHelper {
+    /// That of the user, of the administrator, or of a folder that the user trusts
+    Trusted,
+    /// That of any folder
+    Project,
+}
+
 /// Exits with 0 if the expected source, and no other, is sent in every mode asked about; with 1 if not.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct VerifyArgs {
@@ -59,9 +70,20 @@ pub(crate) struct VerifyArgs {
     /// has a key, else any]
     #[arg(long, value_name = "ID")]
     expect: Option<String>,
-    /// Run the apiKeyHelper that the client would run; without this it is taken to succeed
-    #[arg(long)]
-    run_helper: bool,
+    /// The host that the credential should go to
+    #[arg(long, value_name = "HOST")]
+    expect_host: Option<String>,
+    /// Run the apiKeyHelper that the client would run; without this it is taken to succeed. That of a folder you have not
+    /// trusted runs with `--run-helper=project` only
+    #[arg(
+        long,
+        value_enum,
+        value_name = "WHOSE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "trusted"
+    )]
+    run_helper: Option<RunHelper>,
     /// Ask the API whether it takes the credential that would be sent: one GET of /v1/models to the client's base URL.
     /// Rejection makes the answer no
     #[arg(long)]
@@ -108,7 +130,14 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         args.config_file.as_deref(),
     )?;
     let expected = expected(args.expect.as_deref(), &state)?;
-    if args.run_helper {
+    let home = context.home();
+    let destination = destination::destination(&state, home.as_deref());
+    let may_run = match args.run_helper {
+        None => false,
+        Some(RunHelper::Project) => true,
+        Some(RunHelper::Trusted) => !destination.helper_is_untrusted,
+    };
+    if may_run {
         gather::run_helper(&mut state)?;
     }
     let decision = resolve::resolve(&state);
@@ -119,24 +148,34 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         (None, Some(Mode::Interactive)) => Modes::Interactive.list(),
         (None, None) => Modes::All.list(),
     };
-    let home = context.home().map(PathBuf::into_os_string);
+    let home = home.map(PathBuf::into_os_string);
+    let refusal = destination::may_send(&destination, args.expect_host.as_deref()).err();
     let mut problems = advice::problems(&Case {
         state: &state,
         around: &around,
         decision: &decision,
+        destination: &destination,
+        refusal: refusal.as_ref(),
         modes,
         expected: expected.as_ref(),
         home: home.as_deref(),
     });
-    let verdict = modes.iter().all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
+    let meets = modes.iter().all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
     let mut online = None;
     if args.online {
-        let mut answer = online::ask(&state, &decision, modes, context)?;
+        let mut answer =
+            online::ask(&state, &decision, modes, &destination, refusal.as_ref(), context)?;
         problems.splice(0..0, answer.problem.take());
         online = Some(answer);
     }
-    let verdict = verdict && online.as_ref().is_none_or(|answer| answer.result != "rejected");
+    // What was asked and not answered is not a yes.
+    let doubt = online.as_ref().and_then(Online::doubt);
+    let refused =
+        refusal.map(|refusal| format!("the credential would {}", refusal.reason(&destination)));
+    let verdict = meets && refused.is_none() && doubt.is_none();
     let summary = Summary {
+        refused: refused.or(doubt).filter(|_| meets),
+        destination: &destination,
         modes,
         expected: expected.as_ref(),
         verdict,

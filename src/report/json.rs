@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::client::advice::Problem;
 use crate::client::decision::{Decision, Header, Mode, Outcome};
+use crate::client::destination::{Destination, Trust};
 use crate::client::paths::ChosenBy;
 use crate::client::source::Source;
 use crate::client::state::State;
@@ -22,8 +23,18 @@ struct Report<'a> {
     problems: &'a [Problem],
     #[serde(skip_serializing_if = "Option::is_none")]
     online: Option<&'a Online>,
+    destination: Host<'a>,
     expected: String,
     verdict: &'static str,
+}
+
+#[derive(Serialize)]
+struct Host<'a> {
+    url: &'a str,
+    host: Option<&'a str>,
+    /// The id of what the project has set to lead requests there.
+    set_by_project: Option<String>,
+    trusted_folder: bool,
 }
 
 #[derive(Serialize)]
@@ -76,6 +87,10 @@ pub struct Summary<'a> {
     pub problems: &'a [Problem],
     /// What the server said, if it was asked.
     pub online: Option<&'a Online>,
+    /// Why the answer is no though every mode sends what is expected.
+    pub refused: Option<String>,
+    /// Where the requests go.
+    pub(crate) destination: &'a Destination,
     /// How wide text may be.
     pub width: usize,
 }
@@ -119,6 +134,12 @@ pub fn render(
             .collect(),
         problems: summary.problems,
         online: summary.online,
+        destination: Host {
+            url: &summary.destination.shown,
+            host: summary.destination.address.as_ref().ok().map(|address| &*address.host),
+            set_by_project: summary.destination.redirect.as_ref().map(|by| by.source.to_string()),
+            trusted_folder: summary.destination.trust == Trust::Trusted,
+        },
         expected: summary.expected.map_or("any".into(), Source::to_string),
         verdict: if summary.verdict { "yes" } else { "no" },
     };

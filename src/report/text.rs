@@ -64,6 +64,9 @@ fn verdict(decision: &Decision, summary: &Summary<'_>, out: &mut Page) {
         };
         return out.wrap(&format!("{GOOD}yes{GOOD:#}  "), 5, &what);
     }
+    if let Some(refused) = &summary.refused {
+        return out.wrap(&format!("{BAD}no{BAD:#}   "), 5, refused);
+    }
     let failing: Vec<Mode> = summary
         .modes
         .iter()

@@ -11,6 +11,7 @@ mod advice;
 mod approve;
 mod audit;
 mod cases;
+mod destination;
 mod edges;
 mod get_key;
 mod helper;

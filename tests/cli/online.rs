@@ -177,7 +177,7 @@ fn a_key_goes_through_a_proxy_to_a_host_with_a_certificate_of_ones_own() {
     let (code, unknown, said) = report(verify());
     assert_eq!(unknown["online"]["result"], "unreachable", "{said}");
     assert!(said.contains("SSL_CERT_FILE") && !said.contains("pass-word"), "{said}");
-    assert_eq!(code, Some(0), "an API that cannot be asked is no verdict: {said}");
+    assert_eq!(code, Some(1), "what could not be asked is not a yes: {said}");
     assert!(!server.said().contains("x-api-key"), "{}", server.said());
 
     let (code, known, said) = report(verify().env("SSL_CERT_FILE", &server.authority));

@@ -3,7 +3,7 @@
 use super::super::decision::{Dialog, Header, Mode, Outcome, Provider, Standing};
 use super::super::headers::helper_failure;
 use super::super::settings::{self, names};
-use super::super::source::{Origin, Source};
+use super::super::source::Source;
 use super::super::state::{HelperRun, Reading};
 use super::{Case, Problems};
 use crate::key;
@@ -16,7 +16,6 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
         dialogs(case, *mode, outcome, problems);
     }
     provider(case, problems);
-    base_url(case, problems);
     custom_headers(case, problems);
     helper(case, problems);
     login(case, problems);
@@ -170,22 +169,6 @@ fn provider(case: &Case<'_>, problems: &mut Problems) {
     }
 }
 
-/// A project that sends the credential to a host of its choice.
-fn base_url(case: &Case<'_>, problems: &mut Problems) {
-    let (setter, url) = settings::base_url(case.state);
-    let sends = case.modes.iter().any(|mode| case.decision.outcome(*mode).sends);
-    if let Some(source @ Source::Variable(Origin::Settings(layer), _)) = &setter
-        && layer.is_of_project()
-        && sends
-    {
-        problems.warn(
-            "host-set-by-project",
-            format!("this project has the credential sent to {}", crate::online::without_user(url)),
-            format!("if that host is not yours: {}", case.remove(source)),
-        );
-    }
-}
-
 fn custom_headers(case: &Case<'_>, problems: &mut Problems) {
     for mode in case.modes {
         let outcome = case.decision.outcome(*mode);
@@ -226,15 +209,20 @@ fn helper(case: &Case<'_>, problems: &mut Problems) {
             format!("chmod +x {}; or: {}", case.quote(program), case.remove(&source)),
         );
     }
-    if layer.is_of_project() && !case.state.config.trusted && case.modes.contains(&Mode::Print) {
-        let ran = match case.state.helper {
-            HelperRun::NotRun => "",
-            _ => " (--run-helper has just run it)",
+    if case.destination.helper_is_untrusted && case.modes.contains(&Mode::Print) {
+        let fix = match case.state.helper {
+            HelperRun::NotRun => {
+                "read it first; then, to try it: cck verify --run-helper=project".to_owned()
+            }
+            _ => case.remove(&source),
         };
         problems.warn(
             "untrusted-helper",
-            format!("`claude -p` runs {source} though this folder is not trusted{ran}"),
-            format!("read the command in {}, or remove it", case.layer_file(layer)),
+            format!(
+                "`claude -p` runs apiKeyHelper of {} though you have not trusted this folder",
+                case.layer_file(layer)
+            ),
+            fix,
         );
     }
 }

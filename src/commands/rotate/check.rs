@@ -2,11 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use super::super::verify::online::is_untrusted;
 use crate::client::Client;
+use crate::client::destination;
 use crate::client::gather;
 use crate::client::launch::Launch;
-use crate::client::settings;
 use crate::context::Context;
 use crate::error::fail;
 use crate::key::ApiKey;
@@ -16,26 +15,29 @@ use crate::output::one_line;
 /// Asks the API that the client would ask whether it takes the new key.
 pub(crate) fn check(new: &ApiKey, context: &Context) -> anyhow::Result<()> {
     let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
-    let (_, base) = settings::base_url(&state);
-    let shown = one_line(&online::without_user(base));
+    let destination = destination::destination(&state, context.home().as_deref());
+    let shown = one_line(&destination.shown);
     let unchanged = "nothing was changed";
-    if is_untrusted(&state) {
-        return Err(fail(
-            format!(
-                "{shown} was set by this project, which you do not trust yet: the new key was not sent there; {unchanged}"
-            ),
-            "run it in another directory, or leave --online out",
-        ));
-    }
-    if !online::is_safe(base) {
-        return Err(fail(
-            format!(
-                "{shown} is no https host, so the new key was not sent there to check it; {unchanged}"
-            ),
-            "leave --online out, or mend ANTHROPIC_BASE_URL",
-        ));
-    }
-    let url = format!("{base}/v1/models?limit=1");
+    let refusal = destination::may_send(&destination, None).err();
+    let address = match (refusal, &destination.address) {
+        (None, Ok(address)) if address.is_private() => address,
+        (Some(refusal), _) => {
+            let reason = refusal.reason(&destination);
+            return Err(fail(
+                format!("the new key was not checked, it would {reason}; {unchanged}"),
+                "run it in another directory, or leave --online out",
+            ));
+        }
+        _ => {
+            return Err(fail(
+                format!(
+                    "{shown} is not an https host, so the new key was not sent there to check it; {unchanged}"
+                ),
+                "leave --online out, or fix ANTHROPIC_BASE_URL",
+            ));
+        }
+    };
+    let url = format!("{address}/v1/models?limit=1");
     let headers = vec![
         ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
         ("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned())),

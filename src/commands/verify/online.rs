@@ -5,9 +5,10 @@ use zeroize::Zeroizing;
 
 use crate::client::advice::{Problem, Severity};
 use crate::client::decision::{Decision, Mode, Outcome};
+use crate::client::destination::{Destination, Refusal};
 use crate::client::reason;
 use crate::client::settings::{self, names};
-use crate::client::source::{Origin, Source};
+use crate::client::source::Source;
 use crate::client::state::State;
 use crate::context::Context;
 use crate::online::{self, Answer, Request};
@@ -27,16 +28,29 @@ pub struct Online {
     pub problem: Option<Problem>,
 }
 
+impl Online {
+    /// Why the answer is not a yes; none where the API takes the credential.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let url = &self.url;
+        Some(match self.result {
+            "rejected" => format!("{url} rejects the credential"),
+            "unreachable" => format!("{url} could not be reached"),
+            "not-asked" => format!("{url} was not asked"),
+            _ => return None,
+        })
+    }
+}
+
 /// Asks about the first of `modes` that sends something.
 pub(crate) fn ask(
     state: &State,
     decision: &Decision,
     modes: &[Mode],
+    destination: &Destination,
+    refusal: Option<&Refusal>,
     context: &Context,
 ) -> anyhow::Result<Online> {
-    let (setter, base) = settings::base_url(state);
-    let url = format!("{base}/v1/models?limit=1");
-    let shown = one_line(&online::without_user(base));
+    let shown = one_line(&destination.shown);
     let answer =
         |result, status, problem| Ok(Online { url: shown.clone(), result, status, problem });
     let mut outcomes = modes.iter().map(|mode| decision.outcome(*mode));
@@ -48,20 +62,28 @@ pub(crate) fn ask(
         let fix = "add --run-helper, so that the helper's output can be asked about".to_owned();
         return answer("not-asked", None, problem("online-not-asked", message, fix));
     };
-    let by_project = matches!(&setter, Some(Source::Variable(Origin::Settings(layer), _)) if layer.is_of_project());
-    if is_untrusted(state) {
-        let message = format!(
-            "{shown} was set by this project, which you do not trust yet; the API was not asked"
-        );
-        let fix = "start claude here and trust the folder, if you mean that host".to_owned();
+    if let Some(refusal) = refusal {
+        let message =
+            format!("the credential would {}; the API was not asked", refusal.reason(destination));
+        let fix = match refusal {
+            Refusal::Untrusted(_) => format!(
+                "if you mean that host: cck verify --online --expect-host {}",
+                destination.address.as_ref().map_or("HOST", |address| &address.host)
+            ),
+            _ => "fix ANTHROPIC_BASE_URL, then ask again".to_owned(),
+        };
         return answer("not-asked", None, problem("online-refused", message, fix));
     }
-    if !online::is_safe(base) && (by_project || !base.starts_with("http://")) {
-        let message =
-            format!("{shown} is no https host and was not set by you, so the API was not asked");
+    // The address as the client takes it, whatever its text looks like to another parser.
+    let Ok(address) = &destination.address else { return answer("not-asked", None, None) };
+    if !address.is_private() && destination.redirect.is_some() {
+        let message = format!(
+            "{shown} was not set by you, and a credential would cross the network unencrypted; the API was not asked"
+        );
         let fix = "set ANTHROPIC_BASE_URL yourself, if you mean that host".to_owned();
         return answer("not-asked", None, problem("online-refused", message, fix));
     }
+    let url = format!("{address}/v1/models?limit=1");
     let request = Request { method: "GET", url: &url, headers, body: None };
     match online::send(context, &request)? {
         Answer::Unreachable(why) => {
@@ -90,14 +112,6 @@ pub(crate) fn ask(
             }
         },
     }
-}
-
-/// Whether a project that the user has not told the client to trust says where the credential goes. Whoever wrote it would
-/// get the credential by it.
-pub(crate) fn is_untrusted(state: &State) -> bool {
-    let setter = settings::base_url(state).0;
-    !state.config.trusted
-        && matches!(setter, Some(Source::Variable(Origin::Settings(layer), _)) if layer.is_of_project())
 }
 
 /// The headers that the client would send; none where a credential is not known.
