@@ -26,13 +26,19 @@ deps:
       = "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
     cargo rustc --locked --quiet --profile check --lib -- -D unused_crate_dependencies
 
-# The oldest Rust that is stated, where rustup can fetch it; where not, it says so
+# The oldest Rust that Cargo.toml states; says so if rustup cannot fetch it
 msrv:
     .ci/msrv
 
-# Dependencies against the RustSec database, where it can be reached; where not, it says so
+# Dependencies against the RustSec database; says so if it cannot be reached
 advisories:
     .ci/advisories
+
+# Actions are pinned by commit; only lock files name the host of a package registry; no package of ours comes from one
+supply-chain:
+    ! git grep -nE 'uses: ' -- .github examples | grep -vE '@[0-9a-f]{40} # v'
+    ! git grep -nIE 'registry[.]npmjs|static[.]rust-lang|crates[.]io|pypi[.]org|python[h]osted|deb[.]debian' -- ':!*lock*'
+    ! git grep -n '@cck-cli' -- ':!packaging' ':!justfile'
 
 # Spelling, and the scripts
 prose:
@@ -49,7 +55,7 @@ release:
     test "$(stat -c %s dist/cck)" -le 4500000
     CCK_TEST_BINARY="$PWD/dist/cck" cargo test --locked --quiet --test cli
 
-# The code for Windows and macOS, linted; built for Windows and run under Wine, where that is there
+# The code for Windows and macOS, linted; cck.exe run under Wine, the arm64 binary under qemu, if they are there
 cross:
     .ci/cross
 
@@ -57,7 +63,11 @@ cross:
 static:
     .ci/static --twice
 
-# What is in examples/ and packaging/: run, or validated (needs `just static`)
+# Everything that a release consists of, for all systems: built, installed or linted
+packages:
+    packaging/test
+
+# What is in examples/: run, or validated (needs `just static`)
 examples:
     .ci/examples
 
