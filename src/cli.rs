@@ -10,11 +10,17 @@ use crate::context::Context;
 use crate::error::Exit;
 pub(crate) use lazy::Lazy;
 
+/// With target and commit where packaging/build sets them.
+const VERSION: &str = match option_env!("CCK_VERSION") {
+    Some(version) => version,
+    None => concat!(env!("CARGO_PKG_VERSION"), " (built from source)"),
+};
+
 /// Put an Anthropic API key where Claude Code will use it, and prove that it does.
 #[derive(Debug, Parser)]
 #[command(
     name = "cck",
-    version,
+    version = VERSION,
     max_term_width = 100,
     disable_help_flag = true,
     after_help = "More options, files and variables: cck man"
