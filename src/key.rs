@@ -4,6 +4,7 @@ pub(crate) mod cache;
 pub mod command;
 pub(crate) mod place;
 mod prompt;
+pub(crate) mod shape;
 pub(crate) mod source;
 pub(crate) mod stored;
 
@@ -55,10 +56,18 @@ impl ApiKey {
                 "copy the key again, without the text around it",
             ));
         }
-        if let Some(Failure { problem, advice }) = misplaced(key) {
+        if let Some(Failure { problem, advice }) = shape::misplaced(key) {
             return Err(fail(problem, advice));
         }
         Ok(ApiKey(Zeroizing::new(key.to_owned())))
+    }
+
+    /// As [`ApiKey::parse`]; unless `any_shape`, the key must also look like one of Anthropic's.
+    pub(crate) fn checked(text: &str, any_shape: bool) -> anyhow::Result<ApiKey> {
+        if !any_shape && shape::misplaced(text.trim()).is_none() {
+            shape::check(text)?;
+        }
+        ApiKey::parse(text)
     }
 
     /// The key itself, for the file or the header that needs it.
@@ -80,16 +89,11 @@ impl ApiKey {
     pub fn suffix(&self) -> &str {
         suffix(&self.0)
     }
-
-    /// Whether the key has the shape of an Anthropic API key (`sk-ant-…`, long enough to be one).
-    pub(crate) fn is_usual_shape(&self) -> bool {
-        is_usual_shape(&self.0)
-    }
 }
 
 /// Whether `key` has the shape of an Anthropic API key.
 pub(crate) fn is_usual_shape(key: &str) -> bool {
-    key.starts_with("sk-ant-") && key.len() >= 40
+    shape::is_usual(key)
 }
 
 /// A key as people recognise it: its prefix and its last four characters, `sk-ant-api03-…wxyz`.
@@ -105,10 +109,16 @@ pub(crate) fn hint(key: &str) -> String {
 }
 
 /// A name for a key that does not give it away: `sha256:` and the first 12 hex digits of SHA-256 over
-/// [`FINGERPRINT_DOMAIN`] followed by the key.
+/// [`FINGERPRINT_DOMAIN`] followed by the key. A key of another shape may be short enough to be guessed from that, so
+/// it has none.
 ///
 /// The same by hand: `printf 'cck-fingerprint-v1:%s' "$KEY" | sha256sum | cut -c1-12`.
 pub(crate) fn fingerprint(key: &str) -> String {
+    if shape::is_usual(key) { digest(key) } else { "not shown".into() }
+}
+
+/// The fingerprint of any key, for cck's own private files.
+pub(crate) fn digest(key: &str) -> String {
     let digest = Sha256::new().chain_update(FINGERPRINT_DOMAIN).chain_update(key).finalize();
     digest.iter().take(6).fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
 }
@@ -139,29 +149,6 @@ pub fn mask(text: &str) -> String {
         rest = &rest[start + length..];
     }
     masked + rest
-}
-
-/// Tokens that look like a key and belong elsewhere.
-fn misplaced(key: &str) -> Option<Failure> {
-    let (problem, advice) = if key.starts_with("sk-ant-oat") {
-        (
-            "this is an OAuth token (sk-ant-oat…), not an API key",
-            "export it as CLAUDE_CODE_OAUTH_TOKEN instead",
-        )
-    } else if key.starts_with("sk-ant-ort") {
-        (
-            "this is an OAuth refresh token (sk-ant-ort…), not an API key",
-            "use an API key (sk-ant-api…)",
-        )
-    } else if key.starts_with("sk-ant-admin") {
-        (
-            "this is an Admin API key (sk-ant-admin…): it manages an organisation and cannot send messages",
-            "use an API key (sk-ant-api…); `cck rotate --retire-old` reads the admin key from ANTHROPIC_ADMIN_KEY",
-        )
-    } else {
-        return None;
-    };
-    Some(Failure { problem: problem.into(), advice: advice.into() })
 }
 
 #[cfg(test)]

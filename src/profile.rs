@@ -13,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 
-use crate::commands::completions::profile_names;
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::fail;
-use crate::key::source::Source;
+use crate::key::source::{KeySource, Place, SourceArgs};
 use file::Entry;
 
 pub(crate) use check::{check_base_url, check_entry, check_name};
@@ -42,6 +42,30 @@ impl ProfileArg {
     }
 }
 
+/// The names of the profiles there are, for an argument that is one. Files that cannot be read offer nothing.
+pub(crate) fn profile_names() -> ArgValueCandidates {
+    ArgValueCandidates::new(|| {
+        let profiles = Profiles::load(&Context::from_process()).unwrap_or_default();
+        let candidate = |profile: &Profile| {
+            CompletionCandidate::new(&profile.name)
+                .help(Some(profile.source.place.describe().into()))
+        };
+        profiles.list.iter().map(candidate).collect()
+    })
+}
+
+/// The source that the flags name; if they name none, the profile's, whatever the environment and standard input hold.
+pub(crate) fn key_source(
+    args: SourceArgs,
+    profile: Option<&Profile>,
+    context: &mut Context,
+) -> anyhow::Result<KeySource> {
+    match profile {
+        Some(profile) if !args.names_one() => Ok(args.or(profile.key_source())),
+        _ => KeySource::resolve(args, context),
+    }
+}
+
 /// One profile, resolved.
 #[derive(Clone)]
 pub(crate) struct Profile {
@@ -52,7 +76,7 @@ pub(crate) struct Profile {
     /// Whether that file is the machine's and not the user's.
     pub system: bool,
     /// Where its key comes from.
-    pub source: Source,
+    pub source: KeySource,
     /// Its CLAUDE_CONFIG_DIR.
     pub config_dir: PathBuf,
     /// The API's address, where it is not the usual one.
@@ -61,7 +85,7 @@ pub(crate) struct Profile {
     pub description: Option<String>,
     /// Whether a user's profile of the same name is ignored.
     pub locked: bool,
-    /// Who may use it; empty is everybody.
+    /// Who may use it; empty is everyone.
     pub groups: Vec<String>,
 }
 
@@ -79,17 +103,24 @@ impl Profiles {
     pub(crate) fn load(context: &Context) -> anyhow::Result<Profiles> {
         let mut profiles = Profiles::default();
         for file in place::system_files(context)? {
-            match place::read(&file) {
-                Ok(Some(text)) => profiles.add_all(&file, true, &text, context)?,
-                Ok(None) => {}
-                // A file for other people. Not an error: its profiles are not ours to use.
+            // One bad file does not take the profiles of the others away.
+            let read = place::read(&file).and_then(|text| {
+                text.map_or(Ok(()), |text| profiles.add_all(&file, true, &text, context))
+            });
+            match read {
+                Ok(()) => {}
+                // A file for other people: its profiles are not ours to use.
                 Err(error) if place::is_denied(&error) => {
                     profiles.notes.push(format!(
                         "{} is not readable for you; its profiles are left out",
                         file.display()
                     ));
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    profiles
+                        .notes
+                        .push(format!("{error:#}; the profiles of this file are left out"));
+                }
             }
         }
         // Without a home there are no user's profiles, and those of the machine still work.
@@ -108,8 +139,9 @@ impl Profiles {
         text: &str,
         context: &Context,
     ) -> anyhow::Result<()> {
-        for entry in file::parse(text).map_err(|malformed| malformed_error(file, &malformed))? {
-            let profile = resolve(entry, file, system, context)?;
+        let entries = file::parse(text).map_err(|malformed| malformed_error(file, &malformed))?;
+        let resolved = entries.into_iter().map(|entry| resolve(entry, file, system, context));
+        for profile in resolved.collect::<anyhow::Result<Vec<_>>>()? {
             let Some(old) = self.list.iter_mut().find(|old| old.name == profile.name) else {
                 let at = self.list.partition_point(|other| other.name < profile.name);
                 self.list.insert(at, profile);
@@ -149,6 +181,11 @@ impl Profiles {
 }
 
 impl Profile {
+    /// The source of its key, with its name.
+    pub(crate) fn key_source(&self) -> KeySource {
+        KeySource { profile: Some(self.name.clone()), ..self.source.clone() }
+    }
+
     /// The edit of the profile's settings that gives its client its base URL, if it has one.
     pub(crate) fn base_url_edit(&self, settings: &Document<'_>) -> Option<Edit> {
         let url = self.base_url.as_deref()?;
@@ -198,14 +235,13 @@ pub(crate) fn resolve(
     context: &Context,
 ) -> anyhow::Result<Profile> {
     let (kind, what) = &entry.source;
-    let source = match kind.as_str() {
-        "key-command" => Source::Command(
-            what.clone(),
-            Duration::from_secs(entry.timeout.unwrap_or(DEFAULT_TIMEOUT)),
-        ),
-        "key-env" => Source::Env(what.clone()),
-        _ => Source::File(place::expand(what, "key-file", file, context)?),
+    let timeout = Duration::from_secs(entry.timeout.unwrap_or(DEFAULT_TIMEOUT));
+    let place = match kind.as_str() {
+        "key-command" => Place::Command(what.clone(), timeout),
+        "key-env" => Place::Env(what.clone()),
+        _ => Place::File(place::expand(what, "key-file", file, context)?, timeout),
     };
+    let source = KeySource { any_shape: entry.any_shape, ..KeySource::new(place) };
     let config_dir = match &entry.config_dir {
         Some(dir) => place::expand(dir, "config-dir", file, context)?,
         None => context.data_home()?.join("cck/profiles").join(&entry.name),
@@ -218,7 +254,7 @@ pub(crate) fn resolve(
         name: entry.name,
         base_url: entry.base_url,
         description: entry.description,
-        // A user has nobody to lock out.
+        // A user has no one to lock out.
         locked: entry.locked && system,
         groups: entry.groups,
     })
@@ -236,4 +272,31 @@ pub(crate) fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyho
         ),
         "correct the file; cck leaves it as it is until then",
     )
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+#[allow(clippy::disallowed_methods, reason = "a test lays its files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_bad_file_of_the_machine_does_not_take_the_others_away() {
+        let etc = tempfile::tempdir().unwrap();
+        let dir = etc.path().join("cck/profiles.d");
+        std::fs::create_dir_all(&dir).unwrap();
+        for (name, text) in [
+            ("a.toml", "[profiles.a]\nkey-env = \n"),
+            ("b.toml", "[profiles.b]\nkey-env = 'B'\n"),
+            ("c.toml", "[profiles.c]\nkey-file = 'relative'\n[profiles.d]\nkey-env = 'D'\n"),
+        ] {
+            std::fs::write(dir.join(name), text).unwrap();
+        }
+        let context = Context::for_test(&[], &[("HOME", "/none")], Path::new("/"), etc.path());
+        let profiles = Profiles::load(&context).unwrap();
+        let names: Vec<&str> = profiles.list.iter().map(|profile| &*profile.name).collect();
+        assert_eq!(names, ["b"]);
+        let notes = profiles.notes.join("\n");
+        assert!(notes.contains("a.toml:2:") && notes.contains("c.toml: key-file"), "{notes}");
+    }
 }

@@ -12,7 +12,7 @@ use super::target::Target;
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
-use crate::key::source::{DEFAULT_VARIABLE, Source};
+use crate::key::source::{DEFAULT_VARIABLE, KeySource, Place};
 use crate::profile::ProfileArg;
 
 /// The member that holds the answers.
@@ -32,6 +32,9 @@ pub(crate) struct ApproveArgs {
     /// Take the approval back: the client asks again
     #[arg(long)]
     revoke: bool,
+    /// Take a key that does not start with sk-ant-, such as a gateway's
+    #[arg(long, hide_short_help = true)]
+    any_shape: bool,
     #[command(flatten)]
     profile: ProfileArg,
     #[command(flatten)]
@@ -49,7 +52,9 @@ struct Report {
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
-    let key = Source::Env(args.key_env.clone()).read(context)?;
+    let key =
+        KeySource { any_shape: args.any_shape, ..KeySource::new(Place::Env(args.key_env.clone())) }
+            .read(context)?;
     let action = if args.revoke { "revoke" } else { "approve" };
     let edits = |document: &Document<'_>| Ok(edits(document, key.suffix(), !args.revoke));
     let files = vec![FilePlan::new(&target.file.path, edits)];

@@ -6,14 +6,12 @@
 use std::ffi::OsString;
 
 use clap::{Args, CommandFactory, ValueEnum};
-use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use clap_complete::env::Shells;
 
 use crate::cli::Cli;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::error::fail;
-use crate::profile::Profiles;
 
 /// The variable by which a script asks for completions. A name of our own: the usual COMPLETE may be in use.
 const VARIABLE: &str = "_CCK_COMPLETE";
@@ -85,18 +83,4 @@ pub(crate) fn answer(context: &mut Context) -> Option<Exit> {
     context.out.push_str(&String::from_utf8_lossy(&answer));
     // A script can do nothing with an error message at a half-typed line.
     Some(if asked.is_ok() { Exit::Done } else { Exit::Error })
-}
-
-/// The names of the profiles there are, for an argument that is one. Files that cannot be read offer nothing.
-pub(crate) fn profile_names() -> ArgValueCandidates {
-    ArgValueCandidates::new(|| {
-        let profiles = Profiles::load(&Context::from_process()).unwrap_or_default();
-        profiles
-            .list
-            .iter()
-            .map(|profile| {
-                CompletionCandidate::new(&profile.name).help(Some(profile.source.describe().into()))
-            })
-            .collect()
-    })
 }

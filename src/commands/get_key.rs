@@ -1,16 +1,18 @@
 //! `cck get-key`: prints the key alone, for `apiKeyHelper` and other programs.
 
+use std::ffi::OsStr;
 use std::time::Duration;
 
 use clap::Args;
 
+use super::change;
 use crate::context::Context;
-use crate::error::Exit;
+use crate::error::{Exit, fail};
 use crate::key::ApiKey;
 use crate::key::cache::Cache;
 use crate::key::place;
-use crate::key::source::{Source, SourceArgs};
-use crate::profile::{Profile, ProfileArg};
+use crate::key::source::{DEFAULT_VARIABLE, KeySource, NAME_ONE, Place, SourceArgs};
+use crate::profile::{self, Profile, ProfileArg};
 
 /// The arguments of `cck get-key`.
 #[derive(Debug, Args)]
@@ -31,8 +33,18 @@ pub(crate) struct GetKeyArgs {
 
 /// Runs `cck get-key`.
 pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    change::clear_expired(context);
     let profile = args.profile.enter(context)?;
-    let source = Source::resolve_for(args.source, profile.as_ref(), context)?;
+    let is_named = args.source.names_one();
+    let source = profile::key_source(args.source, profile.as_ref(), context)?;
+    if source.place == Place::Prompt && !is_named {
+        return Err(fail(
+            format!(
+                "get-key was not told where the key comes from, and {DEFAULT_VARIABLE} is not set"
+            ),
+            format!("{NAME_ONE}, or a profile: --profile NAME (cck profile list)"),
+        ));
+    }
     let key = match args.ttl.map(Duration::from_secs) {
         Some(ttl) => cached(&source, profile.as_ref(), ttl, context)?,
         None => source.read(context)?,
@@ -43,16 +55,12 @@ pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
 
 /// Only commands are worth it: reading a file or a variable is as quick as reading the cache.
 fn cached(
-    source: &Source,
+    source: &KeySource,
     profile: Option<&Profile>,
     ttl: Duration,
     context: &mut Context,
 ) -> anyhow::Result<ApiKey> {
-    let inner = match source {
-        Source::Profile(_, inner) => inner,
-        source => source,
-    };
-    let Source::Command(command, timeout) = inner else {
+    let Place::Command(command, timeout) = &source.place else {
         return source.read(context);
     };
     let base = place::base(context);
@@ -63,9 +71,11 @@ fn cached(
     };
     match cache {
         Ok(cache) => {
-            // What the command prints may hang on the directory it is run in and on whose home it is.
+            // What the command prints may depend on all that it sees: its directory and its environment.
             let owner = profile.map(|profile| (&profile.name, &profile.file));
-            let name = format!("{owner:?} {command} {:?} {:?}", context.cwd(), context.home());
+            let seen: Vec<_> =
+                context.vars().iter().filter(|(name, _)| !is_bookkeeping(name)).collect();
+            let name = format!("{owner:?} {command} {:?} {seen:?}", context.cwd());
             cache.get(&name, ttl, *timeout, || source.read(context))
         }
         Err(problem) => {
@@ -73,4 +83,29 @@ fn cached(
             source.read(context)
         }
     }
+}
+
+/// Whether a variable differs between shells and terminals, and no secret store asks for it.
+fn is_bookkeeping(name: &OsStr) -> bool {
+    const NAMES: [&str; 14] = [
+        "_",
+        "SHLVL",
+        "PWD",
+        "OLDPWD",
+        "COLUMNS",
+        "LINES",
+        "COLORTERM",
+        "WINDOWID",
+        "STY",
+        "CLAUDECODE",
+        "SSH_TTY",
+        "SSH_CLIENT",
+        "SSH_CONNECTION",
+        "XDG_SESSION_ID",
+    ];
+    let name = name.to_string_lossy();
+    NAMES.contains(&&*name)
+        || ["TERM", "TMUX", "CLAUDE_CODE_", "VTE_", "KONSOLE_"]
+            .iter()
+            .any(|start| name.starts_with(start))
 }

@@ -14,7 +14,7 @@ use crate::context::{Context, StdinKind};
 use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::error::fail;
-use crate::key::source::Source;
+use crate::key::source::KeySource;
 use crate::key::stored::StoredSourceArgs;
 use crate::output::one_line;
 use crate::profile::{self, Profile, ProfileArg};
@@ -212,21 +212,22 @@ fn what_to_ask(
     source: StoredSourceArgs,
     profile: Option<&Profile>,
     context: &Context,
-) -> anyhow::Result<(Vec<String>, Source)> {
+) -> anyhow::Result<(Vec<String>, KeySource)> {
+    let any_shape = source.any_shape;
     match (source.into_entry(context.cwd()), profile) {
         (Some(_), Some(_)) => Err(fail(
             "a profile has its source, and a second one was given",
             "leave one of them out; cck profile add --replace changes the profile's",
         )),
         (None, Some(profile)) => {
-            let source = Source::Profile(profile.name.clone(), Box::new(profile.source.clone()));
-            Ok((vec!["--profile".into(), shell::quote(&profile.name)], source))
+            Ok((vec!["--profile".into(), shell::quote(&profile.name)], profile.key_source()))
         }
         (Some(((member, what), timeout)), None) => {
             let entry = profile::file::Entry {
                 name: "helper".into(),
                 source: (member.clone(), what.clone()),
                 timeout,
+                any_shape,
                 ..profile::file::Entry::default()
             };
             profile::check_entry(&entry)
@@ -235,6 +236,7 @@ fn what_to_ask(
                 profile::resolve(entry, &PathBuf::from("the command line"), false, context)?.source;
             let mut flags = vec![format!("--{member}"), shell::quote(&what)];
             flags.extend(timeout.map(|timeout| format!("--timeout {timeout}")));
+            flags.extend(any_shape.then(|| "--any-shape".to_owned()));
             Ok((flags, source))
         }
         (None, None) => Err(fail(

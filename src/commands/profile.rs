@@ -5,16 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::completions::profile_names;
 use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::error::fail;
-use crate::key::source::Source;
+use crate::key::source::Place;
 use crate::key::stored::StoredSourceArgs;
 use crate::output::one_line;
 use crate::profile::file::{self, Entry};
-use crate::profile::{self, Profile, Profiles};
+use crate::profile::{self, Profile, Profiles, profile_names};
 
 /// The arguments of `cck profile`.
 #[derive(Debug, Args)]
@@ -129,6 +128,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     profile::check_name(&name)
         .map_err(|problem| fail(problem, "choose a plain word: cck profile add acme …"))?;
     let whole = |path: PathBuf| context.cwd().join(path).to_string_lossy().into_owned();
+    let any_shape = args.source.any_shape;
     let (source, timeout) = args.source.into_entry(context.cwd()).ok_or_else(|| {
         fail(
             format!("the profile {name} needs a source for its key"),
@@ -139,6 +139,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         name: name.clone(),
         source,
         timeout,
+        any_shape,
         config_dir: args.config_dir.map(whole),
         base_url: args.base_url,
         description: args.description,
@@ -280,10 +281,10 @@ fn shown<'a>(profile: &'a Profile, context: &Context) -> anyhow::Result<Shown<'a
         file: profile.file.to_string_lossy().into_owned(),
         source: ShownSource {
             kind: profile.source.kind(),
-            value: match &profile.source {
-                Source::Env(name) => name.clone(),
-                Source::File(file) => file.to_string_lossy().into_owned(),
-                Source::Command(command, _) => command.clone(),
+            value: match &profile.source.place {
+                Place::Env(name) => name.clone(),
+                Place::File(file, _) => file.to_string_lossy().into_owned(),
+                Place::Command(command, _) => command.clone(),
                 other => other.describe(),
             },
         },

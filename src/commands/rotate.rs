@@ -24,10 +24,10 @@ use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::error::{fail, said};
-use crate::key::ApiKey;
 use crate::key::command;
-use crate::key::source::{Source, SourceArgs};
-use crate::profile::ProfileArg;
+use crate::key::source::SourceArgs;
+use crate::key::{self, ApiKey};
+use crate::profile::{self, ProfileArg};
 use crate::records::audit::Event;
 use crate::store;
 use pending::Pending;
@@ -72,7 +72,7 @@ const AFTER_TIMEOUT: Duration = Duration::from_secs(300);
 pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
-    let source = Source::resolve_for(args.source.clone(), profile.as_ref(), context)?;
+    let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
     let new = source.read(context)?;
     if args.retire_old {
         // Its key has to be there before anything changes.
@@ -103,13 +103,13 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     let old = changed.old_key.as_deref().map(String::as_str).filter(|old| *old != new.reveal());
     done.scrubbed = target.scrub(Some(new.reveal()), old, context);
     if !dry_run {
-        finish(&args, &target, &rotation.olds, &mut done, context);
+        finish(&args, &target, &new, &rotation.olds, &mut done, context);
         if rotation.this.is_none() {
             let event = Event {
                 action: "rotate",
                 config: &target.file.path,
                 source: Some(source.kind()),
-                old: Some(last.old_fingerprint.clone()),
+                old: Some(last.fingerprint().to_owned()),
                 new: Some(new.fingerprint()),
             };
             args.change.audit.log(&event, "resumed", context);
@@ -162,7 +162,7 @@ impl Rotation {
         let this = (old != new.reveal()).then(make).transpose()?;
         let mut olds = Pending::all(config, context)?;
         olds.extend((old != new.reveal()).then(make).transpose()?);
-        let mut seen = vec![new.fingerprint()];
+        let mut seen = vec![key::digest(new.reveal())];
         olds.reverse();
         olds.retain(|pending| {
             let is_new = !seen.contains(&pending.old_fingerprint);
@@ -220,6 +220,7 @@ fn edits(
 fn finish(
     args: &RotateArgs,
     target: &Target,
+    new: &ApiKey,
     olds: &[Pending],
     done: &mut report::Done,
     context: &mut Context,
@@ -232,10 +233,11 @@ fn finish(
     }
     let Some((after, pending)) = args.command_after.as_ref().zip(olds.last()) else { return };
     let config = target.file.path.to_string_lossy();
+    let fingerprint = new.fingerprint();
     let variables = BTreeMap::from([
         ("CCK_OLD_HINT", pending.old_hint.as_str()),
-        ("CCK_OLD_FINGERPRINT", &pending.old_fingerprint),
-        ("CCK_NEW_FINGERPRINT", &pending.new_fingerprint),
+        ("CCK_OLD_FINGERPRINT", pending.fingerprint()),
+        ("CCK_NEW_FINGERPRINT", &fingerprint),
         ("CCK_CONFIG", &config),
     ]);
     let cwd = context.cwd().to_path_buf();

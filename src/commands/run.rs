@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::document::Edit;
 use crate::error::{Exit, fail};
 use crate::http::Connector;
-use crate::key::source::{Source, SourceArgs};
+use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::key::{ApiKey, command};
 use crate::output::one_line;
 use crate::profile::{self, Profile, ProfileArg};
@@ -103,7 +103,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         ));
     }
     redirect::check(&args.command, args.allow_project_host, context)?;
-    let source = Source::resolve_for(args.source.clone(), profile.as_ref(), context)?;
+    let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
     if args.dry_run {
         return dry_run(&args, &source, &connector, profile.as_ref(), context);
     }
@@ -242,30 +242,26 @@ pub(crate) fn is_session_token(token: &str) -> bool {
 }
 
 /// Whether a key goes into `Authorization: Bearer`, as the client sends what is in ANTHROPIC_AUTH_TOKEN.
-fn is_bearer(source: &Source, key: &ApiKey) -> bool {
-    let source = match source {
-        Source::Profile(_, source) => source,
-        source => source,
-    };
+fn is_bearer(source: &KeySource, key: &ApiKey) -> bool {
     key.reveal().starts_with("sk-ant-oat")
-        || matches!(source, Source::Env(name) if name == "ANTHROPIC_AUTH_TOKEN")
+        || matches!(&source.place, Place::Env(name) if name == "ANTHROPIC_AUTH_TOKEN")
 }
 
 /// What reads the source once more while the command runs. It prints nothing on the command's screen.
-fn reread(source: &Source, context: &Context) -> Option<Reread> {
-    match source {
-        Source::Profile(_, source) => reread(source, context),
-        Source::File(file) => {
+fn reread(source: &KeySource, context: &Context) -> Option<Reread> {
+    let any_shape = source.any_shape;
+    match &source.place {
+        Place::File(file, _) => {
             let file = context.cwd().join(file);
             // A pipe gives its key once.
             std::fs::metadata(&file).ok().filter(std::fs::Metadata::is_file)?;
-            Some(Box::new(move || ApiKey::parse(&crate::http::read_text(&file)?)))
+            Some(Box::new(move || ApiKey::checked(&crate::http::read_text(&file)?, any_shape)))
         }
-        Source::Command(line, timeout) => {
+        Place::Command(line, timeout) => {
             let quiet = if cfg!(unix) { format!("exec 2>/dev/null\n{line}") } else { line.clone() };
             let (cwd, timeout) = (context.cwd().to_path_buf(), *timeout);
             Some(Box::new(move || match command::output(&quiet, &cwd, timeout)? {
-                Ok(output) => ApiKey::parse(&output),
+                Ok(output) => ApiKey::checked(&output, any_shape),
                 Err(ended) => anyhow::bail!("the command of the key {ended}"),
             }))
         }
@@ -318,7 +314,7 @@ fn onboarding(context: &Context) -> anyhow::Result<(PathBuf, bool)> {
 /// `--dry-run`: what would happen, without reading the key.
 fn dry_run(
     args: &RunArgs,
-    source: &Source,
+    source: &KeySource,
     connector: &Connector,
     profile: Option<&Profile>,
     context: &mut Context,

@@ -11,8 +11,8 @@ use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::key::ApiKey;
-use crate::key::source::{Source, SourceArgs};
-use crate::profile::ProfileArg;
+use crate::key::source::SourceArgs;
+use crate::profile::{self, ProfileArg};
 
 /// The arguments of `cck set-key`.
 #[derive(Debug, Args)]
@@ -51,7 +51,7 @@ struct Report {
 pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
-    let source = Source::resolve_for(args.source, profile.as_ref(), context)?;
+    let source = profile::key_source(args.source, profile.as_ref(), context)?;
     let key = source.read(context)?;
     let version = args.onboarding_version.as_deref();
     let mut files = Vec::new();

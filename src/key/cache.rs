@@ -135,9 +135,7 @@ fn parse(file: &mut File) -> Option<(u128, ApiKey)> {
     let expires = lines.next()?.parse().ok()?;
     let fingerprint = lines.next()?;
     let key = lines.next()?;
-    (key::fingerprint(key) == fingerprint)
-        .then(|| ApiKey::parse(key).ok())?
-        .map(|key| (expires, key))
+    (key::digest(key) == fingerprint).then(|| ApiKey::parse(key).ok())?.map(|key| (expires, key))
 }
 
 fn fresh(file: &mut File, ttl: Duration) -> Option<ApiKey> {
@@ -148,7 +146,8 @@ fn fresh(file: &mut File, ttl: Duration) -> Option<ApiKey> {
 }
 
 fn keep(file: &mut File, key: &ApiKey, ttl: Duration) -> io::Result<()> {
-    let text = format!("{}\n{}\n{}\n", now() + ttl.as_millis(), key.fingerprint(), key.reveal());
+    let text =
+        format!("{}\n{}\n{}\n", now() + ttl.as_millis(), key::digest(key.reveal()), key.reveal());
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
     file.write_all(Zeroizing::new(text).as_bytes())

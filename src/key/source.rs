@@ -2,27 +2,32 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
 use clap::Args;
 use zeroize::Zeroizing;
 
-use super::{ApiKey, prompt};
+use super::{ApiKey, prompt, shape};
 use crate::context::{Context, StdinKind};
 use crate::error::fail;
 use crate::key::command;
-use crate::profile::Profile;
 
 /// The variable that holds a key where nothing else is said.
 pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 
-/// More than this is no key.
+/// The advice if there is no source.
+pub(crate) const NAME_ONE: &str =
+    "name a source: --key-env VAR, --key-file FILE, --key-command CMD or --stdin";
+
+/// More than this is not a key.
 const MAX_BYTES: u64 = command::MAX_OUTPUT_BYTES as u64;
 
 /// What is enough for every key; more is only taken, and wiped, where there is more.
 const USUAL_BYTES: usize = 4096;
 
-/// The flags that name the source of a key. Without one: $ANTHROPIC_API_KEY if set, else standard input if it is no
+/// The flags that name the source of a key. Without one: $ANTHROPIC_API_KEY if set, else standard input if it is not a
 /// terminal, else a hidden prompt.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Key source (one of)")]
@@ -42,9 +47,15 @@ pub(crate) struct SourceArgs {
     /// Read the key from standard input
     #[arg(long, group = "source")]
     stdin: bool,
+    /// Ask for the key, even if a variable holds one
+    #[arg(long, group = "source", hide_short_help = true)]
+    prompt: bool,
     /// How many seconds --key-command may take
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
     timeout: u64,
+    /// Take a key that does not start with sk-ant-, such as a gateway's
+    #[arg(long, hide_short_help = true)]
+    any_shape: bool,
 }
 
 impl SourceArgs {
@@ -55,128 +66,148 @@ impl SourceArgs {
             || self.key_file.is_some()
             || self.key_command.is_some()
             || self.stdin
+            || self.prompt
+    }
+
+    /// The source from a profile, which may be of any shape if the flags say so.
+    pub(crate) fn or(&self, source: KeySource) -> KeySource {
+        KeySource { any_shape: source.any_shape || self.any_shape, ..source }
     }
 }
 
 /// Where a key comes from.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub(crate) struct KeySource {
+    pub place: Place,
+    /// The profile that names the place.
+    pub profile: Option<String>,
+    /// Whether a key of another shape than Anthropic's is taken.
+    pub any_shape: bool,
+}
+
+/// The place that a key is read from.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) enum Place {
     /// `--key`.
-    Flag(ApiKey),
+    Flag(Zeroizing<String>),
     /// An environment variable.
     Env(String),
-    /// A file.
-    File(PathBuf),
-    /// A shell command and the time that it may take.
+    /// A file, and how long it may take.
+    File(PathBuf, Duration),
+    /// A shell command, and how long it may take.
     Command(String, Duration),
     /// Standard input.
     Stdin,
     /// A hidden question on the terminal.
     Prompt,
-    /// The source of the profile of this name.
-    Profile(String, Box<Source>),
 }
 
-impl Source {
-    /// The source that the flags name, or the one that stands where they name none.
-    pub(crate) fn resolve(args: SourceArgs, context: &mut Context) -> anyhow::Result<Source> {
-        if let Some(key) = args.key.map(Zeroizing::new) {
+impl KeySource {
+    pub(crate) fn new(place: Place) -> KeySource {
+        KeySource { place, profile: None, any_shape: false }
+    }
+
+    /// The source that the flags name, or the default.
+    pub(crate) fn resolve(args: SourceArgs, context: &mut Context) -> anyhow::Result<KeySource> {
+        let timeout = Duration::from_secs(args.timeout);
+        let place = if let Some(key) = args.key.map(Zeroizing::new) {
             context.warn("--key is visible in `ps` and in the shell's history; prefer --stdin, --key-file or the prompt");
-            return Ok(Source::Flag(ApiKey::parse(&key)?));
-        }
-        Ok(if let Some(name) = args.key_env {
-            Source::Env(name)
+            Place::Flag(key)
+        } else if let Some(name) = args.key_env {
+            Place::Env(name)
         } else if let Some(command) = args.key_command {
-            Source::Command(command, Duration::from_secs(args.timeout))
+            if shape::holds_key(&command) {
+                return Err(fail(
+                    "--key-command takes a command that prints the key, not the key: everyone could see it in `ps`",
+                    "pipe the key in (--stdin), or name a file (--key-file) or a variable (--key-env)",
+                ));
+            }
+            Place::Command(command, timeout)
         } else if args.stdin || args.key_file.as_deref() == Some(Path::new("-")) {
-            Source::Stdin
+            Place::Stdin
         } else if let Some(file) = args.key_file {
-            Source::File(file)
+            Place::File(file, timeout)
+        } else if args.prompt {
+            Place::Prompt
         } else {
-            Source::default_of(context)?
-        })
+            Place::default_of(context)?
+        };
+        Ok(KeySource { place, profile: None, any_shape: args.any_shape })
     }
 
-    /// As [`Source::resolve`]; but where the flags name none, the profile that was entered has the say, whatever the
-    /// environment and standard input may hold.
-    pub(crate) fn resolve_for(
-        args: SourceArgs,
-        profile: Option<&Profile>,
-        context: &mut Context,
-    ) -> anyhow::Result<Source> {
-        match profile {
-            Some(profile) if !args.names_one() => {
-                Ok(Source::Profile(profile.name.clone(), Box::new(profile.source.clone())))
-            }
-            _ => Source::resolve(args, context),
+    /// The kind of source, as reports and the audit trail name it.
+    pub(crate) fn kind(&self) -> &'static str {
+        if self.profile.is_some() { "profile" } else { self.place.kind() }
+    }
+
+    /// The source as the report names it: `the variable X`.
+    pub(crate) fn describe(&self) -> String {
+        match &self.profile {
+            Some(name) => format!("the profile {name} ({})", self.place.describe()),
+            None => self.place.describe(),
         }
     }
 
-    fn default_of(context: &Context) -> anyhow::Result<Source> {
+    /// Reads the key, and refuses what is not one.
+    pub(crate) fn read(&self, context: &mut Context) -> anyhow::Result<ApiKey> {
+        let text = match &self.place {
+            Place::Flag(key) => key.clone(),
+            Place::Env(name) => from_env(name, context)?,
+            Place::File(file, patience) => {
+                from_file(&context.cwd().join(file), *patience, context)?
+            }
+            Place::Command(command, timeout) => from_command(command, *timeout, context)?,
+            Place::Stdin => from_stdin(context)?,
+            Place::Prompt => ask()?,
+        };
+        ApiKey::checked(&text, self.any_shape)
+    }
+}
+
+impl Place {
+    fn default_of(context: &Context) -> anyhow::Result<Place> {
         let in_env = context.var_os(DEFAULT_VARIABLE).is_some_and(|value| !value.is_empty());
         match (in_env, context.stdin_kind()) {
             (true, StdinKind::Data) => Err(fail(
                 format!(
                     "both {DEFAULT_VARIABLE} and standard input may hold the key, and cck does not guess"
                 ),
-                "say which: --key-env for the variable, --stdin for the input (or </dev/null to have none)",
+                "say which: --key-env for the variable, --stdin for the input (or </dev/null for no input)",
             )),
-            (true, _) => Ok(Source::Env(DEFAULT_VARIABLE.into())),
-            (false, StdinKind::Data) => Ok(Source::Stdin),
-            (false, StdinKind::Terminal) => Ok(Source::Prompt),
+            (true, _) => Ok(Place::Env(DEFAULT_VARIABLE.into())),
+            (false, StdinKind::Data) => Ok(Place::Stdin),
+            (false, StdinKind::Terminal) => Ok(Place::Prompt),
             (false, StdinKind::Nothing) => Err(fail(
                 format!(
                     "no key was given: {DEFAULT_VARIABLE} is not set, and there is no input and no terminal to ask on"
                 ),
-                "name a source: --key-env VAR, --key-file FILE, --key-command CMD or --stdin",
+                NAME_ONE,
             )),
         }
     }
 
-    /// The kind of source, as reports and the audit trail name it.
+    /// See [`KeySource::kind`].
     pub(crate) fn kind(&self) -> &'static str {
         match self {
-            Source::Flag(_) => "flag",
-            Source::Env(_) => "env",
-            Source::File(_) => "file",
-            Source::Command(..) => "command",
-            Source::Stdin => "stdin",
-            Source::Prompt => "prompt",
-            Source::Profile(..) => "profile",
+            Place::Flag(_) => "flag",
+            Place::Env(_) => "env",
+            Place::File(..) => "file",
+            Place::Command(..) => "command",
+            Place::Stdin => "stdin",
+            Place::Prompt => "prompt",
         }
     }
 
-    /// The source as the report names it: `the environment variable X`.
+    /// See [`KeySource::describe`].
     pub(crate) fn describe(&self) -> String {
         match self {
-            Source::Flag(_) => "--key".into(),
-            Source::Env(name) => format!("the variable {name}"),
-            Source::File(file) => format!("the file {}", file.display()),
-            Source::Command(command, _) => format!("the command `{command}`"),
-            Source::Stdin => "standard input".into(),
-            Source::Prompt => "the prompt".into(),
-            Source::Profile(name, source) => format!("the profile {name} ({})", source.describe()),
+            Place::Flag(_) => "--key".into(),
+            Place::Env(name) => format!("the variable {name}"),
+            Place::File(file, _) => format!("the file {}", file.display()),
+            Place::Command(command, _) => format!("the command `{command}`"),
+            Place::Stdin => "standard input".into(),
+            Place::Prompt => "the prompt".into(),
         }
-    }
-
-    /// Reads the key. A key of unusual shape gets a warning.
-    pub(crate) fn read(&self, context: &mut Context) -> anyhow::Result<ApiKey> {
-        let key = match self {
-            Source::Flag(key) => key.clone(),
-            Source::Env(name) => ApiKey::parse(&from_env(name, context)?)?,
-            Source::File(file) => ApiKey::parse(&from_file(&context.cwd().join(file), context)?)?,
-            Source::Command(command, timeout) => from_command(command, *timeout, context)?,
-            Source::Stdin => ApiKey::parse(&from_stdin(context)?)?,
-            Source::Prompt => ApiKey::parse(&ask()?)?,
-            Source::Profile(_, source) => return source.read(context),
-        };
-        if !key.is_usual_shape() {
-            context.warn(&format!(
-                "the key from {} does not have the usual shape (sk-ant-…, 40 characters or more); used as it is",
-                self.describe()
-            ));
-        }
-        Ok(key)
     }
 }
 
@@ -186,7 +217,7 @@ fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> 
         || name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_')
     {
         return Err(fail(
-            "--key-env takes the name of a variable, and this is none",
+            "--key-env takes the name of a variable, and this is not one",
             "name the variable, without $",
         ));
     }
@@ -201,31 +232,46 @@ fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> 
     }
 }
 
-fn from_file(file: &Path, context: &mut Context) -> anyhow::Result<Zeroizing<String>> {
+fn from_file(
+    file: &Path,
+    patience: Duration,
+    context: &mut Context,
+) -> anyhow::Result<Zeroizing<String>> {
+    let shown = file.display();
+    let name = format!("the key file {shown}");
+    // On a thread: a named pipe that nobody writes to, or a dead network disk, would block without end.
+    let (sender, receiver) = mpsc::channel();
+    let (path, read_name) = (file.to_path_buf(), name.clone());
+    thread::spawn(move || sender.send(read_file(&path, &read_name)));
+    let (text, mode) = receiver.recv_timeout(patience).map_err(|_| {
+        fail(
+            format!("{name} gave nothing within {} s", patience.as_secs()),
+            "if it is a pipe, see that something writes to it; --timeout waits longer",
+        )
+    })??;
+    if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
+        context.warn(&format!("{name} is open to others (mode {mode:04o}); chmod 600 {shown}"));
+    }
+    Ok(text)
+}
+
+/// The text of the file, and its mode if it is a regular one.
+fn read_file(file: &Path, name: &str) -> anyhow::Result<(Zeroizing<String>, Option<u32>)> {
     use crate::os::ext::MetadataExt;
 
-    let shown = file.display();
     let unreadable = |error: std::io::Error| {
-        fail(
-            format!("cannot read the key file {shown}: {error}"),
-            "check the path and that you may read it",
-        )
+        fail(format!("cannot read {name}: {error}"), "check the path and that you may read it")
     };
     let open = std::fs::File::open(file).map_err(unreadable)?;
     let metadata = open.metadata().map_err(unreadable)?;
     if metadata.is_dir() {
         return Err(fail(
-            format!("the key file {shown} is a directory"),
+            format!("{name} is a directory"),
             "name the file in it that holds the key",
         ));
     }
-    let mode = metadata.mode() & 0o777;
-    if metadata.is_file() && mode & 0o077 != 0 {
-        context.warn(&format!(
-            "the key file {shown} is open to others (mode {mode:04o}); chmod 600 {shown}"
-        ));
-    }
-    limited(open, &format!("the key file {shown}"))
+    let mode = metadata.is_file().then(|| metadata.mode() & 0o777);
+    Ok((limited(open, name)?, mode))
 }
 
 fn from_stdin(context: &mut Context) -> anyhow::Result<Zeroizing<String>> {
@@ -238,7 +284,11 @@ fn from_stdin(context: &mut Context) -> anyhow::Result<Zeroizing<String>> {
     limited(context.claim_stdin()?, "standard input")
 }
 
-fn from_command(command: &str, timeout: Duration, context: &Context) -> anyhow::Result<ApiKey> {
+fn from_command(
+    command: &str,
+    timeout: Duration,
+    context: &Context,
+) -> anyhow::Result<Zeroizing<String>> {
     let output = command::output(command, context.cwd(), timeout)?
         .map_err(|ended| command::failure("--key-command", command, &ended))?;
     if output.trim().is_empty() {
@@ -247,16 +297,16 @@ fn from_command(command: &str, timeout: Duration, context: &Context) -> anyhow::
             "run it by hand: it must print the key alone on standard output",
         ));
     }
-    ApiKey::parse(&output)
+    Ok(output)
 }
 
 fn ask() -> anyhow::Result<Zeroizing<String>> {
-    prompt::ask("Anthropic API key (not shown): ").map_err(|error| {
-        fail(
-            format!("cannot ask for the key: {error}"),
-            "name a source: --key-env, --key-file, --key-command or --stdin",
-        )
-    })
+    let key = prompt::ask("New API key (not shown): ")
+        .map_err(|error| fail(format!("cannot ask for the key: {error}"), NAME_ONE))?;
+    if key.trim().is_empty() {
+        return Err(fail("no key was typed", "run this again and paste the key, then press Enter"));
+    }
+    Ok(key)
 }
 
 /// Reads text of at most [`MAX_BYTES`].
@@ -275,7 +325,7 @@ fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
     }
     if bytes.len() as u64 > MAX_BYTES {
         return Err(fail(
-            format!("{name} holds more than {} KiB: that is no key", MAX_BYTES / 1024),
+            format!("{name} holds more than {} KiB: that is not a key", MAX_BYTES / 1024),
             "give the key alone",
         ));
     }
@@ -299,7 +349,7 @@ mod tests {
     fn without_a_flag_the_source_is_never_a_guess() {
         let set = [(DEFAULT_VARIABLE, "sk-ant-x")];
         let kind = |context: &mut Context| {
-            Source::resolve(SourceArgs::default(), context).map(|source| source.kind())
+            KeySource::resolve(SourceArgs::default(), context).map(|source| source.kind())
         };
         assert_eq!(kind(&mut context(&set)).unwrap(), "env");
         assert_eq!(kind(&mut context(&[]).with_stdin(b"x")).unwrap(), "stdin");
@@ -316,7 +366,8 @@ mod tests {
     fn standard_input_is_claimed_once() {
         let mut context =
             context(&[]).with_stdin(b"sk-ant-api03-0123456789012345678901234567890\n");
-        assert!(Source::Stdin.read(&mut context).is_ok());
-        assert!(Source::Stdin.read(&mut context).is_err());
+        let source = KeySource::new(Place::Stdin);
+        assert!(source.read(&mut context).is_ok());
+        assert!(source.read(&mut context).is_err());
     }
 }

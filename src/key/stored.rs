@@ -20,6 +20,9 @@ pub(crate) struct StoredSourceArgs {
     /// How many seconds --key-command may take [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
     timeout: Option<u64>,
+    /// Take a key that does not start with sk-ant-, such as a gateway's
+    #[arg(long, hide_short_help = true)]
+    pub any_shape: bool,
 }
 
 impl StoredSourceArgs {

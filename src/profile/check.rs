@@ -1,6 +1,7 @@
 //! What a profile may be called and hold. Pure.
 
 use super::file::Entry;
+use crate::key::shape::holds_key;
 
 /// Whether `name` can be a profile's: it becomes the name of a directory, and a word on a command line.
 pub(crate) fn check_name(name: &str) -> Result<(), String> {
@@ -42,16 +43,7 @@ pub(crate) fn check_base_url(url: &str) -> Result<(), String> {
     }) {
         return Ok(());
     }
-    Err("the base URL is no address of the form https://HOST[:PORT][/PATH], without a password in it".into())
-}
-
-/// Whether the text has a whole key in it, and not just the prefix that all keys have.
-fn holds_key(text: &str) -> bool {
-    text.match_indices("sk-ant-").any(|(at, prefix)| {
-        let rest = &text[at + prefix.len()..];
-        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
-        end.unwrap_or(rest.len()) >= 16
-    })
+    Err("the base URL is not an address of the form https://HOST[:PORT][/PATH], without a password in it".into())
 }
 
 fn is_variable(name: &str) -> bool {
@@ -92,9 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_a_profile_is_found_and_a_prefix_is_not() {
-        assert!(holds_key("echo sk-ant-api03-0123456789abcdef"));
-        assert!(!holds_key("pass show sk-ant-prod"));
+    fn a_variable_has_a_plain_name() {
         assert!(is_variable("ACME_KEY") && !is_variable("2X") && !is_variable("A-B"));
     }
 }

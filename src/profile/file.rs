@@ -6,6 +6,7 @@
 //! timeout = 30                               # seconds, for key-command
 //! config-dir = "~/tenants/acme"              # default: a directory of cck's own
 //! base-url = "https://gateway.example"
+//! any-shape = true                           # the key does not start with sk-ant-: a gateway's
 //! description = "Acme's production key"
 //! locked = true                              # in /etc only: no user's profile replaces it
 //! groups = ["acme"]                          # only members of one of these use it
@@ -33,6 +34,8 @@ pub struct Entry {
     pub base_url: Option<String>,
     /// `description`.
     pub description: Option<String>,
+    /// `any-shape`.
+    pub any_shape: bool,
     /// `locked`.
     pub locked: bool,
     /// `groups`; none is everybody.
@@ -116,6 +119,9 @@ fn entry(
             "config-dir" => entry.config_dir = Some(string()?),
             "base-url" => entry.base_url = Some(string()?),
             "description" => entry.description = Some(string()?),
+            "any-shape" => {
+                entry.any_shape = item.as_bool().ok_or_else(|| wrong("true or false"))?;
+            }
             "locked" => entry.locked = item.as_bool().ok_or_else(|| wrong("true or false"))?,
             "timeout" => {
                 let seconds = item.as_integer().filter(|seconds| (1..=3600).contains(seconds));
@@ -170,6 +176,9 @@ pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
         if let Some(text) = text {
             table.insert(name, value(text.as_str()));
         }
+    }
+    if entry.any_shape {
+        table.insert("any-shape", value(true));
     }
     if !entry.groups.is_empty() {
         table.insert("groups", value(entry.groups.iter().collect::<Array>()));

@@ -93,3 +93,21 @@ fn a_command_is_asked_once_for_as_long_as_the_ttl() {
         assert_eq!(mode(&file.unwrap().path()), 0o600);
     }
 }
+
+/// A store's answer depends on the environment: AWS_PROFILE, VAULT_ADDR and the like.
+#[test]
+fn what_is_kept_is_kept_for_one_environment() {
+    let (s, run) = (Sandbox::new(), runtime());
+    s.lay("dev", KEY);
+    s.lay("prod", OTHER);
+    let command = format!("cat {}/$AWS_PROFILE", s.home().display());
+    let get = |profile: &str, terminal: &str| {
+        let cck = s.cck(&["get-key", "--key-command", &command, "--ttl", "60"]);
+        let cck = cck.env("XDG_RUNTIME_DIR", run.path()).env("AWS_PROFILE", profile);
+        cck.env("TERM", terminal).run().code(0).stdout
+    };
+    assert_eq!(get("dev", "a"), format!("{KEY}\n"));
+    assert_eq!(get("prod", "a"), format!("{OTHER}\n"));
+    s.lay("dev", "gone");
+    assert_eq!(get("dev", "b"), format!("{KEY}\n"), "another terminal is no other environment");
+}

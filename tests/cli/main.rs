@@ -15,6 +15,7 @@ mod destination;
 mod edges;
 mod get_key;
 mod helper;
+mod inputs;
 mod launch;
 mod leaks;
 mod online;

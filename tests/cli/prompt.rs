@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 
-use crate::sandbox::{KEY, Sandbox, binary};
+use crate::sandbox::{KEY, OTHER, Sandbox, binary};
 
 /// A shell on a terminal of its own, in the sandbox.
 fn terminal(sandbox: &Sandbox, command: &str) -> Child {
@@ -32,11 +32,17 @@ fn read_until(child: &mut Child, words: &str) -> String {
 }
 
 fn answer(sandbox: &Sandbox, typed: &str) -> String {
+    answer_to(sandbox, "$CCK set-key", typed)
+}
+
+fn answer_to(sandbox: &Sandbox, command: &str, typed: &str) -> String {
     let mut child = terminal(
         sandbox,
-        "trap : INT; stty -a; before=$(stty -g); $CCK set-key; echo code=$?; test $before = $(stty -g) && echo same-terminal",
+        &format!(
+            "trap : INT; stty -a; before=$(stty -g); {command}; echo code=$?; test $before = $(stty -g) && echo same-terminal"
+        ),
     );
-    let mut text = read_until(&mut child, "(not shown): ");
+    let mut text = read_until(&mut child, "New API key (not shown): ");
     assert!(
         text.contains(" echo ") && text.contains("isig icanon"),
         "the terminal does not echo to begin with: {text}"
@@ -79,6 +85,27 @@ fn ctrl_c_leaves_the_terminal_and_the_file_as_they_were() {
 fn nothing_typed_is_an_error() {
     let sandbox = Sandbox::new();
     let text = answer(&sandbox, "\r");
-    assert!(text.contains("code=2") && text.contains("empty"), "{text}");
+    assert!(text.contains("code=2") && text.contains("no key was typed"), "{text}");
     assert_eq!(sandbox.names(), [""; 0]);
+}
+
+#[test]
+fn with_prompt_a_variable_that_holds_a_key_does_not_keep_cck_from_asking() {
+    let sandbox = Sandbox::new();
+    let exported = format!("ANTHROPIC_API_KEY={OTHER} $CCK");
+    let text = answer_to(&sandbox, &format!("{exported} set-key --prompt"), &format!("{OTHER}\r"));
+    assert!(text.contains("code=0"), "{text}");
+    let text = answer_to(&sandbox, &format!("{exported} rotate --prompt"), &format!("{KEY}\r"));
+    assert!(text.contains("replaced"), "{text}");
+    assert!(std::fs::read_to_string(sandbox.config()).unwrap().contains(KEY));
+}
+
+#[test]
+fn get_key_without_a_source_does_not_ask_on_a_terminal() {
+    let sandbox = Sandbox::new();
+    let mut child = terminal(&sandbox, "$CCK get-key; echo code=$?");
+    let text = read_until(&mut child, "\0");
+    child.wait().unwrap();
+    assert!(text.contains("code=2") && text.contains("--key-env VAR"), "{text}");
+    assert!(!text.contains("(not shown)"), "{text}");
 }

@@ -20,7 +20,7 @@ fn each_source_gives_its_key_and_is_named_in_the_report() {
     let sandbox = Sandbox::new();
     let path = sandbox.lay("key file", format!("{KEY}\r\n"));
     let path = path.to_str().unwrap();
-    let print = format!("printf '%s\\n' {KEY}");
+    let print = format!("cat '{path}'");
     assert!(!file.exists(), "a sandbox cleans up");
     let rows: [(&[&str], &str, &str); 8] = [
         (&["--key", KEY], "flag", "--key"),
@@ -28,7 +28,7 @@ fn each_source_gives_its_key_and_is_named_in_the_report() {
         (&["--key-env", "TEAM_KEY"], "env", "TEAM_KEY"),
         (&["--key-file", path], "file", "key file"),
         (&["--key-file", "-"], "stdin", "standard input"),
-        (&["--key-command", &print], "command", "printf"),
+        (&["--key-command", &print], "command", "cat"),
         (&["--stdin"], "stdin", "standard input"),
         (&[], "stdin", "standard input"),
     ];
@@ -182,6 +182,7 @@ fn a_key_that_is_none_is_refused() {
         ("sk-ant-a\nsk-ant-b\n", "more than one line"),
         ("sk-ant-a\u{1b}[31m", "position 9"),
         ("sk-ant-é", "position 8"),
+        ("sk-ant-sid01-xxxxxxxxxxxxxxxxxxxx", "session key"),
         ("sk-ant-oat01-xxxxxxxxxxxxxxxxxxxx", "CLAUDE_CODE_OAUTH_TOKEN"),
         ("sk-ant-admin01-xxxxxxxxxxxxxxxxxxxx", "Admin API key"),
         (&long, "64 KiB"),
@@ -192,12 +193,14 @@ fn a_key_that_is_none_is_refused() {
     }
     let sandbox = Sandbox::new();
     sandbox.cck(&["set-key"]).stdin(b"\xff\xfe".to_vec()).run().code(2).err(&["UTF-8"]);
-    sandbox
-        .cck(&["set-key"])
-        .stdin("another-shape")
-        .run()
-        .code(0)
-        .err(&["warning:", "usual shape"]);
+    sandbox.cck(&["set-key"]).stdin("another-shape").run().code(2).err(&["--any-shape"]);
+    let ran = sandbox.cck(&["set-key", "--any-shape"]).stdin("another-shape").run().code(0);
+    assert_eq!(stored(&sandbox).as_deref(), Some("another-shape"));
+    // Such a key could be guessed from its fingerprint.
+    assert!(!ran.stdout.contains("sha256:"), "{ran:?}");
+    let report = sandbox.cck(&["set-key", "--any-shape", "--json"]).stdin("another-shape").run();
+    assert_eq!(report.code(0).json()["fingerprint"], "not shown");
+    assert!(!sandbox.cck(&["audit"]).run().code(0).stdout.contains("sha256:"));
 }
 
 #[test]
@@ -206,7 +209,8 @@ fn a_source_that_fails_is_named_and_its_output_is_not() {
     let missing = sandbox.home().join("missing");
     let home = sandbox.home();
     let failing = format!("echo {}; exit 7", &KEY[..40]);
-    let noise = format!("echo {KEY} >&2; echo {}", &KEY[..8]);
+    let key = sandbox.lay("noise", KEY);
+    let noise = format!("cat {} >&2; echo no-key", key.display());
     let rows: [(&[&str], &[&str]); 8] = [
         (&["--key-file", missing.to_str().unwrap()], &["missing", "No such file"]),
         (&["--key-file", home.to_str().unwrap()], &["directory"]),

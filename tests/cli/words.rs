@@ -49,7 +49,6 @@ const NOT_CLEAN: &[&str] = &[
     "src/os/windows/fd.rs",
     "src/private.rs",
     "src/profile.rs",
-    "src/profile/check.rs",
     "src/profile/file.rs",
     "src/profile/place.rs",
     "src/records/state.rs",

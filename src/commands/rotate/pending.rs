@@ -20,14 +20,17 @@ pub(crate) struct Pending {
     pub schema: u32,
     /// The old key's hint.
     pub old_hint: String,
-    /// The old key's fingerprint.
+    /// The old key's digest.
     pub old_fingerprint: String,
     /// The old key's last characters, by which the client's approval lists know it.
     pub old_suffix: String,
     /// What the Admin API finds the old key by.
     pub old_trace: Option<Trace>,
-    /// The new key's fingerprint.
+    /// The new key's digest.
     pub new_fingerprint: String,
+    /// Whether the old key's digest may be shown: not if the key could be guessed from it.
+    #[serde(default = "yes")]
+    is_shown: bool,
     /// Where it was read.
     #[serde(skip)]
     file: PathBuf,
@@ -41,7 +44,7 @@ impl Pending {
         config: &Path,
         context: &Context,
     ) -> anyhow::Result<Pending> {
-        let (old_fingerprint, new_fingerprint) = (key::fingerprint(old), new.fingerprint());
+        let (old_fingerprint, new_fingerprint) = (key::digest(old), key::digest(new.reveal()));
         let base = state::file_for(config, "rotate", context)?.with_extension("");
         let short = |fingerprint: &str| fingerprint.rsplit(':').next().unwrap_or("").to_owned();
         let (from, to) = (short(&old_fingerprint), short(&new_fingerprint));
@@ -50,6 +53,7 @@ impl Pending {
             old_hint: key::hint(old),
             old_suffix: key::suffix(old).to_owned(),
             old_trace: ApiKey::parse(old).ok().map(|old| Trace::of(&old)),
+            is_shown: key::is_usual_shape(old),
             file: PathBuf::from(format!("{}-{from}-{to}.json", base.display())),
             old_fingerprint,
             new_fingerprint,
@@ -87,6 +91,15 @@ impl Pending {
 
     /// The old key as people recognise it.
     pub(crate) fn name(&self) -> String {
-        format!("{} ({})", self.old_hint, self.old_fingerprint)
+        format!("{} ({})", self.old_hint, self.fingerprint())
     }
+
+    /// The old key's fingerprint.
+    pub(crate) fn fingerprint(&self) -> &str {
+        if self.is_shown { &self.old_fingerprint } else { "not shown" }
+    }
+}
+
+fn yes() -> bool {
+    true
 }

@@ -9,7 +9,7 @@ use super::{Pending, RotateArgs};
 use crate::admin::Listed;
 use crate::context::Context;
 use crate::key::ApiKey;
-use crate::key::source::Source;
+use crate::key::source::KeySource;
 use crate::output::one_line;
 use crate::records::scrub::Scrubbed;
 
@@ -42,7 +42,7 @@ struct Named<'a> {
 
 impl<'a> From<&'a Pending> for Named<'a> {
     fn from(old: &'a Pending) -> Self {
-        Named { hint: &old.old_hint, fingerprint: &old.old_fingerprint }
+        Named { hint: &old.old_hint, fingerprint: old.fingerprint() }
     }
 }
 
@@ -64,7 +64,7 @@ struct Report<'a> {
 pub(crate) fn print_nothing(
     args: &RotateArgs,
     target: &Target,
-    source: &Source,
+    source: &KeySource,
     new: &ApiKey,
     changed: &Changed,
     context: &mut Context,
@@ -95,7 +95,7 @@ pub(crate) fn print_nothing(
 pub(crate) fn print(
     args: &RotateArgs,
     target: &Target,
-    source: &Source,
+    source: &KeySource,
     new: &ApiKey,
     olds: &[Pending],
     changed: &Changed,

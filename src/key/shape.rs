@@ -1,0 +1,224 @@
+//! What is given in place of a key, named as what it is. Pure.
+
+use crate::error::{Failure, fail};
+
+/// What only an Anthropic API key starts with, and how long it is at least.
+const PREFIX: &str = "sk-ant-";
+const SHORTEST: usize = 40;
+
+/// Whether `key` has the shape of an Anthropic API key.
+pub(crate) fn is_usual(key: &str) -> bool {
+    key.starts_with(PREFIX)
+        && key.len() >= SHORTEST
+        && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// Whether the text has a whole key in it, and not just the prefix that all keys have.
+pub(crate) fn holds_key(text: &str) -> bool {
+    text.match_indices(PREFIX).any(|(at, prefix)| {
+        let rest = &text[at + prefix.len()..];
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
+        end.unwrap_or(rest.len()) >= 16
+    })
+}
+
+/// Refuses what does not have the shape of a key, with the mistake that was made. Neither line holds the text itself.
+pub(crate) fn check(text: &str) -> anyhow::Result<()> {
+    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+    if text.is_empty() || is_usual(text) {
+        return Ok(());
+    }
+    let (problem, advice) = mistake(text);
+    Err(fail(problem, advice))
+}
+
+fn mistake(text: &str) -> (String, &'static str) {
+    const ALONE: &str = "give the key alone, on one line: it starts with sk-ant-";
+    const SOURCE: &str = "check the source: it must give the key alone, which starts with sk-ant-";
+    let lower = text.to_ascii_lowercase();
+    let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
+    let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
+    let problem = if starts(&["'", "\"", "`", "“", "‘", "«"]) {
+        return ("the key is in quotes".into(), "give the key without the quotes around it");
+    } else if starts(&["{", "["]) && !lower.starts_with("{{") {
+        return (
+            "this is JSON, not a key: an error, or a whole record".into(),
+            "print the key's field alone, for example with `jq -er .key`",
+        );
+    } else if starts(&["<!doctype", "<html", "<?xml"]) {
+        "this is a web page, not a key"
+    } else if is_assignment(text) {
+        return (
+            "this is an assignment (NAME=key), not the key alone".into(),
+            "give only what follows the =, without quotes",
+        );
+    } else if starts(&["x-api-key", "authorization", "bearer "]) {
+        return ("this is a header, not the key alone".into(), ALONE);
+    } else if ["null", "undefined", "none", "nil", "nan", "true", "false"].contains(&&*lower) {
+        return (format!("the key is the word {lower}: its source has no such value"), SOURCE);
+    } else if starts(&["op://", "vault:", "arn:", "ref+", "secretref:", "!vault"]) || has(&["://"])
+    {
+        return (
+            "this is a reference to a secret (such as op://…), not the key".into(),
+            "have it looked up: --key-command 'op read …', or the command of your secret store",
+        );
+    } else if starts(&["$"]) || has(&["${", "{{", "$("]) || is_percent_variable(text) {
+        return (
+            "this is the name of a variable that was not replaced by its value".into(),
+            "let the shell replace it, or name it: --key-env VAR",
+        );
+    } else if has(&["***", "•", "xxxx", "…", "..."]) || lower.chars().all(|c| c == '*') {
+        "the key is masked: part of it is hidden (as ***) or left out (as ...)"
+    } else if starts(&["sk-proj-", "sk-svcacct-", "sk-or-", "sk-none-"]) {
+        return (
+            "this is a key of another provider, not of Anthropic".into(),
+            "give an Anthropic API key, which starts with sk-ant-",
+        );
+    } else if starts(&["sk-ant-"]) && lower.ends_with([',', ';', '"', '\'', ':', '.', ')']) {
+        let last = text.chars().next_back().unwrap_or_default();
+        return (format!("the key ends with `{last}`, which is not part of it"), ALONE);
+    } else if has(&[
+        "your",
+        "placeholder",
+        "change",
+        "insert",
+        "example",
+        "api-key",
+        "api_key",
+        "<",
+    ]) && !text.contains(char::is_whitespace)
+    {
+        "this is a placeholder, not a key"
+    } else if text.contains(['\n', '\r']) {
+        return ("the key has more than one line".into(), ALONE);
+    } else if let Some(at) = text.chars().position(|c| !c.is_ascii_graphic()) {
+        let problem =
+            format!("the key has a blank, control or non-ASCII character at position {}", at + 1);
+        return (problem, "copy the key again, without the text around it");
+    } else if !text.starts_with(PREFIX) {
+        return (
+            "this is not an Anthropic API key: they start with sk-ant-".into(),
+            "check the source; --any-shape takes it anyway, as the key of a gateway",
+        );
+    } else if let Some(at) =
+        text.chars().position(|c| !c.is_ascii_alphanumeric() && !"-_".contains(c))
+    {
+        let problem = format!("the key has a character that no key has, at position {}", at + 1);
+        return (problem, "copy the key again, without the text around it");
+    } else {
+        let problem =
+            format!("the key is too short ({} characters): part of it is missing", text.len());
+        return (problem, "copy the whole key again");
+    };
+    (problem.into(), SOURCE)
+}
+
+/// `NAME=…`, `export NAME=…`, `set NAME=…`, `$env:NAME=…`, `NAME: …`.
+fn is_assignment(text: &str) -> bool {
+    let text = ["export ", "set ", "setx ", "$env:", "$Env:", "- "]
+        .iter()
+        .find_map(|word| text.strip_prefix(word))
+        .unwrap_or(text);
+    let end = text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let rest = rest.trim_start();
+    !name.is_empty() && (rest.starts_with('=') || (rest.starts_with(": ") && name.contains("KEY")))
+}
+
+fn is_percent_variable(text: &str) -> bool {
+    text.len() > 2 && text.starts_with('%') && text.ends_with('%')
+}
+
+/// Tokens that look like a key and belong elsewhere.
+pub(crate) fn misplaced(key: &str) -> Option<Failure> {
+    let (problem, advice) = if key.starts_with("sk-ant-oat") {
+        (
+            "this is an OAuth token (sk-ant-oat…), not an API key",
+            "export it as CLAUDE_CODE_OAUTH_TOKEN instead",
+        )
+    } else if key.starts_with("sk-ant-ort") {
+        (
+            "this is an OAuth refresh token (sk-ant-ort…), not an API key",
+            "use an API key (sk-ant-api…)",
+        )
+    } else if key.starts_with("sk-ant-sid") {
+        (
+            "this is a session key of claude.ai (sk-ant-sid…), not an API key",
+            "make an API key (sk-ant-api…) in the Console",
+        )
+    } else if key.starts_with("sk-ant-admin") {
+        (
+            "this is an Admin API key (sk-ant-admin…): it manages an organisation and cannot send messages",
+            "use an API key (sk-ant-api…); `cck rotate --retire-old` reads the admin key from ANTHROPIC_ADMIN_KEY",
+        )
+    } else {
+        return None;
+    };
+    Some(Failure { problem: problem.into(), advice: advice.into() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: &str = "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz";
+
+    #[test]
+    fn each_mistake_is_named_as_what_it_is() {
+        let rows = [
+            (format!("\"{KEY}\""), "quotes"),
+            (format!("'{KEY}'"), "quotes"),
+            (format!("“{KEY}”"), "quotes"),
+            ("{\n \"errors\": [\"denied\"]\n}".into(), "JSON"),
+            ("[]".into(), "JSON"),
+            ("<!DOCTYPE html><p>503".into(), "web page"),
+            (format!("ANTHROPIC_API_KEY={KEY}"), "assignment"),
+            (format!("export ANTHROPIC_API_KEY='{KEY}'"), "assignment"),
+            (format!("ANTHROPIC_API_KEY = {KEY}"), "assignment"),
+            (format!("$env:ANTHROPIC_API_KEY=\"{KEY}\""), "assignment"),
+            (format!("set ANTHROPIC_API_KEY={KEY}"), "assignment"),
+            (format!("ANTHROPIC_API_KEY: {KEY}"), "assignment"),
+            (format!("x-api-key: {KEY}"), "header"),
+            (format!("Bearer {KEY}"), "header"),
+            ("null".into(), "the word null"),
+            ("undefined".into(), "the word undefined"),
+            ("None".into(), "the word none"),
+            ("op://Private/Anthropic/credential".into(), "reference"),
+            ("vault:secret/data/claude#key".into(), "reference"),
+            ("arn:aws:secretsmanager:eu-west-1:1:secret:x".into(), "reference"),
+            ("${ANTHROPIC_API_KEY}".into(), "not replaced"),
+            ("$ANTHROPIC_API_KEY".into(), "not replaced"),
+            ("{{ .Values.key }}".into(), "not replaced"),
+            ("%ANTHROPIC_API_KEY%".into(), "not replaced"),
+            ("***".into(), "masked"),
+            ("sk-ant-api03-****************AAAA".into(), "masked"),
+            ("sk-ant-...".into(), "masked"),
+            ("sk-ant-api03-…wxyz".into(), "masked"),
+            ("sk-ant-xxxxxxxx".into(), "masked"),
+            ("your-api-key-here".into(), "placeholder"),
+            ("<key>".into(), "placeholder"),
+            ("sk-proj-0123456789abcdefghijklmnopqrstuvwxyzabcdefgh".into(), "another provider"),
+            (format!("{KEY},"), "ends with `,`"),
+            (format!("{KEY};"), "ends with `;`"),
+            ("abc".into(), "start with sk-ant-"),
+            ("another-shape".into(), "start with sk-ant-"),
+            ("sk-ant-api03-short".into(), "too short (18 characters)"),
+            (format!("{KEY}/x"), "at position 50"),
+            (format!("{KEY}\n{KEY}"), "more than one line"),
+            ("sk-ant-é".into(), "position 8"),
+        ];
+        for (text, word) in rows {
+            let error = check(&text).unwrap_err();
+            let Failure { problem, advice } = error.downcast().unwrap();
+            assert!(problem.contains(word), "{text:?}: {problem}");
+            assert!(!format!("{problem} {advice}").contains("0123456789"), "{problem} {advice}");
+        }
+        assert!(check(KEY).is_ok() && check(&format!(" {KEY}\n")).is_ok());
+    }
+
+    #[test]
+    fn a_key_in_a_text_is_found_and_a_prefix_is_not() {
+        assert!(holds_key("echo sk-ant-api03-0123456789abcdef"));
+        assert!(!holds_key("pass show sk-ant-prod"));
+    }
+}
