@@ -1,5 +1,5 @@
-# Builds cck from source: nix build '.?dir=packaging' in the repository. The nixpkgs that flake.lock pins, or the newest
-# ones where there is no lock, must have Rust 1.90 or newer.
+# Builds cck from source: nix build '.?dir=packaging' in the repository. Needs nixpkgs with Rust 1.90 or newer. Parsed in the
+# gate, never evaluated: that takes nixpkgs.
 {
   inputs.nixpkgs.url = "nixpkgs/nixos-unstable";
   outputs = { self, nixpkgs }:

@@ -24,7 +24,7 @@ case "$(uname -s) $(uname -m)" in
   'Darwin x86_64') target=x86_64-apple-darwin sum=@sha256:x86_64-apple-darwin@ ;;
   *) target="" sum=none ;;
 esac
-[ "$sum" != none ] || fail "there is no release of cck for $(uname -s) $(uname -m)" "build it: cargo install --locked --path ."
+[ "$sum" != none ] || fail "cck is not released for $(uname -s) $(uname -m)" "build it: cargo install --locked --path ."
 name="cck-@version@-$target"
 printf 'cck @version@ for %s\n  from %s/%s.tar.gz\n  sha256 %s\n  to   %s/cck\n' "$target" "$from" "$name" "$sum" "$to"
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs as root while the image is built: there is no key yet, and there must not be one. cck is a file next to this script: copy
+# Runs as root while the image is built: the key is not there yet, and must not be. cck is a file next to this script: copy
 # the binary that you built (.ci/static makes dist/cck) here before you use the feature.
 set -eu
 install -m755 "$(dirname "$0")/cck" /usr/local/bin/cck
