@@ -81,7 +81,7 @@ impl Broker {
         let store = setup.state.as_ref().map(|state| Store::new(state, setup.profile.as_deref()));
         let ledger = Ledger::new(setup.budgets, store.clone(), setup.profile.clone())?;
         let ledger = Arc::new(Mutex::new(ledger));
-        let run: String = guard::rand::<8>().iter().map(|byte| format!("{byte:02x}")).collect();
+        let run: String = crate::private::hex(&guard::rand::<8>());
         let recording = record::Setup {
             state: setup.state,
             store,

@@ -13,7 +13,6 @@ use anstyle::{AnsiColor, Style};
 
 use crate::error::fail;
 use crate::key::{ApiKey, mask};
-use crate::os;
 use crate::output::{escape, sanitize};
 
 /// The variable that names the home directory.
@@ -230,7 +229,10 @@ impl Context {
         let Some(called) = self.args.first().map(Path::new) else {
             return running;
         };
-        let same = |path: &PathBuf| os::is_same(path, &running);
+        let same = |path: &PathBuf| match (path.canonicalize(), running.canonicalize()) {
+            (Ok(path), Ok(running)) => path == running,
+            _ => false,
+        };
         if called.components().count() > 1 {
             Some(self.cwd.join(called)).filter(same)
         } else {
@@ -416,11 +418,32 @@ fn as_the_system_has_it(name: &OsStr) -> Cow<'_, OsStr> {
     if cfg!(windows) { Cow::Owned(name.to_ascii_uppercase()) } else { Cow::Borrowed(name) }
 }
 
+/// Whether standard input is `/dev/null`, or closed.
+#[cfg(unix)]
+fn is_nothing(stdin: &io::Stdin) -> bool {
+    use std::os::fd::AsFd;
+    use std::os::unix::fs::MetadataExt;
+
+    let device =
+        stdin.as_fd().try_clone_to_owned().and_then(|fd| std::fs::File::from(fd).metadata());
+    match (device, std::fs::metadata("/dev/null")) {
+        (Ok(it), Ok(null)) => it.rdev() == null.rdev() && it.ino() == null.ino(),
+        (Err(_), _) => true,
+        _ => false,
+    }
+}
+
+/// Whether standard input is NUL: a device that is not a console.
+#[cfg(windows)]
+fn is_nothing(stdin: &io::Stdin) -> bool {
+    winapi_util::file::typ(stdin).is_ok_and(|kind| kind.is_char())
+}
+
 fn stdin_kind() -> StdinKind {
     let stdin = io::stdin();
     if stdin.is_terminal() {
         StdinKind::Terminal
-    } else if os::holds_nothing(&stdin) {
+    } else if is_nothing(&stdin) {
         StdinKind::Nothing
     } else {
         StdinKind::Data

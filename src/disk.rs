@@ -46,7 +46,6 @@ const MAX_LINKS: usize = 40;
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How a file is opened. None follows a link in the last part of the path, except `Follow`; none waits for a FIFO.
-#[allow(dead_code, reason = "its users move here next")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Open {
     /// For reading.
@@ -123,6 +122,12 @@ impl Dir {
         names.retain(|name| wanted(name));
         names
     }
+}
+
+/// The paths of what is in a directory.
+pub(crate) fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
+    let names = Dir::open(path)?.list()?;
+    Ok(names.into_iter().map(|name| path.join(name)).collect())
 }
 
 /// Opens the directory, which is made for its owner alone if it is missing.
@@ -218,6 +223,16 @@ pub(crate) fn read_up_to(file: &File, size: u64, max: u64) -> io::Result<Option<
             _ => {}
         }
     }
+}
+
+/// The content of a small file; an error if it is anything else, so that a FIFO is not waited for.
+pub(crate) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
+    let file = open(path, Open::Follow)?;
+    let stat = stat(&file)?;
+    if stat.kind != Kind::File {
+        return Err(io::Error::other("it is not a file"));
+    }
+    read_up_to(&file, stat.size, max)?.ok_or_else(|| ErrorKind::FileTooLarge.into())
 }
 
 /// Reads what stands at `at`, until the buffer is full or the file ends, and returns how much that was.

@@ -355,12 +355,11 @@ pub(crate) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// The content of a regular file: a FIFO in its place would never end.
+/// No file of certificates or text is larger.
+const MAX_FILE: u64 = 16 << 20;
+
 fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a file"));
-    }
-    std::fs::read(path)
+    crate::disk::read_file(path, MAX_FILE)
 }
 
 /// Sends a request and waits for its answer, at most [`TIMEOUT`].

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Failure, fail};
+use crate::private;
 
 /// What is hashed before the key, so that a fingerprint is no bare hash of the key that another system may hold.
 pub(crate) const FINGERPRINT_DOMAIN: &str = "cck-fingerprint-v1:";
@@ -120,7 +121,7 @@ pub(crate) fn fingerprint(key: &str) -> String {
 /// The fingerprint of any key, for cck's own private files.
 pub(crate) fn digest(key: &str) -> String {
     let digest = Sha256::new().chain_update(FINGERPRINT_DOMAIN).chain_update(key).finalize();
-    digest.iter().take(6).fold(String::from("sha256:"), |text, byte| text + &format!("{byte:02x}"))
+    format!("sha256:{}", private::hex(&digest[..6]))
 }
 
 /// The last [`SUFFIX_CHARS`] characters of a key, by which the client's approval lists know it.

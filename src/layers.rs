@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A new module gets its place here.
-const ORDER: [&str; 26] = [
-    "error", "guard", "os", "output", "context", "process", "shell", "signals", "json", "disk",
+const ORDER: [&str; 25] = [
+    "error", "guard", "output", "context", "process", "shell", "signals", "json", "disk",
     "private", "document", "store", "key", "profile", "client", "records", "online", "http",
     "admin", "broker", "report", "commands", "cli", "lib", "main",
 ];

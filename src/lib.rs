@@ -20,8 +20,6 @@ pub mod json;
 pub mod key;
 #[cfg(test)]
 mod layers;
-#[allow(dead_code, reason = "it goes away as its users move to the disk port")]
-pub mod os;
 pub mod output;
 pub mod private;
 pub mod process;
@@ -88,7 +86,7 @@ const LOOK: &str = if cfg!(windows) {
 
 /// Whether the cause of an error is a refusal of the system.
 fn refused_by_disk(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<std::io::Error>() || cause.is::<os::io::Errno>())
+    error.chain().any(|cause| cause.is::<std::io::Error>())
 }
 
 /// Prints an error: the problem, its causes, and what to do about it.

@@ -20,7 +20,6 @@ const MAX_BYTES: u64 = 1 << 30;
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// Bytes in hex.
-#[allow(dead_code, reason = "its users move here next")]
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -82,10 +81,9 @@ fn held_too_long() -> io::Error {
     io::Error::other("another process has held it for too long")
 }
 
-/// Opens a file that is written line by line or in place, and locks it: whoever may read it can hold the lock, so it
-/// is not waited for without end. The file and its directory are made if they are missing.
-#[allow(dead_code, reason = "its users move here next")]
-pub(crate) fn open_locked(path: &Path, how: Open, timeout: Duration) -> io::Result<File> {
+/// Opens a file that is written line by line or in place. It and its directory are made if they are missing. A link is
+/// refused, and so is a hard link: it would let another user choose what is written to.
+pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
     let _acting = disk::act_for(path).map_err(io::Error::other)?;
     if let Some(dir) = path.parent() {
         disk::make_dirs(dir)?;
@@ -99,12 +97,46 @@ pub(crate) fn open_locked(path: &Path, how: Open, timeout: Duration) -> io::Resu
         let why = "it has another name (a hard link), and may be another file";
         return Err(io::Error::other(why));
     }
+    Ok(file)
+}
+
+/// Opens a file as [`open`] does, and locks it. Anyone who may read it can hold the lock: the wait has an end.
+pub(crate) fn open_locked(path: &Path, how: Open, timeout: Duration) -> io::Result<File> {
+    let file = open(path, how)?;
     match disk::lock(&file, timeout) {
         Ok(true) => Ok(file),
         Ok(false) => Err(held_too_long()),
         Err(error) if error.kind() == ErrorKind::Unsupported => Ok(file),
         Err(error) => Err(error),
     }
+}
+
+/// The files and directories in a directory; none if it cannot be listed.
+pub(crate) fn list(dir: &Path) -> Vec<PathBuf> {
+    let _acting = disk::act_for(&dir.join("."));
+    disk::entries(dir).unwrap_or_default()
+}
+
+/// Makes the directory for its owner alone if it is missing, and refuses one that others made or may use: in a
+/// directory that everyone may write to, its name may be taken.
+pub(crate) fn own_dir(path: &Path) -> io::Result<()> {
+    let (parent, name) = disk::split(path).map_err(io::Error::other)?;
+    let parent = Dir::open(parent)?;
+    match parent.make_dir(name) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+        _ => {}
+    }
+    let stat = parent.stat(name)?;
+    if stat.kind == Kind::Dir && stat.uid == disk::user() && stat.mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(io::Error::other(format!("{} is not a directory of yours alone", path.display())))
+}
+
+/// Gives one of cck's files the name of another.
+pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let _acting = disk::act_for(from)?;
+    std::fs::rename(from, to).map_err(|error| disk::refused(error, "rename", from))
 }
 
 /// Removes the file at `path`, and returns the path if there was one.
@@ -151,12 +183,13 @@ pub(crate) fn untrusted(stat: &Stat) -> Option<String> {
 }
 
 fn foreign(stat: &Stat) -> Option<String> {
-    let (owner, me) = (stat.uid, disk::user());
-    (owner != me && owner != 0 && me != 0).then(|| format!("belongs to another user (uid {owner})"))
+    let owner = stat.uid;
+    (owner != disk::user() && owner != 0).then(|| format!("belongs to another user (uid {owner})"))
 }
 
 /// Who else may put files into a directory, and by that choose what the client reads there; none if nobody may.
 pub(crate) fn exposure(dir: &Path) -> Option<String> {
+    let _acting = disk::act_for(&dir.join("."));
     let stat = Dir::open(dir).and_then(|dir| dir.own_stat()).ok()?;
     foreign(&stat).or_else(|| {
         (stat.mode & 0o002 != 0)

@@ -1,14 +1,15 @@
 //! How much may be used: amounts a period, shared by all runs of a profile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Datelike, Days, Local, Months, NaiveDateTime, NaiveTime, Timelike};
 use serde::{Deserialize, Serialize};
 
+use crate::disk::Open;
 use crate::private;
 
 /// Hours that are kept: a month is the longest period.
@@ -278,30 +279,8 @@ impl Store {
 
 /// Takes the lock of a file, which is made if it is missing. It is not waited for without end.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
-    use crate::os::ext::{DirBuilderExt, OpenOptionsExt};
-
-    if let Some(dir) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    }
-    let flags = crate::os::fs::OFlags::NOFOLLOW | crate::os::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)?;
-    let deadline = Instant::now() + LOCK_WAIT;
-    while let Err(error) = file.try_lock() {
-        if Instant::now() > deadline {
-            return Err(
-                anyhow::Error::new(error).context(format!("cannot lock {}", path.display()))
-            );
-        }
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    Ok(file)
+    private::open_locked(path, Open::Make, LOCK_WAIT)
+        .map_err(|error| anyhow::anyhow!("cannot lock {}: {error}", path.display()))
 }
 
 /// The budgets of a run, and what it used of them.

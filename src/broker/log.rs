@@ -1,6 +1,6 @@
 //! The call log: a line of JSON for each call, each with the hash of the line before. No body, header or prompt is in it.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::budget::lock;
 use super::meter::Usage;
-use crate::os::ext::{MetadataExt, OpenOptionsExt};
-use crate::os::fs::OFlags;
+use crate::disk::Open;
+use crate::private;
 use crate::records::audit::chain::link;
 
 /// A log that is larger begins a new file.
@@ -115,7 +115,7 @@ pub(crate) fn files(state: &Path) -> io::Result<Vec<PathBuf>> {
 pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow::Result<()> {
     let _lock = lock(&state.join("calls.lock"))?;
     let path = file(state);
-    let mut log = open(&path)?;
+    let mut log = private::open(&path, Open::Append)?;
     let mut end = log.seek(SeekFrom::End(0))?;
     let mut last = last_line(&mut log, end)?;
     // What a killed run or a full disk left unfinished was never a line.
@@ -126,7 +126,7 @@ pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow:
     if end == 0 {
         last.hash = match files(state)?.iter().rev().nth(1) {
             Some(older) => {
-                let mut older = open(older)?;
+                let mut older = private::open(older, Open::Append)?;
                 let end = older.seek(SeekFrom::End(0))?;
                 last_line(&mut older, end)?.hash
             }
@@ -153,23 +153,6 @@ pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow:
         fs::rename(&path, state.join(format!("calls-{number:06}.jsonl")))?;
     }
     Ok(())
-}
-
-/// Opens a file of the log. A link at its place is refused: it would let another user choose what is written to.
-fn open(path: &Path) -> io::Result<File> {
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let file = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags)
-        .open(path)?;
-    let metadata = file.metadata()?;
-    if !metadata.is_file() || metadata.nlink() > 1 {
-        return Err(io::Error::other("not a regular file with one name"));
-    }
-    Ok(file)
 }
 
 struct LastLine {
@@ -234,6 +217,8 @@ pub(crate) fn check(state: &Path) -> io::Result<(usize, Option<Broken>)> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+
     use super::*;
 
     fn call(n: u64) -> Call {

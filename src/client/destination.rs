@@ -14,7 +14,7 @@ use super::settings::{self, names};
 use super::source::{Layer, Origin, Source};
 use super::state::{FileState, State};
 use super::worktree;
-use crate::os;
+use crate::disk;
 
 /// Where requests go, and who decided that.
 #[derive(Debug)]
@@ -186,8 +186,8 @@ pub(crate) struct Project {
 
 impl Project {
     pub(crate) fn of(project: &Path, home: Option<&Path>) -> Project {
-        let real = os::real(project).unwrap_or_else(|_| project.to_path_buf());
-        let home = home.and_then(|home| os::real(home).ok());
+        let real = disk::real(project).unwrap_or_else(|_| project.to_path_buf());
+        let home = home.and_then(|home| disk::real(home).ok());
         let root = real.ancestors().find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok());
         let mut dirs: Vec<PathBuf> = [Some(real.clone()), root.map(Path::to_path_buf)]
             .into_iter()
@@ -209,7 +209,7 @@ impl Project {
 
     /// Whether a path is in the project, as it is written or as it is.
     pub(crate) fn has(&self, path: &Path) -> bool {
-        let real = os::real(path).or_else(|_| os::real(path.parent().unwrap_or(path)));
+        let real = disk::real(path).or_else(|_| disk::real(path.parent().unwrap_or(path)));
         self.dirs.iter().any(|dir| {
             path.starts_with(dir) || real.as_ref().is_ok_and(|real| real.starts_with(dir))
         })
@@ -237,7 +237,7 @@ impl Project {
 
 /// Whether someone other than the user and root may write the file.
 fn is_open_to_others(file: &FileState) -> bool {
-    let user = os::process::geteuid().as_raw();
+    let user = disk::user();
     cfg!(unix)
         && file.attributes.is_some_and(|attributes| {
             let is_others = attributes.owner != user && attributes.owner != 0 && user != 0;

@@ -3,10 +3,10 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::context::Context;
+use crate::disk;
 
 /// How git sees a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,8 @@ pub enum Git {
     Unknown,
 }
 
-/// How long git may take. It opens pipes that stand in the place of its files, and waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long git may take in all. It opens pipes that stand in the place of its files, and waits.
+const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What git is called with, whatever is asked.
 const SAFE: [&str; 5] =
@@ -35,6 +35,7 @@ const VARIABLES: [&str; 3] = ["PATH", "HOME", "XDG_CONFIG_HOME"];
 pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
     let dir = path.parent()?;
     dir.ancestors().find(|dir| dir.join(".git").exists())?;
+    let deadline = Instant::now() + PATIENCE;
     let run = |args: &[&str]| {
         let mut git = Command::new("git");
         git.env_clear();
@@ -45,7 +46,7 @@ pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
         git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none");
         git.arg("-C").arg(dir).args(SAFE).args(args).arg("--").arg(path);
         git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        git.spawn().ok().and_then(wait)
+        git.spawn().ok().and_then(|child| wait(child, deadline))
     };
     Some(match run(&["ls-files", "--error-unmatch"]) {
         Some(0) => Git::Tracked,
@@ -59,17 +60,12 @@ pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
 }
 
 /// The exit code, if the process ends in time.
-fn wait(mut child: Child) -> Option<i32> {
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match child.try_wait() {
-            Ok(Some(status)) => return status.code(),
-            Ok(None) if Instant::now() < deadline => thread::sleep(Duration::from_millis(1)),
-            _ => {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-        }
+fn wait(mut child: Child, deadline: Instant) -> Option<i32> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    let ended = disk::wait(left, || child.try_wait()).ok().flatten();
+    if ended.is_none() {
+        let _ = child.kill();
+        let _ = child.wait();
     }
+    ended?.code()
 }

@@ -168,3 +168,49 @@ fn a_closed_acl_keeps_its_entries_without_effect() {
     .concat();
     assert_eq!(acl, closed);
 }
+
+fn fifo(path: &Path) {
+    use rustix::fs::{CWD, FileType, mknodat};
+    mknodat(CWD, path, FileType::Fifo, 0o600.into(), 0).unwrap();
+}
+
+#[test]
+fn a_fifo_in_the_place_of_a_file_is_not_waited_for() {
+    let home = tempfile::tempdir().unwrap();
+    let path = home.path().join("fifo");
+    fifo(&path);
+    assert!(read_file(&path, 10).unwrap_err().to_string().contains("not a file"));
+}
+
+#[test]
+fn what_is_waited_for_has_a_bound_and_an_answer_ends_the_wait() {
+    let start = Instant::now();
+    let never = wait(Duration::from_millis(50), || Ok::<Option<()>, ()>(None));
+    assert!(never == Ok(None) && start.elapsed() >= Duration::from_millis(50));
+    let mut asked = 0;
+    let answer = wait(Duration::from_secs(30), || {
+        asked += 1;
+        Ok::<_, ()>((asked == 5).then_some(asked))
+    });
+    assert!(answer == Ok(Some(5)) && start.elapsed() < Duration::from_secs(10));
+    assert_eq!(wait(Duration::ZERO, || Err::<Option<()>, _>("no")), Err("no"));
+}
+
+#[test]
+fn two_files_change_names_or_nothing_happens() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = Dir::open(home.path()).unwrap();
+    let [one, other] = ["one", "other"].map(OsStr::new);
+    for name in [one, other] {
+        let mut file = dir.open_file(name, Open::New).unwrap();
+        file.write_all(name.as_encoded_bytes()).unwrap();
+    }
+    dir.rename(one, other, Rename::Exchange).unwrap();
+    assert_eq!(std::fs::read_to_string(home.path().join("one")).unwrap(), "other");
+    let error = dir.rename(one, other, Rename::IfNone).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists);
+    let error = dir.rename(one, OsStr::new("none"), Rename::Exchange).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NotFound);
+    dir.rename(one, other, Rename::Replace).unwrap();
+    assert_eq!(dir.list().unwrap(), ["other"]);
+}

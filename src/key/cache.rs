@@ -2,19 +2,17 @@
 //!
 //! Callers of the same key take turns at the lock of its file: the first runs the command, the others find what it got.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::disk::{self, Open};
 use crate::key::{self, ApiKey};
-use crate::os;
-use crate::os::ext::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use crate::os::fs::{FlockOperation, OFlags, flock};
-use crate::os::io::Errno;
+use crate::private;
 
 /// No file of the cache is larger.
 const MAX_BYTES: u64 = 128 * 1024;
@@ -25,32 +23,22 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Opens the cache, making it where there is none.
+    /// Opens the cache in `base`, which is made if it is missing.
     pub(crate) fn open(base: &Path) -> io::Result<Cache> {
-        let me = os::process::geteuid().as_raw();
-        let dir = base.join(format!("cck-cache-{me}"));
-        match DirBuilder::new().mode(0o700).create(&dir) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
-        let metadata = fs::symlink_metadata(&dir)?;
-        if !metadata.is_dir() || metadata.uid() != me || metadata.mode() & 0o077 != 0 {
-            return Err(io::Error::other(format!(
-                "{} is not a directory of yours alone",
-                dir.display()
-            )));
-        }
-        Ok(Cache { dir })
+        let cache = Cache::at(base);
+        private::own_dir(&cache.dir)?;
+        Ok(cache)
+    }
+
+    fn at(base: &Path) -> Cache {
+        Cache { dir: base.join(format!("cck-cache-{}", disk::user())) }
     }
 
     /// Empties what has expired in the cache in `base`, if there is one.
     pub(crate) fn clear_expired(base: &Path) {
-        let me = os::process::geteuid().as_raw();
-        let dir = base.join(format!("cck-cache-{me}"));
-        if fs::symlink_metadata(&dir)
-            .is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me)
-        {
-            Cache { dir }.forget_expired();
+        let cache = Cache::at(base);
+        if fs::symlink_metadata(&cache.dir).is_ok() && private::own_dir(&cache.dir).is_ok() {
+            cache.forget_expired();
         }
     }
 
@@ -64,9 +52,8 @@ impl Cache {
         read: impl FnOnce() -> anyhow::Result<ApiKey>,
     ) -> anyhow::Result<ApiKey> {
         let digest = Sha256::new().chain_update("cck-cache-v1:").chain_update(name).finalize();
-        let file =
-            digest.iter().take(16).fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
-        let Some(mut file) = lock(&self.dir.join(file), patience) else {
+        let file = self.dir.join(private::hex(&digest[..16]));
+        let Ok(mut file) = private::open_locked(&file, Open::Make, patience) else {
             return read();
         };
         self.forget_expired();
@@ -82,42 +69,13 @@ impl Cache {
     /// Empties the files whose time is over, so that no key rests longer than was asked. They are not removed: another
     /// caller may be waiting for their lock.
     fn forget_expired(&self) {
-        for entry in fs::read_dir(&self.dir).into_iter().flatten().flatten() {
-            let Ok(mut file) = open(&entry.path()) else {
-                continue;
-            };
-            if file.metadata().is_ok_and(|metadata| metadata.len() > 0)
-                && flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+        for path in private::list(&self.dir) {
+            if let Ok(mut file) = private::open_locked(&path, Open::Make, Duration::ZERO)
+                && file.metadata().is_ok_and(|metadata| metadata.len() > 0)
                 && parse(&mut file).is_none_or(|(expires, _)| expires <= now())
             {
                 let _ = file.set_len(0);
             }
-        }
-    }
-}
-
-fn open(path: &Path) -> io::Result<File> {
-    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(flags.bits().cast_signed())
-        .open(path)
-}
-
-fn lock(path: &Path, patience: Duration) -> Option<File> {
-    let file = open(path).ok()?;
-    let deadline = Instant::now() + patience;
-    loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => return Some(file),
-            Err(Errno::WOULDBLOCK | Errno::INTR) if Instant::now() < deadline => {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            Err(_) => return None,
         }
     }
 }

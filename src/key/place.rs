@@ -1,11 +1,9 @@
 //! Where a private directory is made: in memory, so that nothing of it reaches a disk.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
-use crate::os;
-use crate::os::ext::MetadataExt;
+use crate::disk::{self, Kind};
 
 /// A directory for private files.
 #[derive(Debug, PartialEq, Eq)]
@@ -49,9 +47,7 @@ fn choose(
 
 /// Whether the directory is the user's own: under `sudo` the variable may still name another's.
 fn is_mine(dir: &Path) -> bool {
-    fs::metadata(dir).is_ok_and(|metadata| {
-        metadata.is_dir() && metadata.uid() == os::process::geteuid().as_raw()
-    })
+    disk::look(dir).is_ok_and(|stat| stat.kind == Kind::Dir && stat.uid == disk::user())
 }
 
 /// Whether a directory is on a file system that is in memory.
@@ -59,7 +55,7 @@ fn is_mine(dir: &Path) -> bool {
 fn is_in_memory(dir: &Path) -> bool {
     const TMPFS: i64 = 0x0102_1994;
     const RAMFS: i64 = 0x8584_58f6;
-    os::fs::statfs(dir).is_ok_and(|stat| {
+    rustix::fs::statfs(dir).is_ok_and(|stat| {
         #[expect(clippy::unnecessary_cast, reason = "its type differs between architectures")]
         let kind = stat.f_type as i64 & 0xffff_ffff;
         kind == TMPFS || kind == RAMFS

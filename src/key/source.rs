@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{ApiKey, prompt, shape};
 use crate::context::{Context, StdinKind};
+use crate::disk::{self, Kind};
 use crate::error::fail;
 use crate::key::command;
 
@@ -257,20 +258,18 @@ fn from_file(
 
 /// The text of the file, and its mode if it is a regular one.
 fn read_file(file: &Path, name: &str) -> anyhow::Result<(Zeroizing<String>, Option<u32>)> {
-    use crate::os::ext::MetadataExt;
-
     let unreadable = |error: std::io::Error| {
         fail(format!("cannot read {name}: {error}"), "check the path and that you may read it")
     };
     let open = std::fs::File::open(file).map_err(unreadable)?;
-    let metadata = open.metadata().map_err(unreadable)?;
-    if metadata.is_dir() {
+    let stat = disk::stat(&open).map_err(unreadable)?;
+    if stat.kind == Kind::Dir {
         return Err(fail(
             format!("{name} is a directory"),
             "name the file in it that holds the key",
         ));
     }
-    let mode = metadata.is_file().then(|| metadata.mode() & 0o777);
+    let mode = (stat.kind == Kind::File).then_some(stat.mode & 0o777);
     Ok((limited(open, name)?, mode))
 }
 

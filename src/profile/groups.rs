@@ -27,14 +27,12 @@ fn mine() -> anyhow::Result<Vec<u32>> {
     {
         use anyhow::Context as _;
 
-        use crate::os;
-
-        let mut mine: Vec<u32> = os::process::getgroups()
+        let mut mine: Vec<u32> = rustix::process::getgroups()
             .context("cannot find out your groups")?
             .into_iter()
             .map(|gid| gid.as_raw())
             .collect();
-        mine.push(os::process::getegid().as_raw());
+        mine.push(rustix::process::getegid().as_raw());
         Ok(mine)
     }
 }

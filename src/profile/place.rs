@@ -1,17 +1,14 @@
 //! Where profiles are, and whether those places can be trusted: a profile's command runs as the user, and a key goes into
 //! its directory.
 
-use std::fs::{self, DirBuilder};
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
 use crate::context::Context;
+use crate::disk::{self, Kind, Open};
 use crate::error::fail;
-use crate::os;
-use crate::os::ext::{DirBuilderExt, MetadataExt};
-use crate::os::fs::{FlockOperation, Mode, OFlags};
 use crate::private;
 
 /// More than this is no list of profiles.
@@ -30,42 +27,36 @@ pub(crate) fn system_dir(context: &Context) -> PathBuf {
 /// The machine's files, by name.
 pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
     let dir = system_dir(context);
-    let entries = match fs::read_dir(&dir) {
-        Ok(entries) => entries,
+    let mut files = match disk::entries(&dir) {
+        Ok(files) => files,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(unreadable(&dir, error)),
     };
-    let mut files: Vec<PathBuf> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .filter(|path| {
-            !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-        })
-        .collect();
+    let is_hidden = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
+    files.retain(|path| path.extension().is_some_and(|end| end == "toml") && !is_hidden(path));
     files.sort();
     Ok(files)
 }
 
 /// The text of a file of profiles; none where there is no file.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    let open = || {
-        // Without NONBLOCK a FIFO in its place would hang us.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
-        os::fs::open(path, flags, Mode::empty()).map(fs::File::from)
-    };
-    let file = match open() {
+    let file = match disk::open(path, Open::Follow) {
         Ok(file) => file,
-        Err(os::io::Errno::NOENT | os::io::Errno::NOTDIR) => return Ok(None),
-        Err(error) => return Err(unreadable(path, error.into())),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(error) => return Err(unreadable(path, error)),
     };
-    let metadata = file.metadata().map_err(|error| unreadable(path, error))?;
-    if !metadata.is_file() {
+    let stat = disk::stat(&file).map_err(|error| unreadable(path, error))?;
+    if stat.kind != Kind::File {
         return Err(fail(
             format!("{} is not a file", path.display()),
             "move it aside; cck profile add makes the file",
         ));
     }
-    if let Some(problem) = untrusted(&metadata) {
+    if let Some(problem) = private::untrusted(&stat) {
         return Err(fail(
             format!("{} {problem}, and what it says is run as you", path.display()),
             format!("look at what is in it, then: chown and chmod go-w {}", path.display()),
@@ -93,52 +84,39 @@ pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
         .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
 }
 
-/// Why a file or directory is not safe from others; none where it is.
-fn untrusted(metadata: &fs::Metadata) -> Option<String> {
-    let me = os::process::geteuid().as_raw();
-    if metadata.uid() != me && metadata.uid() != 0 {
-        return Some(format!("belongs to another user (uid {})", metadata.uid()));
-    }
-    (metadata.mode() & 0o022 != 0)
-        .then(|| format!("can be written by others (mode {:04o})", metadata.mode() & 0o7777))
-}
-
 /// Makes the directory, 0700, or checks the one that is there.
 pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
-    match fs::metadata(dir) {
-        Ok(metadata) if !metadata.is_dir() => Err(fail(
-            format!("the config directory {} is not a directory", dir.display()),
-            "name another with --config-dir",
-        )),
-        Ok(metadata) => {
-            let me = os::process::geteuid().as_raw();
-            let problem = if metadata.uid() == me {
-                untrusted(&metadata)
-            } else {
-                Some(format!("belongs to another user (uid {}, you are {me})", metadata.uid()))
-            };
-            match problem {
-                None => Ok(()),
-                Some(problem) => Err(fail(
-                    format!("the config directory {} {problem}", dir.display()),
-                    format!(
-                        "make it yours alone (chmod 700 {}), or name another with --config-dir",
-                        dir.display()
-                    ),
-                )),
-            }
-        }
+    let shown = dir.display();
+    let other = "name another with --config-dir";
+    let _acting = disk::act_for(&dir.join("."))?;
+    let stat = match disk::look(dir) {
+        Ok(stat) => stat,
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(|error| {
-                fail(
-                    format!("cannot make the config directory {}: {error}", dir.display()),
-                    "name another with --config-dir",
-                )
-            })
+            return disk::make_dirs(dir).map_err(|error| {
+                fail(format!("cannot make the config directory {shown}: {error}"), other)
+            });
         }
-        Err(error) => Err(fail(
-            format!("cannot look at the config directory {}: {error}", dir.display()),
-            "name another with --config-dir",
+        Err(error) => {
+            return Err(fail(
+                format!("cannot look at the config directory {shown}: {error}"),
+                other,
+            ));
+        }
+    };
+    if stat.kind != Kind::Dir {
+        return Err(fail(format!("the config directory {shown} is not a directory"), other));
+    }
+    let me = disk::user();
+    let problem = if stat.uid == me {
+        private::untrusted(&stat)
+    } else {
+        Some(format!("belongs to another user (uid {}, you are {me})", stat.uid))
+    };
+    match problem {
+        None => Ok(()),
+        Some(problem) => Err(fail(
+            format!("the config directory {shown} {problem}"),
+            format!("make it yours alone (chmod 700 {shown}), or {other}"),
         )),
     }
 }
@@ -149,19 +127,15 @@ pub(crate) fn update(
     decide: impl Fn(&str) -> anyhow::Result<Option<String>>,
 ) -> anyhow::Result<()> {
     let file = user_file(context)?;
-    let dir = file.parent().unwrap_or(&file);
-    let cannot = || format!("cannot make {}", dir.display());
-    DirBuilder::new().recursive(true).mode(0o700).create(dir).with_context(cannot)?;
+    let _acting = disk::act_for(&file)?;
     // Two that add at once would each write only their own. The file itself cannot be locked: it is replaced.
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let lock = os::fs::open(dir.join(".profiles.lock"), flags, Mode::RUSR | Mode::WUSR)
-        .with_context(|| format!("cannot lock {}", file.display()))?;
-    os::fs::flock(&lock, FlockOperation::LockExclusive)
+    let lock = file.with_file_name(".profiles.lock");
+    let _lock = private::open_locked(&lock, Open::Make, private::LOCK_WAIT)
         .with_context(|| format!("cannot lock {}", file.display()))?;
     let text = read(&file)?.unwrap_or_default();
     if let Some(text) = decide(&text)? {
         // Where the file is a link into a person's dotfiles, it stays one.
-        let target = os::real(&file).unwrap_or(file);
+        let target = disk::real(&file).unwrap_or(file);
         private::write(&target, text.as_bytes())?;
     }
     Ok(())

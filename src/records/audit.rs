@@ -5,25 +5,20 @@
 
 pub mod chain;
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use crate::context::Context;
+use crate::disk::Open;
 use crate::error::fail;
-use crate::os::ext::{DirBuilderExt, MetadataExt, OpenOptionsExt};
-use crate::os::fs::{FlockOperation, OFlags, flock};
-use crate::os::io::Errno;
+use crate::private;
 use crate::records::state;
-
-/// How long another holder of the trail's lock is waited for. Each holds it for one change to one file.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// Where the trail goes and how much it matters.
 #[derive(Clone, Debug, Default, Args)]
@@ -134,8 +129,8 @@ impl Trail {
     fn open(args: &AuditArgs, context: &Context) -> anyhow::Result<Trail> {
         let path = file(args.audit_file.as_deref(), context)?;
         let shown = path.display();
-        let file = open(&path).with_context(|| format!("{shown}"))?;
-        lock(&file).with_context(|| format!("{shown}: cannot lock"))?;
+        let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
+            .with_context(|| format!("{shown}"))?;
         Ok(Trail { file, path })
     }
 
@@ -206,46 +201,6 @@ fn record(event: &Event<'_>, outcome: &str, prev: String, context: &Context) -> 
     }
 }
 
-/// Takes the lock of the trail. Anyone who may read the file can hold it, so the wait has an end.
-fn lock(trail: &File) -> io::Result<()> {
-    let deadline = Instant::now() + LOCK_WAIT;
-    loop {
-        match flock(trail, FlockOperation::NonBlockingLockExclusive) {
-            Err(Errno::WOULDBLOCK) if Instant::now() < deadline => {
-                thread::sleep(Duration::from_millis(5));
-            }
-            Err(Errno::WOULDBLOCK) => {
-                return Err(io::Error::other("another process has held it for too long"));
-            }
-            Err(Errno::INTR) => {}
-            result => return Ok(result?),
-        }
-    }
-}
-
-/// Opens the trail for appending. A link at its place is refused: it would let another user choose what is written to.
-fn open(path: &Path) -> io::Result<File> {
-    if let Some(dir) = path.parent() {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    }
-    let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-    let trail = OpenOptions::new()
-        .read(true)
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(flags)
-        .open(path)?;
-    let metadata = trail.metadata()?;
-    if !metadata.is_file() {
-        Err(io::Error::other("it is not a regular file"))
-    } else if metadata.nlink() > 1 {
-        Err(io::Error::other("it has another name (a hard link), and may be another file"))
-    } else {
-        Ok(trail)
-    }
-}
-
 /// This moment as RFC 3339 in UTC, to the second.
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
@@ -253,7 +208,7 @@ pub(crate) fn now() -> String {
 
 #[cfg(unix)]
 fn host(_: &Context) -> String {
-    crate::os::system::uname().nodename().to_string_lossy().into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 #[cfg(windows)]
@@ -270,8 +225,8 @@ fn user(context: &Context) -> String {
 /// The user's name in the password file, else `uid N`: in a container there may be no entry.
 #[cfg(unix)]
 fn user(context: &Context) -> String {
-    let uid = crate::os::process::getuid().as_raw();
-    let names = fs::read_to_string(context.etc().join("passwd")).unwrap_or_default();
+    let uid = rustix::process::getuid().as_raw();
+    let names = std::fs::read_to_string(context.etc().join("passwd")).unwrap_or_default();
     let name = names.lines().find_map(|line| {
         let mut fields = line.split(':');
         let name = fields.next()?;

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::error::fail;
+use crate::private;
 
 /// cck's state directory: `$XDG_STATE_HOME/cck`, else `~/.local/state/cck`, on Windows `%LOCALAPPDATA%\\cck`. A relative XDG_STATE_HOME is ignored, as
 /// the XDG Base Directory Specification asks.
@@ -25,9 +26,7 @@ pub(crate) fn dir(context: &Context) -> anyhow::Result<PathBuf> {
 
 /// The record of this kind for a config: `<state>/KIND/<a hash of the config's path>.json`.
 pub(crate) fn file_for(config: &Path, kind: &str, context: &Context) -> anyhow::Result<PathBuf> {
-    use crate::os::ext::OsStrExt;
-
-    let name = Sha256::digest(config.as_os_str().as_bytes());
-    let name: String = name.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name = Sha256::digest(config.as_os_str().as_encoded_bytes());
+    let name = private::hex(&name[..8]);
     Ok(dir(context)?.join(kind).join(format!("{name}.json")))
 }

@@ -140,7 +140,7 @@ impl Record {
     pub(crate) fn commit(&self, context: &Context) {
         // If this fails, the next command finds both and looks which one holds.
         if let (Ok(next), Ok(path)) = (next(&self.config, context), path(&self.config, context)) {
-            let _ = fs::rename(next, path);
+            let _ = private::rename(&next, &path);
         }
     }
 
@@ -214,11 +214,11 @@ pub(crate) fn forget(config: &Path, context: &Context) -> anyhow::Result<Option<
 /// Removes the records that are a week old: they may hold a key.
 pub(crate) fn expire(context: &Context) {
     let Ok(dir) = state::dir(context) else { return };
-    for entry in fs::read_dir(dir.join("undo")).into_iter().flatten().flatten() {
-        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+    for file in private::list(&dir.join("undo")) {
+        let modified = fs::symlink_metadata(&file).and_then(|metadata| metadata.modified());
         let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
         if age.is_ok_and(|age| age >= KEPT) {
-            let _ = private::remove(&entry.path());
+            let _ = private::remove(&file);
         }
     }
 }
@@ -235,8 +235,5 @@ fn next(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
 /// The digest of a JSON text, however it is laid out.
 fn digest(text: &str) -> String {
     let value = serde_json::from_str::<Value>(text).map(|value| value.to_string());
-    Sha256::digest(value.as_deref().unwrap_or(text))
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    private::hex(&Sha256::digest(value.as_deref().unwrap_or(text)))
 }

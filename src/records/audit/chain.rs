@@ -8,6 +8,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use sha2::{Digest, Sha256};
 
 use super::Record;
+use crate::private::hex;
 
 /// What the first line holds in place of a hash.
 const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
@@ -20,11 +21,7 @@ const BLOCK: u64 = 4096;
 
 /// What the next line has to hold as `prev`, after this line (without its line end).
 pub(crate) fn link(line: Option<&[u8]>) -> String {
-    line.map_or_else(|| NOTHING.to_owned(), |line| hex(Sha256::digest(line)))
-}
-
-fn hex(digest: impl AsRef<[u8]>) -> String {
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    line.map_or_else(|| NOTHING.to_owned(), |line| hex(&Sha256::digest(line)))
 }
 
 /// The last line of a trail.
@@ -71,7 +68,7 @@ pub(crate) fn last_line(trail: &mut (impl Read + Seek), end: u64) -> io::Result<
         digest.update(block);
     }
     let damage = (!is_record).then_some(damage);
-    Ok(Some(LastLine { link: hex(digest.finalize()), ended, damage }))
+    Ok(Some(LastLine { link: hex(&digest.finalize()), ended, damage }))
 }
 
 /// The first line that breaks the chain, counted from 1, and how.
