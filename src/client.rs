@@ -13,6 +13,7 @@ pub mod gather;
 pub mod git;
 pub mod headers;
 pub(crate) mod json;
+pub mod keychain;
 pub mod launch;
 pub mod paths;
 pub(crate) mod reason;

@@ -270,10 +270,37 @@ impl Context {
         self.var_os(HOME)
     }
 
-    /// The home directory: `$HOME`, on Windows `%USERPROFILE%`. The client takes it from there, and so does everything
-    /// here.
+    /// The home directory: `$HOME`, on Windows `%USERPROFILE%`, else that of the account. The client takes it from there, and
+    /// so does everything here.
     pub(crate) fn home(&self) -> Option<PathBuf> {
-        self.home_var().filter(|home| !home.is_empty()).map(PathBuf::from)
+        let named = self.home_var().filter(|home| !home.is_empty());
+        named.map(PathBuf::from).or_else(|| self.account_home())
+    }
+
+    /// The home directory of the account, as the client's runtime takes it where the variable says nothing.
+    fn account_home(&self) -> Option<PathBuf> {
+        if !cfg!(target_os = "linux") {
+            return dirs::home_dir().filter(|_| self.to_process);
+        }
+        self.account_field(5).map(PathBuf::from)
+    }
+
+    /// The name of the account.
+    pub(crate) fn account_name(&self) -> Option<String> {
+        if cfg!(target_os = "macos") {
+            return self.home()?.file_name()?.to_str().map(str::to_owned);
+        }
+        self.account_field(0)
+    }
+
+    /// A field of the account's line in `/etc/passwd`. Not by the C library, which in a static program has nothing else to
+    /// ask.
+    fn account_field(&self, at: usize) -> Option<String> {
+        let user = os::process::geteuid().as_raw().to_string();
+        let accounts = std::fs::read_to_string(self.etc.join("passwd")).ok()?;
+        let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
+        let own = fields.find(|fields| fields.get(2) == Some(&user.as_str()))?;
+        own.get(at).filter(|field| !field.is_empty()).map(|field| (*field).to_owned())
     }
 
     /// The home directory, or an error that says how to do without.

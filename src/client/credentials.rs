@@ -301,9 +301,15 @@ impl<'s> Finder<'s, '_> {
             let standing = if odd.kind == "null" { Standing::Unset } else { Standing::Ignored };
             self.standings.note(&Source::PrimaryKey, standing, reason);
         }
-        let key = config.primary_key.as_ref()?;
-        let counts = !js_trim(key.reveal()).is_empty();
-        counts.then(|| Credential::new(Source::PrimaryKey, key))
+        let key = config.primary_key.as_ref().filter(|key| !js_trim(key.reveal()).is_empty());
+        // The Keychain's goes before it, and ranks as it does (2.0.77, 2.1.112, observed 2026-11-25).
+        if let Some(first) = &self.state.keychain_key {
+            if key.is_some() {
+                self.shadow(&Source::PrimaryKey, &Source::KeychainKey);
+            }
+            return Some(Credential::new(Source::KeychainKey, first));
+        }
+        key.map(|key| Credential::new(Source::PrimaryKey, key))
     }
 
     /// The key or token that comes by a file descriptor, if that is open. It is read from the process's environment only,
@@ -408,18 +414,22 @@ impl<'s> Finder<'s, '_> {
     /// 2.1.330, observed 2026-11).
     fn login(&mut self) -> Option<Credential> {
         let state = self.state;
+        let source = &state.login_source;
+        if state.hidden_login.is_some() {
+            self.shadow(&Source::Login, source);
+        }
         let login = state.login.as_ref()?;
         let socket = state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
         if login.scopes == Scopes::Lacking {
-            self.standings.ignore(&Source::Login, "its scopes lack user:inference");
+            self.standings.ignore(source, "its scopes lack user:inference");
             return None;
         }
         if socket && state.client.has(Rule::UnixSocketIsKnown) {
-            self.standings.ignore(&Source::Login, "ANTHROPIC_UNIX_SOCKET keeps it out");
+            self.standings.ignore(source, "ANTHROPIC_UNIX_SOCKET keeps it out");
             return None;
         }
         Some(Credential {
-            source: Source::Login,
+            source: source.clone(),
             // An expired login is refreshed before the first request: what will be sent is not known (2.0.77, 2.1.332,
             // observed 2026-11-25).
             secret: (!login.is_refreshed(state.now)).then(|| login.token.clone()),

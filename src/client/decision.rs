@@ -163,6 +163,15 @@ impl Header {
     }
 }
 
+/// What keeps the client from sending anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// What programs know it by.
+    pub code: &'static str,
+    /// Why, for people.
+    pub reason: String,
+}
+
 /// What the client does in one mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -176,6 +185,8 @@ pub struct Outcome {
     pub sends: bool,
     /// What it asks first. The headers are those after its default answers.
     pub dialogs: Vec<Dialog>,
+    /// What keeps it from sending anything, whatever credentials there are.
+    pub stop: Option<Stop>,
 }
 
 impl Outcome {

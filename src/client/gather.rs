@@ -16,6 +16,7 @@ use super::Client;
 use super::config::{self, Picked};
 use super::federation::{AnthropicProfile, is_name};
 use super::json::{Json, decode};
+use super::keychain::{self, Keychain};
 use super::launch::{FlagSettings, Launch};
 use super::paths::{self, Roots};
 use super::rules::Rule;
@@ -25,6 +26,7 @@ use super::variables::matters;
 use super::worktree;
 use crate::context::Context;
 use crate::key::command;
+use crate::shell;
 use descriptors::open_descriptors;
 
 pub(crate) use files::{MAX_BYTES, attributes_only, read};
@@ -55,8 +57,10 @@ pub struct Facts {
     pub open_descriptors: Vec<String>,
     /// Server-managed settings: as they are cached, or as the server gave them.
     pub server_settings: Option<Zeroizing<Vec<u8>>>,
-    /// What a managed `policyHelper` printed.
-    pub policy: Option<Secret>,
+    /// What a managed `policyHelper` gave when it was run, or how it failed.
+    pub policy: Option<Result<Option<Secret>, String>>,
+    /// The items of the macOS Keychain.
+    pub keychain: Keychain,
     /// The time, in seconds since 1970.
     pub now: f64,
 }
@@ -88,6 +92,7 @@ impl Facts {
             open_descriptors: Vec::new(),
             server_settings: None,
             policy: None,
+            keychain: Keychain::default(),
             now: 0.0,
         }
     }
@@ -144,6 +149,7 @@ impl Facts {
         }
         let cached = facts.roots.paths(Client::V2).server_settings;
         facts.server_settings = facts.files.get(&cached).map(|(_, bytes)| bytes.clone());
+        facts.keychain = keychain::read(context);
         facts.follow(&project);
         Ok(facts)
     }
@@ -264,8 +270,10 @@ impl Facts {
     }
 }
 
-/// Runs the helper that the client would run, as it does: by the shell, in the project, with the effective variables.
+/// Runs what the client would run to get credentials: a managed `policyHelper`, then the helper, by the shell, in the
+/// project, with the effective variables.
 pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
+    run_policy_helper(state)?;
     let Some((_, helper)) = settings::helper(state) else {
         return Ok(());
     };
@@ -276,19 +284,37 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
     } else {
         format!("(\n{helper}\n)\nexit 0")
     };
+    let mut variables = settings::helper_variables(state);
+    if state.entrypoint().is_empty() {
+        // The client sets it for itself (2.1.332, observed 2026-11-25).
+        variables.insert(names::ENTRYPOINT, "sdk-cli");
+    }
     let start = Instant::now();
-    let printed = command::output_with(
-        &command,
-        &state.paths.project,
-        HELPER_TIMEOUT,
-        &settings::helper_variables(state),
-    )?;
+    let printed = command::output_with(&command, &state.paths.project, HELPER_TIMEOUT, &variables)?;
     state.helper = match printed {
         Ok(text) => {
             HelperRun::Printed(Secret::new(settings::js_trim(&text).to_owned()), start.elapsed())
         }
         Err(ended) => HelperRun::Failed(ended, start.elapsed()),
     };
+    Ok(())
+}
+
+/// Runs the program of a managed `policyHelper`; if that fails, the client does not start (2.1.332, observed 2026-11-25).
+fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
+    let Some(program) = state.policy_helper() else {
+        return Ok(());
+    };
+    let command = shell::quote_program(&program.to_string_lossy());
+    let printed = command::output(&command, &state.paths.project, HELPER_TIMEOUT)?;
+    let policy = match &printed {
+        Ok(text) => match Json::pick(text, ["managedSettings"]) {
+            Ok([settings]) => Ok(settings.map(|settings| Secret::new(settings.text().to_owned()))),
+            Err(_) => Err("printed something other than JSON".to_owned()),
+        },
+        Err(ended) => Err(ended.to_string()),
+    };
+    state.update(|facts| facts.policy = Some(policy));
     Ok(())
 }
 

@@ -275,7 +275,11 @@ fn is_enough(client: Client, found: &Credentials, outcome: &Outcome) -> bool {
     });
     a_credential
         || (invalid && newer)
-        || (invalid && outcome.authorization == Header::Invalid(Source::Login))
+        || (invalid
+            && matches!(
+                outcome.authorization,
+                Header::Invalid(Source::Login | Source::KeychainLogin)
+            ))
 }
 
 /// Why a request with these headers cannot be sent.

@@ -86,6 +86,11 @@ impl<'a> Json<'a> {
         self.literal()?.parse().ok()
     }
 
+    /// The value as it stands in the file.
+    pub(crate) fn text(self) -> &'a str {
+        self.0
+    }
+
     /// Whether this is a string.
     pub(crate) fn is_string(self) -> bool {
         self.0.starts_with('"')

@@ -333,7 +333,7 @@ mod tests {
 
     #[test]
     fn without_home_there_is_an_error_unless_the_place_is_named() {
-        let context = Context::for_test(&[], &[], Path::new("/cwd"), Path::new("/etc"));
+        let context = Context::for_test(&[], &[], Path::new("/cwd"), Path::new("/none"));
         assert!(Paths::locate(&context, Client::V2, None, None).is_err());
         let paths = Paths::locate(&context, Client::V2, None, Some(Path::new("x.json"))).unwrap();
         assert_eq!(paths.config_file(|_| true).path, Path::new("/cwd/x.json"));

@@ -46,7 +46,15 @@ pub(crate) fn sources(state: &State) -> Vec<(Source, bool)> {
     well_known(Source::WellKnownToken, &mut all);
     variable(names::PROFILE, false, &mut all);
     variable(names::FEDERATION_RULE, false, &mut all);
-    all.push((Source::Login, state.login.is_some()));
+    if state.login_source == Source::KeychainLogin {
+        all.push((Source::KeychainLogin, state.login.is_some()));
+        all.push((Source::Login, state.hidden_login.is_some()));
+    } else {
+        all.push((Source::Login, state.login.is_some()));
+    }
+    if state.keychain_key.is_some() {
+        all.push((Source::KeychainKey, true));
+    }
     let config = &state.config;
     let primary = config.primary_key.as_ref().is_some_and(|key| !key.is_empty());
     all.push((Source::PrimaryKey, primary || config.odd_primary.is_some()));
@@ -86,9 +94,12 @@ pub(crate) fn secret(state: &State, source: &Source) -> Option<Secret> {
             Secret::new(state.facts.text(&state.paths.well_known.join(".oauth_token"))?)
         }
         Source::PrimaryKey => state.config.primary_key.clone()?,
-        Source::Login => state.login.as_ref()?.token.clone(),
+        Source::Login if state.login_source != Source::Login => {
+            state.hidden_login.as_ref()?.token.clone()
+        }
+        Source::Login | Source::KeychainLogin => state.login.as_ref()?.token.clone(),
+        Source::KeychainKey => state.keychain_key.clone()?,
         Source::Profile(_) => state.profile.as_ref()?.token.clone()?,
-        Source::KeychainKey | Source::KeychainLogin => return None,
     };
     Some(secret)
 }

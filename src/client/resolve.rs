@@ -3,7 +3,7 @@
 //! observations.
 
 use super::credentials::{self, Credentials, Standings};
-use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Standing};
+use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Standing, Stop};
 use super::destination;
 use super::headers::{self, Custom};
 use super::reason;
@@ -27,14 +27,15 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
     let mut standings = Standings::default();
     let mut outcome = Outcome { provider: provider(state), ..Outcome::default() };
     let found = credentials::find(state, mode, &mut standings);
-    if let Some(stop) = stop(state, mode, &outcome, &found) {
-        outcome.dialogs = stop.dialogs;
+    if let Some((stop, dialogs)) = stop(state, mode, &outcome, &found) {
+        outcome.dialogs = dialogs;
         let mut standings = Standings::default();
         for (source, there) in reason::sources(state) {
             if there {
                 standings.note(&source, Standing::Ignored, &*stop.reason);
             }
         }
+        outcome.stop = Some(stop);
         return (outcome, standings);
     }
     if mode == Mode::Interactive && has_settings_error(state) {
@@ -73,23 +74,20 @@ pub(crate) fn provider(state: &State) -> Provider {
         .map_or(Provider::Anthropic, |(provider, _)| provider)
 }
 
-/// What keeps the client from sending, and what it asks.
-struct Stop {
-    dialogs: Vec<Dialog>,
-    reason: String,
-}
-
-/// What keeps the client from sending anything, whatever credentials there are.
-fn stop(state: &State, mode: Mode, outcome: &Outcome, found: &Credentials) -> Option<Stop> {
-    let stop = |dialog: Option<Dialog>, reason: &str| {
-        Some(Stop {
-            dialogs: dialog.into_iter().filter(|_| mode == Mode::Interactive).collect(),
-            reason: reason.to_owned(),
-        })
+/// What keeps the client from sending anything, whatever credentials there are, and what it asks.
+fn stop(
+    state: &State,
+    mode: Mode,
+    outcome: &Outcome,
+    found: &Credentials,
+) -> Option<(Stop, Vec<Dialog>)> {
+    let stop = |code, dialog: Option<Dialog>, reason: &str| {
+        let dialogs = dialog.into_iter().filter(|_| mode == Mode::Interactive).collect();
+        Some((Stop { code, reason: reason.to_owned() }, dialogs))
     };
     let client = state.client;
     if let Some(refusal) = &state.refusal {
-        return stop(None, refusal);
+        return stop("launch", None, refusal);
     }
     // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
     let managed_is_refused = state.settings_files.iter().any(|(layer, file)| {
@@ -97,7 +95,8 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome, found: &Credentials) -> Op
             && matches!(file.reading, Reading::Malformed(_) | Reading::Invalid(_))
     });
     if managed_is_refused && client.has(Rule::MalformedManagedStops) {
-        return stop(None, "the client refuses to start with malformed managed settings");
+        let reason = "the client refuses to start with malformed managed settings";
+        return stop("managed-settings", None, reason);
     }
     let config_is_refused = match state.config_file.reading {
         Reading::Malformed(_) | Reading::TooLarge(_) => true,
@@ -110,17 +109,17 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome, found: &Credentials) -> Op
         Reading::Invalid(_) | Reading::Unreadable(_) | Reading::Missing | Reading::Read => false,
     };
     if config_is_refused {
-        return stop(Some(Dialog::InvalidConfig), "the client cannot use its config, and stops");
+        let reason = "the client cannot use its config, and stops";
+        return stop("config", Some(Dialog::InvalidConfig), reason);
     }
-    if let Some(refusal) =
-        found.refusal.as_ref().filter(|_| outcome.provider == Provider::Anthropic)
-    {
-        return stop(None, refusal);
+    let is_anthropic = outcome.provider == Provider::Anthropic;
+    if let Some(refusal) = found.refusal.as_ref().filter(|_| is_anthropic) {
+        return stop("forced-login", None, refusal);
     }
     // 2.1.330, observed 2026-11. It needs the network to go on.
     if mode == Mode::Interactive && !state.config.onboarded {
         let reason = "onboarding is not complete, so the client stops at its first questions";
-        return stop(Some(Dialog::Onboarding), reason);
+        return stop("onboarding", Some(Dialog::Onboarding), reason);
     }
     // 2.0.77's default answer is to exit; it asks about a key before (observed 2026-11-24).
     if mode == Mode::Interactive
@@ -129,19 +128,18 @@ fn stop(state: &State, mode: Mode, outcome: &Outcome, found: &Credentials) -> Op
     {
         let mut dialogs = found.dialogs.clone();
         dialogs.push(Dialog::InvalidSettings);
-        return Some(Stop {
-            dialogs,
-            reason: "the client asks what to do about a settings file, and its default answer is to exit"
-                .into(),
-        });
+        let reason =
+            "the client asks what to do about a settings file, and its default answer is to exit";
+        return Some((Stop { code: "settings", reason: reason.into() }, dialogs));
     }
-    if outcome.provider != Provider::Anthropic {
+    if !is_anthropic {
         let switch = Provider::SWITCHES.iter().find(|(other, _)| *other == outcome.provider);
         let name = switch.map_or("another provider", |(_, name)| name);
         // 2.0.77 asks about an unapproved key anyway, 2.1.330 does not (observed 2026-11).
         let dialog = found.dialogs.first().copied();
         let dialog = dialog.filter(|_| !client.has(Rule::OtherProviderAsksNothing));
-        return stop(dialog, &format!("{name} is on, and the client sends nothing to Anthropic"));
+        let reason = format!("{name} is on, and the client sends nothing to Anthropic");
+        return stop("provider", dialog, &reason);
     }
     None
 }

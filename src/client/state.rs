@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::mem;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use super::Client;
 use super::federation::AnthropicProfile;
 use super::gather::Facts;
 use super::json::{Json, NotJson};
+use super::keychain::Item;
 use super::launch::{FlagSettings, Launch};
 use super::paths::{ConfigFile, Paths};
 use super::rules::Rule;
@@ -298,10 +300,16 @@ pub struct State {
     pub variables: Variables,
     /// The login's file.
     pub credentials_file: FileState,
-    /// The login in it.
+    /// The login in force: the Keychain's, else that of the file.
     pub login: Option<Login>,
-    /// The login of a cloud gateway in it.
+    /// Where the login in force is.
+    pub login_source: Source,
+    /// The login of a cloud gateway.
     pub gateway: Option<GatewayLogin>,
+    /// The API key of the Keychain.
+    pub keychain_key: Option<Secret>,
+    /// The login of the file, where the Keychain's goes before it.
+    pub hidden_login: Option<Login>,
     /// The Anthropic profile that ANTHROPIC_PROFILE names, or the default one.
     pub profile: Option<AnthropicProfile>,
     /// Whether the file in ANTHROPIC_IDENTITY_TOKEN_FILE holds something.
@@ -341,7 +349,10 @@ impl State {
             variables: Variables::default(),
             credentials_file: FileState::missing(&paths.credentials),
             login: None,
+            login_source: Source::Login,
             gateway: None,
+            keychain_key: None,
+            hidden_login: None,
             profile: None,
             has_identity_file: false,
             refusal: launch.refusal(client),
@@ -355,6 +366,11 @@ impl State {
             state.read_layer(layer);
         }
         state.settle();
+        if let (Some(Err(failure)), Some(_)) = (&state.facts.policy, state.policy_helper()) {
+            let refusal =
+                format!("the managed policyHelper {failure}, and the client does not start");
+            state.refuse(refusal);
+        }
         if let Some(text) = state.facts.server_settings.clone()
             && server::is_asked(&state)
         {
@@ -385,7 +401,7 @@ impl State {
             Layer::Remote => files.clear(),
             Layer::Policy => {
                 files.clear();
-                if let Some(text) = &self.facts.policy {
+                if let Some(Ok(Some(text))) = &self.facts.policy {
                     _ = settings.merge(client, text.reveal().as_bytes());
                 }
             }
@@ -424,6 +440,22 @@ impl State {
             self.settings_files.push((layer, file));
         }
         self.layers.push(settings);
+    }
+
+    /// Judges the facts again after a change to them.
+    pub(crate) fn update(&mut self, change: impl FnOnce(&mut Facts)) {
+        let nothing = Facts::empty(self.facts.roots.clone());
+        let mut facts = mem::replace(&mut self.facts, nothing);
+        change(&mut facts);
+        let helper = mem::take(&mut self.helper);
+        *self = State { helper, ..State::new(facts, self.client, self.launch.clone()) };
+    }
+
+    /// The program of a managed `policyHelper`, which the client runs when it starts (2.1.200, 2.1.332, observed 2026-11-25).
+    pub(crate) fn policy_helper(&self) -> Option<PathBuf> {
+        let mut managed = self.layers.iter().filter(|layer| layer.layer == Layer::Managed);
+        let program = managed.find_map(|layer| layer.policy_helper.clone());
+        program.filter(|_| self.client.has(Rule::PolicyHelperIsRun))
     }
 
     /// Whether the client reads the settings of a layer, started so (2.1.332, observed 2026-11-25).
@@ -469,9 +501,24 @@ impl State {
             .has(Rule::ProfilesAreKnown)
             .then(|| facts.profile(effective(names::PROFILES_DIR), effective(names::PROFILE)))
             .flatten();
+        // The Keychain's item goes before the file, unless it is locked, absent or malformed (2.0.77, 2.1.112, observed
+        // 2026-11-25).
+        let in_keychain = match &facts.keychain.login {
+            Item::Text(text) => read_credentials(text.as_bytes()).ok(),
+            _ => None,
+        };
+        self.keychain_key = match &facts.keychain.key {
+            Item::Text(text) => Some(Secret::new(text.trim().to_owned())),
+            _ => None,
+        };
         self.credentials_file = credentials_file;
         let CredentialsFile { login, gateway } = credentials.unwrap_or_default();
-        (self.login, self.gateway) = (login, gateway);
+        (self.login, self.gateway, self.login_source) = (login, gateway, Source::Login);
+        self.hidden_login = None;
+        if let Some(CredentialsFile { login, gateway }) = in_keychain {
+            self.hidden_login = mem::replace(&mut self.login, login);
+            (self.gateway, self.login_source) = (gateway, Source::KeychainLogin);
+        }
         (self.profile, self.has_identity_file) = (profile, has_identity_file);
     }
 
