@@ -133,6 +133,11 @@ pub(crate) fn unusable(state: &State) -> Option<String> {
     Some(format!("the address in ANTHROPIC_BASE_URL cannot be used: {why}"))
 }
 
+/// Whether a user or password is in the address: the client makes a Basic credential of them.
+pub(crate) fn has_user(state: &State) -> bool {
+    Address::parse(url(state), state.client).is_ok_and(|address| address.has_user)
+}
+
 /// Whether the folder is trusted: the client's config says so, and it is not the project's own file that does.
 pub(crate) fn trust(state: &State, project: &Project) -> Trust {
     if state.config.trusted && !project.owns(&state.config_file) {

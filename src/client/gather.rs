@@ -270,10 +270,8 @@ impl Facts {
     }
 }
 
-/// Runs what the client would run to get credentials: a managed `policyHelper`, then the helper, by the shell, in the
-/// project, with the effective variables.
+/// Runs the helper that the client would run, as it does: by the shell, in the project, with the effective variables.
 pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
-    run_policy_helper(state)?;
     let Some((_, helper)) = settings::helper(state) else {
         return Ok(());
     };
@@ -301,7 +299,7 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
 }
 
 /// Runs the program of a managed `policyHelper`; if that fails, the client does not start (2.1.332, observed 2026-11-25).
-fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
+pub(crate) fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
     let Some(program) = state.policy_helper() else {
         return Ok(());
     };

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Client;
 use super::credentials::{Credential, Credentials};
 use super::decision::{Header, Mode, Outcome, Sent};
+use super::destination;
 use super::federation::Grant;
 use super::rules::Rule;
 use super::settings::{self, js_trim, names};
@@ -110,7 +111,16 @@ pub(crate) fn decide(
         of_v1(state, mode, found, custom, outcome)
     };
     outcome.sends = failure.is_none() && is_enough(state.client, found, outcome);
-    failure.or_else(|| unsendable(state, mode, found, custom, outcome))
+    let failure = failure.or_else(|| unsendable(state, mode, found, custom, outcome));
+    if outcome.sends
+        && outcome.authorization == Header::Absent
+        && state.client.has(Rule::UserinfoIsSent)
+        && destination::has_user(state)
+        && let Some(place) = settings::effective(state, names::BASE_URL)
+    {
+        outcome.authorization = Header::Invalid(place.source.clone());
+    }
+    failure
 }
 
 /// The header of a credential: without a value, where it holds nothing that can be one.

@@ -128,6 +128,19 @@ impl Source {
         Source::Variable(Origin::Process, name.to_owned())
     }
 
+    /// Whether its credential is an OAuth token, which the client sends with a header of its own beside it.
+    pub(crate) fn is_oauth(&self) -> bool {
+        match self {
+            Source::Login | Source::KeychainLogin | Source::WellKnownToken | Source::Profile(_) => {
+                true
+            }
+            Source::Variable(_, name) => {
+                [names::OAUTH, names::OAUTH_DESCRIPTOR, names::PROFILE].contains(&name.as_str())
+            }
+            _ => false,
+        }
+    }
+
     /// Whether this is the variable of that name, wherever it is set.
     pub(crate) fn is_variable(&self, name: &str) -> bool {
         matches!(self, Source::Variable(_, other) if other == name)

@@ -372,7 +372,7 @@ impl State {
             state.refuse(refusal);
         }
         if let Some(text) = state.facts.server_settings.clone()
-            && server::is_asked(&state)
+            && server::asks_with(&state).is_some()
         {
             let mut settings = Settings::empty(Layer::Remote, state.paths.server_settings.clone());
             if settings.merge(client, &text).is_ok() {

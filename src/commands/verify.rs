@@ -130,6 +130,12 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         args.config_file.as_deref(),
     )?;
     let expected = expected(args.expect.as_deref(), &state)?;
+    if args.run_helper.is_some() {
+        gather::run_policy_helper(&mut state)?;
+    }
+    if args.online {
+        online::fetch_settings(&mut state, context)?;
+    }
     let home = context.home();
     let destination = destination::destination(&state, home.as_deref());
     let may_run = match args.run_helper {

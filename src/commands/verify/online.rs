@@ -4,11 +4,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::client::advice::{Problem, Severity};
-use crate::client::decision::{Decision, Mode, Outcome};
+use crate::client::decision::{Decision, Header, Mode, Outcome};
 use crate::client::destination::{Destination, Refusal};
-use crate::client::reason;
-use crate::client::settings::{self, names};
-use crate::client::source::Source;
+use crate::client::server;
+use crate::client::settings;
 use crate::client::state::State;
 use crate::context::Context;
 use crate::online::{self, Answer, Request};
@@ -57,9 +56,15 @@ pub(crate) fn ask(
     let Some(outcome) = outcomes.find(|outcome| outcome.sends) else {
         return answer("not-asked", None, None);
     };
-    let Some(headers) = headers(state, outcome) else {
+    let Some(headers) = headers(outcome) else {
         let message = "the credential is not known here, so the API was not asked".to_owned();
-        let fix = "add --run-helper, so that the helper's output can be asked about".to_owned();
+        let refreshed = state.login.as_ref().is_some_and(|login| login.is_refreshed(state.now));
+        let fix = if refreshed {
+            "start claude once: it refreshes the login that has expired"
+        } else {
+            "add --run-helper, so that the helper's output can be asked about"
+        }
+        .to_owned();
         return answer("not-asked", None, problem("online-not-asked", message, fix));
     };
     if let Some(refusal) = refusal {
@@ -114,40 +119,48 @@ pub(crate) fn ask(
     }
 }
 
-/// The headers that the client would send; none where a credential is not known.
-fn headers<'a>(state: &State, outcome: &Outcome) -> Option<Vec<(&'a str, Zeroizing<String>)>> {
+/// The headers that the client would send; none where a value is not known.
+fn headers(outcome: &Outcome) -> Option<Vec<(&'static str, Zeroizing<String>)>> {
     let mut headers = vec![("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned()))];
-    let value = |source| {
-        let secret = reason::secret(state, source)?;
-        Some(settings::js_trim(secret.reveal()).to_owned())
-    };
-    let is_custom =
-        |source: &Source| matches!(source, Source::Variable(_, name) if name == names::HEADERS);
-    let custom = settings::effective(state, names::HEADERS);
-    let custom = custom
-        .as_ref()
-        .map(|setting| crate::client::headers::parse(state.client, setting.value.reveal()))
-        .unwrap_or_default();
-    if let Some(source) = outcome.x_api_key.source() {
-        let key = match custom.x_api_key.filter(|_| is_custom(source)) {
-            Some(custom) => custom.to_owned(),
-            None => value(source)?,
-        };
-        headers.push(("x-api-key", Zeroizing::new(key)));
-    }
-    if let Some(source) = outcome.authorization.source() {
-        let text = match custom.authorization.filter(|_| is_custom(source)) {
-            Some(custom) => custom.to_owned(),
-            None => format!("Bearer {}", value(source)?),
-        };
-        headers.push(("authorization", Zeroizing::new(text)));
-        let is_oauth = matches!(source, Source::Login | Source::Profile(_))
-            || matches!(source, Source::Variable(_, name) if name == names::OAUTH || name == names::PROFILE);
-        if is_oauth {
-            headers.push(("anthropic-beta", Zeroizing::new("oauth-2025-04-20".to_owned())));
+    for (name, header) in
+        [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
+    {
+        let Header::From(sent) = header else { continue };
+        headers.push((name, Zeroizing::new(sent.value.as_ref()?.reveal().to_owned())));
+        if name == "authorization" && sent.source.is_oauth() {
+            headers.push(oauth_beta());
         }
     }
     Some(headers)
+}
+
+/// What goes along with an OAuth token.
+fn oauth_beta() -> (&'static str, Zeroizing<String>) {
+    ("anthropic-beta", Zeroizing::new("oauth-2025-04-20".to_owned()))
+}
+
+/// Asks for server-managed settings, as the client does before its first request, and lays them over the others. Where the
+/// server cannot be reached, what is cached counts, as with the client.
+pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Result<()> {
+    let Some(credential) = server::asks_with(state) else { return Ok(()) };
+    let Some(secret) = credential.secret else { return Ok(()) };
+    let secret = settings::js_trim(secret.reveal());
+    let headers = if credential.source.is_oauth() {
+        vec![("authorization", Zeroizing::new(format!("Bearer {secret}"))), oauth_beta()]
+    } else {
+        vec![("x-api-key", Zeroizing::new(secret.to_owned()))]
+    };
+    let url = format!("{}/api/claude_code/settings", settings::DEFAULT_BASE_URL);
+    let request = Request { method: "GET", url: &url, headers, body: None };
+    let fetched = match online::send(context, &request)? {
+        Answer::Status { code: 200, body } => server::settings_in(&body),
+        Answer::Status { code: 204 | 404, .. } => Some(None),
+        _ => None,
+    };
+    if let Some(settings) = fetched {
+        state.update(|facts| facts.server_settings = settings);
+    }
+    Ok(())
 }
 
 fn problem(code: &'static str, message: String, fix: String) -> Option<Problem> {
