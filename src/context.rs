@@ -295,12 +295,18 @@ impl Context {
 
     /// A field of the account's line in `/etc/passwd`. Not by the C library, which in a static program has nothing else to
     /// ask.
+    #[cfg(unix)]
     fn account_field(&self, at: usize) -> Option<String> {
-        let user = os::process::geteuid().as_raw().to_string();
+        let user = rustix::process::geteuid().as_raw().to_string();
         let accounts = std::fs::read_to_string(self.etc.join("passwd")).ok()?;
         let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let own = fields.find(|fields| fields.get(2) == Some(&user.as_str()))?;
         own.get(at).filter(|field| !field.is_empty()).map(|field| (*field).to_owned())
+    }
+
+    #[cfg(windows)]
+    fn account_field(&self, _: usize) -> Option<String> {
+        None
     }
 
     /// The home directory, or an error that says how to do without.
