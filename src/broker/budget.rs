@@ -243,7 +243,7 @@ impl Store {
         Store { file: state.join("spend").join(name + ".json") }
     }
 
-    /// What is stored; nothing if there is no file yet.
+    /// What is stored; nothing as long as the file is missing.
     pub(crate) fn load(&self) -> anyhow::Result<Spend> {
         let Some(text) = private::read(&self.file)? else { return Ok(Spend::default()) };
         serde_json::from_slice(&text).map_err(|error| {

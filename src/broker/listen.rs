@@ -124,7 +124,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| handle(Arc::clone(&shared), request));
-    // A child that goes away is no error here: the call's record says so.
+    // A child that goes away is not an error here: the call's record says so.
     _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)

@@ -51,7 +51,7 @@ impl Prices {
         let mut prices =
             Prices { date: String::new(), plain: BTreeMap::new(), models: BTreeMap::new() };
         prices.lay(LIST).map_err(anyhow::Error::msg)?;
-        // Without a home there is no list of the user's.
+        // Without a home the user has no list.
         let Ok(file) = context.config_home().map(|dir| dir.join("cck/prices.toml")) else {
             return Ok(prices);
         };
@@ -221,7 +221,7 @@ mod tests {
             ("claude-fable-5-1", 10.0, 50.0),
             ("claude-haiku-4-5@20251001", 1.0, 5.0),
             // Unknown: the dearest.
-            ("somebody-elses-model", 10.0, 50.0),
+            ("another-vendors-model", 10.0, 50.0),
             ("claude-opus-5-5-5", 10.0, 50.0),
         ] {
             close(cost(model, input), into);

@@ -14,14 +14,14 @@ use crate::shell;
 /// How long `security` may take in all.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// What `security` exits with where the keychain is locked, and where there is no such item.
+/// What `security` exits with where the keychain is locked, and where the item does not exist.
 const LOCKED: i32 = 36;
 const NO_ITEM: i32 = 44;
 
 /// How looking for an item went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Item {
-    /// There is no such item, or no Keychain.
+    /// The item does not exist, or the Keychain does not.
     #[default]
     Missing,
     /// The keychain is locked.

@@ -122,7 +122,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         Ok(state) => Some(state),
         Err(error) if args.require_log => return Err(error),
         Err(_) => {
-            context.warn("there is no state directory, so calls are not logged and budgets hold for this run only");
+            context.warn("without a state directory calls are not logged, and budgets hold for this run only");
             None
         }
     };

@@ -47,7 +47,6 @@ const NOT_CLEAN: &[&str] = &[
     "src/os/windows.rs",
     "src/os/windows/ext.rs",
     "src/os/windows/fd.rs",
-    "src/private.rs",
     "src/profile.rs",
     "src/profile/file.rs",
     "src/profile/place.rs",
