@@ -1,5 +1,6 @@
 //! The versions of the client. What they differ in is in [`super::rules`]. Pure.
 
+use std::fmt;
 use std::str::FromStr;
 
 /// The newest client whose rules are known.
@@ -25,6 +26,16 @@ impl Client {
     /// Whether this is 0.2.x. It differs in much; of it only 0.2.109 was compared, and of 1.x only 1.0.128.
     pub(crate) fn is_v0(self) -> bool {
         self.major < 1
+    }
+}
+
+impl fmt::Display for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Client { major, minor: u32::MAX, .. } => write!(f, "{major}.x"),
+            Client { major, minor, patch: u32::MAX } => write!(f, "{major}.{minor}.x"),
+            Client { major, minor, patch } => write!(f, "{major}.{minor}.{patch}"),
+        }
     }
 }
 

@@ -97,6 +97,9 @@ pub(crate) struct VerifyArgs {
     /// The version of the client whose rules hold [default: 2.x]
     #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>)]
     client_version: Option<Client>,
+    /// Show every source and header, also if the answer is yes
+    #[arg(long, short)]
+    verbose: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -179,6 +182,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     let refused =
         refusal.map(|refusal| format!("the credential would {}", refusal.reason(&destination)));
     let verdict = meets && refused.is_none() && doubt.is_none();
+    let client_name = args.client_version.map(|client| client.to_string());
     let summary = Summary {
         refused: refused.or(doubt).filter(|_| meets),
         destination: &destination,
@@ -188,6 +192,9 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         problems: &problems,
         online: online.as_ref(),
         width: context.width(),
+        verbose: args.verbose,
+        client: client_name.as_deref(),
+        home: home.as_deref(),
     };
     let report = if args.json {
         json::render(&state, &decision, &summary)?
@@ -203,7 +210,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
 /// The source to expect; none stands for any.
 ///
 /// Who has injected a key asks whether that key is sent, so without the flag a key in the config is expected.
-fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
+pub(super) fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
     match id {
         Some("any") => Ok(None),
         Some(id) => id.parse().map(Some),

@@ -1,5 +1,7 @@
 //! `cck verify --json`, schema 1. Additions are allowed, renames are not.
 
+use std::ffi::OsStr;
+
 use serde::Serialize;
 
 use crate::client::advice::Problem;
@@ -83,7 +85,7 @@ pub struct Summary<'a> {
     pub expected: Option<&'a Source>,
     /// Whether every mode asked for sends it.
     pub verdict: bool,
-    /// What to mend.
+    /// What to fix.
     pub problems: &'a [Problem],
     /// What the server said, if it was asked.
     pub online: Option<&'a Online>,
@@ -93,6 +95,12 @@ pub struct Summary<'a> {
     pub(crate) destination: &'a Destination,
     /// How wide text may be.
     pub width: usize,
+    /// Whether to show every source, wanted or not.
+    pub verbose: bool,
+    /// The client that the answer is about, as far as it is known: `2.1.332 (npm)`.
+    pub client: Option<&'a str>,
+    /// The home directory, for paths as the user writes them.
+    pub home: Option<&'a OsStr>,
 }
 
 /// The report as one line-broken JSON object.

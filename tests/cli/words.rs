@@ -52,7 +52,6 @@ const NOT_CLEAN: &[&str] = &[
     "src/profile/place.rs",
     "src/records/state.rs",
     "src/report/json.rs",
-    "src/report/text.rs",
     "src/session/keep.rs",
     "src/store.rs",
     "src/store/dir.rs",
