@@ -16,5 +16,4 @@ pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod undo;
 pub(crate) mod unset_key;
-pub(crate) mod usage;
 pub(crate) mod verify;

@@ -2,9 +2,7 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdTcp};
-#[cfg(unix)]
-use std::path::Path;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
