@@ -52,7 +52,8 @@ pub(crate) struct Setup {
     pub(crate) ttl: Duration,
     pub(crate) connector: Connector,
     pub(crate) budgets: Vec<Budget>,
-    pub(crate) models: Vec<String>,
+    /// Lists of patterns, of each of which one has to match.
+    pub(crate) models: Vec<Vec<String>>,
     pub(crate) prices: Prices,
     pub(crate) require_log: bool,
     pub(crate) on_alert: Option<String>,

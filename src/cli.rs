@@ -64,6 +64,8 @@ pub(crate) enum Command {
     /// Run a command that can use the key but never sees it
     #[command(alias = "exec")]
     Run(Lazy<commands::run::RunArgs>),
+    /// Show what was used, by key, model or project
+    Usage(Lazy<commands::usage::UsageArgs>),
     /// Print the key (for apiKeyHelper and scripts)
     GetKey(Lazy<commands::get_key::GetKeyArgs>),
     /// Let Claude Code fetch the key from cck, so none is stored
@@ -91,6 +93,7 @@ pub(crate) fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
             commands::completions::run(&args.enter(context), context)
         }
         Some(Command::Man(args)) => commands::man::run(&args.enter(context), context),
+        Some(Command::Usage(args)) => commands::usage::run(&args.enter(context), context),
         Some(Command::Run(args)) => commands::run::run(args.enter(context), context),
         Some(Command::GetKey(args)) => commands::get_key::run(args.enter(context), context),
         Some(Command::Helper(args)) => commands::helper::run(args.enter(context), context),

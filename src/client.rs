@@ -12,7 +12,6 @@ pub mod federation;
 pub mod gather;
 pub mod git;
 pub mod headers;
-pub mod installed;
 pub(crate) mod json;
 pub mod keychain;
 pub mod launch;

@@ -16,4 +16,5 @@ pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod undo;
 pub(crate) mod unset_key;
+pub(crate) mod usage;
 pub(crate) mod verify;

@@ -79,6 +79,7 @@ pub(crate) enum Kind {
     File,
     Dir,
     Link,
+    #[cfg_attr(windows, allow(dead_code, reason = "it has none"))]
     Fifo,
     Socket,
     Device,

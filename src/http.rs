@@ -336,14 +336,14 @@ fn certificates(
     let path = context.cwd().join(path);
     let failed = |problem: String| {
         fail(
-            format!("{variable} {}: {problem}", path.display()),
+            format!("{variable} {}{problem}", path.display()),
             format!("set {variable} to a file of PEM certificates, or unset it"),
         )
     };
-    let bytes = read_file(&path).map_err(|error| failed(error.to_string()))?;
+    let bytes = read_file(&path).map_err(|error| failed(format!(": {error}")))?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes).flatten().collect();
     if found.is_empty() {
-        return Err(failed("no certificate in it".to_owned()));
+        return Err(failed(": no certificate in it".to_owned()));
     }
     Ok(Some(found))
 }

@@ -6,6 +6,7 @@
 mod check;
 pub mod file;
 mod groups;
+pub mod limits;
 mod place;
 
 use std::collections::BTreeMap;
@@ -87,6 +88,8 @@ pub(crate) struct Profile {
     pub locked: bool,
     /// Who may use it; empty is everyone.
     pub groups: Vec<String>,
+    /// What its runs may use.
+    pub(crate) limits: limits::Limits,
 }
 
 /// Every profile there is, and the users' profiles that a locked one hides.
@@ -257,6 +260,7 @@ pub(crate) fn resolve(
         // A user has no one to lock out.
         locked: entry.locked && system,
         groups: entry.groups,
+        limits: entry.limits,
     })
 }
 

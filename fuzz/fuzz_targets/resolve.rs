@@ -166,6 +166,9 @@ fn check(state: &State) {
             problems: &problems,
             online: None,
             width: 80,
+            verbose: true,
+            client: None,
+            home: None,
         };
         let text = plain(&text::render(state, &decision, &summary));
         assert_eq!(sanitize(&text), text, "text that drives a terminal");

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
 use chrono::{DateTime, Datelike, Days, Local, Months, NaiveDateTime, NaiveTime, Timelike};
@@ -11,76 +10,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk::Open;
 use crate::private;
+pub(crate) use crate::profile::limits::{Budget, Period, Unit, parse_amount};
 
 /// Hours that are kept: a month is the longest period.
 const KEPT_DAYS: u64 = 40;
 
 /// How long another run's lock is waited for. Each holds it for one small file.
 const LOCK_WAIT: Duration = Duration::from_secs(5);
-
-/// What a budget counts in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    Usd,
-    Tokens,
-}
-
-/// How long a budget is for, in local time; a week begins on Monday.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Period {
-    Run,
-    Hour,
-    Day,
-    Week,
-    Month,
-}
-
-/// `AMOUNT[/PERIOD]`: `5usd/day`, `200ktok`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Budget {
-    pub(crate) amount: f64,
-    pub(crate) unit: Unit,
-    pub(crate) period: Period,
-    /// As it was given.
-    pub(crate) text: String,
-}
-
-impl FromStr for Budget {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Budget, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is not a budget: write AMOUNT[/PERIOD], as in 5usd/day or 200ktok; AMOUNT is a number with usd, tok, ktok or Mtok, PERIOD is run, hour, day, week or month"
-            )
-        };
-        let (amount, period) = text.split_once('/').unwrap_or((text, "run"));
-        let (amount, unit) = parse_amount(amount).ok_or_else(wrong)?;
-        let period = match period {
-            "run" => Period::Run,
-            "hour" => Period::Hour,
-            "day" => Period::Day,
-            "week" => Period::Week,
-            "month" => Period::Month,
-            _ => return Err(wrong()),
-        };
-        Ok(Budget { amount, unit, period, text: text.to_owned() })
-    }
-}
-
-/// A number with its unit, more than nothing.
-pub(crate) fn parse_amount(text: &str) -> Option<(f64, Unit)> {
-    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (unit, factor) = match text[digits..].trim_start() {
-        "usd" => (Unit::Usd, 1.0),
-        "tok" => (Unit::Tokens, 1.0),
-        "ktok" => (Unit::Tokens, 1e3),
-        "Mtok" => (Unit::Tokens, 1e6),
-        _ => return None,
-    };
-    let number: f64 = text[..digits].parse().ok()?;
-    (number > 0.0 && number.is_finite()).then_some((number * factor, unit))
-}
 
 /// What was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -161,6 +97,12 @@ impl Budget {
             None => run.of(self.unit),
             Some((start, _)) => spend.since(&hour_name(start)).of(self.unit),
         }
+    }
+
+    /// What was used of it by all runs; none of a budget for each run.
+    pub(crate) fn stored(&self, spend: &Spend, now: NaiveDateTime) -> Option<f64> {
+        self.period.bounds(now)?;
+        Some(self.spent(Amount::default(), spend, now))
     }
 
     /// When it can be used again, as a part of a sentence.

@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) host: HeaderValue,
     pub(crate) idle: Mutex<Vec<(Connection, Instant)>>,
     pub(crate) lender: Arc<Lender>,
-    pub(crate) models: Vec<String>,
+    pub(crate) models: Vec<Vec<String>>,
     pub(crate) require_log: bool,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) prices: Prices,
@@ -233,13 +233,16 @@ async fn admit(
 /// Refuses a model that none of the patterns allows.
 fn allow(shared: &Shared, model: Option<&str>) -> Result<(), Refusal> {
     let name = model.unwrap_or_default();
-    if shared.models.is_empty() || shared.models.iter().any(|pattern| glob(pattern, name)) {
+    let allows = |patterns: &Vec<String>| {
+        patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, name))
+    };
+    let Some(patterns) = shared.models.iter().find(|patterns| !allows(patterns)) else {
         return Ok(());
-    }
+    };
     let message = format!(
         "cck: the model {} is not allowed in this run ({}). To allow it, start the run with --allow-model {}.",
         log::text(name),
-        shared.models.join(", "),
+        patterns.join(", "),
         log::text(name)
     );
     Err(Refusal::billing("model".to_owned(), message))

@@ -2,7 +2,9 @@
 
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdTcp};
-use std::path::{Path, PathBuf};
+#[cfg(unix)]
+use std::path::Path;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 

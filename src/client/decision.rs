@@ -34,6 +34,10 @@ pub enum Provider {
     AnthropicGoogleCloud,
 }
 
+impl Mode {
+    pub(crate) const ALL: [Mode; 2] = [Mode::Print, Mode::Interactive];
+}
+
 impl Provider {
     /// The providers other than Anthropic and the variables that switch to them (2.0.77: the first three; 2.1.330: all;
     /// observed 2026-11).

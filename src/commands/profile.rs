@@ -13,6 +13,7 @@ use crate::key::source::Place;
 use crate::key::stored::StoredSourceArgs;
 use crate::output::one_line;
 use crate::profile::file::{self, Entry};
+use crate::profile::limits::{Budget, Limits};
 use crate::profile::{self, Profile, Profiles, profile_names};
 
 /// The arguments of `cck profile`.
@@ -25,7 +26,7 @@ pub(crate) struct ProfileArgs {
 #[derive(Debug, Subcommand)]
 enum Action {
     /// Add a profile: where its key comes from, never the key
-    Add(AddArgs),
+    Add(Box<AddArgs>),
     /// List the profiles: yours and the machine's
     #[command(alias = "ls")]
     List(ReportArgs),
@@ -75,6 +76,18 @@ struct AddArgs {
     /// A word about it
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+    /// What its runs may use: 5usd/day, 200ktok
+    #[arg(long, value_name = "AMOUNT[/PERIOD]")]
+    budget: Vec<Budget>,
+    /// Allow its runs only models of this name, with * and ?
+    #[arg(long, value_name = "GLOB")]
+    allow_model: Vec<String>,
+    /// Run this shell command for each alert of its runs
+    #[arg(long, value_name = "CMD", hide_short_help = true)]
+    on_alert: Option<String>,
+    /// Refuse calls of its runs that cannot be logged
+    #[arg(long, hide_short_help = true)]
+    require_log: bool,
     /// Replace the profile of this name, if you have one
     #[arg(long)]
     replace: bool,
@@ -92,6 +105,10 @@ struct Shown<'a> {
     description: Option<&'a str>,
     locked: bool,
     groups: &'a [String],
+    budget: Vec<&'a str>,
+    allow_models: &'a [String],
+    on_alert: Option<&'a str>,
+    require_log: bool,
     usable: bool,
 }
 
@@ -116,7 +133,7 @@ struct One<'a> {
 /// Runs `cck profile`.
 pub(crate) fn run(args: ProfileArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.action {
-        Action::Add(args) => add(args, context),
+        Action::Add(args) => add(*args, context),
         Action::List(report) => list(report.json, context),
         Action::Show { name, report } => show(&name, report.json, context),
         Action::Remove { name } => remove(&name, context),
@@ -143,6 +160,12 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         config_dir: args.config_dir.map(whole),
         base_url: args.base_url,
         description: args.description,
+        limits: Limits {
+            budgets: args.budget,
+            models: args.allow_model,
+            on_alert: args.on_alert,
+            require_log: args.require_log,
+        },
         ..Entry::default()
     };
     profile::check_entry(&entry)
@@ -240,6 +263,16 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     ];
     lines.extend(profile.base_url.clone().map(|url| ("base URL", url)));
     lines.extend(profile.description.clone().map(|text| ("description", text)));
+    if !shown.budget.is_empty() {
+        lines.push(("budget", shown.budget.join(", ")));
+    }
+    if !shown.allow_models.is_empty() {
+        lines.push(("allowed models", shown.allow_models.join(", ")));
+    }
+    lines.extend(shown.on_alert.map(|command| ("on alert", command.to_owned())));
+    if shown.require_log {
+        lines.push(("log", "no call without its line".into()));
+    }
     if profile.locked {
         lines.push(("locked", "no user's profile replaces it".into()));
     }
@@ -293,6 +326,10 @@ fn shown<'a>(profile: &'a Profile, context: &Context) -> anyhow::Result<Shown<'a
         description: profile.description.as_deref(),
         locked: profile.locked,
         groups: &profile.groups,
+        budget: profile.limits.budgets.iter().map(|budget| &*budget.text).collect(),
+        allow_models: &profile.limits.models,
+        on_alert: profile.limits.on_alert.as_deref(),
+        require_log: profile.limits.require_log,
         usable: profile.is_usable(context)?,
     })
 }

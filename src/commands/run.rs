@@ -93,6 +93,15 @@ pub(crate) struct RunArgs {
 /// Runs `cck run`.
 pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
+    let limits = profile.as_ref().map(|profile| profile.limits.clone()).unwrap_or_default();
+    let args = RunArgs {
+        budget: [args.budget, limits.budgets].concat(),
+        on_alert: args.on_alert.or(limits.on_alert),
+        require_log: args.require_log || limits.require_log,
+        ..args
+    };
+    // A model has to be allowed by both.
+    let models = vec![args.allow_model.clone(), limits.models];
     let url = base_url(&args, profile.as_ref(), context)?;
     let connector = Connector::new(&url, context)?;
     let is_first_party = connector.endpoint.is_first_party();
@@ -105,7 +114,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     redirect::check(&args.command, args.allow_project_host, context)?;
     let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
     if args.dry_run {
-        return dry_run(&args, &source, &connector, profile.as_ref(), context);
+        return dry_run(&args, &models, &source, &connector, profile.as_ref(), context);
     }
     super::change::clear_expired(context);
     let key = source.read(context)?;
@@ -139,7 +148,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         ttl: Duration::from_secs(args.ttl),
         connector,
         budgets: args.budget,
-        models: args.allow_model,
+        models,
         prices,
         require_log: args.require_log,
         on_alert: args.on_alert,
@@ -314,6 +323,7 @@ fn onboarding(context: &Context) -> anyhow::Result<(PathBuf, bool)> {
 /// `--dry-run`: what would happen, without reading the key.
 fn dry_run(
     args: &RunArgs,
+    models: &[Vec<String>],
     source: &KeySource,
     connector: &Connector,
     profile: Option<&Profile>,
@@ -332,8 +342,8 @@ fn dry_run(
     for budget in &args.budget {
         context.say(format!("budget:    {}", budget.describe()));
     }
-    if !args.allow_model.is_empty() {
-        context.say(format!("models:    {}", args.allow_model.join(", ")));
+    for patterns in models.iter().filter(|patterns| !patterns.is_empty()) {
+        context.say(format!("models:    {}", patterns.join(", ")));
     }
     let none = ApiKey::parse("none").context("a word")?;
     let removed = env::removals(&none, &args.keep_env, context);

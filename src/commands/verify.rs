@@ -2,7 +2,7 @@
 
 pub(crate) mod online;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
@@ -13,7 +13,6 @@ use crate::client::advice::{self, Case};
 use crate::client::decision::Mode;
 use crate::client::destination;
 use crate::client::gather;
-use crate::client::installed;
 use crate::client::launch::{Launch, Launcher};
 use crate::client::resolve;
 use crate::client::source::Source;
@@ -95,9 +94,12 @@ pub(crate) struct VerifyArgs {
     /// Ask about this config file instead of the client's
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
-    /// The version of the client whose rules hold [default: that of the installed client]
+    /// The version of the client whose rules hold [default: 2.x]
     #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>)]
     client_version: Option<Client>,
+    /// Show every source and header, also if the answer is yes
+    #[arg(long, short)]
+    verbose: bool,
     /// Print the report as JSON
     #[arg(long)]
     json: bool,
@@ -122,13 +124,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     }
     let launch =
         if args.command.is_empty() { Launch::default() } else { Launch::parse(&args.command) };
-    let program = launch.program.clone();
-    let search = installed::find(context, program.as_deref(), args.launcher);
-    let name = program.as_deref().unwrap_or(OsStr::new("claude"));
-    let (client, mut report) = installed::choose(args.client_version, &search, name);
-    if args.json {
-        report.others = installed::others(context, search.client.as_ref());
-    }
+    let client = args.client_version.unwrap_or(Client::V2);
     let mut state = gather::gather(
         context,
         client,
@@ -169,7 +165,6 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         decision: &decision,
         destination: &destination,
         refusal: refusal.as_ref(),
-        unusable_clients: if args.client_version.is_none() { &search.unusable } else { &[] },
         modes,
         expected: expected.as_ref(),
         home: home.as_deref(),
@@ -187,16 +182,19 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     let refused =
         refusal.map(|refusal| format!("the credential would {}", refusal.reason(&destination)));
     let verdict = meets && refused.is_none() && doubt.is_none();
+    let client_name = args.client_version.map(|client| client.to_string());
     let summary = Summary {
         refused: refused.or(doubt).filter(|_| meets),
         destination: &destination,
-        installed: &report,
         modes,
         expected: expected.as_ref(),
         verdict,
         problems: &problems,
         online: online.as_ref(),
         width: context.width(),
+        verbose: args.verbose,
+        client: client_name.as_deref(),
+        home: home.as_deref(),
     };
     let report = if args.json {
         json::render(&state, &decision, &summary)?
@@ -212,7 +210,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
 /// The source to expect; none stands for any.
 ///
 /// Who has injected a key asks whether that key is sent, so without the flag a key in the config is expected.
-fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
+pub(super) fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
     match id {
         Some("any") => Ok(None),
         Some(id) => id.parse().map(Some),

@@ -10,17 +10,22 @@
 //! description = "Acme's production key"
 //! locked = true                              # in /etc only: no user's profile replaces it
 //! groups = ["acme"]                          # only members of one of these use it
+//! budget = ["5usd/day"]                      # what `cck run` may use
+//! allow-models = ["claude-sonnet-*"]
+//! on-alert = "notify-send cck"               # a shell command that gets each alert as JSON
+//! require-log = true                         # no call without its line in the log
 //! ```
 
 use std::ops::Range;
 
+use super::limits::Limits;
 use toml_edit::{Array, Document, DocumentMut, Item, Table, TableLike, value};
 
 /// The members that name the source of the key. A profile has exactly one.
 pub(crate) const SOURCES: [&str; 3] = ["key-command", "key-env", "key-file"];
 
 /// One profile as it is written.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Entry {
     /// Its name.
     pub name: String,
@@ -40,6 +45,8 @@ pub struct Entry {
     pub locked: bool,
     /// `groups`; none is everybody.
     pub groups: Vec<String>,
+    /// `budget`, `allow-models`, `on-alert` and `require-log`.
+    pub limits: Limits,
 }
 
 /// What is wrong with the text, and where (both count from 1).
@@ -114,6 +121,13 @@ fn entry(
             let string = item.as_str().filter(|string| !string.trim().is_empty());
             string.map(str::to_owned).ok_or_else(|| wrong("a text"))
         };
+        let strings = |kind: &'static str| {
+            let strings =
+                item.as_array().map(|list| list.iter().map(|one| one.as_str().map(str::to_owned)));
+            let strings = strings.and_then(Iterator::collect::<Option<Vec<_>>>);
+            strings.ok_or_else(|| wrong(kind))
+        };
+        let limits = &mut entry.limits;
         match key {
             _ if SOURCES.contains(&key) => sources.push((key.to_owned(), string()?)),
             "config-dir" => entry.config_dir = Some(string()?),
@@ -129,16 +143,29 @@ fn entry(
                 entry.timeout = Some(seconds.unsigned_abs());
             }
             "groups" => {
-                let names = || wrong("a list of group names");
-                let list = item.as_array().ok_or_else(names)?;
-                entry.groups = list
-                    .iter()
-                    .map(|group| group.as_str().map(str::to_owned).ok_or_else(names))
-                    .collect::<Result<_, _>>()?;
+                entry.groups = strings("a list of group names")?;
                 // Nobody is meant, or everybody? Better asked than guessed.
                 if entry.groups.is_empty() {
                     return Err(wrong("a list with a group in it; leave it out for everybody"));
                 }
+            }
+            "budget" => {
+                let texts = strings("a list of budgets, as in [\"5usd/day\"]")?.into_iter();
+                let budgets = texts.map(|text| text.parse());
+                limits.budgets = budgets
+                    .collect::<Result<_, _>>()
+                    .map_err(|problem: String| Malformed::at(text, span.clone(), problem))?;
+            }
+            "allow-models" => {
+                limits.models = strings("a list of models, as in [\"claude-sonnet-*\"]")?;
+                // No model, or every one? Better asked than guessed.
+                if limits.models.is_empty() {
+                    return Err(wrong("a list with a model in it; leave it out for every model"));
+                }
+            }
+            "on-alert" => limits.on_alert = Some(string()?),
+            "require-log" => {
+                limits.require_log = item.as_bool().ok_or_else(|| wrong("true or false"))?;
             }
             _ => {
                 let span = table.key(key).and_then(|key| key.span());
@@ -172,6 +199,7 @@ pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
         ("config-dir", &entry.config_dir),
         ("base-url", &entry.base_url),
         ("description", &entry.description),
+        ("on-alert", &entry.limits.on_alert),
     ] {
         if let Some(text) = text {
             table.insert(name, value(text.as_str()));
@@ -180,8 +208,18 @@ pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
     if entry.any_shape {
         table.insert("any-shape", value(true));
     }
-    if !entry.groups.is_empty() {
-        table.insert("groups", value(entry.groups.iter().collect::<Array>()));
+    let budgets = entry.limits.budgets.iter().map(|budget| &budget.text).collect::<Array>();
+    for (name, list) in [
+        ("groups", entry.groups.iter().collect::<Array>()),
+        ("budget", budgets),
+        ("allow-models", entry.limits.models.iter().collect::<Array>()),
+    ] {
+        if !list.is_empty() {
+            table.insert(name, value(list));
+        }
+    }
+    if entry.limits.require_log {
+        table.insert("require-log", value(true));
     }
     if !document.contains_key("profiles") {
         let mut profiles = Table::new();
@@ -249,6 +287,10 @@ mod tests {
             (format!("{head}groups = [1]\n"), 3, 10, "group names"),
             (format!("{head}description = 'é' x\n"), 3, 19, ""),
             (format!("{head}base-url = 'ftp://x'\n"), 1, 11, "http"),
+            (format!("{head}budget = ['5eur']\n"), 3, 10, "5eur"),
+            (format!("{head}budget = '5usd'\n"), 3, 10, "a list"),
+            (format!("{head}allow-models = []\n"), 3, 16, "every model"),
+            (format!("{head}require-log = 1\n"), 3, 15, "true or false"),
             ("profile = 1\n".to_owned(), 1, 1, "unknown member"),
             ("profiles = 1\n".to_owned(), 1, 1, "not a table"),
             ("[profiles.\"../x\"]\nkey-env = 'K'\n".to_owned(), 1, 11, "name"),
@@ -257,6 +299,14 @@ mod tests {
             assert!(error.problem.contains(word), "{text}: {error:?}");
             assert_eq!((error.line, error.column), (line, column), "{text}: {error:?}");
         }
+    }
+
+    #[test]
+    fn limits_are_written_as_they_are_read() {
+        let text = "[profiles.a]\nkey-env = \"K\"\non-alert = \"mail me\"\nbudget = [\"5usd/day\", \"1Mtok\"]\nallow-models = [\"claude-*\"]\nrequire-log = true\n";
+        let entries = parse(text).unwrap();
+        assert_eq!(entries[0].limits.budgets.len(), 2);
+        assert_eq!(with("", &entries[0]).unwrap(), text);
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! `cck verify --json`, schema 1. Additions are allowed, renames are not.
 
+use std::ffi::OsStr;
+
 use serde::Serialize;
 
 use crate::client::advice::Problem;
 use crate::client::decision::{Decision, Header, Mode, Outcome};
 use crate::client::destination::{Destination, Trust};
-use crate::client::installed;
 use crate::client::paths::ChosenBy;
 use crate::client::source::Source;
 use crate::client::state::State;
@@ -18,7 +19,6 @@ use crate::output::escape;
 #[derive(Serialize)]
 struct Report<'a> {
     schema: u32,
-    client: &'a installed::Report,
     config_file: ConfigFile,
     modes: Modes,
     candidates: Vec<Candidate<'a>>,
@@ -85,18 +85,22 @@ pub struct Summary<'a> {
     pub expected: Option<&'a Source>,
     /// Whether every mode asked for sends it.
     pub verdict: bool,
-    /// What to mend.
+    /// What to fix.
     pub problems: &'a [Problem],
     /// What the server said, if it was asked.
     pub online: Option<&'a Online>,
     /// Why the answer is no though every mode sends what is expected.
     pub refused: Option<String>,
-    /// The client that is asked about.
-    pub installed: &'a installed::Report,
     /// Where the requests go.
     pub(crate) destination: &'a Destination,
     /// How wide text may be.
     pub width: usize,
+    /// Whether to show every source, wanted or not.
+    pub verbose: bool,
+    /// The client that the answer is about, as far as it is known: `2.1.332 (npm)`.
+    pub client: Option<&'a str>,
+    /// The home directory, for paths as the user writes them.
+    pub home: Option<&'a OsStr>,
 }
 
 /// The report as one line-broken JSON object.
@@ -110,7 +114,6 @@ pub fn render(
     let config = &state.config_file;
     let report = Report {
         schema: 1,
-        client: summary.installed,
         config_file: ConfigFile {
             path: config.path.to_string_lossy().into_owned(),
             chosen_by: state.config_choice.chosen_by,

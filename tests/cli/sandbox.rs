@@ -7,6 +7,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+#[path = "schema.rs"]
+mod schema;
+
 /// A made-up key of the usual shape.
 pub const KEY: &str =
     "sk-ant-api03-CANARYaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPwxyz";
@@ -24,6 +27,7 @@ pub struct Sandbox {
 pub struct Cck {
     command: Command,
     stdin: Option<Vec<u8>>,
+    args: Vec<String>,
 }
 
 /// How a run ended.
@@ -94,7 +98,7 @@ impl Sandbox {
             // As CI has it; a release has no tables to walk.
             .env("RUST_BACKTRACE", "1");
         command.current_dir(self.project());
-        Cck { command, stdin: None }
+        Cck { command, stdin: None, args: args.iter().map(ToString::to_string).collect() }
     }
 
     /// The names of all that is in the home directory, to show that nothing was left there.
@@ -137,11 +141,17 @@ impl Cck {
             let _ = child.stdin.take().unwrap().write_all(&bytes);
         }
         let output = child.wait_with_output().unwrap();
-        Ran {
+        let ran = Ran {
             code: output.status.code(),
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),
+        };
+        // What another program of `cck run` prints is its own.
+        let own = self.args.iter().take_while(|arg| *arg != "--");
+        if own.clone().any(|arg| arg == "--json") && matches!(ran.code, Some(0 | 1)) {
+            schema::check(&self.args, &ran.stdout);
         }
+        ran
     }
 }
 

@@ -43,15 +43,14 @@ fn codes(report: &Value) -> Vec<&str> {
 fn a_key_that_is_sent_is_a_yes() {
     let ran = checked(usual().cck(&["verify"]).run());
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let mut lines = ran.stdout.lines();
-    assert_eq!(
-        lines.next(),
-        Some("yes  Claude Code sends config.primaryApiKey, and nothing besides")
-    );
-    for words in ["sk-ant-api03-…wxyz", "to https://api.anthropic.com", "not set  env."] {
-        assert!(ran.stdout.contains(words), "{words}: {}", ran.stdout);
-    }
-    assert!(!ran.stdout.contains("problems") && !ran.stdout.contains('\u{1b}'), "{}", ran.stdout);
+    let (first, rest) = ran.stdout.split_once('\n').unwrap();
+    assert_eq!(first, "✓ Claude Code will send your key sk-ant-api03-…wxyz to api.anthropic.com");
+    assert!(rest.starts_with("  from primaryApiKey in ~/.claude.json"), "{rest}");
+    assert_eq!(rest.lines().count(), 1, "{rest}");
+    let ran = usual().cck(&["verify", "--verbose"]).run().code(0);
+    ran.out(&["highest precedence first", "sent as x-api-key", "not set  $ANTHROPIC_AUTH_TOKEN"]);
+    let ran = usual().cck(&["verify", "--quiet"]).run().code(0);
+    assert_eq!(ran.stdout + &ran.stderr, "");
 }
 
 #[test]
@@ -59,14 +58,24 @@ fn a_key_that_is_shadowed_is_a_no_with_its_remedy() {
     let sandbox = usual();
     let ran = checked(sandbox.cck(&["verify"]).env("ANTHROPIC_API_KEY", OTHER).run());
     assert_eq!(ran.code, Some(1));
-    assert!(
-        ran.stdout
-            .starts_with("no   Claude Code does not send config.primaryApiKey in print mode\n"),
-        "{}",
-        ran.stdout
-    );
-    assert!(ran.stdout.contains("fix: unset ANTHROPIC_API_KEY\n"), "{}", ran.stdout);
-    assert!(ran.stdout.lines().all(|line| line.chars().count() <= 80), "{}", ran.stdout);
+    let said = "✗ claude -p sends another key: $ANTHROPIC_API_KEY (sk-ant-api03-…abcd)\n  \
+                interactive claude sends yours, but first asks whether to use $ANTHROPIC_API_KEY (default: No)\n  \
+                To use the key in the config:   unset ANTHROPIC_API_KEY\n  \
+                or to use $ANTHROPIC_API_KEY:   cck approve   (then: cck verify --expect env.ANTHROPIC_API_KEY)\n";
+    let wide = sandbox.cck(&["verify"]).env("ANTHROPIC_API_KEY", OTHER).env("COLUMNS", "200");
+    assert!(wide.run().stdout.starts_with(said), "{}", ran.stdout);
+    for (columns, width) in [("", 80), ("60", 60), ("20", 40)] {
+        let narrow =
+            sandbox.cck(&["verify"]).env("ANTHROPIC_API_KEY", OTHER).env("COLUMNS", columns);
+        for line in narrow
+            .run()
+            .stdout
+            .lines()
+            .filter(|line| !line.contains("cck ") && !line.contains("unset "))
+        {
+            assert!(line.chars().count() <= width, "{columns}: {line}");
+        }
+    }
     let interactive = ["verify", "--mode", "interactive"];
     assert_eq!(sandbox.cck(&interactive).env("ANTHROPIC_API_KEY", OTHER).run().code, Some(0));
     let expect = ["verify", "--mode", "print", "--expect", "env.ANTHROPIC_API_KEY"];
@@ -264,11 +273,23 @@ fn without_a_command_it_says_what_is_in_force() {
     );
     let ran = checked(usual().cck(&[]).run());
     assert!(
-        ran.stdout
-            .starts_with("Claude Code sends config.primaryApiKey to https://api.anthropic.com\n"),
+        ran.stdout.starts_with(
+            "✓ Claude Code will send your key sk-ant-api03-…wxyz to api.anthropic.com\n"
+        ),
         "{}",
         ran.stdout
     );
+    let sandbox = usual();
+    for (config, words) in [
+        ("{\"a\": ", "is not JSON"),
+        ("{\"primaryApiKey\": \"\"}", "next: cck set-key\n"),
+        (&USUAL.replace("KEY", KEY), "next: unset ANTHROPIC_API_KEY\n"),
+    ] {
+        sandbox.lay(".claude.json", config);
+        let cck = sandbox.cck(&[]);
+        let cck = if words.contains("unset") { cck.env("ANTHROPIC_API_KEY", OTHER) } else { cck };
+        checked(cck.run()).code(0).out(&["✗ ", "next: ", words]);
+    }
 }
 
 /// A stand-in for the API: answers one request with this status and gives what it was asked.

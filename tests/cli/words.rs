@@ -6,19 +6,10 @@ use std::path::{Path, PathBuf};
 
 /// Files that are not clean yet. A clean one on the list fails the test, so the list can only shrink.
 const NOT_CLEAN: &[&str] = &[
-    "CONTRIBUTING.md",
-    "README.md",
-    "SECURITY.md",
     "docs/claude-code.md",
-    "docs/performance.md",
-    "docs/security.md",
-    "docs/short-lived.md",
-    "docs/sources.md",
-    "docs/testing.md",
     "src/client/advice.rs",
     "src/client/advice/files.rs",
     "src/client/advice/sending.rs",
-    "src/client/federation.rs",
     "src/client/gather/descriptors.rs",
     "src/client/git.rs",
     "src/client/json.rs",
@@ -41,20 +32,16 @@ const NOT_CLEAN: &[&str] = &[
     "src/key.rs",
     "src/key/command.rs",
     "src/key/command/windows.rs",
-    "src/key/source.rs",
     "src/online.rs",
     "src/os/unix.rs",
     "src/os/windows.rs",
     "src/os/windows/ext.rs",
     "src/os/windows/fd.rs",
-    "src/profile.rs",
     "src/profile/file.rs",
     "src/profile/place.rs",
     "src/records/state.rs",
     "src/report/json.rs",
-    "src/report/text.rs",
     "src/session/keep.rs",
-    "src/store.rs",
     "src/store/dir.rs",
     "src/store/error.rs",
     "src/store/error/tests.rs",
@@ -149,6 +136,8 @@ fn starts<'a>(text: &'a str, phrase: &'a str) -> impl Iterator<Item = usize> + '
         let right = stem.ends_with(' ')
             && (["longer", "more", "better"].iter().any(|word| after.starts_with(word))
                 || !after.starts_with(|c: char| c.is_ascii_lowercase()));
+        // "There is no key" is how it is said.
+        let right = right || (stem.ends_with(' ') && text[..at].trim_end().ends_with("there"));
         (whole && !right).then_some(at)
     })
 }
@@ -180,6 +169,7 @@ fn a_phrase_is_found_where_it_stands_and_nowhere_else() {
         ("recommend it; amendments", vec![]),
         ("Somebody mends it", vec![1, 1]),
         ("is no", vec![]),
+        ("There is no key; there are no keys", vec![]),
         ("the key is no\n/// whole key", vec![1]),
     ] {
         let found: Vec<usize> = offences(text).into_iter().map(|(line, _)| line).collect();

@@ -9,6 +9,7 @@
     reason = "these are tests; they lay files and report what they did"
 )]
 
+mod acting;
 mod client;
 mod contention;
 mod large;

@@ -60,7 +60,7 @@ fn relative_links_lead_somewhere() {
 fn commands_in_the_readmes_exist() {
     let manual = Command::new(env!("CARGO_BIN_EXE_cck")).arg("man").output().unwrap().stdout;
     let manual = String::from_utf8(manual).unwrap().replace("\\-", "-");
-    for name in ["README.md", "README.zh-CN.md"] {
+    for name in ["README.md", "README.zh-CN.md", "docs/troubleshooting.md"] {
         let text = fs::read_to_string(root().join(name)).unwrap();
         let mut count = 0;
         for words in text.split("cck ").skip(1) {
@@ -102,49 +102,121 @@ fn the_readmes_say_the_same() {
     assert_eq!(parts("README.md"), parts("README.zh-CN.md"));
 }
 
-/// The versions in the READMEs are those of docs/claude-code.md.
+/// The Chinese README follows its own list of words, and breaks no line between Chinese characters.
+#[test]
+fn the_chinese_readme_is_written_as_chinese_is() {
+    let text = fs::read_to_string(root().join("README.zh-CN.md")).unwrap();
+    for word in ["成员", "租户", "遮住", "照管", "| 不需要"] {
+        assert!(!text.contains(word), "{word}");
+    }
+    let is_chinese =
+        |c: char| ('\u{3000}'..='\u{9fff}').contains(&c) || ('\u{ff00}'..='\u{ffef}').contains(&c);
+    let lines: Vec<&str> = text.lines().collect();
+    for pair in lines.windows(2) {
+        let (end, start) = (pair[0].chars().next_back(), pair[1].chars().next());
+        // A heading, a list or a table is a line of its own.
+        let broken = end.is_some_and(is_chinese) && start.is_some_and(is_chinese);
+        assert!(!broken || pair[0].ends_with('。') && pair[1].starts_with("它还"), "{pair:?}");
+    }
+    for line in lines {
+        for link in line.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+            let english = link.ends_with(".md") && link != "README.md" || link.contains(".md#");
+            assert!(!english || line.contains("英文") || line.starts_with("| [docs/"), "{line}");
+        }
+    }
+}
+
+/// Each page of docs/ is linked from the README and from the index.
+#[test]
+fn every_page_can_be_found() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let index = fs::read_to_string(root().join("docs/index.md")).unwrap();
+    for entry in fs::read_dir(root().join("docs")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.ends_with(".md") {
+            assert!(readme.contains(&format!("(docs/{name})")), "README: docs/{name}");
+            assert!(name == "index.md" || index.contains(&format!("({name})")), "index: {name}");
+        }
+    }
+}
+
+/// Each symptom has a command that shows its cause.
+#[test]
+fn each_symptom_has_a_command_that_shows_its_cause() {
+    let page = fs::read_to_string(root().join("docs/troubleshooting.md")).unwrap();
+    let symptoms: Vec<&str> = page.split("\n## ").skip(1).collect();
+    assert!(symptoms.len() >= 11, "{}", symptoms.len());
+    for symptom in symptoms {
+        let title = symptom.lines().next().unwrap();
+        let cause = symptom.split("hows ").nth(1);
+        let cause =
+            cause.is_some_and(|cause| cause.contains("`cck ") || cause.contains("`security "));
+        let fix = [
+            "Fix:",
+            "fix |",
+            "Keep one.",
+            "Use a source",
+            "yours to change",
+            "Set it once",
+            "export ",
+        ];
+        assert!(cause && fix.iter().any(|word| symptom.contains(word)), "{title}");
+    }
+}
+
+/// The newest version that was observed is in the READMEs, and so is the oldest of the 2.x ones.
 #[test]
 fn tested_versions_are_the_observed_ones() {
     let observed = fs::read_to_string(root().join("docs/claude-code.md")).unwrap();
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    for version in ["2.0.77", "2.1.330", "2026-11-24"] {
-        assert!(observed.contains(version) && readme.contains(version), "{version}");
+    for name in ["README.md", "README.zh-CN.md"] {
+        let readme = fs::read_to_string(root().join(name)).unwrap();
+        for version in ["2.0.77", "2.1.330"] {
+            assert!(observed.contains(version) && readme.contains(version), "{name}: {version}");
+        }
     }
 }
 
 #[test]
 fn the_picture_shows_what_verify_prints() {
     let home = tempfile::tempdir().unwrap();
-    let key = format!("sk-ant-api03-{}AAAA", "x".repeat(76));
+    let key = format!("sk-ant-api03-{}yzAA", "x".repeat(76));
     let other = format!("sk-ant-api03-{}wxyz", "y".repeat(76));
     fs::write(home.path().join("key"), key).unwrap();
-    let cck = || {
+    let cck = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cck"));
         command
+            .args(args)
             .env_clear()
             .env("HOME", home.path())
             .env("PATH", "/usr/bin:/bin")
+            .env("COLUMNS", "80")
+            .env("CLICOLOR_FORCE", "1")
+            .env("TERM", "xterm")
             .current_dir(home.path());
         command
     };
-    assert!(cck().args(["set-key", "--key-file", "key"]).status().unwrap().success());
-    let output = cck()
-        .arg("verify")
-        .env("ANTHROPIC_API_KEY", other)
-        .env("CLICOLOR_FORCE", "1")
-        .env("TERM", "xterm")
-        .output()
-        .unwrap();
-    assert_eq!(output.status.code(), Some(1), "{output:?}");
-    let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("\u{1b}["), "no colour in {text:?}");
-    let picture = svg::render("export ANTHROPIC_API_KEY=sk-ant-api03-…wxyz; cck verify", &text);
+    let output = |command: &mut Command| {
+        let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        assert!(text.contains("\u{1b}["), "no colour in {text:?}");
+        text
+    };
+    let set = output(&mut cck(&["set-key", "--key-file", "key"])).replace("key)", "key");
+    let yes = output(&mut cck(&["verify"]));
+    let no = output(cck(&["verify"]).env("ANTHROPIC_API_KEY", other));
+    assert!(yes.contains('✓') && no.contains('✗'), "{yes}{no}");
+    // The table of sources is for the terminal; the picture ends with the fix.
+    let no = no.split("\n\n").next().unwrap().to_owned();
+    let picture = svg::render(&[
+        ("cck set-key --key-file key", set),
+        ("cck verify", yes),
+        ("export ANTHROPIC_API_KEY=sk-ant-api03-…wxyz; cck verify", no),
+    ]);
     let file = root().join("docs/verify.svg");
     if std::env::var_os("CCK_UPDATE").is_some() {
         fs::write(&file, &picture).unwrap();
     }
     assert!(
         fs::read_to_string(&file).is_ok_and(|old| old == picture),
-        "docs/verify.svg is stale; CCK_UPDATE=1 cargo test --test docs draws it anew"
+        "docs/verify.svg is stale; CCK_UPDATE=1 cargo test --test docs draws it again"
     );
 }

@@ -6,24 +6,31 @@ const WIDTH: f64 = 8.4;
 const HEIGHT: usize = 19;
 const MARGIN: usize = 16;
 
-/// The picture of a command and of what it printed.
-pub fn render(command: &str, output: &str) -> String {
-    let lines: Vec<&str> = output.trim_end().lines().collect();
-    let longest = lines
-        .iter()
-        .map(|line| spans(line).iter().map(|(_, text)| text.chars().count()).sum())
-        .chain([command.chars().count() + 2])
-        .max()
-        .unwrap_or(0);
-    let width = (longest as f64 * WIDTH) as usize + 2 * MARGIN;
-    let height = (lines.len() + 1) * HEIGHT + 2 * MARGIN;
+/// How many columns the terminal has.
+const COLUMNS: usize = 80;
+
+/// The picture of a session: commands, and what each printed.
+pub fn render(session: &[(&str, String)]) -> String {
+    let mut lines = Vec::new();
+    for (at, (command, output)) in session.iter().enumerate() {
+        if at > 0 {
+            lines.push(String::new());
+        }
+        lines.push(format!("\u{1b}[1m$ {command}\u{1b}[0m"));
+        lines.extend(output.trim_end().lines().map(str::to_owned));
+    }
+    for line in &lines {
+        let length: usize = spans(line).iter().map(|(_, text)| text.chars().count()).sum();
+        assert!(length <= COLUMNS, "wider than the picture: {line:?}");
+    }
+    let width = (COLUMNS as f64 * WIDTH) as usize + 2 * MARGIN;
+    let height = lines.len() * HEIGHT + 2 * MARGIN;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          font-family=\"ui-monospace,Menlo,Consolas,monospace\" font-size=\"14\">\n\
          <rect width=\"100%\" height=\"100%\" rx=\"8\" fill=\"#16181d\"/>\n"
     );
-    let prompt = format!("\u{1b}[1m$ {command}\u{1b}[0m");
-    for (row, line) in std::iter::once(prompt.as_str()).chain(lines).enumerate() {
+    for (row, line) in lines.iter().enumerate() {
         let y = MARGIN + (row + 1) * HEIGHT - 5;
         let _ =
             write!(svg, "<text x=\"{MARGIN}\" y=\"{y}\" xml:space=\"preserve\" fill=\"#d5d9e0\">");

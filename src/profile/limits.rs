@@ -1,0 +1,80 @@
+//! What a profile allows its runs to use.
+
+use std::str::FromStr;
+
+/// The limits of a profile, for `cck run`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// `budget`.
+    pub(crate) budgets: Vec<Budget>,
+    /// `allow-models`: patterns; none is every model.
+    pub(crate) models: Vec<String>,
+    /// `on-alert`: a command of the shell.
+    pub(crate) on_alert: Option<String>,
+    /// `require-log`.
+    pub(crate) require_log: bool,
+}
+
+/// What a budget counts in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Usd,
+    Tokens,
+}
+
+/// How long a budget is for, in local time; a week begins on Monday.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Period {
+    Run,
+    Hour,
+    Day,
+    Week,
+    Month,
+}
+
+/// `AMOUNT[/PERIOD]`: `5usd/day`, `200ktok`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Budget {
+    pub(crate) amount: f64,
+    pub(crate) unit: Unit,
+    pub(crate) period: Period,
+    /// As it was given.
+    pub(crate) text: String,
+}
+
+impl FromStr for Budget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Budget, String> {
+        let wrong = || {
+            format!(
+                "`{text}` is not a budget: write AMOUNT[/PERIOD], as in 5usd/day or 200ktok; AMOUNT is a number with usd, tok, ktok or Mtok, PERIOD is run, hour, day, week or month"
+            )
+        };
+        let (amount, period) = text.split_once('/').unwrap_or((text, "run"));
+        let (amount, unit) = parse_amount(amount).ok_or_else(wrong)?;
+        let period = match period {
+            "run" => Period::Run,
+            "hour" => Period::Hour,
+            "day" => Period::Day,
+            "week" => Period::Week,
+            "month" => Period::Month,
+            _ => return Err(wrong()),
+        };
+        Ok(Budget { amount, unit, period, text: text.to_owned() })
+    }
+}
+
+/// A number with its unit, more than nothing.
+pub(crate) fn parse_amount(text: &str) -> Option<(f64, Unit)> {
+    let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (unit, factor) = match text[digits..].trim_start() {
+        "usd" => (Unit::Usd, 1.0),
+        "tok" => (Unit::Tokens, 1.0),
+        "ktok" => (Unit::Tokens, 1e3),
+        "Mtok" => (Unit::Tokens, 1e6),
+        _ => return None,
+    };
+    let number: f64 = text[..digits].parse().ok()?;
+    (number > 0.0 && number.is_finite()).then_some((number * factor, unit))
+}
