@@ -88,10 +88,10 @@ pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
 pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
     let shown = dir.display();
     let other = "name another with --config-dir";
-    let _acting = disk::act_for(&dir.join("."))?;
     let stat = match disk::look(dir) {
         Ok(stat) => stat,
         Err(error) if error.kind() == ErrorKind::NotFound => {
+            let _acting = disk::act_for(dir)?;
             return disk::make_dirs(dir).map_err(|error| {
                 fail(format!("cannot make the config directory {shown}: {error}"), other)
             });
