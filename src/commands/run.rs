@@ -141,6 +141,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     held.finish();
     std::mem::forget(held);
     let mut signals = Signals::take().context("cannot take the signals")?;
+    let described = source.describe();
     let broker = Broker::start(Setup {
         as_bearer: is_bearer(&source, &key),
         reread: reread(&source, context),
@@ -176,6 +177,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         }
     }
     let socket = broker.socket.as_deref();
+    command.env(SOURCE, described);
     command.envs(env::additions(socket, broker.port, broker.token(), is_first_party, context));
     if let Some(profile_dir) = context.var_os("CLAUDE_CONFIG_DIR") {
         // The profile's, if there is one.
@@ -233,10 +235,11 @@ fn base_url(
 ) -> anyhow::Result<String> {
     let of_profile = || profile?.base_url.clone();
     // Inside of another run the variable names that run's broker, which has a key of its own.
-    let is_session =
-        || context.var("ANTHROPIC_AUTH_TOKEN").is_some_and(|token| is_session_token(&token));
-    let of_environment =
-        || context.var("ANTHROPIC_BASE_URL").filter(|url| !url.trim().is_empty() && !is_session());
+    let of_environment = || {
+        context
+            .var("ANTHROPIC_BASE_URL")
+            .filter(|url| !url.trim().is_empty() && !is_session(context))
+    };
     let url = args.base_url.clone().or_else(of_profile).or_else(of_environment);
     let url = url.unwrap_or_else(|| API.to_owned());
     profile::check_base_url(&url).map_err(|problem| {
@@ -245,8 +248,17 @@ fn base_url(
     Ok(url)
 }
 
-/// Whether a token is a broker's, for a session of its own.
-pub(crate) fn is_session_token(token: &str) -> bool {
+/// Tells the command where the key comes from, for `cck verify` inside of it.
+const SOURCE: &str = "CCK_SESSION_SOURCE";
+
+/// Inside of a run, where the key comes from that its broker adds.
+pub(super) fn session_source(context: &Context) -> Option<String> {
+    is_session(context).then(|| context.var(SOURCE).unwrap_or_else(|| "its source".to_owned()))
+}
+
+/// Whether this is the command of another run, or was started by it.
+fn is_session(context: &Context) -> bool {
+    let token = context.var("ANTHROPIC_AUTH_TOKEN").unwrap_or_default();
     token.starts_with(crate::broker::guard::Token::PREFIX)
 }
 

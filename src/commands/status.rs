@@ -18,7 +18,8 @@ pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
     let destination = destination::destination(&state, context.home().as_deref());
     let refusal = destination::may_send(&destination, None).err();
     let home = context.home().map(std::path::PathBuf::into_os_string);
-    let expected = super::verify::expected(None, &state)?;
+    let session = super::run::session_source(context);
+    let expected = super::verify::expected(None, &state, session.is_some())?;
     let case = Case {
         state: &state,
         around: &around,
@@ -41,6 +42,7 @@ pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         refused: refused.filter(|_| meets),
         problems: &problems,
         online: None,
+        session: session.as_deref(),
         width: context.width(),
         verbose: false,
         client: None,

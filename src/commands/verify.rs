@@ -15,6 +15,7 @@ use crate::client::destination;
 use crate::client::gather;
 use crate::client::launch::{Launch, Launcher};
 use crate::client::resolve;
+use crate::client::settings::names;
 use crate::client::source::Source;
 use crate::client::state::State;
 use crate::client::surroundings;
@@ -132,7 +133,8 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         args.project.as_deref(),
         args.config_file.as_deref(),
     )?;
-    let expected = expected(args.expect.as_deref(), &state)?;
+    let session = super::run::session_source(context);
+    let expected = expected(args.expect.as_deref(), &state, session.is_some())?;
     if args.run_helper.is_some() {
         gather::run_policy_helper(&mut state)?;
     }
@@ -191,6 +193,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         verdict,
         problems: &problems,
         online: online.as_ref(),
+        session: session.as_deref(),
         width: context.width(),
         verbose: args.verbose,
         client: client_name.as_deref(),
@@ -210,8 +213,13 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
 /// The source to expect; none stands for any.
 ///
 /// Who has injected a key asks whether that key is sent, so without the flag a key in the config is expected.
-pub(super) fn expected(id: Option<&str>, state: &State) -> anyhow::Result<Option<Source>> {
+pub(super) fn expected(
+    id: Option<&str>,
+    state: &State,
+    is_session: bool,
+) -> anyhow::Result<Option<Source>> {
     match id {
+        None | Some("session") if is_session => Ok(Some(Source::env(names::TOKEN))),
         Some("any") => Ok(None),
         Some(id) => id.parse().map(Some),
         None => {

@@ -25,9 +25,17 @@ struct Report<'a> {
     problems: &'a [Problem],
     #[serde(skip_serializing_if = "Option::is_none")]
     online: Option<&'a Online>,
+    /// Inside of `cck run`: where the key comes from that cck adds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    session: Option<Session<'a>>,
     destination: Host<'a>,
     expected: String,
     verdict: &'static str,
+}
+
+#[derive(Serialize)]
+struct Session<'a> {
+    key_source: &'a str,
 }
 
 #[derive(Serialize)]
@@ -89,6 +97,8 @@ pub struct Summary<'a> {
     pub problems: &'a [Problem],
     /// What the server said, if it was asked.
     pub online: Option<&'a Online>,
+    /// Inside of `cck run`: where the key comes from that cck adds.
+    pub session: Option<&'a str>,
     /// Why the answer is no though every mode sends what is expected.
     pub refused: Option<String>,
     /// Where the requests go.
@@ -142,6 +152,7 @@ pub fn render(
             .collect(),
         problems: summary.problems,
         online: summary.online,
+        session: summary.session.map(|key_source| Session { key_source }),
         destination: Host {
             url: &summary.destination.shown,
             host: summary.destination.address.as_ref().ok().map(|address| &*address.host),

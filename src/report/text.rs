@@ -26,6 +26,7 @@ const DIM: Style = Style::new().dimmed();
 /// The report.
 pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> String {
     let mut out = Text::new(state, decision, summary);
+    out.session();
     out.verdict();
     out.online();
     let told = out.either_or();
@@ -116,6 +117,16 @@ impl<'a> Text<'a> {
     }
 
     /// The first lines: yes or no, and about what.
+    /// Inside of `cck run`, whose key it is that the API gets.
+    fn session(&mut self) {
+        if let Some(source) = self.summary.session {
+            let text = format!(
+                "cck adds the key from {source} to each call; Claude Code has only a token for this run"
+            );
+            self.sentence(&format!("{HEAD}inside cck run:{HEAD:#} "), &text);
+        }
+    }
+
     fn verdict(&mut self) {
         let modes = self.summary.modes;
         let outcomes: Vec<&Outcome> =

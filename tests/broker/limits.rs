@@ -117,7 +117,10 @@ fn a_model_that_is_not_allowed_is_refused_and_others_pass() {
 fn alerts_go_to_the_command_and_the_log_and_hold_no_secret() {
     let (machine, upstream) = (Machine::new(), Upstream::usual());
     let alerts = machine.s.home().join("alerts");
-    let command = format!("cat >>{0}; echo >>{0}; echo noise; echo noise >&2", alerts.display());
+    let command = format!(
+        "line=$(cat); printf '%s\\n' \"$line\" >>{}; echo noise; echo noise >&2",
+        alerts.display()
+    );
     let run = machine.run(
         &upstream,
         &["--budget", "20tok", "--on-alert", &command, "--allow-model", "claude-*"],
@@ -196,4 +199,25 @@ fn usage_sums_the_log_and_its_limits_are_for_cron() {
     );
     machine.s.cck(&["usage", "--since", "yesterday"]).run().code(2).err(&["--since yesterday"]);
     machine.s.cck(&["usage", "--since", "2000-01-01", "--json"]).run().code(0);
+}
+
+#[test]
+fn verify_inside_of_a_run_says_so_and_names_the_source() {
+    let machine = Machine::new();
+    let key = machine.key.to_str().unwrap();
+    let cck = crate::sandbox::binary();
+    machine.s.lay(".claude.json", format!(r#"{{"primaryApiKey":"{KEY}"}}"#));
+    let inside = |args: &str| {
+        let script = format!("rm -f {key}; '{cck}' verify {args}");
+        machine.s.cck(&["run", "--key-file", key, "--", "sh", "-c", &script]).run()
+    };
+    let ran = inside("").code(0).out(&["inside cck run", key, "token"]);
+    assert!(!ran.stdout.contains(KEY), "{ran:?}");
+    machine.s.lay("key", KEY);
+    let json = inside("--json --expect session").code(0).json();
+    assert!(json["session"]["key_source"].as_str().unwrap().contains(key));
+    assert_eq!(json["verdict"], "yes");
+    let outside = machine.s.cck(&["verify", "--json"]).run().json();
+    assert_eq!(outside["session"], serde_json::Value::Null);
+    machine.s.cck(&["verify", "--expect", "session"]).run().code(2);
 }
