@@ -470,9 +470,9 @@ impl<'s> Finder<'s, '_> {
     /// Takes out everything that a login goes before.
     fn drop_keys(&mut self, reason: &str) {
         let found = &mut self.found;
-        let mut out = vec![found.key.take(), found.primary.take()];
+        let mut out = vec![found.key.take()];
         if self.state.client.has(Rule::RemoteLoginBeatsAll) {
-            out.extend([found.token.take(), found.helper.take()]);
+            out.extend([found.token.take(), found.helper.take(), found.primary.take()]);
         }
         for credential in out {
             self.drop(credential, reason);
@@ -557,8 +557,8 @@ impl<'s> Finder<'s, '_> {
         let forced = method.is_some() || organizations.is_some();
         let refused = if gateway && client.has(Rule::ForcedGatewayRefusesAll) {
             keys.or(primary).or(logins).or(headers)
-        } else if forced && keys.is_some() && client.has(Rule::ForcedLoginRefusesKeys) {
-            keys
+        } else if keys.is_some() {
+            keys.filter(|_| forced && client.has(Rule::ForcedLoginRefusesKeys))
         } else if organizations == Some(0) && client.has(Rule::EmptyOrganizationsStop) {
             primary.or(logins)
         } else if organizations.is_some() && client.has(Rule::OrganizationIsChecked) {

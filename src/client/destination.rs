@@ -129,7 +129,14 @@ fn url(state: &State) -> &str {
 
 /// Why nothing can be sent to the address that is set.
 pub(crate) fn unusable(state: &State) -> Option<String> {
-    let Unusable(why) = Address::parse(url(state), state.client).err()?;
+    let why = match Address::parse(url(state), state.client) {
+        Err(Unusable(why)) => why,
+        // The runtime of older clients refuses it (2.0.77, 2.1.112, observed 2026-11-25).
+        Ok(address) if address.has_user && !state.client.has(Rule::UserinfoIsTaken) => {
+            "it has a user in it"
+        }
+        Ok(_) => return None,
+    };
     Some(format!("the address in ANTHROPIC_BASE_URL cannot be used: {why}"))
 }
 

@@ -49,8 +49,6 @@ pub struct Facts {
     pub drop_ins: Vec<PathBuf>,
     /// The local settings of the git work tree's root.
     pub root_local: Option<PathBuf>,
-    /// The file that `--settings` names.
-    pub flag_file: Option<PathBuf>,
     /// Where Anthropic profiles are, unless ANTHROPIC_CONFIG_DIR says otherwise.
     pub profiles_dir: Option<PathBuf>,
     /// Those of the file descriptors named by variables that are open.
@@ -87,7 +85,6 @@ impl Facts {
             configs: BTreeMap::new(),
             drop_ins: Vec::new(),
             root_local: None,
-            flag_file: None,
             profiles_dir: None,
             open_descriptors: Vec::new(),
             server_settings: None,
@@ -117,15 +114,15 @@ impl Facts {
         let project = facts.roots.project.clone();
         facts.root_local = worktree::root(&project, context.home().as_deref())
             .map(|root| root.join(".claude/settings.local.json"));
-        if let Some(FlagSettings::File(file)) = launch.flag_settings() {
-            facts.flag_file = Some(project.join(file));
-        }
         facts.profiles_dir = match context.var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
             Some(dir) => Some(Path::new(dir).join("anthropic")),
             None => context.home().map(|home| home.join(".config/anthropic")),
         };
         for client in paths::KINDS {
             let paths = facts.roots.paths(client);
+            if let Some(FlagSettings::File(file)) = launch.flag_settings(client) {
+                facts.read(project.join(file));
+            }
             facts.drop_ins = drop_ins(&paths.managed_drop_ins);
             for config in paths.configs() {
                 facts.read_config(config, &project);
@@ -143,8 +140,7 @@ impl Facts {
                 facts.read(file);
             }
         }
-        let more = [facts.root_local.clone(), facts.flag_file.clone()];
-        for file in more.into_iter().flatten().chain(facts.drop_ins.clone()) {
+        for file in facts.root_local.clone().into_iter().chain(facts.drop_ins.clone()) {
             facts.read(file);
         }
         let cached = facts.roots.paths(Client::V2).server_settings;
@@ -299,7 +295,7 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
 }
 
 /// Runs the program of a managed `policyHelper`; if that fails, the client does not start (2.1.332, observed 2026-11-25).
-pub(crate) fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
+pub fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
     let Some(program) = state.policy_helper() else {
         return Ok(());
     };

@@ -25,6 +25,8 @@ pub struct Launch {
     pub mode: Option<Mode>,
     /// The last `--settings`: a file's name or JSON. An empty one is as none.
     pub settings: Option<String>,
+    /// The first `--settings`.
+    first_settings: Option<String>,
     /// The last `--setting-sources`, as it is written.
     pub setting_sources: Option<String>,
     /// `--bare`: as CLAUDE_CODE_SIMPLE=1.
@@ -151,9 +153,10 @@ impl Launch {
         }
     }
 
-    /// What `--settings` names.
-    pub fn flag_settings(&self) -> Option<FlagSettings<'_>> {
-        let value = self.settings.as_deref()?;
+    /// What `--settings` names to `client`.
+    pub fn flag_settings(&self, client: Client) -> Option<FlagSettings<'_>> {
+        let last = client.has(Rule::LastSettingsFlagCounts);
+        let value = if last { &self.settings } else { &self.first_settings }.as_deref()?;
         let text = js_trim(value);
         Some(if text.starts_with('{') && text.ends_with('}') {
             FlagSettings::Json(text)
@@ -205,6 +208,7 @@ impl Launch {
             (_, None) => self.refuse(format!("the option {name} has no value")),
             ("--settings", Some(value)) => {
                 self.settings = Some(value.to_owned()).filter(|value| !value.is_empty());
+                self.first_settings = self.first_settings.take().or_else(|| self.settings.clone());
             }
             ("--setting-sources", Some(value)) => {
                 if let Some(odd) = unknown_setting_source(value) {
@@ -398,10 +402,13 @@ mod tests {
     #[test]
     fn settings_are_a_file_or_json() {
         let settings = |value: &str| parse(&["claude", "--settings", value]);
-        assert_eq!(settings(" {} ").flag_settings(), Some(FlagSettings::Json("{}")));
+        assert_eq!(settings(" {} ").flag_settings(KNOWN), Some(FlagSettings::Json("{}")));
         for file in ["{bad", "[1]", "~/s.json"] {
-            assert_eq!(settings(file).flag_settings(), Some(FlagSettings::File(Path::new(file))));
+            assert_eq!(
+                settings(file).flag_settings(KNOWN),
+                Some(FlagSettings::File(Path::new(file)))
+            );
         }
-        assert_eq!(settings("").flag_settings(), None);
+        assert_eq!(settings("").flag_settings(KNOWN), None);
     }
 }

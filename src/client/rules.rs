@@ -46,6 +46,10 @@ rules! {
     ConfigMayHaveBom = (2, 0, 69);
     /// A key or token of the environment that an `env` block takes away lets `OAUTH` of such a block count.
     OauthIsReadLate = (2, 0, 77) until (2, 1, 36);
+    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `KEY`.
+    RemoteLoginBeatsKey = (2, 0, 77);
+    /// CLAUDE_CODE_CUSTOM_OAUTH_URL gives the config another name.
+    CustomOauthUrlIsKnown = (2, 1, 32);
     /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
     BadPermissionsAreDropped = (2, 1, 47);
     /// `OAUTH` is read from `env` blocks too.
@@ -56,23 +60,45 @@ rules! {
     RegistryIsRead = (2, 1, 59);
     /// `auto` is a mode of permissions.
     AutoIsAMode = (2, 1, 71);
+    /// ANTHROPIC_UNIX_SOCKET keeps out the login and what `env` blocks set, and lets `OAUTH` go first.
+    UnixSocketIsKnown = (2, 1, 73);
     /// On Windows, managed settings under ProgramData are no longer read.
     ProgramDataIsIgnored = (2, 1, 75);
+    /// `forceLoginOrgUUID` in managed settings has a login and `OAUTH` checked online.
+    OrganizationIsChecked = (2, 1, 76);
     /// A helper's exit code counts.
     HelperExitCodeCounts = (2, 1, 77);
+    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `TOKEN` and helpers too, and so does the desktop app.
+    RemoteLoginBeatsAll = (2, 1, 77);
+    /// With a `TOKEN`, print does not wait for the helper.
+    HelperRacesToken = (2, 1, 77);
+    /// The well-known files of a cloud session are read.
+    WellKnownFilesAreRead = (2, 1, 78);
+    /// Server-managed settings come with the login of a team.
+    ServerIsAskedForTeams = (2, 1, 79);
     /// CLAUDE_CODE_SIMPLE, and `--bare`, leave only variables, custom headers and the helper of `--settings`.
     SimpleLeavesVariables = (2, 1, 81);
     /// A project can set `OAUTH`.
     OauthOfProjectsCounts = (2, 1, 81) until (2, 1, 312);
     /// Managed drop-ins are read.
     DropInsAreRead = (2, 1, 83);
+    /// In a host's session no `env` block sets `KEY`, `TOKEN`, the base URL or a provider.
+    HostOwnsVariables = (2, 1, 83);
+    /// Server-managed settings come with the login of an enterprise.
+    ServerIsAskedForEnterprises = (2, 1, 83);
     /// A carriage return or the like inside a line of custom headers keeps the request from being sent, where before the
     /// line was skipped.
     BreaksInHeadersStop = (2, 1, 88);
+    /// `forceLoginOrgUUID: []` in managed settings stops `primaryApiKey` as well.
+    EmptyOrganizationsStop = (2, 1, 89);
     /// CLAUDE_CODE_USE_ANTHROPIC_AWS is known.
     AnthropicAwsIsKnown = (2, 1, 90);
+    /// Server-managed settings come with `KEY`.
+    ServerIsAskedWithKey = (2, 1, 90);
     /// CLAUDE_CODE_USE_MANTLE is known.
     MantleIsKnown = (2, 1, 94);
+    /// Server-managed settings come with `OAUTH`.
+    ServerIsAskedWithOauth = (2, 1, 96);
     /// With another provider no key is asked about.
     OtherProviderAsksNothing = (2, 1, 98);
     /// Unknown names in `hooks` are dropped, where before they cost the file.
@@ -83,8 +109,12 @@ rules! {
     NullUnsetsConfigVariable = (2, 1, 113) until (2, 1, 221);
     /// Numbers and the like in `env` of the config, as KEY or TOKEN, keep the client from sending.
     OddConfigVariableStops = (2, 1, 113) until (2, 1, 206);
+    /// A base URL with a user in it can be used.
+    UserinfoIsTaken = (2, 1, 113);
     /// Workload identity and Anthropic profiles are known.
     ProfilesAreKnown = (2, 1, 118);
+    /// Server-managed settings come with `primaryApiKey`.
+    ServerIsAskedWithPrimaryKey = (2, 1, 121);
     /// `hooks` of any kind is taken.
     HooksMayBeAnything = (2, 1, 122);
     /// A known hook that is not a list is taken.
@@ -97,16 +127,40 @@ rules! {
     EmptyHeaderNameStops = (2, 1, 129);
     /// An empty `TOKEN` is no longer sent as an empty Bearer.
     EmptyTokenIsUnset = (2, 1, 129);
+    /// A managed policyHelper is run, and what it prints is laid over managed settings.
+    PolicyHelperIsRun = (2, 1, 136);
+    /// A local agent lets a login or `OAUTH` go before every key.
+    AgentLoginBeatsAll = (2, 1, 141);
+    /// CLAUDE_SECURESTORAGE_CONFIG_DIR is where the login is.
+    SecureStorageDirIsKnown = (2, 1, 144);
+    /// A project can set CLAUDE_SECURESTORAGE_CONFIG_DIR.
+    SecureStorageDirOfProjectsCounts = (2, 1, 144) until (2, 1, 251);
+    /// Managed forceLoginMethod and forceLoginOrgUUID refuse keys in variables and helpers.
+    ForcedLoginRefusesKeys = (2, 1, 146);
+    /// CLAUDE_CODE_OAUTH_SCOPES without `user:inference` keeps `OAUTH` out.
+    OauthScopesAreKnown = (2, 1, 152);
+    /// CLAUDE_CODE_HOST_AUTH_ENV_VAR keeps `env` blocks from setting credentials too.
+    HostAuthVariableIsKnown = (2, 1, 153);
     /// The stored login goes before the default Anthropic profile, where before it came after.
     LoginBeatsDefaultProfile = (2, 1, 154);
     /// A directory where the config should be counts as an empty config.
     ConfigDirectoryIsEmpty = (2, 1, 162);
+    /// The method `gateway` of forceLoginMethod is known.
+    ForcedGatewayIsKnown = (2, 1, 162);
     /// Members of a wrong type in managed settings are dropped one by one.
     BadManagedMembersAreDropped = (2, 1, 166);
     /// A directory where settings should be is a settings error.
     SettingsDirectoryIsError = (2, 1, 169);
+    /// Of two `--settings` the last counts, where before the first did.
+    LastSettingsFlagCounts = (2, 1, 169);
+    /// The user and password of ANTHROPIC_BASE_URL are sent as Basic.
+    UserinfoIsSent = (2, 1, 176);
     /// CLAUDE_CODE_USE_GATEWAY is known.
     GatewayIsKnown = (2, 1, 195);
+    /// The login of a cloud gateway goes before everything.
+    CloudGatewayIsKnown = (2, 1, 195);
+    /// In a host's session no helper, `primaryApiKey`, login or `HEADERS` of an `env` block counts.
+    HostOwnsCredentials = (2, 1, 198);
     /// The local settings of the git work tree's root are read below it.
     LocalOfRootIsRead = (2, 1, 211);
     /// `KEY` and `OAUTH` are trimmed, before a key's end is compared too; a blank one counts as unset.
@@ -121,6 +175,12 @@ rules! {
     OddPrimaryKeyStops = (2, 1, 232);
     /// A project cannot set CLAUDE_CODE_SIMPLE.
     SimpleOfProjectsIsIgnored = (2, 1, 246);
+    /// `--restricted` and CLAUDE_CODE_RESTRICTED are known.
+    RestrictedIsKnown = (2, 1, 248);
+    /// CLAUDE_CODE_ENTRYPOINT is trimmed.
+    EntrypointIsTrimmed = (2, 1, 248);
+    /// The method `gateway` of forceLoginMethod refuses everything but the login of a gateway.
+    ForcedGatewayRefusesAll = (2, 1, 261);
     /// Of `env` in the config null, arrays and objects are skipped.
     ConfigVariablesMustBeScalars = (2, 1, 268);
     /// Approvals that are not a list count as none.
@@ -129,63 +189,6 @@ rules! {
     EmptyLegacyConfigIsIgnored = (2, 1, 299);
     /// A config of 0 bytes or blanks counts as an empty one.
     EmptyConfigIsTaken = (2, 1, 318);
-
-    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `KEY`.
-    RemoteLoginBeatsKey = (2, 0, 77);
-    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `TOKEN` and helpers too, and so does the desktop app.
-    RemoteLoginBeatsAll = (2, 1, 77);
-    /// A local agent lets a login or `OAUTH` go before every key.
-    AgentLoginBeatsAll = (2, 1, 141);
-    /// `--setting-sources` is known.
-    SettingSourcesAreKnown = (2, 0, 77);
-    /// CLAUDE_CODE_CUSTOM_OAUTH_URL gives the config another name.
-    CustomOauthUrlIsKnown = (2, 1, 32);
-    /// ANTHROPIC_UNIX_SOCKET keeps out the login and the `KEY` and `TOKEN` of `env` blocks, and lets `OAUTH` go first.
-    UnixSocketIsKnown = (2, 1, 73);
-    /// `forceLoginOrgUUID` in managed settings has a login and `OAUTH` checked online.
-    OrganizationIsChecked = (2, 1, 76);
-    /// The well-known files of a cloud session are read.
-    WellKnownFilesAreRead = (2, 1, 78);
-    /// In a host's session no `env` block sets `KEY`, `TOKEN`, the base URL or a provider.
-    HostOwnsVariables = (2, 1, 83);
-    /// `forceLoginOrgUUID: []` in managed settings stops `primaryApiKey` as well.
-    EmptyOrganizationsStop = (2, 1, 89);
-    /// Server-managed settings are asked for with `KEY`.
-    ServerIsAskedWithKey = (2, 1, 90);
-    /// Server-managed settings are asked for with `primaryApiKey`.
-    ServerIsAskedWithPrimaryKey = (2, 1, 121);
-    /// Server-managed settings are asked for with `OAUTH` or the login of an organization.
-    ServerIsAskedWithLogin = (2, 1, 7);
-    /// With a `TOKEN`, print does not wait for the helper.
-    HelperRacesToken = (2, 1, 120);
-    /// CLAUDE_SECURESTORAGE_CONFIG_DIR is where the login is.
-    SecureStorageDirIsKnown = (2, 1, 144);
-    /// A project can set CLAUDE_SECURESTORAGE_CONFIG_DIR.
-    SecureStorageDirOfProjectsCounts = (2, 1, 144) until (2, 1, 251);
-    /// Managed forceLoginMethod and forceLoginOrgUUID refuse keys in variables and helpers.
-    ForcedLoginRefusesKeys = (2, 1, 146);
-    /// CLAUDE_CODE_OAUTH_SCOPES without `user:inference` keeps `OAUTH` out.
-    OauthScopesAreKnown = (2, 1, 152);
-    /// CLAUDE_CODE_HOST_AUTH_ENV_VAR makes a host's session too.
-    HostAuthVariableIsKnown = (2, 1, 153);
-    /// The method `gateway` of forceLoginMethod is known.
-    ForcedGatewayIsKnown = (2, 1, 162);
-    /// In a host's session a project's helper does not count.
-    HostOwnsProjectHelpers = (2, 1, 176);
-    /// In a host's session no helper, `primaryApiKey`, login or `HEADERS` of an `env` block counts.
-    HostOwnsCredentials = (2, 1, 198);
-    /// A managed policyHelper is run, and what it prints is laid over managed settings.
-    PolicyHelperIsRun = (2, 1, 200);
-    /// A cloud gateway login goes before everything.
-    CloudGatewayIsKnown = (2, 1, 200);
-    /// `--restricted` and CLAUDE_CODE_RESTRICTED are known.
-    RestrictedIsKnown = (2, 1, 248);
-    /// CLAUDE_CODE_ENTRYPOINT is trimmed.
-    EntrypointIsTrimmed = (2, 1, 248);
-    /// The method `gateway` of forceLoginMethod refuses everything but the login of a gateway.
-    ForcedGatewayRefusesAll = (2, 1, 261);
-    /// The user and password of ANTHROPIC_BASE_URL are sent as Basic.
-    UserinfoIsSent = (2, 1, 332);
     /// On Windows, HKLM is laid over the managed file, where before the first of the two won whole.
     RegistryIsMerged = (2, 1, 332);
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use super::Client;
 use super::json::Json;
 use super::rules::Rule;
+use super::source::Layer;
 
 /// What a member has to be.
 #[derive(Clone, Copy)]
@@ -87,8 +88,16 @@ const MEMBERS: &[Member] = &[
 ];
 
 /// What in the settings breaks the client's schema, if anything does.
-pub(crate) fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
-    let checked = MEMBERS.iter().filter(|Member(.., first, end)| *first <= client && client < *end);
+pub(crate) fn violation(
+    client: Client,
+    layer: Layer,
+    members: &BTreeMap<String, Json<'_>>,
+) -> Option<String> {
+    // An unknown method in managed settings costs nothing (2.1.161, observed 2026-11-25).
+    let is_free = |name: &str| layer.is_managed() && name == "forceLoginMethod";
+    let checked = MEMBERS
+        .iter()
+        .filter(|Member(name, _, first, end)| *first <= client && client < *end && !is_free(name));
     let broken = checked.into_iter().find_map(|Member(name, kind, ..)| {
         let value = members.get(*name)?;
         (!fits(*value, *kind))
@@ -183,7 +192,7 @@ mod tests {
     use super::*;
 
     fn check(client: Client, text: &str) -> Option<String> {
-        violation(client, &Json::object(text).unwrap().unwrap())
+        violation(client, Layer::User, &Json::object(text).unwrap().unwrap())
     }
 
     #[test]

@@ -22,11 +22,18 @@ pub(crate) fn asks_with(state: &State) -> Option<Credential> {
     if !is_default_host || found.helper.is_some() || state.entrypoint() == "local-agent" {
         return None;
     }
-    let of_organization = state.login.as_ref().is_some_and(|login| login.is_of_organization);
-    let key = found.key.filter(|_| has(Rule::ServerIsAskedWithKey));
-    let logins = || found.oauth.or(found.login.filter(|_| of_organization));
-    key.or_else(|| found.primary.filter(|_| has(Rule::ServerIsAskedWithPrimaryKey)))
-        .or_else(|| logins().filter(|_| has(Rule::ServerIsAskedWithLogin)))
+    let login_asks = match state.login.as_ref().and_then(|login| login.plan.as_deref()) {
+        Some("team") => has(Rule::ServerIsAskedForTeams),
+        Some("enterprise") => has(Rule::ServerIsAskedForEnterprises),
+        _ => false,
+    };
+    let asks = [
+        found.key.filter(|_| has(Rule::ServerIsAskedWithKey)),
+        found.primary.filter(|_| has(Rule::ServerIsAskedWithPrimaryKey)),
+        found.oauth.filter(|_| has(Rule::ServerIsAskedWithOauth)),
+        found.login.filter(|_| login_asks),
+    ];
+    asks.into_iter().flatten().next()
 }
 
 /// The settings in the server's answer; none if it is not one that the client takes.

@@ -88,7 +88,7 @@ impl Settings {
         let Some(members) = members else {
             return Err(Reading::Invalid("it holds no object".into()));
         };
-        if !one_by_one && let Some(broken) = schema::violation(client, &members) {
+        if !one_by_one && let Some(broken) = schema::violation(client, self.layer, &members) {
             return Err(Reading::Invalid(broken));
         }
         let text_of = |name: &str| members.get(name).and_then(|value| value.string());

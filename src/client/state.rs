@@ -216,8 +216,8 @@ pub struct Login {
     pub expires_at: Option<f64>,
     /// Whether it can be refreshed.
     pub refreshable: bool,
-    /// Whether its `subscriptionType` is one of an organization: then the client asks for server-managed settings.
-    pub is_of_organization: bool,
+    /// `subscriptionType`.
+    pub plan: Option<String>,
 }
 
 /// What `.credentials.json` holds.
@@ -391,7 +391,10 @@ impl State {
             Layer::Local => paths.local_settings.clone(),
             Layer::Project => paths.project_settings.clone(),
             Layer::User => paths.user_settings.clone(),
-            Layer::Flag => self.facts.flag_file.clone().unwrap_or_default(),
+            Layer::Flag => match self.launch.flag_settings(client) {
+                Some(FlagSettings::File(file)) => paths.project.join(file),
+                _ => PathBuf::new(),
+            },
             Layer::Remote | Layer::Policy => PathBuf::new(),
         };
         let mut settings = Settings::empty(layer, main.clone());
@@ -411,7 +414,7 @@ impl State {
             Layer::Local if client.has(Rule::LocalOfRootIsRead) => {
                 files.extend(self.facts.root_local.clone());
             }
-            Layer::Flag => match self.launch.flag_settings() {
+            Layer::Flag => match self.launch.flag_settings(client) {
                 Some(FlagSettings::Json(text)) => {
                     files.clear();
                     if let Err(Reading::Malformed(at)) = settings.merge(client, text.as_bytes()) {
@@ -443,7 +446,7 @@ impl State {
     }
 
     /// Judges the facts again after a change to them.
-    pub(crate) fn update(&mut self, change: impl FnOnce(&mut Facts)) {
+    pub fn update(&mut self, change: impl FnOnce(&mut Facts)) {
         let nothing = Facts::empty(self.facts.roots.clone());
         let mut facts = mem::replace(&mut self.facts, nothing);
         change(&mut facts);
@@ -468,7 +471,7 @@ impl State {
         };
         let restricted =
             self.client.has(Rule::RestrictedIsKnown) && self.started_with(names::RESTRICTED);
-        !restricted && (!self.client.has(Rule::SettingSourcesAreKnown) || self.launch.reads(name))
+        !restricted && self.launch.reads(name)
     }
 
     fn refuse(&mut self, why: String) {
@@ -609,13 +612,12 @@ fn read_login(login: Json<'_>) -> Option<Login> {
         };
         if granted { Scopes::Granted } else { Scopes::Lacking }
     });
-    let plan = login.get("subscriptionType").and_then(Json::string);
     Some(Login {
         token: Secret::new(token.to_js_string()),
         scopes,
         expires_at: login.get("expiresAt").and_then(time),
         refreshable: login.get("refreshToken").is_some_and(Json::is_truthy),
-        is_of_organization: matches!(plan.as_deref(), Some("team" | "enterprise")),
+        plan: login.get("subscriptionType").and_then(Json::string),
     })
 }
 

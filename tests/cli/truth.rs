@@ -7,7 +7,7 @@ use std::path::Path;
 
 use cck::client::Client;
 use cck::client::decision::{Candidate, Decision, Dialog, Header, Mode, Standing};
-use cck::client::gather::{gather, run_helper};
+use cck::client::gather::{gather, run_helper, run_policy_helper};
 use cck::client::launch::Launch;
 use cck::client::resolve::resolve;
 use cck::client::source::Source;
@@ -45,6 +45,9 @@ pub struct Laid {
     /// The client's arguments, before the prompt.
     #[serde(default)]
     args: Vec<String>,
+    /// What the server has for the organization; the client is then asked with the default host.
+    #[serde(default)]
+    server: Option<Value>,
     /// Files under `/etc/claude-code`, where the row has others than the one of `managed`.
     #[serde(default)]
     etc: serde_json::Map<String, Value>,
@@ -143,7 +146,8 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(&path, expand(&text)).unwrap();
         // As the clients write them; of some they demand it.
-        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
+        let mode = if text.starts_with("#!") { 0o700 } else { 0o600 };
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
     };
     for (root, files) in [(&home, &row.state.home), (&project, &row.state.project)] {
         for (path, content) in files {
@@ -165,7 +169,7 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     let mut vars: Vec<(&str, &str)> = env.iter().map(|(name, value)| (&**name, &**value)).collect();
     vars.push(("HOME", &home));
     // Where the client was asked, so that it sent nothing to the default host.
-    if !row.state.env.contains_key("ANTHROPIC_BASE_URL") {
+    if !row.state.env.contains_key("ANTHROPIC_BASE_URL") && row.state.server.is_none() {
         vars.push(("ANTHROPIC_BASE_URL", "http://127.0.0.1:18080"));
     }
     let cwd = Path::new(&project).join(&row.state.below);
@@ -177,6 +181,11 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     };
 
     let mut state = gather(&context, client, &launch, None, None).unwrap();
+    run_policy_helper(&mut state).unwrap();
+    if let Some(settings) = &row.state.server {
+        let settings = settings.to_string().into_bytes();
+        state.update(|facts| facts.server_settings = Some(settings.into()));
+    }
     run_helper(&mut state).unwrap();
     let decision = resolve(&state);
     if let Some(wrong) = contradiction(&decision) {
