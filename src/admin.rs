@@ -9,9 +9,9 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::fail;
+use crate::http::{self as online, Answer, Request};
 use crate::key::ApiKey;
-use crate::online::{self, Answer, Request};
-use crate::output::one_line;
+use crate::output::{one_line, without_user};
 
 /// Where the Admin API is.
 pub(crate) const DEFAULT_URL: &str = "https://api.anthropic.com";
@@ -92,10 +92,7 @@ impl<'a> Admin<'a> {
     pub(crate) fn new(url: &'a str, context: &'a Context) -> anyhow::Result<Admin<'a>> {
         if !online::is_safe(url) {
             return Err(fail(
-                format!(
-                    "the Admin API key is not sent to {}",
-                    one_line(&online::without_user(url))
-                ),
+                format!("the Admin API key is not sent to {}", one_line(&without_user(url))),
                 "name an https URL in --admin-url, or leave it out",
             ));
         }

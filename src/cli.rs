@@ -92,7 +92,9 @@ pub(crate) fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
         Some(Command::Completions(args)) => {
             commands::completions::run(&args.enter(context), context)
         }
-        Some(Command::Man(args)) => commands::man::run(&args.enter(context), context),
+        Some(Command::Man(args)) => {
+            commands::man::run(&args.enter(context), Cli::command(), context)
+        }
         Some(Command::Usage(args)) => commands::usage::run(&args.enter(context), context),
         Some(Command::Run(args)) => commands::run::run(args.enter(context), context),
         Some(Command::GetKey(args)) => commands::get_key::run(args.enter(context), context),

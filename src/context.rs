@@ -12,8 +12,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 use crate::error::fail;
-use crate::key::{ApiKey, mask};
-use crate::output::{escape, sanitize};
+use crate::output::{escape, mask, sanitize};
 
 /// The variable that names the home directory.
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
@@ -396,8 +395,8 @@ impl Context {
     }
 
     /// Adds a key to the report: what `cck get-key` is for.
-    pub(crate) fn say_key(&mut self, key: &ApiKey) {
-        self.out.push_str(key.reveal());
+    pub(crate) fn say_key(&mut self, key: &str) {
+        self.out.push_str(key);
         self.out.push('\n');
     }
 

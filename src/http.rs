@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::fail;
+use crate::output::without_user;
 
 /// How long a request of [`send`] may take in all.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
@@ -90,17 +91,6 @@ fn host(rest: &str) -> &str {
         Some(end) => &host[..=end],
         None => host.split(':').next().unwrap_or(host),
     }
-}
-
-/// A URL without the user and password in it.
-pub(crate) fn without_user(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    let (authority, path) = rest.split_at(end);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    format!("{scheme}://{host}{path}")
 }
 
 /// Where requests go: the parts of a base URL.
@@ -470,7 +460,6 @@ mod tests {
         ] {
             assert!(!is_safe(url), "{url}");
         }
-        assert_eq!(without_user("https://u:p@h:1/a@b"), "https://h:1/a@b");
     }
 
     #[test]

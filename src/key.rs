@@ -14,6 +14,8 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::error::{Failure, fail};
+pub(crate) use crate::output::hint;
+pub use crate::output::mask;
 use crate::private;
 
 /// What is hashed before the key, so that a fingerprint is no bare hash of the key that another system may hold.
@@ -97,18 +99,6 @@ pub(crate) fn is_usual_shape(key: &str) -> bool {
     shape::is_usual(key)
 }
 
-/// A key as people recognise it: its prefix and its last four characters, `sk-ant-api03-…wxyz`.
-///
-/// Of a key under 24 characters nothing but the prefix is shown: four of few would give too much away.
-pub(crate) fn hint(key: &str) -> String {
-    let prefix = match key.match_indices('-').nth(2) {
-        Some((at, _)) if key.starts_with("sk-ant-") && at < 16 => &key[..=at],
-        _ => "",
-    };
-    let tail = key.char_indices().nth_back(3).map_or("", |(at, _)| &key[at..]);
-    if key.chars().count() < 24 { format!("{prefix}…") } else { format!("{prefix}…{tail}") }
-}
-
 /// A name for a key that does not give it away: `sha256:` and the first 12 hex digits of SHA-256 over
 /// [`FINGERPRINT_DOMAIN`] followed by the key. A key of another shape may be short enough to be guessed from that, so
 /// it has none.
@@ -127,29 +117,6 @@ pub(crate) fn digest(key: &str) -> String {
 /// The last [`SUFFIX_CHARS`] characters of a key, by which the client's approval lists know it.
 pub(crate) fn suffix(key: &str) -> &str {
     key.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(key, |(at, _)| &key[at..])
-}
-
-/// What follows `sk-ant-` is shorter than this in cck's own words (`sk-ant-api03-`), and longer in every key.
-const OWN_WORDS: usize = 8;
-
-/// What every key of Anthropic starts with.
-const PREFIX: &str = "sk-ant-";
-
-/// Text with every key in it (`sk-ant-…`) cut down to its hint: a safety net, for text that comes from outside. It
-/// leaves the prefix alone, so no sentence of cck's own is changed by it.
-pub fn mask(text: &str) -> String {
-    let is_key_char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let mut masked = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find(PREFIX) {
-        let length = rest[start..].find(|c| !is_key_char(c)).unwrap_or(rest.len() - start);
-        let (before, key) = (&rest[..start], &rest[start..start + length]);
-        masked.push_str(before);
-        let is_word = key.len() < PREFIX.len() + OWN_WORDS;
-        masked.push_str(&if is_word { key.to_owned() } else { hint(key) });
-        rest = &rest[start + length..];
-    }
-    masked + rest
 }
 
 #[cfg(test)]
@@ -189,22 +156,6 @@ mod tests {
         assert_eq!(hint("a-gateway-key-of-another-shape-1234"), "…1234");
         assert_eq!(key.suffix(), "ghijklmnopqrstuvwxyz");
         assert_eq!(suffix("short"), "short");
-    }
-
-    #[test]
-    fn keys_in_text_are_masked() {
-        assert_eq!(
-            mask(&format!("echo {KEY}; echo '{KEY}'")),
-            "echo sk-ant-api03-…wxyz; echo 'sk-ant-api03-…wxyz'"
-        );
-        assert_eq!(mask("sk-ant-api03-abcdefgh"), "sk-ant-api03-…");
-        for words in
-            ["an API key starts with sk-ant-", "an OAuth token (sk-ant-oat…)", "sk-ant-api03-…"]
-        {
-            assert_eq!(mask(words), words);
-        }
-        assert_eq!(mask("sk-ant-api03-…wxyz"), "sk-ant-api03-…wxyz");
-        assert_eq!(mask("no key"), "no key");
     }
 
     /// The value is from `printf 'cck-fingerprint-v1:%s' sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz | sha256sum`.

@@ -30,11 +30,9 @@ pub mod shell;
 pub mod signals;
 pub mod store;
 
-pub(crate) use http as online;
-
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use cli::Cli;
 use context::Context;
 use error::{Exit, Failure};
@@ -47,7 +45,7 @@ pub fn main() -> ExitCode {
 
 /// Runs cck on the arguments of `context` and returns how it ended.
 pub fn run(context: &mut Context) -> Exit {
-    let exit = match commands::completions::answer(context) {
+    let exit = match commands::completions::answer(Cli::command, context) {
         Some(exit) => exit,
         None => parse_and_run(context),
     };

@@ -38,6 +38,52 @@ pub(crate) fn one_line(text: &str) -> String {
     sanitize(text).replace('\n', " ")
 }
 
+/// A key as people recognise it: its prefix and its last four characters, `sk-ant-api03-…wxyz`.
+///
+/// Of a key under 24 characters nothing but the prefix is shown: four of few would give too much away.
+pub(crate) fn hint(key: &str) -> String {
+    let prefix = match key.match_indices('-').nth(2) {
+        Some((at, _)) if key.starts_with("sk-ant-") && at < 16 => &key[..=at],
+        _ => "",
+    };
+    let tail = key.char_indices().nth_back(3).map_or("", |(at, _)| &key[at..]);
+    if key.chars().count() < 24 { format!("{prefix}…") } else { format!("{prefix}…{tail}") }
+}
+
+/// What follows `sk-ant-` is shorter than this in cck's own words (`sk-ant-api03-`), and longer in every key.
+const OWN_WORDS: usize = 8;
+
+/// What every key of Anthropic starts with.
+const PREFIX: &str = "sk-ant-";
+
+/// Text with every key in it (`sk-ant-…`) cut down to its hint: a safety net, for text that comes from outside. It
+/// leaves the prefix alone, so no sentence of cck's own is changed by it.
+pub fn mask(text: &str) -> String {
+    let is_key_char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(PREFIX) {
+        let length = rest[start..].find(|c| !is_key_char(c)).unwrap_or(rest.len() - start);
+        let (before, key) = (&rest[..start], &rest[start..start + length]);
+        masked.push_str(before);
+        let is_word = key.len() < PREFIX.len() + OWN_WORDS;
+        masked.push_str(&if is_word { key.to_owned() } else { hint(key) });
+        rest = &rest[start + length..];
+    }
+    masked + rest
+}
+
+/// A URL without the user and password in it.
+pub(crate) fn without_user(url: &str) -> String {
+    let Some((scheme, rest)) = url.split_once("://") else {
+        return url.to_owned();
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at(end);
+    let host = authority.rsplit('@').next().unwrap_or(authority);
+    format!("{scheme}://{host}{path}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -56,5 +102,28 @@ mod tests {
         let escaped = escape(&json);
         assert!(!escaped.contains(harmful), "{escaped}");
         assert_eq!(serde_json::from_str::<Vec<String>>(&escaped).unwrap(), [text]);
+    }
+
+    const KEY: &str = "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz";
+
+    #[test]
+    fn keys_in_text_are_masked() {
+        assert_eq!(
+            mask(&format!("echo {KEY}; echo '{KEY}'")),
+            "echo sk-ant-api03-…wxyz; echo 'sk-ant-api03-…wxyz'"
+        );
+        assert_eq!(mask("sk-ant-api03-abcdefgh"), "sk-ant-api03-…");
+        for words in
+            ["an API key starts with sk-ant-", "an OAuth token (sk-ant-oat…)", "sk-ant-api03-…"]
+        {
+            assert_eq!(mask(words), words);
+        }
+        assert_eq!(mask("sk-ant-api03-…wxyz"), "sk-ant-api03-…wxyz");
+        assert_eq!(mask("no key"), "no key");
+    }
+
+    #[test]
+    fn a_url_is_shown_without_its_user() {
+        assert_eq!(without_user("https://u:p@h:1/a@b"), "https://h:1/a@b");
     }
 }

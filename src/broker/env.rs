@@ -89,7 +89,7 @@ fn is_proxy(name: &OsStr) -> bool {
 fn without_password(value: &OsStr) -> Option<OsString> {
     let value = value.to_str()?;
     let full = if value.contains("://") { value.to_owned() } else { format!("http://{value}") };
-    let bare = crate::http::without_user(&full);
+    let bare = crate::output::without_user(&full);
     (bare != full).then(|| bare.into())
 }
 

@@ -109,7 +109,7 @@ pub(crate) fn destination(state: &State, home: Option<&Path>) -> Destination {
             .is_some_and(|(layer, _)| project.file_of(&Source::Helper(layer), state).is_some());
     Destination {
         shown: address.as_ref().map_or_else(
-            |_| crate::output::one_line(&crate::online::without_user(url)),
+            |_| crate::output::one_line(&crate::output::without_user(url)),
             ToString::to_string,
         ),
         address,

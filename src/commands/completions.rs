@@ -5,10 +5,9 @@
 
 use std::ffi::OsString;
 
-use clap::{Args, CommandFactory, ValueEnum};
+use clap::{Args, Command, ValueEnum};
 use clap_complete::env::Shells;
 
-use crate::cli::Cli;
 use crate::context::Context;
 use crate::error::Exit;
 use crate::error::fail;
@@ -69,7 +68,7 @@ pub(crate) fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Resu
 
 /// Answers a script's question for completions, `cck -- WORDS…` with the shell's name in `VARIABLE`. None where this
 /// run is no such question.
-pub(crate) fn answer(context: &mut Context) -> Option<Exit> {
+pub(crate) fn answer(root: fn() -> Command, context: &mut Context) -> Option<Exit> {
     let shell = context.var(VARIABLE)?;
     let shells = Shells::builtins();
     let shell = shells.completer(&shell)?;
@@ -79,7 +78,7 @@ pub(crate) fn answer(context: &mut Context) -> Option<Exit> {
         return None;
     }
     let mut answer = Vec::new();
-    let asked = shell.write_complete(&mut Cli::command(), words, Some(context.cwd()), &mut answer);
+    let asked = shell.write_complete(&mut root(), words, Some(context.cwd()), &mut answer);
     context.out.push_str(&String::from_utf8_lossy(&answer));
     // A script can do nothing with an error message at a half-typed line.
     Some(if asked.is_ok() { Exit::Done } else { Exit::Error })

@@ -49,7 +49,7 @@ pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         Some(ttl) => cached(&source, profile.as_ref(), ttl, context)?,
         None => source.read(context)?,
     };
-    context.say_key(&key);
+    context.say_key(key.reveal());
     Ok(Exit::Done)
 }
 

@@ -4,9 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::process::{Command, Stdio};
 
-use clap::{Arg, Args, CommandFactory};
+use clap::{Arg, Args};
 
-use crate::cli::Cli;
 use crate::context::Context;
 use crate::error::Exit;
 
@@ -71,8 +70,11 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// Runs the command.
-pub(crate) fn run(_args: &ManArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let mut root = Cli::command();
+pub(crate) fn run(
+    _args: &ManArgs,
+    mut root: clap::Command,
+    context: &mut Context,
+) -> anyhow::Result<Exit> {
     root.build();
     let page = page(&root);
     if !context.stdout_is_terminal() || !show(&page, context)? {
@@ -283,7 +285,7 @@ mod tests {
 
     #[test]
     fn every_command_and_option_is_on_the_page() {
-        let mut root = Cli::command();
+        let mut root = <crate::cli::Cli as clap::CommandFactory>::command();
         root.build();
         let page = page(&root);
         for word in

@@ -5,8 +5,8 @@ pub(crate) mod online;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use crate::report::json::Online;
 use clap::{Args, ValueEnum};
-use online::Online;
 
 use crate::client::Client;
 use crate::client::advice::{self, Case};

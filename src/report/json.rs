@@ -10,10 +10,36 @@ use crate::client::destination::{Destination, Trust};
 use crate::client::paths::ChosenBy;
 use crate::client::source::Source;
 use crate::client::state::State;
-use crate::commands::verify::online::Online;
 use crate::key;
-use crate::online::without_user;
 use crate::output::escape;
+use crate::output::without_user;
+
+/// What the API said.
+#[derive(Debug, Serialize)]
+pub struct Online {
+    /// Who was asked.
+    pub url: String,
+    /// What came of it.
+    pub result: &'static str,
+    /// The HTTP status, if there was one.
+    pub status: Option<u16>,
+    /// The problem that it is, if it is one.
+    #[serde(skip)]
+    pub problem: Option<Problem>,
+}
+
+impl Online {
+    /// Why the answer is not a yes; none where the API takes the credential.
+    pub(crate) fn doubt(&self) -> Option<String> {
+        let url = &self.url;
+        Some(match self.result {
+            "rejected" => format!("{url} rejects the credential"),
+            "unreachable" => format!("{url} could not be reached"),
+            "not-asked" => format!("{url} was not asked"),
+            _ => return None,
+        })
+    }
+}
 
 /// The report.
 #[derive(Serialize)]

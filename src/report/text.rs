@@ -14,8 +14,8 @@ use crate::client::settings;
 use crate::client::source::Source;
 use crate::client::state::State;
 use crate::key;
-use crate::online::without_user;
 use crate::output::one_line;
+use crate::output::without_user;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();

@@ -100,7 +100,7 @@ fn several(case: &Case<'_>, outcome: &Outcome, problems: &mut Problems) {
     if key == token {
         return;
     }
-    let url = crate::online::without_user(settings::base_url(case.state).1);
+    let url = crate::output::without_user(settings::base_url(case.state).1);
     let is_token = matches!(token, Source::Variable(_, variable) if variable == names::TOKEN);
     if is_token && *key == Source::PrimaryKey {
         problems.error(

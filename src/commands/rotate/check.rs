@@ -8,8 +8,8 @@ use crate::client::gather;
 use crate::client::launch::Launch;
 use crate::context::Context;
 use crate::error::fail;
+use crate::http::{self as online, Answer, Request};
 use crate::key::ApiKey;
-use crate::online::{self, Answer, Request};
 use crate::output::one_line;
 
 /// Asks the API that the client would ask whether it takes the new key.

@@ -1,6 +1,5 @@
 //! `cck verify --online`: asks the API whether it takes the credential that would be sent.
 
-use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::client::advice::{Problem, Severity};
@@ -10,35 +9,9 @@ use crate::client::server;
 use crate::client::settings;
 use crate::client::state::State;
 use crate::context::Context;
-use crate::online::{self, Answer, Request};
+use crate::http::{self as online, Answer, Request};
 use crate::output::one_line;
-
-/// What the API said.
-#[derive(Debug, Serialize)]
-pub struct Online {
-    /// Who was asked.
-    pub url: String,
-    /// What came of it.
-    pub result: &'static str,
-    /// The HTTP status, if there was one.
-    pub status: Option<u16>,
-    /// The problem that it is, if it is one.
-    #[serde(skip)]
-    pub problem: Option<Problem>,
-}
-
-impl Online {
-    /// Why the answer is not a yes; none where the API takes the credential.
-    pub(crate) fn doubt(&self) -> Option<String> {
-        let url = &self.url;
-        Some(match self.result {
-            "rejected" => format!("{url} rejects the credential"),
-            "unreachable" => format!("{url} could not be reached"),
-            "not-asked" => format!("{url} was not asked"),
-            _ => return None,
-        })
-    }
-}
+use crate::report::json::Online;
 
 /// Asks about the first of `modes` that sends something.
 pub(crate) fn ask(
