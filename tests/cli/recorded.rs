@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::sandbox::binary;
-use crate::support::sandbox;
 use crate::support::standin::Standin;
 use crate::support::world::{State, World};
+use crate::support::{sandbox, scale};
 
 /// The recorded rows that are not answered right yet, `FILE ID` a line. A row on the list that passes fails the test, so that
 /// the list only shrinks: CCK_SHRINK_PENDING=1 takes such rows off.
@@ -24,6 +24,7 @@ macro_rules! files {
 }
 
 files! {
+    "launch-observed.json",
     "launch.json",
     "mac-2.0.77-print.json",
     "mac-2.1.112-interactive.json",
@@ -60,13 +61,21 @@ fn the_recorded_launches_are_answered_as_the_client_acted() {
         return;
     }
     let (mut all, mut skipped) = (0, 0);
+    let mut tried = BTreeSet::new();
     let mut wrong = Vec::new();
     for (name, text) in FILES {
         let file: File =
             serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        for row in &file.rows {
+        // The many rows on both sides of each change are tried in part, but for the gate.
+        let rows: Vec<&Row> = if name.contains("observed") {
+            scale::sample(&file.rows)
+        } else {
+            file.rows.iter().collect()
+        };
+        for row in rows {
             all += 1;
             let id = row.id.as_str().map_or_else(|| row.id.to_string(), str::to_owned);
+            tried.insert(format!("{name} {id}"));
             if row.state.needs_namespaces() && !sandbox::can_manage() {
                 skipped += 1;
             } else if let Some(how) = disagreement(row, &file) {
@@ -75,7 +84,7 @@ fn the_recorded_launches_are_answered_as_the_client_acted() {
         }
     }
     let found: BTreeSet<&str> = wrong.iter().map(|(id, _)| &**id).collect();
-    let pending: BTreeSet<&str> = PENDING.lines().filter(|line| !line.is_empty()).collect();
+    let pending: BTreeSet<&str> = PENDING.lines().filter(|line| tried.contains(*line)).collect();
     eprintln!(
         "{} of {} recorded launches agree, {skipped} skipped, {} pending",
         all - skipped - wrong.len(),
@@ -88,7 +97,9 @@ fn the_recorded_launches_are_answered_as_the_client_acted() {
         .map(|(id, how)| format!("{id}: {how}"))
         .collect();
     if skipped == 0 && std::env::var_os("CCK_SHRINK_PENDING").is_some() {
-        let kept = pending.intersection(&found).map(|id| format!("{id}\n")).collect::<String>();
+        let is_kept = |line: &&str| found.contains(line) || !pending.contains(line);
+        let kept: String =
+            PENDING.lines().filter(is_kept).map(|line| format!("{line}\n")).collect();
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/truth-pending.txt");
         std::fs::write(path, kept).unwrap();
     } else if skipped == 0 {
