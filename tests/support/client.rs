@@ -58,7 +58,7 @@ impl Client {
 
     /// `claude -p WORD`.
     pub fn print(&self, world: &World) -> Sent {
-        self.print_within(world, Duration::from_secs(40))
+        self.print_within(world, Duration::from_secs(150))
     }
 
     /// `claude -p WORD`, ended after that time.

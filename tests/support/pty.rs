@@ -18,11 +18,11 @@ const ROWS: u16 = 45;
 const COLUMNS: u16 = 120;
 
 /// Nothing takes longer, even on a busy machine.
-const BOUND: Duration = Duration::from_secs(60);
+const BOUND: Duration = Duration::from_secs(180);
 /// A screen that is none of those known, and stays for so long, is where the client ends.
-const STUCK: Duration = Duration::from_secs(10);
+const STUCK: Duration = Duration::from_secs(30);
 /// A message that has not come so long after the word was typed does not come.
-const SILENT: Duration = Duration::from_secs(10);
+const SILENT: Duration = Duration::from_secs(25);
 
 /// So long after the word was typed, Enter is pressed once more.
 const LOST: Duration = Duration::from_secs(3);

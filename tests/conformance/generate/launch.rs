@@ -21,7 +21,10 @@ impl Maker {
             self.descriptor();
         }
         self.settings(dir);
-        if self.rng.chance(10) {
+        // A new token cannot be written where CLAUDE_CONFIG_DIR is empty, and then nothing is sent.
+        if self.state.env.get("CLAUDE_CONFIG_DIR").is_none_or(|dir| !dir.is_empty())
+            && self.rng.chance(10)
+        {
             self.refreshed_login(dir);
         } else {
             self.login(dir);
@@ -204,11 +207,10 @@ impl Maker {
         }
         if self.rng.chance(4) {
             let expires = *self.rng.pick(&[4_102_444_800_000_u64, 4_102_444_800_000, 1000]);
-            let pin = *self.rng.pick(&["$PIN", "$PIN", "$PIN", "00"]);
             let jwt = self.credential(TOKEN, "credentials.enterpriseGateway");
             let login = json!({
                 "enterpriseGateway": {"url": "https://custom.example", "jwt": jwt, "expiresAt": expires},
-                "gatewayTrust": {"custom.example": pin},
+                "gatewayTrust": {"custom.example": "$PIN"},
             });
             let dir =
                 if self.state.env.contains_key("CLAUDE_CONFIG_DIR") { "alt" } else { ".claude" };
