@@ -356,6 +356,18 @@ impl Context {
         self.say(line);
     }
 
+    /// Adds the line of [`Context::done`] if the work is done, and a plain one if there was none to do.
+    pub(crate) fn done_if(&mut self, done: bool, line: impl AsRef<str>) {
+        if done { self.done(line) } else { self.say(line) }
+    }
+
+    /// Adds a line of data that was asked for: `--quiet` does not leave it out.
+    pub(crate) fn data(&mut self, line: impl AsRef<str>) {
+        let quiet = std::mem::take(&mut self.quiet);
+        self.say(line);
+        self.quiet = quiet;
+    }
+
     /// Adds a diff whose lines start with `-` or `+`; on a terminal red and green.
     pub(crate) fn say_diff(&mut self, diff: &str) {
         for line in diff.lines().filter(|_| !self.quiet) {

@@ -1,5 +1,5 @@
 //! A decision as text for people and as JSON for programs.
 
 pub mod json;
-mod names;
+pub(crate) mod names;
 pub mod text;

@@ -69,13 +69,15 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
     let (shown, hint) = (target.shown(context), key.hint());
     let state = if args.revoke { "not approved" } else { "approved" };
     let now = if args.revoke { "no longer approved" } else { "now approved" };
-    context.say(match (changed.shown.is_empty(), dry_run) {
+    let is_done = !changed.shown.is_empty() && !dry_run;
+    let line = match (changed.shown.is_empty(), dry_run) {
         (true, _) => format!("{hint} is already {state} in {shown}; nothing to change"),
         (false, true) => {
             format!("{hint} would be {state} in {shown} (dry run, nothing was written)")
         }
         (false, false) => format!("{hint} is {now} in {shown}"),
-    });
+    };
+    context.done_if(is_done, line);
     Ok(Exit::Done)
 }
 

@@ -152,13 +152,15 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
         let helper = Shown { settings: &settings, helper: Some(&helper), ours: true };
         return changed.print_json(&args.change, &target, helper, context);
     }
-    context.say(if changed.shown.is_empty() {
+    let is_done = !changed.shown.is_empty() && !dry_run;
+    let line = if changed.shown.is_empty() {
         format!("{shown} already has this helper; nothing to change")
     } else if dry_run {
         format!("{shown} would get the helper {helper} (dry run, nothing was written)")
     } else {
         format!("{shown} now has the helper {helper}")
-    });
+    };
+    context.done_if(is_done, line);
     if changed.old_key.is_some() && !dry_run {
         context.say(format!(
             "removed the key from {config}; cck unset-key --scrub finds the copies of it"
@@ -283,7 +285,8 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
         return changed.print_json(&args.change, &target, helper, context);
     }
     let dry_run = args.change.target.dry_run;
-    context.say(match (changed.shown.is_empty(), dry_run) {
+    let is_done = !changed.shown.is_empty() && !dry_run;
+    let line = match (changed.shown.is_empty(), dry_run) {
         (true, _) => format!("{shown} has no helper; nothing to remove"),
         (false, true) => {
             format!("the helper would be removed from {shown} (dry run, nothing was written)")
@@ -291,7 +294,8 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
         (false, false) => {
             format!("removed the helper from {shown}; `cck verify` shows what the client sends now")
         }
-    });
+    };
+    context.done_if(is_done, line);
     Ok(Exit::Done)
 }
 
@@ -315,7 +319,7 @@ fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
         })?;
     } else {
         let shown = display(&settings, context.home_var());
-        context.say(match &helper {
+        context.data(match &helper {
             Some(helper) if ours => format!("{shown} has cck's helper: {}", one_line(helper)),
             Some(helper) => format!("{shown} has another helper: {}", one_line(helper)),
             None => format!("{shown} has no helper"),

@@ -11,20 +11,24 @@ use crate::client::paths::{ChosenBy, ConfigFile};
 use crate::client::resolve;
 use crate::client::source::Source;
 use crate::context::Context;
+use crate::report::names::Names;
 
 /// What the client sends now, as a line for people; none where it cannot be told.
 pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
-    let decision = resolve::resolve(&state(file, context)?);
+    let state = state(file, context)?;
+    let decision = resolve::resolve(&state);
+    let names = Names { state: &state, home: context.home_var() };
     let sent = |mode| {
-        let names: Vec<String> =
-            decision.outcome(mode).sources().iter().map(ToString::to_string).collect();
-        if names.is_empty() { "nothing".to_owned() } else { names.join(" and ") }
+        let sources = decision.outcome(mode).sources();
+        let sources: Vec<String> =
+            sources.iter().map(|source| names.name(&source.to_string())).collect();
+        if sources.is_empty() { "no credential".to_owned() } else { sources.join(" and ") }
     };
     let (print, interactive) = (sent(Mode::Print), sent(Mode::Interactive));
     Some(if print == interactive {
-        format!("in force now: {print}")
+        format!("Claude Code now sends {print}")
     } else {
-        format!("in force now: {print} (claude -p), {interactive} (interactive)")
+        format!("claude -p now sends {print}, interactive claude {interactive}")
     })
 }
 
@@ -32,6 +36,7 @@ pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
 pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
     let Some(state) = state(file, context) else { return };
     let decision = resolve::resolve(&state);
+    let names = Names { state: &state, home: context.home_var() };
     let blame = |mode| -> Option<String> {
         let outcome = decision.outcome(mode);
         if outcome.meets(Some(&Source::PrimaryKey)) {
@@ -41,12 +46,12 @@ pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
         let others: Vec<String> = sources
             .iter()
             .filter(|source| ***source != Source::PrimaryKey)
-            .map(ToString::to_string)
+            .map(|source| names.name(&source.to_string()))
             .collect();
         let others = others.join(" and ");
         let is_sent = sources.contains(&&Source::PrimaryKey);
         Some(match (is_sent, others.is_empty()) {
-            (true, false) => format!("sends {others} beside this key"),
+            (true, false) => format!("sends {others} as well as this key"),
             (false, false) => format!("sends {others} instead of this key"),
             _ => "does not send this key".into(),
         })
@@ -55,10 +60,10 @@ pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
         (None, None) => return,
         (Some(print), Some(interactive)) if print == interactive => format!("Claude Code {print}"),
         (Some(print), Some(interactive)) => {
-            format!("claude -p {print}; interactive Claude Code {interactive}")
+            format!("claude -p {print}; interactive claude {interactive}")
         }
         (Some(print), None) => format!("claude -p {print}"),
-        (None, Some(interactive)) => format!("interactive Claude Code {interactive}"),
+        (None, Some(interactive)) => format!("interactive claude {interactive}"),
     };
     context.warn(&format!("{message}; `cck verify` says why and what to do"));
 }

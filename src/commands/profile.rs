@@ -73,7 +73,7 @@ struct AddArgs {
     /// The API's address for it: a gateway's, say
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// A word about it
+    /// A description
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
     /// What its runs may use: 5usd/day, 200ktok
@@ -202,7 +202,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
             .map(Some)
             .map_err(|malformed| profile::malformed_error(&file, &malformed))
     })?;
-    context.say(format!(
+    context.done(format!(
         "added the profile {name}: {}; config directory {}",
         one_line(&new.source.describe()),
         shown_path(&new.config_dir, context)
@@ -241,7 +241,7 @@ fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
                     line += &format!("  ({word})");
                 }
             }
-            context.say(line);
+            context.data(line);
         }
     }
     Ok(Exit::Done)
@@ -281,7 +281,7 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         lines.push(("for members of", format!("{} ({you})", profile.groups.join(", "))));
     }
     for (label, text) in lines {
-        context.say(format!("{label:16}  {}", one_line(&text)));
+        context.data(format!("{label:16}  {}", one_line(&text)));
     }
     Ok(Exit::Done)
 }
@@ -299,7 +299,7 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
         file::without(text, name)
             .map_err(|malformed| profile::malformed_error(&profile.file, &malformed))
     })?;
-    context.say(format!("removed the profile {name}"));
+    context.done(format!("removed the profile {name}"));
     if profile.config_dir.exists() {
         let dir = shown_path(&profile.config_dir, context);
         context.say(format!("note: its config directory {dir} stays; a key in it does too"));

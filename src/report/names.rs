@@ -8,14 +8,14 @@ use crate::client::state::State;
 use crate::output::one_line;
 
 /// What names depend on.
-pub(super) struct Names<'a> {
+pub(crate) struct Names<'a> {
     pub state: &'a State,
     pub home: Option<&'a OsStr>,
 }
 
 impl Names<'_> {
     /// The name of the source with this id.
-    pub(super) fn name(&self, id: &str) -> String {
+    pub(crate) fn name(&self, id: &str) -> String {
         let paths = &self.state.paths;
         let show = |path| one_line(&display(path, self.home));
         let config = || show(&self.state.config_file.path);
@@ -50,7 +50,7 @@ impl Names<'_> {
     }
 
     /// A sentence with its ids made names, except where one is an argument of `--expect`.
-    pub(super) fn in_text(&self, text: &str) -> String {
+    pub(crate) fn in_text(&self, text: &str) -> String {
         let mut words = Vec::new();
         let mut previous = "";
         for word in text.split(' ') {

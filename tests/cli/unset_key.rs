@@ -43,7 +43,7 @@ fn the_member_goes_with_its_comma_and_undo_puts_it_back() {
         .cck(&["unset-key"])
         .run()
         .code(0)
-        .out(&["removed the key sk-ant-api03-…wxyz from", "in force now: nothing"]);
+        .out(&["removed the key sk-ant-api03-…wxyz from", "Claude Code now sends no credential"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), WITHOUT);
     sandbox.cck(&["unset-key"]).run().code(0).out(&["nothing to change"]);
 
