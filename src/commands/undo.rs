@@ -72,7 +72,8 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     let verb = if args.change.target.dry_run { "would undo" } else { "undid" };
     let files: Vec<String> =
         record.files().map(|(path, _)| display(path, home.as_deref())).collect();
-    let line = format!("{verb} the {} of {} in {}:", record.action, record.time, files.join(" and "));
+    let line =
+        format!("{verb} the {} of {} in {}:", record.action, record.time, files.join(" and "));
     context.done_if(!args.change.target.dry_run, line);
     changed.print_diff(context);
     Ok(Exit::Done)

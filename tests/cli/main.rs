@@ -30,6 +30,7 @@ mod set_key;
 mod standing;
 mod truth;
 mod unset_key;
+mod usage;
 mod verify;
 mod words;
 

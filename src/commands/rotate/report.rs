@@ -123,7 +123,9 @@ pub(crate) fn print(
     let (shown, old_hint) = (target.shown(context), &old.old_hint);
     let line = match (changed.shown.is_empty(), dry_run) {
         (_, true) => {
-            format!("{old_hint} would be replaced with {new_hint} in {shown} (dry run, nothing was written)")
+            format!(
+                "{old_hint} would be replaced with {new_hint} in {shown} (dry run, nothing was written)"
+            )
         }
         (true, _) => format!("{new_hint} was already in {shown}; went on with what was left"),
         (false, _) => format!("replaced {old_hint} with {new_hint} in {shown}"),
