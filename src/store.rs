@@ -50,13 +50,15 @@ static EMPTY: Content = Content::Whole(Vec::new());
 pub(crate) struct Options {
     /// How long to wait for another holder of the lock.
     pub lock_timeout: Duration,
+    /// Fail on a link at the path, instead of editing what it leads to.
+    pub no_follow: bool,
     /// Tell what would change, and write nothing.
     pub dry_run: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { lock_timeout: LOCK_TIMEOUT, dry_run: false }
+        Options { lock_timeout: LOCK_TIMEOUT, no_follow: false, dry_run: false }
     }
 }
 
@@ -70,7 +72,6 @@ pub(crate) struct Outcome {
     /// The members that changed; none where the file was already as wanted.
     pub changes: Vec<Change>,
     /// The mode of what was written, if others may read it: the file system keeps no permissions.
-    #[allow(dead_code, reason = "the change flow warns of it next")]
     pub exposed: Option<u32>,
 }
 
@@ -92,7 +93,7 @@ pub(crate) fn update_recorded(
     mut record: impl FnMut(&[Change]) -> anyhow::Result<()>,
 ) -> anyhow::Result<Outcome> {
     let _acting = disk::act_for(path)?;
-    let target = disk::resolve(path)?;
+    let target = if options.no_follow { path.to_path_buf() } else { disk::resolve(path)? };
     let (parent, name) = disk::split(&target)?;
     if options.dry_run {
         let load = |whole| match Dir::open(parent) {

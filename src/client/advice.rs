@@ -5,13 +5,12 @@ mod places;
 mod sending;
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::Serialize;
 
 use super::decision::{Decision, Mode};
 use super::destination::{Destination, Refusal};
-use super::installed::Fault;
 use super::paths;
 use super::source::{Layer, Origin, Source};
 use super::state::State;
@@ -52,8 +51,6 @@ pub struct Case<'a> {
     pub(crate) destination: &'a Destination,
     /// Why the credential must not go there.
     pub(crate) refusal: Option<&'a Refusal>,
-    /// What is called `claude` and cannot be started.
-    pub unusable_clients: &'a [(PathBuf, Fault)],
     /// The modes asked about.
     pub modes: &'a [Mode],
     /// The source that was expected; none for any.

@@ -31,8 +31,10 @@ const SAFE: [&str; 5] =
 /// The variables that git may see. Others point it elsewhere, or are keys.
 const VARIABLES: [&str; 3] = ["PATH", "HOME", "XDG_CONFIG_HOME"];
 
-/// How git sees the file, if it is inside a work tree. No process is started outside of one.
+/// How git sees the file, if it or what it is a link to is inside a work tree. No process is started outside of one.
 pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
+    let real = disk::real(path);
+    let path = real.as_deref().unwrap_or(path);
     let dir = path.parent()?;
     dir.ancestors().find(|dir| dir.join(".git").exists())?;
     let deadline = Instant::now() + PATIENCE;

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::copies::{self, Kind};
 use super::gather;
 use super::git::{self, Git};
 use super::json::{Json, decode};
@@ -10,7 +11,6 @@ use super::settings::{self, names};
 use super::state::{FileState, Reading, State};
 use crate::context::Context;
 use crate::disk;
-use crate::records::scrub;
 
 /// Copies larger than this are not looked into.
 const MAX_COPY_BYTES: u64 = 4 << 20;
@@ -38,10 +38,11 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
     let is_legacy = paths.legacy_config.as_ref() == Some(&state.config_choice.path);
     Surroundings {
         user: disk::user(),
-        copies: scrub::copies(paths, &state.config_choice)
+        copies: copies::find(paths, &state.config_choice)
+            .files
             .iter()
-            .filter(|path| **path != paths.global_config)
-            .filter_map(|path| copy_with_key(path))
+            .filter(|(path, kind)| *kind != Kind::Other && *path != paths.global_config)
+            .filter_map(|(path, _)| copy_with_key(path))
             .collect(),
         in_git: with_credentials(state)
             .into_iter()

@@ -8,6 +8,7 @@ use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target, TargetArgs};
 use crate::broker;
+use crate::client::git::{self, Git};
 use crate::client::paths::ChosenBy;
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
@@ -17,7 +18,7 @@ use crate::key::fingerprint;
 use crate::key::place;
 use crate::private;
 use crate::records::audit::{AuditArgs, Event, Trail};
-use crate::records::undo;
+use crate::records::{runs, undo};
 use crate::signals;
 use crate::store::{self, Options};
 
@@ -38,6 +39,7 @@ pub(crate) fn clear_expired(context: &Context) {
     let base = place::base(context).path;
     Cache::clear_expired(&base);
     broker::sweep(&base);
+    runs::sweep(&base);
     undo::expire(context);
 }
 
@@ -169,7 +171,7 @@ pub(crate) fn apply(
         changed.created |= outcome.created;
         changed.shown.extend(outcome.changes.iter().map(|change| ShownChange::new(&path, change)));
         if new.is_some() && begun {
-            warn_if_exposed(&outcome.path, context);
+            warn_if_exposed(&outcome, context);
         }
         if begun {
             done.push(path);
@@ -213,8 +215,27 @@ fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
     change.map_or([None, None], |change| [text(&change.before), text(&change.after)])
 }
 
-fn warn_if_exposed(config: &Path, context: &mut Context) {
+/// Warns of others who can get at the key that was just written.
+fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
+    let config = &written.path;
     let dir = config.parent().unwrap_or(config);
+    if let Some(mode) = written.exposed {
+        context.warn(&format!(
+            "others can read {} (mode {mode:04o}): its file system keeps no permissions; use a directory on another one",
+            config.display()
+        ));
+    }
+    match git::look(config, context) {
+        Some(Git::Tracked) => context.warn(&format!(
+            "{} is tracked by git: the next commit has the key in it; use `cck helper install`, or take the file out of git",
+            config.display()
+        )),
+        Some(Git::Addable) => context.warn(&format!(
+            "{} is in a git repository and not ignored: `git add` would take the key in",
+            config.display()
+        )),
+        _ => {}
+    }
     if let Some(problem) = private::exposure(dir) {
         context.warn(&format!(
             "{} {problem}: they can replace the config, and put settings beside it that send the key elsewhere",

@@ -19,7 +19,9 @@ use super::approve;
 use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::in_force;
 use super::target::Target;
+use super::unset_key;
 use crate::admin::{self, Admin, Listed};
+use crate::client::sessions;
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
@@ -29,6 +31,8 @@ use crate::key::source::SourceArgs;
 use crate::key::{self, ApiKey};
 use crate::profile::{self, ProfileArg};
 use crate::records::audit::Event;
+use crate::records::scrub::Keys;
+use crate::records::undo;
 use crate::store;
 use pending::Pending;
 
@@ -50,6 +54,9 @@ pub(crate) struct RotateArgs {
     /// Set the old key inactive through the Admin API (key in ANTHROPIC_ADMIN_KEY); implies --online
     #[arg(long)]
     retire_old: bool,
+    /// Retire the old key even if sessions are running that use it
+    #[arg(long, hide_short_help = true)]
+    yes: bool,
     /// Where the Admin API is
     #[arg(long, value_name = "URL", default_value = admin::DEFAULT_URL, hide_default_value = true, hide_short_help = true)]
     admin_url: String,
@@ -80,10 +87,21 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     }
     let old = current(&target, context)?;
     let rotation = Rotation::plan(&old, &new, &target, context)?;
+    let running = sessions::running(&target.paths, context);
+    if args.retire_old && running > 0 && !args.yes {
+        return Err(fail(
+            unset_key::still_running(running),
+            "restart them after a rotation without --retire-old; --yes retires the old key now",
+        ));
+    }
     if args.online || args.retire_old {
         check::check(&new, context)?;
     }
     let dry_run = args.change.target.dry_run;
+    let digests = rotation.olds.iter().map(|old| old.old_fingerprint.clone());
+    let keys = Keys::other_than(new.reveal(), digests.collect());
+    keys.add(&old);
+    undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));
     if let Some(this) = rotation.this.as_ref().filter(|_| !dry_run) {
         this.save().inspect_err(|_| _ = this.remove())?;
     }
@@ -95,13 +113,18 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
             let _ = this.remove();
         }
     })?;
-    let mut done = report::Done::default();
+    let mut done = report::Done { running, ..report::Done::default() };
     let Some(last) = rotation.olds.last() else {
         report::print_nothing(&args, &target, &source, &new, &changed, context)?;
         return Ok(Exit::Done);
     };
-    let old = changed.old_key.as_deref().map(String::as_str).filter(|old| *old != new.reveal());
-    done.scrubbed = target.scrub(Some(new.reveal()), old, context);
+    done.scrubbed = target.scrub(&keys, context);
+    for (name, value) in context.vars() {
+        if keys.has(value.to_string_lossy().trim()) {
+            let name = name.to_string_lossy();
+            done.failed.push(("update the environment", format!("${name} is the old key")));
+        }
+    }
     if !dry_run {
         finish(&args, &target, &new, &rotation.olds, &mut done, context);
         if rotation.this.is_none() {

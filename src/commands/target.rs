@@ -48,7 +48,11 @@ impl Target {
         let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
         let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
         let lock_timeout = Duration::from_secs(args.lock_timeout);
-        Ok(Target { paths, file, options: store::Options { lock_timeout, dry_run: args.dry_run } })
+        Ok(Target {
+            paths,
+            file,
+            options: store::Options { lock_timeout, dry_run: args.dry_run, ..Default::default() },
+        })
     }
 
     /// How the store writes.

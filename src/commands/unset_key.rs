@@ -6,13 +6,17 @@ use serde::Serialize;
 use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::in_force;
 use super::target::Target;
+use crate::client::copies::{self, Kind};
 use crate::client::paths;
+use crate::client::sessions;
 use crate::context::Context;
 use crate::document::Edit;
 use crate::error::Exit;
 use crate::key;
+use crate::key::place;
 use crate::profile::ProfileArg;
-use crate::records::scrub::{self, Scrubbed};
+use crate::records::scrub::{self, Keys, Scrubbed};
+use crate::records::{runs, undo};
 
 /// The arguments of `cck unset-key`.
 #[derive(Debug, Args)]
@@ -37,6 +41,8 @@ pub(crate) struct UnsetKeyArgs {
 #[derive(Serialize)]
 struct Report<'a> {
     scrubbed: Option<&'a Scrubbed>,
+    /// How many sessions are running that still have the key.
+    running: usize,
 }
 
 /// Runs `cck unset-key`. The exit code is 1 if `--scrub` had to leave a copy as it is.
@@ -44,23 +50,26 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
     let dry_run = args.change.target.dry_run;
+    let keys = Keys::default();
+    // What cck replaced in this config before is a copy too.
+    undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));
     let remove = FilePlan::new(&target.file.path, |document| {
         let key = document.raw(&["primaryApiKey"]);
         Ok(key.map(|_| Edit::remove(&["primaryApiKey"])).into_iter().collect())
     });
     let plan = Plan { action: "unset-key", source: None, files: vec![remove] };
     let changed = change::apply(&args.change, &target, plan, context)?;
-    let scrubbed = args
-        .scrub
-        .then(|| target.scrub(None, changed.old_key.as_deref().map(String::as_str), context));
+    changed.old_key.iter().for_each(|key| keys.add(key));
+    let scrubbed = args.scrub.then(|| target.scrub(&keys, context));
     let exit = if scrubbed.as_ref().is_some_and(|scrubbed| !scrubbed.left.is_empty()) {
         Exit::No
     } else {
         Exit::Done
     };
+    let running = sessions::running(&target.paths, context);
 
     if args.change.target.json {
-        let report = Report { scrubbed: scrubbed.as_ref() };
+        let report = Report { scrubbed: scrubbed.as_ref(), running };
         changed.print_json(&args.change, &target, report, context)?;
         return Ok(exit);
     }
@@ -78,6 +87,9 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     }
     if let Some(scrubbed) = &scrubbed {
         tell(scrubbed, dry_run, context);
+    }
+    if running > 0 && changed.old_key.is_some() {
+        context.warn(&still_running(running));
     }
     if !dry_run && let Some(line) = in_force::line(&target.file, context) {
         context.say(line);
@@ -99,20 +111,38 @@ pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
     for left in &scrubbed.left {
         context.say(format!("left {}: {}", shown(&left.path), left.why));
     }
+    for other in &scrubbed.others {
+        context.say(format!("note: {} holds another key, which stays", shown(other)));
+    }
     if scrubbed.cleaned.is_empty() && scrubbed.removed.is_empty() && scrubbed.left.is_empty() {
-        context.say("no copy holds a key");
+        context.say("no copy holds the key");
     }
 }
 
+/// What a session does that was started before the key changed.
+pub(crate) fn still_running(sessions: usize) -> String {
+    let (subject, until) = match sessions {
+        1 => ("1 Claude Code session is".to_owned(), "it is"),
+        n => (format!("{n} Claude Code sessions are"), "they are"),
+    };
+    format!(
+        "{subject} running and will send the old key until {until} restarted (a key from `cck helper` or `cck run` is picked up without that)"
+    )
+}
+
 impl Target {
-    /// Removes every key except `keep` from the copies of this config; see [`scrub::scrub`].
-    pub(crate) fn scrub(
-        &self,
-        keep: Option<&str>,
-        old: Option<&str>,
-        context: &Context,
-    ) -> Scrubbed {
-        let copies = scrub::find(&self.paths, &self.file);
-        scrub::scrub(copies, &self.file, keep, old, self.options(), context)
+    /// Removes `keys` from every copy of this config; see [`scrub::scrub`].
+    pub(crate) fn scrub(&self, keys: &Keys, context: &Context) -> Scrubbed {
+        let paths = &self.paths;
+        let base = place::base(context).path;
+        let mut found = copies::find(paths, &self.file);
+        found.files.extend(runs::configs(&base).into_iter().map(|file| (file, Kind::Other)));
+        let settings = [
+            &*paths.user_settings,
+            &*paths.project_settings,
+            &*paths.local_settings,
+            &*paths.managed_settings,
+        ];
+        scrub::scrub(found, &self.file, &settings, keys, &base, self.options(), context)
     }
 }

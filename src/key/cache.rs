@@ -66,6 +66,26 @@ impl Cache {
         Ok(key)
     }
 
+    /// Empties the files in `base` that hold a key that `is_old`, and returns which.
+    pub(crate) fn forget(
+        base: &Path,
+        is_old: impl Fn(&str) -> bool,
+        dry_run: bool,
+    ) -> Vec<PathBuf> {
+        let mut forgotten = Vec::new();
+        for path in private::list(&Cache::at(base).dir) {
+            let file = private::open_locked(&path, Open::Make, private::LOCK_WAIT);
+            if let Ok(mut file) = file
+                && parse(&mut file).is_some_and(|(_, key)| is_old(key.reveal()))
+                && (dry_run || file.set_len(0).is_ok())
+            {
+                forgotten.push(path);
+            }
+        }
+        forgotten.sort();
+        forgotten
+    }
+
     /// Empties the files whose time is over, so that no key rests longer than was asked. They are not removed: another
     /// caller may be waiting for their lock.
     fn forget_expired(&self) {

@@ -1,34 +1,49 @@
-//! Takes the key out of every copy of the config that cck knows of.
+//! Removes the key from every copy of it that cck knows: those that the client made, and cck's own.
 //!
-//! The client keeps whole copies of its config, key included (`backups/`, `.claude.json.backup*`, `.corrupted`
-//! files; 2.1.330, observed 2026-11), and cck its record for undo. Of each copy only `primaryApiKey` is taken out, so
-//! what else it is kept for stays.
+//! Of a copy of the config only `primaryApiKey` is removed, and only if it is a key in question, so what else the copy is
+//! kept for stays. What may hold the key and is left as it is, is named.
 
-use std::fs;
-use std::io::ErrorKind;
+use std::cell::RefCell;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
+use zeroize::Zeroizing;
 
-use crate::client::paths::{ConfigFile, Paths};
+use crate::client::copies::{Copies, Kind};
+use crate::client::paths::ConfigFile;
 use crate::context::Context;
-use crate::disk::{self, Dir};
+use crate::disk::{self, Open};
 use crate::document::{Document, Edit};
+use crate::key;
+use crate::key::cache::Cache;
 use crate::records::undo;
 use crate::store;
 
 /// The name of the member that holds the key.
 const MEMBER: &str = "primaryApiKey";
 
+/// A temporary file of the client's that is older was left by one that was killed: it has this name for milliseconds.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
+
+/// The piece of a key that is looked for at the end of a file that was cut short.
+const SHORTEST_PIECE: usize = 20;
+
+/// No copy is read further.
+const MAX_BYTES: u64 = 1 << 30;
+
 /// What became of the copies.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Scrubbed {
-    /// The files that the key was taken out of.
+    /// The files that the key was removed from.
     pub cleaned: Vec<PathBuf>,
-    /// The records for undo that were removed.
+    /// The files that were removed: records for undo, kept keys, what a killed client has left.
     pub removed: Vec<PathBuf>,
-    /// The files that still hold a key, or may, and why.
+    /// The files that still hold the key, or may, and why.
     pub left: Vec<Left>,
+    /// The copies that hold another key, which is not touched.
+    pub others: Vec<PathBuf>,
 }
 
 /// A file that was left as it is.
@@ -40,137 +55,275 @@ pub(crate) struct Left {
     pub why: String,
 }
 
-/// The copies of a config that may hold a key.
-#[derive(Debug, Default)]
-pub(crate) struct Copies {
-    /// The files. Sorted, so that reports are the same each time.
-    pub files: Vec<PathBuf>,
-    /// The directories that could not be looked through.
-    pub unseen: Vec<Left>,
+/// The keys in question.
+#[derive(Default)]
+pub(crate) struct Keys {
+    texts: RefCell<Vec<Zeroizing<String>>>,
+    /// Of keys whose text is not known any more.
+    digests: Vec<String>,
+    /// The key that stays.
+    keep: Option<Zeroizing<String>>,
 }
 
-/// The files of [`find`].
-pub(crate) fn copies(paths: &Paths, config: &ConfigFile) -> Vec<PathBuf> {
-    find(paths, config).files
-}
+impl Keys {
+    /// Those of these digests, which `keep` is not one of.
+    pub(crate) fn other_than(keep: &str, digests: Vec<String>) -> Keys {
+        Keys { digests, keep: Some(Zeroizing::new(keep.to_owned())), ..Keys::default() }
+    }
 
-/// Every copy of the config that may hold a key: the client's backups of all ages, and the config that another
-/// one hides.
-pub(crate) fn find(paths: &Paths, config: &ConfigFile) -> Copies {
-    let mut copies = Copies::default();
-    copies.look_in(&paths.backups, |_| true);
-    let beside =
-        [Some(paths.claude_dir.as_path()), paths.global_config.parent(), config.path.parent()];
-    let mut dirs = Vec::new();
-    for dir in beside.into_iter().flatten() {
-        if !dirs.contains(&dir) {
-            dirs.push(dir);
-            copies.look_in(dir, is_copy);
+    /// Adds a key whose text is known.
+    pub(crate) fn add(&self, key: &str) {
+        let mut texts = self.texts.borrow_mut();
+        if !key.is_empty() && !self.is_kept(key) && !texts.iter().any(|text| **text == key) {
+            texts.push(Zeroizing::new(key.to_owned()));
         }
     }
-    let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()].into_iter().flatten();
-    copies.files.extend(hidden.filter(|path| **path != config.path && may_be_file(path)).cloned());
-    copies.files.sort();
-    copies.files.dedup();
-    copies
-}
 
-impl Copies {
-    /// Adds the files in `dir` that `wanted` picks by their names.
-    fn look_in(&mut self, dir: &Path, wanted: impl Fn(&str) -> bool) {
-        // Not by the standard library, which panics where closing the directory fails.
-        match Dir::open(dir).and_then(|dir| dir.list()) {
-            Ok(names) => {
-                let names = names.iter().filter(|name| wanted(&name.to_string_lossy()));
-                let files = names.map(|name| dir.join(name)).filter(|path| may_be_file(path));
-                self.files.extend(files);
+    fn is_kept(&self, key: &str) -> bool {
+        self.keep.as_ref().is_some_and(|keep| **keep == key)
+    }
+
+    /// Whether a value is a key in question.
+    pub(crate) fn has(&self, value: &str) -> bool {
+        let is_old = !self.is_kept(value)
+            && (self.texts.borrow().iter().any(|text| **text == value)
+                || self.digests.contains(&key::digest(value)));
+        if is_old {
+            self.add(value);
+        }
+        is_old
+    }
+
+    fn is_unknown(&self) -> bool {
+        self.texts.borrow().is_empty() && self.digests.is_empty()
+    }
+
+    /// How one of the keys is in the bytes, if one is.
+    fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
+        const PACKED: [&[u8]; 6] =
+            [b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ", b"BZh", b"PK\x03\x04", b"7z\xbc\xaf"];
+        let find = |bytes: &[u8], text: &[u8]| memchr::memmem::find(bytes, text).is_some();
+        if PACKED.iter().any(|magic| bytes.starts_with(magic)) {
+            return Some("it is compressed, and cannot be looked through");
+        }
+        let unescaped = find(bytes, b"\\u00").then(|| unescape(bytes));
+        let texts = self.texts.borrow();
+        // A piece of the key that stays cannot be looked for.
+        let sought = texts
+            .iter()
+            .filter(|text| !self.keep.as_ref().is_some_and(|keep| keep.contains(text.as_str())));
+        for text in sought {
+            let wide: Vec<u8> = text.bytes().flat_map(|byte| [byte, 0]).collect();
+            if find(bytes, text.as_bytes()) {
+                return Some("the old key is in it");
+            } else if find(bytes, &wide[..wide.len() - 1]) {
+                return Some("the old key is in it, in UTF-16");
+            } else if unescaped.as_ref().is_some_and(|bytes| find(bytes, text.as_bytes())) {
+                return Some("the old key is in it, in JSON escapes");
+            } else if (SHORTEST_PIECE..text.len())
+                .any(|end| bytes.ends_with(text[..end].as_bytes()))
+            {
+                return Some("the beginning of the old key is in it");
             }
-            Err(error)
-                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
-            Err(error) => self.unseen.push(Left {
-                path: dir.to_path_buf(),
-                why: format!("it cannot be looked through for copies: {}", disk::what(&error)),
-            }),
         }
+        None
     }
 }
 
-/// Whether there is a file. Of what cannot be looked at, the edit will say why.
-fn may_be_file(path: &Path) -> bool {
-    match fs::metadata(path) {
-        Ok(metadata) => metadata.is_file(),
-        Err(error) => error.kind() != ErrorKind::NotFound,
+/// The bytes with `\u00XX` as what it means.
+fn unescape(bytes: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some(at) = memchr::memmem::find(rest, b"\\u00") {
+        plain.extend_from_slice(&rest[..at]);
+        let digits = rest.get(at + 4..at + 6).and_then(|digits| std::str::from_utf8(digits).ok());
+        let byte = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        let (byte, length) = byte.map_or((b'\\', 1), |byte| (byte, 6));
+        plain.push(byte);
+        rest = &rest[at + length..];
     }
+    plain.extend_from_slice(rest);
+    plain
 }
 
-/// Whether a file beside the config is one of the client's copies of it.
-fn is_copy(name: &str) -> bool {
-    [".claude.json", ".config.json", "config.json"].iter().any(|config| {
-        name.strip_prefix(config)
-            .is_some_and(|rest| rest.starts_with(".backup") || rest.starts_with(".corrupted"))
-    })
-}
-
-/// Takes `primaryApiKey` out of each of `copies`, unless it is `keep`; then looks for `old` in all of them, and in the
-/// config.
+/// Removes the keys from `copies` and from cck's own files. `settings` are the files that only the user edits.
 pub(crate) fn scrub(
     copies: Copies,
     config: &ConfigFile,
-    keep: Option<&str>,
-    old: Option<&str>,
+    settings: &[&Path],
+    keys: &Keys,
+    base: &Path,
     options: &store::Options,
     context: &Context,
 ) -> Scrubbed {
-    let mut scrubbed = Scrubbed { left: copies.unseen, ..Scrubbed::default() };
-    let copies = copies.files;
-    for path in &copies {
-        match store::update(path, options, |document| Ok(removal(document, keep))) {
-            Ok(outcome) if outcome.changes.is_empty() => {}
-            Ok(_) => scrubbed.cleaned.push(path.clone()),
-            // Malformed, and no key in it.
-            Err(_) if holds(path, MEMBER).is_ok_and(|holds| !holds) => {}
-            Err(error) => scrubbed.left.push(Left { path: path.clone(), why: error.to_string() }),
+    let mut work = Work { keys, options, done: Scrubbed::default() };
+    for (path, why) in copies.unseen {
+        work.done.left.push(Left { path, why });
+    }
+    let (whole, rest): (Vec<_>, Vec<_>) =
+        copies.files.into_iter().partition(|(_, kind)| *kind == Kind::Config);
+    // These first: they may show a key of which only the digest was known.
+    for (path, _) in &whole {
+        work.clean(path);
+    }
+    for (path, kind) in &rest {
+        work.look_at(path, *kind);
+    }
+    work.done.removed.extend(Cache::forget(base, |key| keys.has(key), options.dry_run));
+    match undo::forget(
+        &config.path,
+        |bytes| keys.found_in(bytes).is_some(),
+        options.dry_run,
+        context,
+    ) {
+        Ok(removed) => work.done.removed.extend(removed),
+        Err(error) => work.leave(&config.path, format!("{error:#}")),
+    }
+    if !options.dry_run {
+        for (path, _) in &whole {
+            work.check(path, "");
+        }
+        work.check(&config.path, "somewhere else in the config");
+    }
+    for path in settings {
+        work.check(path, "Claude Code may send it from there");
+    }
+    work.done
+}
+
+struct Work<'w> {
+    keys: &'w Keys,
+    options: &'w store::Options,
+    done: Scrubbed,
+}
+
+impl Work<'_> {
+    fn leave(&mut self, path: &Path, why: impl Into<String>) {
+        if !self.done.left.iter().any(|left| left.path == path) {
+            self.done.left.push(Left { path: path.to_path_buf(), why: why.into() });
         }
     }
-    match undo::forget(&config.path, context) {
-        Ok(removed) => scrubbed.removed.extend(removed),
-        Err(error) => {
-            scrubbed.left.push(Left { path: config.path.clone(), why: format!("{error:#}") });
+
+    /// Removes the key from a copy of the config.
+    fn clean(&mut self, path: &Path) {
+        let stat = match disk::look(path) {
+            Ok(stat) => stat,
+            Err(_) => return,
+        };
+        if stat.kind == disk::Kind::Link {
+            return self.leave_if_found(
+                path,
+                Open::Follow,
+                "it is a link, and what it leads to is left alone: ",
+            );
         }
-    }
-    if let Some(old) = old.filter(|old| !options.dry_run && !old.is_empty() && !is_in(old, keep)) {
-        for path in copies.iter().chain([&config.path]) {
-            if scrubbed.left.iter().any(|left| left.path == *path) {
-                continue;
-            }
-            let why = match holds(path, old) {
-                Ok(false) => continue,
-                Ok(true) => "the old key is also somewhere else in it".to_owned(),
-                Err(error) => error.to_string(),
+        if stat.kind != disk::Kind::File {
+            return;
+        }
+        if stat.uid != disk::user() {
+            return self.leave_if_found(path, Open::Read, "it belongs to another user: ");
+        }
+        let (mut other, mut unknown) = (false, false);
+        let options = store::Options { no_follow: true, ..*self.options };
+        let result = store::update(path, &options, |document| {
+            let found = self.removal(document);
+            (other, unknown) = match found {
+                Found::Other => (!self.keys.is_unknown(), self.keys.is_unknown()),
+                _ => (false, false),
             };
-            scrubbed.left.push(Left { path: path.clone(), why });
+            Ok(matches!(found, Found::Old).then(|| Edit::remove(&[MEMBER])).into_iter().collect())
+        });
+        match result {
+            Ok(outcome) if !outcome.changes.is_empty() => {
+                self.done.cleaned.push(path.to_path_buf());
+            }
+            Ok(_) if unknown => {
+                let why = "it holds a key, and the config holds none to compare it with";
+                self.leave(path, why);
+            }
+            Ok(_) if other => self.done.others.push(path.to_path_buf()),
+            Ok(_) => {}
+            Err(error) => {
+                let bytes = read(path, Open::Read).unwrap_or_default();
+                let found = self.keys.found_in(&bytes);
+                let may_hold = found.is_some()
+                    || (bytes.is_empty() && stat.size > 0)
+                    || (self.keys.is_unknown()
+                        && memchr::memmem::find(&bytes, MEMBER.as_bytes()).is_some());
+                // Malformed copies without the key are left in peace.
+                if may_hold {
+                    let found = found.map_or(String::new(), |found| format!("{found}: "));
+                    self.leave(path, format!("{found}{error}"));
+                }
+            }
         }
     }
-    scrubbed
-}
 
-fn removal(document: &Document<'_>, keep: Option<&str>) -> Vec<Edit> {
-    let key: Option<String> = document.get(&[MEMBER]);
-    let kept = keep.is_some() && key.as_deref().map(str::trim) == keep;
-    if document.raw(&[MEMBER]).is_none() || kept {
-        Vec::new()
-    } else {
-        vec![Edit::remove(&[MEMBER])]
+    fn removal(&self, document: &Document<'_>) -> Found {
+        let key: Option<String> = document.get(&[MEMBER]);
+        match key.as_deref().map(str::trim).filter(|key| !key.is_empty()) {
+            Some(key) if self.keys.has(key) => Found::Old,
+            Some(key) if !self.keys.is_kept(key) => Found::Other,
+            _ => Found::Nothing,
+        }
+    }
+
+    /// Removes what a killed client has left, and names what else holds a key.
+    fn look_at(&mut self, path: &Path, kind: Kind) {
+        let Ok(stat) = disk::look(path) else { return };
+        let is_mine = stat.kind == disk::Kind::File && stat.uid == disk::user();
+        if kind == Kind::Other || !is_mine {
+            let follow = if stat.kind == disk::Kind::Link { Open::Follow } else { Open::Read };
+            return self.leave_if_found(path, follow, "cck does not change it: ");
+        }
+        let found = read(path, Open::Read).and_then(|bytes| self.keys.found_in(&bytes));
+        if found.is_none() {
+            return;
+        }
+        let age = path
+            .symlink_metadata()
+            .and_then(|metadata| metadata.modified())
+            .map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+        if age.is_ok_and(|age| age < LEFT_BEHIND) {
+            self.leave(path, "Claude Code is writing it; run this again");
+        } else if self.options.dry_run || std::fs::remove_file(path).is_ok() {
+            self.done.removed.push(path.to_path_buf());
+        } else {
+            self.leave(path, "it cannot be removed");
+        }
+    }
+
+    fn leave_if_found(&mut self, path: &Path, how: Open, why: &str) {
+        let Some(bytes) = read(path, how) else { return };
+        if let Some(found) = self.keys.found_in(&bytes) {
+            self.leave(path, format!("{why}{found}"));
+        }
+    }
+
+    /// Names a file that still holds the key.
+    fn check(&mut self, path: &Path, more: &str) {
+        let Some(bytes) = read(path, Open::Follow) else { return };
+        if let Some(found) = self.keys.found_in(&bytes) {
+            let separator = if more.is_empty() { "" } else { "; " };
+            self.leave(path, format!("{found}{separator}{more}"));
+        }
     }
 }
 
-/// Whether `old` is a piece of the key that stays, and so cannot be looked for.
-fn is_in(old: &str, keep: Option<&str>) -> bool {
-    keep.is_some_and(|keep| keep.contains(old))
+/// What a copy of the config holds.
+enum Found {
+    Nothing,
+    Old,
+    Other,
 }
 
-/// Whether the bytes of `text` are anywhere in the file.
-fn holds(path: &Path, text: &str) -> anyhow::Result<bool> {
-    let bytes = store::read(path)?.unwrap_or_default();
-    Ok(memchr::memmem::find(&bytes, text.as_bytes()).is_some())
+/// The content of a regular file; none if there is none, or it cannot be read.
+fn read(path: &Path, how: Open) -> Option<Zeroizing<Vec<u8>>> {
+    let file = disk::open(path, how).ok()?;
+    if disk::stat(&file).ok()?.kind != disk::Kind::File {
+        return None;
+    }
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
 }

@@ -205,10 +205,36 @@ fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
     Ok(Some(record))
 }
 
-/// Removes the record of the last change of `config` and returns its path, if there was one.
-pub(crate) fn forget(config: &Path, context: &Context) -> anyhow::Result<Option<PathBuf>> {
-    private::remove(&next(config, context)?)?;
-    private::remove(&path(config, context)?)
+/// The keys that the last change of `config` replaced or removed.
+pub(crate) fn keys(config: &Path, context: &Context) -> Vec<Zeroizing<String>> {
+    let record = load(config, context).ok().flatten();
+    let members = record.iter().flat_map(|record| &record.members);
+    let keys = members.filter(|member| member.path == ["primaryApiKey"]).filter_map(|member| {
+        let text: String = serde_json::from_str(member.before.as_ref()?.get()).ok()?;
+        Some(Zeroizing::new(text.trim().to_owned()))
+    });
+    keys.collect()
+}
+
+/// Removes the record of the last change of `config`, and those of other changes that hold a key, and returns which.
+pub(crate) fn forget(
+    config: &Path,
+    holds_key: impl Fn(&[u8]) -> bool,
+    dry_run: bool,
+    context: &Context,
+) -> anyhow::Result<Vec<PathBuf>> {
+    let own = [path(config, context)?, next(config, context)?];
+    let mut forgotten = Vec::new();
+    for entry in fs::read_dir(state::dir(context)?.join("undo")).into_iter().flatten().flatten() {
+        let file = entry.path();
+        let is_old =
+            || private::read(&file).is_ok_and(|bytes| bytes.is_some_and(|bytes| holds_key(&bytes)));
+        if (own.contains(&file) || is_old()) && (dry_run || private::remove(&file)?.is_some()) {
+            forgotten.push(file);
+        }
+    }
+    forgotten.sort();
+    Ok(forgotten)
 }
 
 /// Removes the records that are a week old: they may hold a key.

@@ -340,3 +340,30 @@ fn a_path_in_the_report_for_programs_is_the_path() {
     assert_eq!(ran.json()["path"], path.to_str().unwrap());
     assert!(!ran.stdout.contains('\u{202e}'), "{ran:?}");
 }
+
+/// tests/data/cases/k18: the client would go on sending the old key from there.
+#[test]
+fn an_old_key_that_settings_still_send_is_named_and_not_called_revocable() {
+    let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cases");
+    let text = fs::read_to_string(dir.join("k18-rotate-old-key-in-settings.json")).unwrap();
+    let case: Value = serde_json::from_str(&text).unwrap();
+    let items = case["items"].as_array().unwrap();
+    assert_eq!(items.len(), 1);
+    for item in items {
+        let sandbox = Sandbox::new();
+        for (path, content) in item["home"].as_object().unwrap() {
+            sandbox.lay(path, content.to_string());
+        }
+        let new = item["stdin"].as_str().unwrap();
+        let run = || sandbox.cck(&["rotate", "--stdin"]).stdin(new).run();
+        let ran = run().code(1).err(&["left to do", "settings.json", "Claude Code may send it"]);
+        assert!(!ran.stdout.contains("revoke"), "{ran:?}");
+        assert!(fs::read_to_string(sandbox.config()).unwrap().contains(new));
+        // When it is gone from there, the same command names the key to revoke.
+        sandbox.lay(".claude/settings.json", "{}");
+        run().code(0).out(&["revoke the old key"]);
+    }
+    let sandbox = home();
+    let ran = sandbox.cck(&["rotate", "--stdin"]).env("ANTHROPIC_API_KEY", OTHER).stdin(KEY).run();
+    ran.code(1).err(&["$ANTHROPIC_API_KEY is the old key"]);
+}

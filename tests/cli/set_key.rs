@@ -333,3 +333,21 @@ fn a_profile_gets_both_its_key_and_its_address_or_neither() {
     assert!(fs::read_to_string(&settings).unwrap().contains("https://g.example"));
     assert!(fs::read_to_string(dir.join(".claude.json")).unwrap().contains(KEY));
 }
+
+/// tests/data/cases/k12: with stow and the like, the config is a link into a repository.
+#[test]
+fn a_config_that_is_a_link_into_a_repository_gets_a_warning() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.lay("dotfiles/claude/.claude.json", "{}");
+    symlink(&file, sandbox.config()).unwrap();
+    let git = |args: &[&str]| {
+        let mut git = std::process::Command::new("git");
+        git.arg("-C").arg(sandbox.home().join("dotfiles")).args(args).env("HOME", sandbox.home());
+        assert!(git.output().unwrap().status.success(), "{args:?}");
+    };
+    git(&["init", "-q"]);
+    let set = |key: &str| sandbox.cck(&["set-key"]).stdin(key).run().code(0);
+    set(KEY).err(&["dotfiles/claude/.claude.json is in a git repository and not ignored"]);
+    git(&["add", "claude/.claude.json"]);
+    set(OTHER).err(&["dotfiles/claude/.claude.json is tracked by git", "next commit"]);
+}

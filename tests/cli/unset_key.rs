@@ -133,7 +133,7 @@ fn scrub_takes_the_key_out_of_every_copy_and_leaves_the_rest() {
     assert!(other.exists());
     assert_eq!(holders(&sandbox.home(), KEY), [""; 0]);
     assert_eq!(holders(&sandbox.home(), OTHER), [""; 0]);
-    sandbox.cck(&["unset-key", "--scrub"]).run().code(0).out(&["no copy holds a key"]);
+    sandbox.cck(&["unset-key", "--scrub"]).run().code(0).out(&["no copy holds the key"]);
 }
 
 #[test]
@@ -162,4 +162,173 @@ fn a_key_elsewhere_in_the_config_is_reported() {
         .run()
         .code(1)
         .out(&["left ~/.claude.json", "somewhere else"]);
+}
+
+/// Scrubs the sandbox, whose config holds KEY.
+fn scrub(sandbox: &Sandbox, code: i32) -> serde_json::Value {
+    sandbox.lay(".claude.json", config(KEY));
+    sandbox.cck(&["unset-key", "--scrub", "--json"]).run().code(code).json()["scrubbed"].clone()
+}
+
+fn long_ago(path: &Path) {
+    let past = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+    fs::File::options().write(true).open(path).unwrap().set_modified(past).unwrap();
+}
+
+#[test]
+fn what_a_killed_client_has_left_goes_and_what_it_is_writing_stays() {
+    for name in [".claude.json.tmp.2339.7f87923c613f", ".claude.json.tmp.2339.1764000000000"] {
+        // Whole, or cut short in the middle of the key.
+        let whole = config(KEY);
+        for content in [&whole[..], &whole[..whole.find(KEY).unwrap() + 40]] {
+            let sandbox = Sandbox::new();
+            let temp = sandbox.lay(name, content);
+            assert_eq!(scrub(&sandbox, 1)["left"][0]["path"], temp.to_str().unwrap());
+            long_ago(&temp);
+            assert_eq!(scrub(&sandbox, 0)["removed"][0], temp.to_str().unwrap());
+            assert!(!temp.exists());
+        }
+        let sandbox = Sandbox::new();
+        let temp = sandbox.lay(name, config(OTHER));
+        long_ago(&temp);
+        scrub(&sandbox, 0);
+        assert!(temp.exists(), "it holds another key");
+    }
+}
+
+#[test]
+fn another_key_in_a_backup_and_what_a_link_leads_to_are_left_alone() {
+    let sandbox = Sandbox::new();
+    let other = sandbox.lay(".claude/backups/.claude.json.backup.1", config(OTHER));
+    let elsewhere = sandbox.lay("elsewhere/config.json", config(KEY));
+    let link = sandbox.home().join(".claude/backups/.claude.json.backup.2");
+    std::os::unix::fs::symlink(&elsewhere, &link).unwrap();
+    let mine = sandbox.lay(".claude/backups/notes.json", config(KEY));
+    let report = scrub(&sandbox, 1);
+    assert_eq!(fs::read_to_string(&other).unwrap(), config(OTHER));
+    assert_eq!(fs::read_to_string(&elsewhere).unwrap(), config(KEY));
+    assert_eq!(fs::read_to_string(&mine).unwrap(), config(KEY), "not a name of the client's");
+    assert_eq!(report["others"][0], other.to_str().unwrap());
+    let left: Vec<_> =
+        report["left"].as_array().unwrap().iter().map(|left| &left["path"]).collect();
+    assert_eq!(left, [link.to_str().unwrap(), mine.to_str().unwrap()]);
+}
+
+#[test]
+fn a_copy_that_cannot_be_cleaned_is_named() {
+    let utf16: Vec<u8> = config(KEY).bytes().flat_map(|byte| [byte, 0]).collect();
+    let escaped = format!("{{\"x\": \"\\u0073{}\"}}", &KEY[1..]);
+    let compressed = [b"\x1f\x8b\x08\x00".to_vec(), vec![7; 40]].concat();
+    for (name, content, why) in [
+        (".claude/backups/.claude.json.backup.1", utf16, "UTF-16"),
+        (".claude/backups/.claude.json.backup.1", escaped.into_bytes(), "JSON escapes"),
+        (".claude/backups/.claude.json.backup.1.gz", compressed.clone(), "compressed"),
+        (".claude.json.gz", compressed, "compressed"),
+        (".claude.json~", config(KEY).into_bytes(), "cck does not change it"),
+        (
+            ".claude/settings.json",
+            format!("{{\"env\":{{\"K\":\"{KEY}\"}}}}").into_bytes(),
+            "may send it",
+        ),
+    ] {
+        let sandbox = Sandbox::new();
+        let path = sandbox.lay(name, &content);
+        let left = scrub(&sandbox, 1)["left"].clone();
+        assert_eq!(left[0]["path"], path.to_str().unwrap(), "{left}");
+        assert!(left[0]["why"].as_str().unwrap().contains(why), "{why}: {left}");
+        assert_eq!(fs::read(path).unwrap(), content);
+    }
+    // The name of the field in escapes is still the field.
+    let sandbox = Sandbox::new();
+    let text = config(KEY).replace("primaryApiKey", "primaryApi\\u004bey");
+    let path = sandbox.lay(".claude/backups/.claude.json.backup.1", text);
+    scrub(&sandbox, 0);
+    assert_eq!(fs::read_to_string(path).unwrap(), WITHOUT);
+}
+
+#[test]
+fn kept_keys_and_records_of_other_configs_are_scrubbed_too() {
+    let sandbox = Sandbox::new();
+    let file = sandbox.lay("k", KEY);
+    let command = format!("cat {}", file.display());
+    sandbox.cck(&["get-key", "--key-command", &command, "--ttl", "600"]).run().code(0);
+    fs::remove_file(file).unwrap();
+    let other = sandbox.home().join("other.json");
+    let other = ["--config-file", other.to_str().unwrap()];
+    for key in [KEY, OTHER] {
+        let args = [&["set-key"][..], &other].concat();
+        sandbox.cck(&args).stdin(key).run().code(0);
+    }
+    assert!(!holders(sandbox.runtime(), KEY).is_empty(), "the key is kept, or this shows nothing");
+    scrub(&sandbox, 0);
+    assert_eq!(holders(sandbox.runtime(), KEY), [""; 0]);
+    assert_eq!(holders(&sandbox.home(), KEY), [""; 0]);
+}
+
+#[test]
+fn without_a_known_key_a_copy_that_holds_one_is_named() {
+    let sandbox = Sandbox::new();
+    let copy = sandbox.lay(".claude/backups/.claude.json.backup.1", config(OTHER));
+    let ran = sandbox.cck(&["unset-key", "--scrub"]).run().code(1);
+    ran.out(&["none to compare it with", ".claude.json.backup.1"]);
+    assert_eq!(fs::read_to_string(copy).unwrap(), config(OTHER));
+}
+
+#[test]
+fn what_undo_needs_is_kept_for_a_week() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", config(OTHER));
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
+    let dir = sandbox.home().join(".local/state/cck/undo");
+    let record = fs::read_dir(dir).unwrap().next().unwrap().unwrap().path();
+    let days = |n: u64| {
+        let past = std::time::SystemTime::now() - std::time::Duration::from_secs(n * 24 * 60 * 60);
+        fs::File::options().write(true).open(&record).unwrap().set_modified(past).unwrap();
+    };
+    days(6);
+    sandbox.cck(&["approve"]).env("ANTHROPIC_API_KEY", KEY).run().code(0);
+    sandbox.cck(&["undo"]).run().code(0).out(&["undid the approve"]);
+    sandbox.cck(&["set-key"]).stdin(OTHER).run().code(0);
+    days(8);
+    // Any command that changes something clears it first.
+    let file = sandbox.home().join("another.json");
+    let args = ["set-key", "--config-file", file.to_str().unwrap()];
+    sandbox.cck(&args).stdin(OTHER).run().code(0);
+    assert!(!record.exists());
+    sandbox.cck(&["undo"]).run().code(1).out(&["knows no change"]);
+}
+
+/// A session that was started before the change keeps the key that it read.
+#[test]
+fn running_sessions_are_counted_and_named() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", config(OTHER));
+    let client = sandbox.home().join("claude");
+    fs::copy("/bin/sleep", &client).unwrap();
+    let start = |home: &Path| {
+        let mut command = std::process::Command::new(&client);
+        command.arg("60").env_clear().env("HOME", home).spawn().unwrap()
+    };
+    let mut clients = [start(&sandbox.home()), start(Path::new("/elsewhere"))];
+    let rotate = |args: &[&str]| {
+        let args = [&["rotate", "--stdin"], args].concat();
+        sandbox
+            .cck(&args)
+            .env("ANTHROPIC_ADMIN_KEY", "sk-ant-admin01-xxxxxxxxxxxxxxxxxxxx")
+            .stdin(KEY)
+            .run()
+    };
+    if cfg!(target_os = "linux") {
+        let retire = rotate(&["--retire-old", "--admin-url", "http://127.0.0.1:9"]).code(2);
+        retire.err(&["1 Claude Code session is running", "--yes"]);
+        assert!(fs::read_to_string(sandbox.config()).unwrap().contains(OTHER));
+        assert_eq!(rotate(&["--json", "--dry-run"]).code(0).json()["running"], 1);
+        rotate(&[]).code(0).err(&["1 Claude Code session is running", "restarted", "cck helper"]);
+        sandbox.cck(&["unset-key"]).run().code(0).err(&["1 Claude Code session is running"]);
+    }
+    for client in &mut clients {
+        client.kill().unwrap();
+        client.wait().unwrap();
+    }
+    assert_eq!(sandbox.cck(&["unset-key", "--json"]).run().code(0).json()["running"], 0);
 }

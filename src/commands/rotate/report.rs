@@ -22,6 +22,8 @@ pub(crate) struct Done {
     pub retired: Vec<Listed>,
     /// The steps that failed, and why.
     pub failed: Vec<(&'static str, String)>,
+    /// How many sessions are running that still have the old key.
+    pub running: usize,
 }
 
 impl Done {
@@ -58,6 +60,7 @@ struct Report<'a> {
     scrubbed: &'a Scrubbed,
     retired: Option<&'a Listed>,
     left: &'a [String],
+    running: usize,
 }
 
 /// Reports that the config holds the new key already, and that no rotation to it was cut off.
@@ -81,6 +84,7 @@ pub(crate) fn print_nothing(
             scrubbed: &Scrubbed::default(),
             retired: None,
             left: &[],
+            running: 0,
         };
         changed.print_json(&args.change, target, report, context)?;
     } else {
@@ -116,6 +120,7 @@ pub(crate) fn print(
             scrubbed: &done.scrubbed,
             retired: done.retired.last(),
             left: &left,
+            running: done.running,
         };
         changed.print_json(&args.change, target, report, context)?;
         return Ok(());
@@ -142,6 +147,9 @@ pub(crate) fn print(
         for old in olds {
             context.say(format!("revoke the old key: {}", old.name()));
         }
+    }
+    if done.running > 0 && !dry_run {
+        context.warn(&unset_key::still_running(done.running));
     }
     if !left.is_empty() {
         context.warn(&format!(

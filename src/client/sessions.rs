@@ -1,0 +1,107 @@
+//! The user's Claude Code processes that are running: a session reads the config when it starts, and sends the key that
+//! was there until it ends.
+
+use std::path::{Path, PathBuf};
+
+use super::paths::Paths;
+use crate::context::Context;
+
+/// How many sessions with this config are running. Those of `cck run` do not count: they have no key of their own.
+pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
+    let own = paths.config_dir_var.clone().or_else(|| context.home());
+    let is_of_this = |vars: Option<Vec<String>>| {
+        // What cannot be looked into is counted.
+        let Some(vars) = vars.filter(|vars| !vars.is_empty()) else { return true };
+        let var = |name: &str| {
+            let value = vars.iter().find_map(|var| var.strip_prefix(name)?.strip_prefix('='));
+            value.filter(|value| !value.is_empty()).map(PathBuf::from)
+        };
+        var("CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST").is_none()
+            && var("CLAUDE_CONFIG_DIR").or_else(|| var("HOME")) == own
+    };
+    clients().into_iter().filter(|process| is_of_this(process.vars())).count()
+}
+
+/// One process of the client.
+struct Process(u32);
+
+impl Process {
+    /// Its environment; none if that cannot be read.
+    fn vars(&self) -> Option<Vec<String>> {
+        strings(&Path::new("/proc").join(self.0.to_string()).join("environ"))
+    }
+}
+
+/// The user's processes that are the client.
+#[cfg(target_os = "linux")]
+fn clients() -> Vec<Process> {
+    use crate::disk;
+
+    let mut clients = Vec::new();
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let path = entry.path();
+        if !disk::look(&path).is_ok_and(|stat| stat.uid == disk::user()) {
+            continue;
+        }
+        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        // One that has ended and is not yet taken note of has no command line.
+        let args = strings(&path.join("cmdline")).unwrap_or_default();
+        if !args.is_empty() && (name.trim_end() == "claude" || is_client(&args)) {
+            clients.push(Process(pid));
+        }
+    }
+    clients
+}
+
+/// The user's processes that are the client, as `ps` lists them.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn clients() -> Vec<Process> {
+    let user = crate::disk::user().to_string();
+    let listed =
+        std::process::Command::new("ps").args(["-U", &user, "-o", "pid=,command="]).output();
+    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let process = |line: &str| {
+        let mut words = line.split_whitespace().map(str::to_owned);
+        let pid = words.next()?.parse().ok()?;
+        is_client(&words.collect::<Vec<_>>()).then_some(Process(pid))
+    };
+    text.unwrap_or_default().lines().filter_map(process).collect()
+}
+
+/// Windows does not tell whose they are without a library for it.
+#[cfg(windows)]
+fn clients() -> Vec<Process> {
+    Vec::new()
+}
+
+/// Whether a command line is the client's: `claude`, or a JavaScript runtime with it.
+#[cfg_attr(windows, allow(dead_code, reason = "no process is listed there"))]
+fn is_client(args: &[String]) -> bool {
+    let name = |at: usize| args.get(at).and_then(|arg| arg.rsplit('/').next()).unwrap_or_default();
+    name(0) == "claude"
+        || (["node", "bun", "deno"].contains(&name(0))
+            && (name(1) == "claude"
+                || args.get(1).is_some_and(|arg| arg.contains("@anthropic-ai/claude-code"))))
+}
+
+fn strings(path: &Path) -> Option<Vec<String>> {
+    let bytes = std::fs::read(path).ok()?;
+    let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
+    Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_is_known_by_its_command_line() {
+        let is = |line: &str| is_client(&line.split(' ').map(str::to_owned).collect::<Vec<_>>());
+        assert!(is("claude -p hi") && is("/usr/bin/claude") && is("node /usr/bin/claude"));
+        assert!(is("node /x/node_modules/@anthropic-ai/claude-code/cli.js -p"));
+        assert!(!is("vim claude") && !is("sh -c claude") && !is("claude-wrapper") && !is(""));
+    }
+}
