@@ -1,6 +1,7 @@
 //! What to mend, and how. Pure: it judges the state and the decision, and touches nothing.
 
 mod files;
+mod launch;
 mod places;
 mod sending;
 
@@ -11,6 +12,7 @@ use serde::Serialize;
 
 use super::decision::{Decision, Mode};
 use super::destination::{Destination, Refusal};
+use super::keychain;
 use super::paths;
 use super::source::{Layer, Origin, Source};
 use super::state::State;
@@ -86,6 +88,7 @@ pub fn problems(case: &Case<'_>) -> Vec<Problem> {
     sending::add(case, &mut problems);
     places::add(case, &mut problems);
     files::add(case, &mut problems);
+    launch::add(case, &mut problems);
     let (mut first, then): (Vec<_>, Vec<_>) =
         problems.0.into_iter().partition(|problem| problem.severity == Severity::Error);
     first.extend(then);
@@ -139,7 +142,11 @@ impl Case<'_> {
             Source::WellKnownKey | Source::WellKnownToken => {
                 format!("empty {}", self.quote(&self.state.paths.well_known))
             }
-            Source::KeychainKey => "cck unset-key".into(),
+            Source::KeychainKey => format!(
+                "{} delete-generic-password -a \"$USER\" -s '{}'",
+                keychain::program(),
+                self.state.facts.keychain.services[0]
+            ),
             Source::KeychainLogin => "run /logout in claude, then: cck set-key".into(),
         }
     }

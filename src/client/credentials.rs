@@ -11,33 +11,56 @@ use super::state::{Answers, HelperRun, Scopes, Secret, State, is_past};
 use super::variables::{self, Place};
 use crate::key;
 
-/// What became of each source, and why. What is noted first stands.
+/// What became of a source.
+#[derive(Clone, Debug)]
+pub(crate) struct Note {
+    pub standing: Standing,
+    /// Why, for people.
+    pub because: String,
+    /// The source that goes before it, if one does.
+    pub by: Option<Source>,
+}
+
+impl Note {
+    pub(crate) fn new(standing: Standing, because: impl Into<String>) -> Note {
+        Note { standing, because: because.into(), by: None }
+    }
+
+    /// What is noted of a source that another goes before.
+    pub(crate) fn shadowed(by: &Source, because: impl Into<String>) -> Note {
+        Note { by: Some(by.clone()), ..Note::new(Standing::Shadowed, because) }
+    }
+}
+
+/// What became of each source. What is noted first stands.
 #[derive(Debug, Default)]
-pub(crate) struct Standings(BTreeMap<Source, (Standing, String)>);
+pub(crate) struct Standings(BTreeMap<Source, Note>);
 
 impl Standings {
     /// Notes what became of a source, unless it was noted before.
-    pub(crate) fn note(&mut self, source: &Source, standing: Standing, reason: impl Into<String>) {
-        self.0.entry(source.clone()).or_insert((standing, reason.into()));
+    pub(crate) fn note(&mut self, source: &Source, note: Note) {
+        self.0.entry(source.clone()).or_insert(note);
     }
 
     /// Notes that a source does not count.
-    fn ignore(&mut self, source: &Source, reason: impl Into<String>) {
-        self.note(source, Standing::Ignored, reason);
+    pub(crate) fn ignore(&mut self, source: &Source, because: impl Into<String>) {
+        self.note(source, Note::new(Standing::Ignored, because));
+    }
+
+    /// Notes that a source is not set, or set to nothing.
+    fn unset(&mut self, source: &Source, because: &str) {
+        self.note(source, Note::new(Standing::Unset, because));
     }
 
     /// What was noted of a source.
-    pub(crate) fn of(&self, source: &Source) -> (Standing, String) {
-        self.0.get(source).cloned().unwrap_or((Standing::Unset, "not set".into()))
+    pub(crate) fn of(&self, source: &Source) -> Note {
+        self.0.get(source).cloned().unwrap_or_else(|| Note::new(Standing::Unset, "not set"))
     }
 
     /// Notes of every source that was to be sent that it is not.
     pub(crate) fn nothing_sent(&mut self, reason: &str) {
-        for (standing, because) in self.0.values_mut() {
-            if *standing == Standing::Used {
-                *standing = Standing::Ignored;
-                reason.clone_into(because);
-            }
+        for note in self.0.values_mut().filter(|note| note.standing == Standing::Used) {
+            *note = Note::new(Standing::Ignored, reason);
         }
     }
 }
@@ -95,7 +118,7 @@ pub(crate) struct Credentials {
     /// Whether the client fails on a list of approvals that is not one.
     pub fails: bool,
     /// Why the client does not start with them.
-    pub refusal: Option<String>,
+    pub refusal: Option<(Source, String)>,
 }
 
 /// Finds the credentials of `state` in `mode`.
@@ -154,7 +177,7 @@ impl<'s> Finder<'s, '_> {
     }
 
     fn shadow(&mut self, source: &Source, by: &Source) {
-        self.standings.note(source, Standing::Shadowed, format!("{by} comes first"));
+        self.standings.note(source, Note::shadowed(by, format!("{by} comes first")));
     }
 
     fn drop(&mut self, credential: Option<Credential>, reason: &str) {
@@ -186,14 +209,14 @@ impl<'s> Finder<'s, '_> {
         } else {
             let reason =
                 "set to nothing, which counts as unset and hides the variable's lower values";
-            self.standings.note(&first.source, Standing::Unset, reason);
+            self.standings.unset(&first.source, reason);
             format!("{} is set to nothing, and hides it", first.source)
         };
         for place in places {
             if place.value.is_empty() {
-                self.standings.note(&place.source, Standing::Unset, "set to nothing");
+                self.standings.unset(&place.source, "set to nothing");
             } else {
-                self.standings.note(&place.source, Standing::Shadowed, hidden_by.clone());
+                self.standings.note(&place.source, Note::shadowed(&first.source, &*hidden_by));
             }
         }
         Some(first).filter(|_| is_set)
@@ -275,14 +298,14 @@ impl<'s> Finder<'s, '_> {
                 self.standings.ignore(&source, reason);
             } else if helper.is_empty() {
                 let reason = "set to nothing, which hides a lower one";
-                self.standings.note(&source, Standing::Unset, reason);
+                self.standings.unset(&source, reason);
             } else if state.is_of_host() {
                 self.standings.ignore(&source, HOST);
             } else if state.is_simple() && settings.layer != Layer::Flag {
                 self.standings.ignore(&source, SIMPLE);
             } else if let Some(higher) = first.filter(|_| in_force != Some(settings.layer)) {
-                let reason = format!("{} overrides it", Source::Helper(higher));
-                self.standings.note(&source, Standing::Shadowed, reason);
+                let by = Source::Helper(higher);
+                self.standings.note(&source, Note::shadowed(&by, format!("{by} overrides it")));
             }
             first = first.or(Some(settings.layer));
         }
@@ -299,7 +322,7 @@ impl<'s> Finder<'s, '_> {
         if let Some(odd) = config.odd_primary {
             let reason = format!("it is {}, not a string", odd.kind);
             let standing = if odd.kind == "null" { Standing::Unset } else { Standing::Ignored };
-            self.standings.note(&Source::PrimaryKey, standing, reason);
+            self.standings.note(&Source::PrimaryKey, Note::new(standing, reason));
         }
         let key = config.primary_key.as_ref().filter(|key| !js_trim(key.reveal()).is_empty());
         // The Keychain's goes before it, and ranks as it does (2.0.77, 2.1.112, observed 2026-11-25).
@@ -501,7 +524,7 @@ impl<'s> Finder<'s, '_> {
             && let Some(login) = self.found.login.take()
         {
             let reason = format!("{} takes the stored login out of use", grant.source);
-            self.standings.note(&login.source, Standing::Shadowed, reason);
+            self.standings.note(&login.source, Note::shadowed(&grant.source, reason));
         }
         if let Some(grant) = &judged.default_profile
             && !state.client.has(Rule::LoginBeatsDefaultProfile)
@@ -555,6 +578,7 @@ impl<'s> Finder<'s, '_> {
         let keys = key.or(token).or(helper);
         let logins = oauth.or(login);
         let forced = method.is_some() || organizations.is_some();
+        let mut checked = false;
         let refused = if gateway && client.has(Rule::ForcedGatewayRefusesAll) {
             keys.or(primary).or(logins).or(headers)
         } else if keys.is_some() {
@@ -562,12 +586,19 @@ impl<'s> Finder<'s, '_> {
         } else if organizations == Some(0) && client.has(Rule::EmptyOrganizationsStop) {
             primary.or(logins)
         } else if organizations.is_some() && client.has(Rule::OrganizationIsChecked) {
+            checked = true;
             logins
         } else {
             None
         };
-        let refused = refused.map(|source| format!("{by} in managed settings refuses {source}"));
-        self.found.refusal = refused;
+        self.found.refusal = refused.map(|source| {
+            let why = if checked {
+                format!("{by} in managed settings has {source} checked online, which cck cannot do")
+            } else {
+                format!("{by} in managed settings refuses {source}")
+            };
+            (source, why)
+        });
     }
 
     /// With CLAUDE_CODE_SIMPLE on, nothing counts but the two variables, custom headers and the helper of `--settings`

@@ -174,6 +174,8 @@ pub struct Stop {
     pub code: &'static str,
     /// Why, for people.
     pub reason: String,
+    /// The source that is refused, if it is one.
+    pub source: Option<Source>,
 }
 
 /// What the client does in one mode.
@@ -231,6 +233,8 @@ pub struct Candidate {
     pub interactive: Standing,
     /// Why.
     pub because: String,
+    /// The source that goes before it, if one does.
+    pub shadowed_by: Option<Source>,
 }
 
 /// The judgement.

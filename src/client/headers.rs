@@ -243,7 +243,7 @@ fn from(state: &State, credential: &Credential, make: fn(&str) -> String) -> Hea
 
 /// A helper that takes longer than this beside a TOKEN is too late (0.1 s usually is in time, 0.2 s is not; 2.1.332,
 /// observed 2026-11-25).
-const IN_TIME: Duration = Duration::from_millis(150);
+pub(crate) const IN_TIME: Duration = Duration::from_millis(150);
 
 /// Whether the helper races a TOKEN: print does not wait for it then, and its output makes `x-api-key` only if it ended
 /// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25).

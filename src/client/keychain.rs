@@ -39,6 +39,8 @@ pub struct Keychain {
     pub key: Item,
     /// The subscription login: `Claude Code-credentials`.
     pub login: Item,
+    /// The services they are kept under.
+    pub services: [String; 2],
 }
 
 /// The services that the client keeps its API key and its login under. With CLAUDE_CONFIG_DIR they end in a digest of it
@@ -89,17 +91,18 @@ pub(crate) fn read(context: &Context) -> Keychain {
     };
     // Asking a locked keychain for an item would show its dialog.
     let state = run("show-keychain-info");
+    let services = services(context);
     if let Err(item @ Item::Locked) = state {
-        return Keychain { key: item.clone(), login: item };
+        return Keychain { key: item.clone(), login: item, services };
     }
     let account = shell::quote(&account(context));
-    let [key, login] = services(context).map(|service| {
-        let service = shell::quote(&service);
+    let [key, login] = services.each_ref().map(|service| {
+        let service = shell::quote(service);
         match run(&format!("find-generic-password -a {account} -w -s {service}")) {
             Ok(text) if text.trim().is_empty() => Item::Missing,
             Ok(text) => Item::Text(text),
             Err(item) => item,
         }
     });
-    Keychain { key, login }
+    Keychain { key, login, services }
 }

@@ -1,6 +1,6 @@
 //! Every source of a credential, what became of it, and why. Pure.
 
-use super::credentials::{Credentials, Standings};
+use super::credentials::{Credentials, Note, Standings};
 use super::decision::{Candidate, Header, Outcome, Standing};
 use super::headers::{self, Custom, helper_failure};
 use super::settings::{self, names};
@@ -111,17 +111,17 @@ pub(crate) fn candidates(
     in_interactive: &Standings,
 ) -> Vec<Candidate> {
     let candidate = |source: Source| {
-        let (print, print_reason) = in_print.of(&source);
-        let (interactive, interactive_reason) = in_interactive.of(&source);
+        let (print, interactive) = (in_print.of(&source), in_interactive.of(&source));
         Candidate {
             secret: secret(state, &source).filter(|secret| !secret.reveal().trim().is_empty()),
             source,
-            print,
-            interactive,
-            because: if print_reason == interactive_reason {
-                print_reason
+            print: print.standing,
+            interactive: interactive.standing,
+            shadowed_by: print.by.or(interactive.by),
+            because: if print.because == interactive.because {
+                print.because
             } else {
-                format!("print: {print_reason}; interactive: {interactive_reason}")
+                format!("print: {}; interactive: {}", print.because, interactive.because)
             },
         }
     };
@@ -154,17 +154,11 @@ pub(crate) fn note(
         .chain(own.into_iter().flatten().map(|credential| &credential.source))
         .chain(grants.into_iter().flatten().map(|grant| &grant.source));
     for source in sources {
-        let (standing, reason) = standing(state, found, source, outcome);
-        standings.note(source, standing, reason);
+        standings.note(source, standing(state, found, source, outcome));
     }
 }
 
-fn standing(
-    state: &State,
-    found: &Credentials,
-    source: &Source,
-    outcome: &Outcome,
-) -> (Standing, String) {
+fn standing(state: &State, found: &Credentials, source: &Source, outcome: &Outcome) -> Note {
     let headers = [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
     let of = |wanted: &dyn Fn(&Header) -> bool| -> Vec<&str> {
         let headers = headers.iter().filter(|(_, header)| wanted(header));
@@ -172,7 +166,7 @@ fn standing(
     };
     let sent_as = of(&|header| header.source() == Some(source));
     if !sent_as.is_empty() {
-        return (Standing::Used, format!("sent as {}", sent_as.join(" and ")));
+        return Note::new(Standing::Used, format!("sent as {}", sent_as.join(" and ")));
     }
     let empty = of(&|header| *header == Header::Invalid(source.clone()));
     let then = if empty.is_empty() {
@@ -183,10 +177,10 @@ fn standing(
     if let Source::Helper(_) = source
         && let Some(failure) = helper_failure(state)
     {
-        return (Standing::Ignored, format!("it {failure}{then}"));
+        return Note::new(Standing::Ignored, format!("it {failure}{then}"));
     }
     if !empty.is_empty() {
-        return (Standing::Ignored, format!("it is blank{then}"));
+        return Note::new(Standing::Ignored, format!("it is blank{then}"));
     }
     let (key, token) = (outcome.x_api_key.taken_by(), outcome.authorization.taken_by());
     let is_key = |source: &Source| match source {
@@ -196,7 +190,7 @@ fn standing(
     };
     if is_key(source) && found.gateway {
         let reason = "CLAUDE_CODE_USE_GATEWAY is on: only ANTHROPIC_AUTH_TOKEN is sent";
-        return (Standing::Ignored, reason.into());
+        return Note::new(Standing::Ignored, reason);
     }
     let first = if found.gateway_login.is_some() {
         token
@@ -207,15 +201,17 @@ fn standing(
     } else {
         token.or(key)
     };
-    let reason = match (first, key, token) {
+    match (first, key, token) {
         (Some(first), ..) | (None, Some(first), None) | (None, None, Some(first)) => {
-            format!("{first} comes first")
+            Note::shadowed(first, format!("{first} comes first"))
         }
-        (None, Some(key), Some(token)) if key == token => format!("{key} comes first"),
+        (None, Some(key), Some(token)) if key == token => {
+            Note::shadowed(key, format!("{key} comes first"))
+        }
         (None, Some(key), Some(token)) => {
-            format!("{key} comes first as x-api-key, {token} as authorization")
+            let because = format!("{key} comes first as x-api-key, {token} as authorization");
+            Note::shadowed(token, because)
         }
-        (None, None, None) => "the client sends nothing".into(),
-    };
-    (Standing::Shadowed, reason)
+        (None, None, None) => Note::new(Standing::Shadowed, "the client sends nothing"),
+    }
 }

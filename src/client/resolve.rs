@@ -3,7 +3,7 @@
 //! observations.
 
 use super::credentials::{self, Credentials, Standings};
-use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Standing, Stop};
+use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Stop};
 use super::destination;
 use super::headers::{self, Custom};
 use super::reason;
@@ -32,7 +32,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
         let mut standings = Standings::default();
         for (source, there) in reason::sources(state) {
             if there {
-                standings.note(&source, Standing::Ignored, &*stop.reason);
+                standings.ignore(&source, &*stop.reason);
             }
         }
         outcome.stop = Some(stop);
@@ -83,7 +83,7 @@ fn stop(
 ) -> Option<(Stop, Vec<Dialog>)> {
     let stop = |code, dialog: Option<Dialog>, reason: &str| {
         let dialogs = dialog.into_iter().filter(|_| mode == Mode::Interactive).collect();
-        Some((Stop { code, reason: reason.to_owned() }, dialogs))
+        Some((Stop { code, reason: reason.to_owned(), source: None }, dialogs))
     };
     let client = state.client;
     if let Some(refusal) = &state.refusal {
@@ -113,8 +113,10 @@ fn stop(
         return stop("config", Some(Dialog::InvalidConfig), reason);
     }
     let is_anthropic = outcome.provider == Provider::Anthropic;
-    if let Some(refusal) = found.refusal.as_ref().filter(|_| is_anthropic) {
-        return stop("forced-login", None, refusal);
+    if let Some((source, refusal)) = found.refusal.as_ref().filter(|_| is_anthropic) {
+        let source = Some(source.clone());
+        let stop = Stop { code: "forced-login", reason: refusal.clone(), source };
+        return Some((stop, Vec::new()));
     }
     // 2.1.330, observed 2026-11. It needs the network to go on.
     if mode == Mode::Interactive && !state.config.onboarded {
@@ -130,7 +132,7 @@ fn stop(
         dialogs.push(Dialog::InvalidSettings);
         let reason =
             "the client asks what to do about a settings file, and its default answer is to exit";
-        return Some((Stop { code: "settings", reason: reason.into() }, dialogs));
+        return Some((Stop { code: "settings", reason: reason.into(), source: None }, dialogs));
     }
     if !is_anthropic {
         let switch = Provider::SWITCHES.iter().find(|(other, _)| *other == outcome.provider);

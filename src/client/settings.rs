@@ -37,6 +37,7 @@ pub(crate) mod names {
     pub(crate) const HOST_AUTH: &str = "CLAUDE_CODE_HOST_AUTH_ENV_VAR";
     pub(crate) const OAUTH_SCOPES: &str = "CLAUDE_CODE_OAUTH_SCOPES";
     pub(crate) const OAUTH_URL: &str = "CLAUDE_CODE_CUSTOM_OAUTH_URL";
+    pub(crate) const NONESSENTIAL: &str = "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC";
     pub(crate) const SECURE_STORAGE: &str = "CLAUDE_SECURESTORAGE_CONFIG_DIR";
 }
 
@@ -74,6 +75,11 @@ impl Settings {
             organizations: None,
             policy_helper: None,
         }
+    }
+
+    /// Whether it decides anything.
+    pub(crate) fn sets_something(&self) -> bool {
+        self.helper.is_some() || !self.env.is_empty() || self.login_method.is_some()
     }
 
     /// Takes over what the text of a settings file sets.

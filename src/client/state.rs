@@ -417,7 +417,13 @@ impl State {
             Layer::Flag => match self.launch.flag_settings(client) {
                 Some(FlagSettings::Json(text)) => {
                     files.clear();
-                    if let Err(Reading::Malformed(at)) = settings.merge(client, text.as_bytes()) {
+                    let merged = settings.merge(client, text.as_bytes());
+                    if let Err(Reading::Invalid(why)) = &merged {
+                        let mut file = FileState::missing(Path::new("--settings"));
+                        file.reading = Reading::Invalid(why.clone());
+                        self.settings_files.push((layer, file));
+                    }
+                    if let Err(Reading::Malformed(at)) = merged {
                         self.refuse(format!(
                             "--settings is not JSON: column {}: {}",
                             at.column, at.why

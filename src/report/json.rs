@@ -97,6 +97,8 @@ struct ModeReport {
     /// Headers that are sent without a credential in them: a failed helper's.
     invalid: Vec<&'static str>,
     sends: bool,
+    /// What keeps the client from sending anything, whatever credentials there are.
+    stopped_by: Option<&'static str>,
     dialogs: Vec<&'static str>,
     base_url: String,
 }
@@ -109,6 +111,8 @@ struct Candidate<'a> {
     print: &'static str,
     interactive: &'static str,
     because: &'a str,
+    /// The source that goes before it.
+    shadowed_by: Option<String>,
 }
 
 /// What the report says besides the decision.
@@ -173,6 +177,7 @@ pub fn render(
                     print: candidate.print.name(),
                     interactive: candidate.interactive.name(),
                     because: &candidate.because,
+                    shadowed_by: candidate.shadowed_by.as_ref().map(Source::to_string),
                 }
             })
             .collect(),
@@ -206,6 +211,7 @@ fn mode_report(outcome: &Outcome, state: &State) -> ModeReport {
             .map(|(name, _)| *name)
             .collect(),
         sends: outcome.sends,
+        stopped_by: outcome.stop.as_ref().map(|stop| stop.code),
         dialogs: outcome.dialogs.iter().map(|dialog| dialog.name()).collect(),
         base_url: without_user(crate::client::settings::base_url(state).1),
     }

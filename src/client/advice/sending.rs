@@ -233,10 +233,16 @@ fn login(case: &Case<'_>, problems: &mut Problems) {
     };
     let used = case.modes.iter().any(|mode| {
         let outcome = case.decision.outcome(*mode);
-        outcome.authorization.source() == Some(&Source::Login)
+        outcome.authorization.source() == Some(&case.state.login_source)
     });
     let expired = login.expires_at.is_some_and(|at| at / 1000.0 < case.state.now);
-    if used && expired {
+    if used && login.is_refreshed(case.state.now) {
+        problems.warn(
+            "login-refreshes",
+            "the stored login has expired and is refreshed before the first request, so what is sent is not known here",
+            "start claude once, then ask again",
+        );
+    } else if used && expired {
         problems.warn(
             "login-expired",
             "the stored login has expired; the client sends it all the same",
