@@ -182,13 +182,24 @@ fn the_picture_shows_what_verify_prints() {
     let key = format!("sk-ant-api03-{}yzAA", "x".repeat(76));
     let other = format!("sk-ant-api03-{}wxyz", "y".repeat(76));
     fs::write(home.path().join("key"), key).unwrap();
+    // As npm installs it.
+    let package = home.path().join("npm/lib/node_modules/@anthropic-ai/claude-code");
+    fs::create_dir_all(&package).unwrap();
+    fs::create_dir(home.path().join("npm/bin")).unwrap();
+    let name = r#"{"name": "@anthropic-ai/claude-code", "version": "2.1.332"}"#;
+    fs::write(package.join("package.json"), name).unwrap();
+    fs::write(package.join("cli.js"), "#!/bin/sh\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(package.join("cli.js"), mode).unwrap();
+    let program = "../lib/node_modules/@anthropic-ai/claude-code/cli.js";
+    std::os::unix::fs::symlink(program, home.path().join("npm/bin/claude")).unwrap();
     let cck = |args: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cck"));
         command
             .args(args)
             .env_clear()
             .env("HOME", home.path())
-            .env("PATH", "/usr/bin:/bin")
+            .env("PATH", format!("{}:/usr/bin:/bin", home.path().join("npm/bin").display()))
             .env("COLUMNS", "80")
             .env("CLICOLOR_FORCE", "1")
             .env("TERM", "xterm")
@@ -200,7 +211,7 @@ fn the_picture_shows_what_verify_prints() {
         assert!(text.contains("\u{1b}["), "no colour in {text:?}");
         text
     };
-    let set = output(&mut cck(&["set-key", "--key-file", "key"])).replace("key)", "key");
+    let set = output(&mut cck(&["set-key", "--key-file", "key"]));
     let yes = output(&mut cck(&["verify"]));
     let no = output(cck(&["verify"]).env("ANTHROPIC_API_KEY", other));
     assert!(yes.contains('✓') && no.contains('✗'), "{yes}{no}");
