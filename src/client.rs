@@ -13,6 +13,7 @@ pub mod federation;
 pub mod gather;
 pub mod git;
 pub mod headers;
+pub mod installed;
 pub(crate) mod json;
 pub mod keychain;
 pub mod launch;

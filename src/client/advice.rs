@@ -6,12 +6,13 @@ mod places;
 mod sending;
 
 use std::ffi::OsStr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::decision::{Decision, Mode};
 use super::destination::{Destination, Refusal};
+use super::installed::Fault;
 use super::keychain;
 use super::paths;
 use super::source::{Layer, Origin, Source};
@@ -53,6 +54,8 @@ pub struct Case<'a> {
     pub(crate) destination: &'a Destination,
     /// Why the credential must not go there.
     pub(crate) refusal: Option<&'a Refusal>,
+    /// What is called `claude` and cannot be started.
+    pub unusable_clients: &'a [(PathBuf, Fault)],
     /// The modes asked about.
     pub modes: &'a [Mode],
     /// The source that was expected; none for any.

@@ -5,6 +5,7 @@ use std::path::Path;
 use crate::client::Client;
 use crate::client::decision::Mode;
 use crate::client::gather;
+use crate::client::installed;
 use crate::client::launch::Launch;
 use crate::client::paths::{ChosenBy, ConfigFile};
 use crate::client::resolve;
@@ -69,5 +70,7 @@ pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
 
 fn state(file: &ConfigFile, context: &Context) -> Option<crate::client::state::State> {
     let named = (file.chosen_by == ChosenBy::Flag).then_some(file.path.as_path());
-    gather::gather(context, Client::V2, &Launch::default(), None::<&Path>, named).ok()
+    let found = installed::find(context, None, None).client;
+    let client = found.and_then(|found| found.client()).unwrap_or(Client::V2);
+    gather::gather(context, client, &Launch::default(), None::<&Path>, named).ok()
 }

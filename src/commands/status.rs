@@ -1,10 +1,9 @@
 //! `cck` without a command: what is in force, in a few lines, and the next step.
 
-use crate::client::Client;
 use crate::client::advice::{self, Case};
 use crate::client::decision::Mode;
 use crate::client::launch::Launch;
-use crate::client::{destination, gather, resolve, surroundings};
+use crate::client::{destination, gather, installed, resolve, surroundings};
 use crate::context::Context;
 use crate::error::Exit;
 use crate::report::json::Summary;
@@ -12,7 +11,9 @@ use crate::report::text;
 
 /// Says what is in force. This is information, not a verdict: it ends well unless nothing could be looked at.
 pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
-    let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
+    let search = installed::find(context, None, None);
+    let (client, installed) = installed::choose(None, &search);
+    let state = gather::gather(context, client, &Launch::default(), None, None)?;
     let decision = resolve::resolve(&state);
     let around = surroundings::look(&state, context);
     let destination = destination::destination(&state, context.home().as_deref());
@@ -26,6 +27,7 @@ pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         decision: &decision,
         destination: &destination,
         refusal: refusal.as_ref(),
+        unusable_clients: &search.unusable,
         modes: &Mode::ALL,
         expected: expected.as_ref(),
         home: home.as_deref(),
@@ -45,7 +47,7 @@ pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         session: session.as_deref(),
         width: context.width(),
         verbose: false,
-        client: None,
+        installed: &installed,
         home: home.as_deref(),
     };
     if !context.quiet {

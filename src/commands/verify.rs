@@ -13,6 +13,7 @@ use crate::client::advice::{self, Case};
 use crate::client::decision::Mode;
 use crate::client::destination;
 use crate::client::gather;
+use crate::client::installed;
 use crate::client::launch::{Launch, Launcher};
 use crate::client::resolve;
 use crate::client::settings::names;
@@ -95,7 +96,7 @@ pub(crate) struct VerifyArgs {
     /// Ask about this config file instead of the client's
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
-    /// The version of the client whose rules hold [default: 2.x]
+    /// The version of the client whose rules hold [default: that of the installed client]
     #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>)]
     client_version: Option<Client>,
     /// Show every source and header, also if the answer is yes
@@ -125,7 +126,12 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     }
     let launch =
         if args.command.is_empty() { Launch::default() } else { Launch::parse(&args.command) };
-    let client = args.client_version.unwrap_or(Client::V2);
+    let program = launch.program.clone();
+    let search = installed::find(context, program.as_deref(), args.launcher);
+    let (client, mut installed) = installed::choose(args.client_version, &search);
+    if args.json || args.verbose {
+        installed.others = installed::others(context, search.client.as_ref());
+    }
     let mut state = gather::gather(
         context,
         client,
@@ -167,6 +173,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         decision: &decision,
         destination: &destination,
         refusal: refusal.as_ref(),
+        unusable_clients: if args.client_version.is_none() { &search.unusable } else { &[] },
         modes,
         expected: expected.as_ref(),
         home: home.as_deref(),
@@ -184,10 +191,10 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     let refused =
         refusal.map(|refusal| format!("the credential would {}", refusal.reason(&destination)));
     let verdict = meets && refused.is_none() && doubt.is_none();
-    let client_name = args.client_version.map(|client| client.to_string());
     let summary = Summary {
         refused: refused.or(doubt).filter(|_| meets),
         destination: &destination,
+        installed: &installed,
         modes,
         expected: expected.as_ref(),
         verdict,
@@ -196,7 +203,6 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         session: session.as_deref(),
         width: context.width(),
         verbose: args.verbose,
-        client: client_name.as_deref(),
         home: home.as_deref(),
     };
     let report = if args.json {

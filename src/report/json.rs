@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::client::advice::Problem;
 use crate::client::decision::{Decision, Header, Mode, Outcome};
 use crate::client::destination::{Destination, Trust};
+use crate::client::installed;
 use crate::client::paths::ChosenBy;
 use crate::client::source::Source;
 use crate::client::state::State;
@@ -45,6 +46,7 @@ impl Online {
 #[derive(Serialize)]
 struct Report<'a> {
     schema: u32,
+    client: &'a installed::Report,
     config_file: ConfigFile,
     modes: Modes,
     candidates: Vec<Candidate<'a>>,
@@ -131,14 +133,14 @@ pub struct Summary<'a> {
     pub session: Option<&'a str>,
     /// Why the answer is no though every mode sends what is expected.
     pub refused: Option<String>,
+    /// The client that is asked about.
+    pub installed: &'a installed::Report,
     /// Where the requests go.
     pub(crate) destination: &'a Destination,
     /// How wide text may be.
     pub width: usize,
     /// Whether to show every source, wanted or not.
     pub verbose: bool,
-    /// The client that the answer is about, as far as it is known: `2.1.332 (npm)`.
-    pub client: Option<&'a str>,
     /// The home directory, for paths as the user writes them.
     pub home: Option<&'a OsStr>,
 }
@@ -154,6 +156,7 @@ pub fn render(
     let config = &state.config_file;
     let report = Report {
         schema: 1,
+        client: summary.installed,
         config_file: ConfigFile {
             path: config.path.to_string_lossy().into_owned(),
             chosen_by: state.config_choice.chosen_by,

@@ -34,9 +34,18 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> Stri
     if summary.verbose || !summary.verdict {
         out.sources();
     }
+    if !summary.verdict && summary.installed.note.is_some() {
+        out.sentence("", &summary.installed.text());
+    }
     if summary.verbose {
         for mode in summary.modes {
             out.headers(*mode);
+        }
+        for other in &summary.installed.others {
+            let version = other.version.as_deref().unwrap_or("of unknown version");
+            let path = one_line(&other.path.display().to_string());
+            let also = format!("also here: Claude Code {version} ({}), {path}", other.installed_by);
+            out.sentence("", &also);
         }
     }
     // An address may have a key in it.
@@ -193,13 +202,12 @@ impl<'a> Text<'a> {
         let hint = self.hint(source).map(|hint| format!(" {hint}")).unwrap_or_default();
         let sent = format!("{who} will send {}{hint} to {}", self.noun(source), self.host());
         self.wrap(&label, 2, 2, &sent);
-        let client = self.summary.client.map(|client| format!(" · Claude Code {client}"));
         let same = self.same_key(source) && **source != Source::PrimaryKey;
         let also = if same { ", the same key as in the config" } else { "" };
         let from = format!(
-            "from {}{also}{}",
+            "from {}{also} · {}",
             self.names.name(&source.to_string()),
-            client.unwrap_or_default()
+            one_line(&self.summary.installed.text())
         );
         self.sentence("", &from);
     }

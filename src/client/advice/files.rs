@@ -1,6 +1,7 @@
 //! Problems with the files: unreadable ones, open ones, copies, git, and where they are.
 
 use super::super::git::Git;
+use super::super::installed::Fault;
 use super::super::rules::Rule;
 use super::super::source::Layer;
 use super::super::state::{FileState, Reading};
@@ -14,6 +15,7 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
     copies(case, problems);
     in_git(case, problems);
     config_dir(case, problems);
+    clients(case, problems);
     if let Some(replaced) = &case.around.replaced_config {
         problems.warn(
             "legacy-config",
@@ -216,5 +218,18 @@ fn config_dir(case: &Case<'_>, problems: &mut Problems) {
                 case.quote(&case.state.paths.claude_dir)
             ),
         );
+    }
+}
+
+/// Files of the client's name that the shell passes over.
+fn clients(case: &Case<'_>, problems: &mut Problems) {
+    for (path, fault) in case.unusable_clients {
+        let quoted = case.quote(path);
+        let (what, fix) = match fault {
+            Fault::Dangling => ("is a link to nothing", format!("rm {quoted}")),
+            Fault::Directory => ("is a directory", format!("{MOVE} {quoted} {quoted}.bad")),
+            Fault::NotExecutable => ("cannot be run", format!("chmod +x {quoted}")),
+        };
+        problems.warn("client-unusable", format!("{} {what}", case.show(path)), fix);
     }
 }

@@ -1,0 +1,529 @@
+//! The client that is installed: which version, how it was installed, and where. Nothing is run to learn it.
+//!
+//! Seen with real installations: npm (2.0.77, 2.1.112, 2.1.200, 2.1.332). The others follow what their installers document:
+//! the native installer's `versions/VERSION`, Homebrew's Caskroom, the editors' extension directories, and the shims of
+//! volta, asdf and mise.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::Client;
+use super::json::Json;
+use super::launch::Launcher;
+use super::version::NEWEST;
+use crate::context::Context;
+use crate::disk;
+
+const PACKAGE: &str = "@anthropic-ai/claude-code";
+
+/// A program file, or its script, is not read further than this to find what it starts.
+const MAX_SCRIPT_BYTES: u64 = 4096;
+
+const MAX_PACKAGE_BYTES: u64 = 1 << 20;
+
+/// An installed client.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Installed {
+    /// Its version, if that can be told.
+    pub version: Option<String>,
+    /// What put it there.
+    pub installed_by: &'static str,
+    /// The program.
+    pub path: PathBuf,
+}
+
+impl Installed {
+    /// The version as rules take it.
+    pub(crate) fn client(&self) -> Option<Client> {
+        self.version.as_deref()?.parse().ok()
+    }
+}
+
+/// What was found of the client.
+#[derive(Debug, Default)]
+pub struct Search {
+    /// The one that would be started.
+    pub client: Option<Installed>,
+    /// What looks like a client and cannot be started: where, and what is wrong with it.
+    pub unusable: Vec<(PathBuf, Fault)>,
+}
+
+/// The client that is asked about, for reports.
+#[derive(Debug, Default, Serialize)]
+pub struct Report {
+    /// The version whose rules hold, if it is known.
+    pub version: Option<String>,
+    /// What put it there; none if it was named, or not found.
+    pub installed_by: Option<&'static str>,
+    /// The program.
+    pub path: Option<PathBuf>,
+    /// Other clients on this machine, if they were asked for.
+    pub others: Vec<Installed>,
+    /// What there is to say about the version.
+    pub note: Option<String>,
+}
+
+impl Report {
+    /// The version, how it was installed, and what there is to say about it, in a few words.
+    pub(crate) fn text(&self) -> String {
+        let by = self.installed_by.map_or_else(String::new, |by| format!(" ({by})"));
+        match (&self.version, &self.note) {
+            (Some(version), None) => format!("Claude Code {version}{by}"),
+            (Some(version), Some(note)) => format!("Claude Code {version}{by}, {note}"),
+            (None, note) => format!("Claude Code{by} {}", note.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// The client whose rules hold: that version, else the one that was found, else the newest known.
+pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report) {
+    if let Some(client) = named {
+        return (client, Report { version: Some(client.to_string()), ..Report::default() });
+    }
+    let rules = format!("rules of {NEWEST}");
+    let Some(found) = &search.client else {
+        let note = format!("not found: {rules}");
+        return (Client::V2, Report { note: Some(note), ..Report::default() });
+    };
+    let client = found.client();
+    let note = match client {
+        None => Some(format!("of unknown version: {rules}")),
+        Some(client) if client > NEWEST => Some(format!("newer than cck knows: {rules}")),
+        Some(_) => None,
+    };
+    let report = Report {
+        version: found.version.clone(),
+        installed_by: Some(found.installed_by),
+        path: Some(found.path.clone()),
+        others: Vec::new(),
+        note,
+    };
+    (client.unwrap_or(Client::V2), report)
+}
+
+/// What is wrong with a file of the client's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A link to nothing.
+    Dangling,
+    /// A directory.
+    Directory,
+    /// Not executable, or not a regular file.
+    NotExecutable,
+}
+
+/// Finds the client that `program` (default: `claude`) starts. The editor has a copy of its own.
+pub(crate) fn find(
+    context: &Context,
+    program: Option<&OsStr>,
+    launcher: Option<Launcher>,
+) -> Search {
+    let mut search = Search::default();
+    let home = context.home();
+    if launcher == Some(Launcher::Vscode)
+        && let Some(copy) = home.as_deref().and_then(|home| in_extensions(home).into_iter().next())
+    {
+        search.client = Some(copy);
+        return search;
+    }
+    let program = Path::new(program.unwrap_or(OsStr::new("claude")));
+    let candidates: Vec<PathBuf> = if program.components().count() > 1 {
+        vec![context.cwd().join(program)]
+    } else {
+        on_path(context, program)
+    };
+    for path in candidates {
+        match fault(&path) {
+            Some(Fault::Dangling) if fs::symlink_metadata(&path).is_err() => {}
+            Some(fault) => search.unusable.push((path, fault)),
+            None => {
+                search.client = Some(identify(&path, home.as_deref()));
+                break;
+            }
+        }
+    }
+    search
+}
+
+/// The clients that are installed other than that one, in the places where they are usually put.
+pub(crate) fn others(context: &Context, client: Option<&Installed>) -> Vec<Installed> {
+    let home = context.home();
+    let home = home.as_deref();
+    let mut paths = on_path(context, Path::new("claude"));
+    let in_home =
+        [".local/bin/claude", ".claude/local/claude", ".bun/bin/claude", ".volta/bin/claude"];
+    paths.extend(in_home.iter().filter_map(|path| Some(home?.join(path))));
+    paths.extend(["/opt/homebrew/bin/claude", "/usr/local/bin/claude"].map(PathBuf::from));
+    let mut found: Vec<Installed> = Vec::new();
+    let on_disk = paths.iter().filter(|path| fault(path).is_none());
+    let all =
+        on_disk.map(|path| identify(path, home)).chain(home.map(in_extensions).unwrap_or_default());
+    for other in all {
+        let is_known = |known: &Installed| is_same(&known.path, &other.path);
+        if !client.is_some_and(is_known) && !found.iter().any(is_known) {
+            found.push(other);
+        }
+    }
+    found
+}
+
+/// Every file of that name in a directory of PATH, in order.
+fn on_path(context: &Context, program: &Path) -> Vec<PathBuf> {
+    let path = context.var_os("PATH").unwrap_or_default();
+    let names: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
+    let file = |dir: PathBuf| {
+        names.iter().map(move |end| {
+            let mut name = program.as_os_str().to_owned();
+            name.push(end);
+            dir.join(name)
+        })
+    };
+    std::env::split_paths(path)
+        .map(|dir| context.cwd().join(dir))
+        .flat_map(file)
+        .filter(|path| fs::symlink_metadata(path).is_ok())
+        .collect()
+}
+
+fn fault(path: &Path) -> Option<Fault> {
+    let Ok(metadata) = fs::metadata(path) else { return Some(Fault::Dangling) };
+    if metadata.is_dir() {
+        Some(Fault::Directory)
+    } else if !disk::is_program(path) {
+        Some(Fault::NotExecutable)
+    } else {
+        None
+    }
+}
+
+/// Says what a program is, by where it lies.
+fn identify(path: &Path, home: Option<&Path>) -> Installed {
+    let real = disk::real(path).unwrap_or_else(|_| path.to_path_buf());
+    let (version, installed_by) = by_place(&real)
+        .or_else(|| by_shim(path, &real, home))
+        .or_else(|| by_script(&real))
+        .map_or((None, "unknown"), |(version, by)| (Some(version), by));
+    Installed { version, installed_by, path: path.to_path_buf() }
+}
+
+type Origin = (String, &'static str);
+
+/// What the path itself says, or the package that the file is in.
+fn by_place(real: &Path) -> Option<Origin> {
+    let parts: Vec<&str> = real.iter().filter_map(OsStr::to_str).collect();
+    let (name, dirs) = parts.split_last()?;
+    if is_version(name) && dirs.last() == Some(&"versions") {
+        return Some(((*name).to_owned(), "native"));
+    }
+    for pair in dirs.windows(2) {
+        if pair[0].starts_with("claude-code") && is_version(pair[1]) && dirs.contains(&"Caskroom") {
+            return Some((pair[1].to_owned(), "homebrew"));
+        }
+    }
+    for dir in dirs {
+        // anthropic.claude-code-2.1.332-linux-x64
+        if let Some(rest) = dir.strip_prefix("anthropic.claude-code-") {
+            let version = rest.split('-').next().unwrap_or(rest);
+            if is_version(version) {
+                return Some((version.to_owned(), "editor"));
+            }
+        }
+    }
+    if let Some(version) = in_package(real) {
+        let has = |name: &str| parts.contains(&name);
+        let by = if has(".bun") {
+            "bun"
+        } else if has("pnpm") || has(".pnpm") {
+            "pnpm"
+        } else if parts.windows(2).any(|pair| pair == [".claude", "local"]) {
+            "npm-local"
+        } else {
+            "npm"
+        };
+        return Some((version, by));
+    }
+    // /nix/store/HASH-claude-code-2.1.332/bin/claude
+    let store = parts.windows(2).find(|pair| pair[0] == "store")?;
+    let (_, version) = store[1].rsplit_once("claude-code-")?;
+    is_version(version).then(|| (version.to_owned(), "nix"))
+}
+
+/// The version in the package.json of the client's package that the file is in.
+fn in_package(file: &Path) -> Option<String> {
+    file.ancestors().skip(1).take(4).find_map(|dir| package(&dir.join("package.json")))
+}
+
+/// The version in a package.json, if it is the client's.
+fn package(path: &Path) -> Option<String> {
+    let text = read(path, MAX_PACKAGE_BYTES)?;
+    let [name, version] = Json::pick(&text, ["name", "version"]).ok()?;
+    let name = name?.string()?;
+    let is_it = name == PACKAGE || name.starts_with("@anthropic-ai/claude-code-");
+    let version = version?.string()?;
+    (is_it && is_version(&version)).then_some(version)
+}
+
+/// A version manager's shim: what the manager has installed. Of several versions the newest is named.
+fn by_shim(path: &Path, real: &Path, home: Option<&Path>) -> Option<Origin> {
+    let home = home?;
+    let parts: Vec<&str> = path.iter().chain(real).filter_map(OsStr::to_str).collect();
+    let has = |name: &str| parts.contains(&name);
+    let (by, root, below): (_, _, &[&str]) = if has("volta-shim") || has(".volta") {
+        ("volta", home.join(".volta/tools/image/packages").join(PACKAGE), &[""])
+    } else if has(".asdf") && has("shims") {
+        ("asdf", home.join(".asdf/installs/nodejs"), &["*"])
+    } else if has("mise") && (has("shims") || real.file_name() == Some(OsStr::new("mise"))) {
+        let installs = home.join(".local/share/mise/installs");
+        let named = ["claude", "claude-code", "npm-anthropic-ai-claude-code"];
+        let direct = named.iter().flat_map(|name| entries(&installs.join(name)));
+        let versions = direct.filter_map(|dir| dir.file_name()?.to_str().map(str::to_owned));
+        if let Some(version) = newest(versions.filter(|name| is_version(name))) {
+            return Some((version, "mise"));
+        }
+        ("mise", installs.join("node"), &["*"])
+    } else {
+        return None;
+    };
+    let roots = if below == ["*"] { entries(&root) } else { vec![root] };
+    let packages = roots.iter().filter_map(|dir| {
+        package(&dir.join("lib/node_modules").join(PACKAGE).join("package.json"))
+    });
+    newest(packages).map(|version| (version, by))
+}
+
+/// A small script that starts the client: that of pnpm, of npm on Windows, of the local installation.
+fn by_script(real: &Path) -> Option<Origin> {
+    let text = read(real, MAX_SCRIPT_BYTES)?;
+    let dir = real.parent()?;
+    text.split(['"', '\'', ' ', '\n', '\r', '\t']).find_map(|word| {
+        let word = word.replace('\\', "/");
+        let named =
+            ["$basedir/", "%dp0%/", "%~dp0/"].iter().find_map(|start| word.strip_prefix(start));
+        let file = dir.join(named.unwrap_or(&word));
+        if !word.contains("claude") || !file.is_file() || is_same(&file, real) {
+            return None;
+        }
+        by_place(&disk::real(&file).ok()?)
+    })
+}
+
+/// The copies that come with the editors' extension, newest first.
+fn in_extensions(home: &Path) -> Vec<Installed> {
+    const EDITORS: [&str; 7] = [
+        ".vscode",
+        ".vscode-server",
+        ".vscode-insiders",
+        ".vscode-oss",
+        ".cursor",
+        ".cursor-server",
+        ".windsurf",
+    ];
+    let mut found: Vec<Installed> = EDITORS
+        .iter()
+        .flat_map(|editor| entries(&home.join(editor).join("extensions")))
+        .filter(|dir| {
+            let name = dir.file_name().and_then(OsStr::to_str).unwrap_or_default();
+            name.to_ascii_lowercase().starts_with("anthropic.claude-code-")
+        })
+        .filter_map(|dir| {
+            let name = if cfg!(windows) { "claude.exe" } else { "claude" };
+            let native = dir.join("resources/native-binary").join(name);
+            let script = dir.join("resources/claude-code/cli.js");
+            let path = [native, script].into_iter().find(|path| path.is_file())?;
+            let (version, by) = by_place(&path)?;
+            Some(Installed { version: Some(version), installed_by: by, path })
+        })
+        .collect();
+    found.sort_by_key(|installed| std::cmp::Reverse(installed.client()));
+    found
+}
+
+fn newest(versions: impl Iterator<Item = String>) -> Option<String> {
+    versions.max_by_key(|version| version.parse::<Client>().ok())
+}
+
+/// Whether it is a whole version, such as 2.1.332.
+fn is_version(text: &str) -> bool {
+    text.split('.').count() == 3 && text.parse::<Client>().is_ok() && !text.contains('x')
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    disk::real(one).is_ok_and(|one| disk::real(other).is_ok_and(|other| one == other))
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+}
+
+/// The text of a regular file that is not longer than that.
+fn read(path: &Path, longest: u64) -> Option<String> {
+    let metadata = fs::metadata(path).ok()?;
+    if !metadata.is_file() || metadata.len() > longest {
+        return None;
+    }
+    let mut text = String::new();
+    fs::File::open(path).ok()?.take(longest).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+#[cfg(all(test, unix))]
+#[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays its files")]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    struct Machine(tempfile::TempDir);
+
+    impl Machine {
+        fn new() -> Machine {
+            Machine(tempfile::tempdir().unwrap())
+        }
+
+        fn at(&self, path: &str) -> PathBuf {
+            self.0.path().join(path)
+        }
+
+        fn lay(&self, path: &str, text: &str) {
+            let path = self.at(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+
+        fn link(&self, to: &str, path: &str) {
+            let path = self.at(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            symlink(to, path).unwrap();
+        }
+
+        fn package(&self, dir: &str, version: &str) {
+            let text = format!(r#"{{"name":"{PACKAGE}","version":"{version}","bin":{{}}}}"#);
+            self.lay(&format!("{dir}/node_modules/{PACKAGE}/package.json"), &text);
+        }
+
+        fn find(&self, path: &str) -> Search {
+            self.find_as(path, None)
+        }
+
+        fn find_as(&self, path: &str, launcher: Option<Launcher>) -> Search {
+            let dirs: Vec<PathBuf> = path.split(':').map(|dir| self.at(dir)).collect();
+            let path = std::env::join_paths(dirs).unwrap().into_string().unwrap();
+            let home = self.at("");
+            let vars = [("PATH", &*path), ("HOME", home.to_str().unwrap())];
+            find(&Context::for_test(&[], &vars, &home, &home), None, launcher)
+        }
+    }
+
+    fn seen(search: &Search) -> Option<(&str, &str)> {
+        let client = search.client.as_ref()?;
+        Some((client.version.as_deref().unwrap_or("?"), client.installed_by))
+    }
+
+    #[test]
+    fn each_way_of_installing_is_recognised() {
+        let machine = Machine::new();
+        machine.lay(".local/share/claude/versions/2.1.332", "\u{7f}ELF");
+        machine.link("../share/claude/versions/2.1.332", ".local/bin/claude");
+        assert_eq!(seen(&machine.find(".local/bin")), Some(("2.1.332", "native")));
+
+        machine.package("nvm/v20/lib", "2.1.112");
+        machine.lay(&format!("nvm/v20/lib/node_modules/{PACKAGE}/cli.js"), "#!/usr/bin/env node");
+        machine.link(&format!("../lib/node_modules/{PACKAGE}/cli.js"), "nvm/v20/bin/claude");
+        assert_eq!(seen(&machine.find("nvm/v20/bin")), Some(("2.1.112", "npm")));
+
+        machine.package("project", "2.1.200");
+        machine.lay(&format!("project/node_modules/{PACKAGE}/bin/claude.exe"), "\u{7f}ELF");
+        let target = format!("../{PACKAGE}/bin/claude.exe");
+        machine.link(&target, "project/node_modules/.bin/claude");
+        assert_eq!(seen(&machine.find("project/node_modules/.bin")), Some(("2.1.200", "npm")));
+
+        machine.package(".claude/local", "1.0.128");
+        machine.lay(&format!(".claude/local/node_modules/{PACKAGE}/cli.js"), "");
+        let target = format!("../{PACKAGE}/cli.js");
+        machine.link(&target, ".claude/local/node_modules/.bin/claude");
+        let bin = machine.at(".claude/local/node_modules/.bin/claude");
+        let script = format!("#!/bin/bash\nexec \"{}\" \"$@\"\n", bin.display());
+        machine.lay(".claude/local/claude", &script);
+        assert_eq!(seen(&machine.find(".claude/local")), Some(("1.0.128", "npm-local")));
+
+        machine.lay("brew/Caskroom/claude-code/2.0.77/claude", "\u{7f}ELF");
+        machine.link("../Caskroom/claude-code/2.0.77/claude", "brew/bin/claude");
+        assert_eq!(seen(&machine.find("brew/bin")), Some(("2.0.77", "homebrew")));
+
+        machine.package("share/pnpm/global/5", "2.1.80");
+        machine.lay(&format!("share/pnpm/global/5/node_modules/{PACKAGE}/cli.js"), "");
+        let script = format!(
+            "#!/bin/sh\nexec node  \"$basedir/global/5/node_modules/{PACKAGE}/cli.js\" \"$@\"\n"
+        );
+        machine.lay("share/pnpm/claude", &script);
+        assert_eq!(seen(&machine.find("share/pnpm")), Some(("2.1.80", "pnpm")));
+
+        let volta = format!(".volta/tools/image/packages/{PACKAGE}/lib");
+        machine.package(&volta, "2.1.97");
+        machine.lay(".volta/bin/volta-shim", "\u{7f}ELF");
+        machine.link("volta-shim", ".volta/bin/claude");
+        assert_eq!(seen(&machine.find(".volta/bin")), Some(("2.1.97", "volta")));
+
+        machine.package(".asdf/installs/nodejs/20.1.0/lib", "2.1.81");
+        machine.package(".asdf/installs/nodejs/22.1.0/lib", "2.1.83");
+        machine
+            .lay(".asdf/shims/claude", "#!/usr/bin/env bash\nexec asdf exec \"claude\" \"$@\"\n");
+        assert_eq!(seen(&machine.find(".asdf/shims")), Some(("2.1.83", "asdf")));
+
+        machine.lay(".local/share/mise/installs/claude/2.1.140/claude", "\u{7f}ELF");
+        machine.lay("usr/bin/mise", "\u{7f}ELF");
+        machine.link("../../../../usr/bin/mise", ".local/share/mise/shims/claude");
+        let shims = machine.find(".local/share/mise/shims");
+        assert_eq!(seen(&shims), Some(("2.1.140", "mise")));
+
+        machine.lay("nix/store/abc-claude-code-2.1.15/bin/claude", "\u{7f}ELF");
+        assert_eq!(
+            seen(&machine.find("nix/store/abc-claude-code-2.1.15/bin")),
+            Some(("2.1.15", "nix"))
+        );
+    }
+
+    #[test]
+    fn the_editor_starts_the_copy_that_came_with_it() {
+        let machine = Machine::new();
+        for version in ["2.1.99", "2.1.145"] {
+            let dir = format!(".vscode/extensions/anthropic.claude-code-{version}-linux-x64");
+            machine.lay(&format!("{dir}/resources/native-binary/claude"), "\u{7f}ELF");
+        }
+        machine.lay(".local/share/claude/versions/2.1.332", "\u{7f}ELF");
+        machine.link("../share/claude/versions/2.1.332", ".local/bin/claude");
+        let as_editor = machine.find_as(".local/bin", Some(Launcher::Vscode));
+        assert_eq!(seen(&as_editor), Some(("2.1.145", "editor")));
+        assert_eq!(seen(&machine.find(".local/bin")), Some(("2.1.332", "native")));
+    }
+
+    #[test]
+    fn what_cannot_be_started_is_passed_over_and_named() {
+        let machine = Machine::new();
+        machine.link("nowhere", "a/claude");
+        fs::create_dir_all(machine.at("b/claude")).unwrap();
+        machine.lay("c/claude", "");
+        fs::set_permissions(machine.at("c/claude"), fs::Permissions::from_mode(0o644)).unwrap();
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            machine.at("fifo"),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )
+        .unwrap();
+        fs::create_dir(machine.at("d")).unwrap();
+        fs::rename(machine.at("fifo"), machine.at("d/claude")).unwrap();
+        machine.lay("e/claude", "#!/bin/sh\n");
+        let search = machine.find("a:b:c:d:none:e");
+        let faults: Vec<Fault> = search.unusable.iter().map(|(_, fault)| *fault).collect();
+        let expected =
+            [Fault::Dangling, Fault::Directory, Fault::NotExecutable, Fault::NotExecutable];
+        assert_eq!(faults, expected);
+        assert_eq!(seen(&search), Some(("?", "unknown")));
+    }
+}
