@@ -14,7 +14,7 @@ test:
 lint:
     cargo fmt --check
     cargo clippy --locked --all-targets -- -D warnings
-    RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps --quiet
+    RUSTDOCFLAGS='-D warnings -A rustdoc::private_intra_doc_links' cargo doc --locked --no-deps --document-private-items --quiet
     cd fuzz && cargo fmt --check && cargo check --quiet --target-dir ../target/fuzz
 
 # Dependencies: licences, duplicates, sources; none that is not used, none that wants a newer Rust than Cargo.toml states
