@@ -73,7 +73,7 @@ pub struct Context {
     etc: PathBuf,
     managed: PathBuf,
     platform: Platform,
-    /// Looked up when asked for, but in tests.
+    /// Looked up when asked for, except in tests.
     stdin_kind: Option<StdinKind>,
     /// Opens standard input, until it is claimed.
     stdin: Option<Box<dyn FnOnce() -> Box<dyn Read>>>,
@@ -95,7 +95,7 @@ impl Context {
         let mut context = Context {
             args: std::env::args_os().collect(),
             vars: Vec::new(),
-            // A deleted working directory is no reason to fail: only relative paths need it.
+            // A deleted working directory is not a reason to fail: only relative paths need it.
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             etc: PathBuf::from(ETC),
             managed: PathBuf::new(),
@@ -157,7 +157,7 @@ impl Context {
         Some(&self.vars[at].1)
     }
 
-    /// A variable of the environment as text; bytes that are no UTF-8 are replaced, as the client's runtime does.
+    /// A variable of the environment as text; bytes that are not UTF-8 are replaced, as the client's runtime does.
     pub(crate) fn var(&self, name: &str) -> Option<String> {
         self.var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
@@ -185,7 +185,7 @@ impl Context {
         }
     }
 
-    /// Takes a variable away for the rest of this run.
+    /// Removes a variable for the rest of this run.
     pub(crate) fn remove_var(&mut self, name: &OsStr) {
         if let Ok(at) = self.find_var(name) {
             self.vars.remove(at);
@@ -425,7 +425,7 @@ impl Context {
     /// Prints ready-made text (a usage message) to standard error now.
     pub(crate) fn warn_raw(&mut self, text: &str) {
         if self.to_process {
-            // Nothing can be done for a closed standard error; the exit code still tells.
+            // Nothing can be done about a closed standard error; the exit code still says how it ended.
             let _ = write!(anstream::stderr().lock(), "{text}");
         } else {
             self.err.push_str(text);
@@ -441,7 +441,7 @@ impl Context {
         self.warn_raw(&text);
     }
 
-    /// Writes the report to standard output, without colour where that is no terminal, and empties it.
+    /// Writes the report to standard output, without colour if that is not a terminal, and empties it.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         if !self.to_process || self.out.is_empty() {
             return Ok(());

@@ -247,7 +247,7 @@ pub enum Malformed {
         /// What is wrong there.
         message: &'static str,
     },
-    /// The value at this path is no object; an empty path is the top level.
+    /// The value at this path is not an object; an empty path is the top level.
     NotAnObject {
         /// The names from the top-level object down.
         path: Vec<String>,
@@ -278,7 +278,7 @@ impl fmt::Display for Malformed {
                 write!(f, "not UTF-8 text: byte {} is none", offset + 1)
             }
             Malformed::Unserializable { path, message } => {
-                write!(f, "the value for `{}` is no JSON: {message}", path.join("."))
+                write!(f, "the value for `{}` is not JSON: {message}", path.join("."))
             }
         }
     }

@@ -1,7 +1,7 @@
 //! JSON, checked as it streams by. What JavaScript's `JSON.parse` takes is taken: lone surrogates, `1e400`, any depth.
 //!
 //! Nothing is decoded, and nothing kept but what a [`Visitor`] asks for: a file of hundreds of megabytes costs one pass
-//! through a small buffer. Bytes that are no UTF-8 pass inside strings, as the client decodes a file before it parses.
+//! through a small buffer. Bytes that are not UTF-8 pass inside strings, as the client decodes a file before it parses.
 
 mod members;
 mod number;

@@ -18,7 +18,7 @@ pub(crate) use crate::output::hint;
 pub use crate::output::mask;
 use crate::private;
 
-/// What is hashed before the key, so that a fingerprint is no bare hash of the key that another system may hold.
+/// What is hashed before the key, so that a fingerprint is not the bare hash of the key, which another system may hold.
 pub(crate) const FINGERPRINT_DOMAIN: &str = "cck-fingerprint-v1:";
 
 /// How many of a key's last characters the client's approval lists hold (2.1.330, observed 2026-11).

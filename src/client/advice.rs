@@ -1,4 +1,4 @@
-//! What to mend, and how. Pure: it judges the state and the decision, and touches nothing.
+//! What to fix, and how. Pure: it judges the state and the decision, and touches nothing.
 
 mod files;
 mod launch;
@@ -29,7 +29,7 @@ pub enum Severity {
     Warning,
 }
 
-/// Something to mend.
+/// Something to fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What programs know it by.
@@ -38,7 +38,7 @@ pub struct Problem {
     pub severity: Severity,
     /// What is wrong, and where.
     pub message: String,
-    /// What mends it: a command or a sentence.
+    /// What fixes it: a command or a sentence.
     pub fix: String,
 }
 
@@ -85,7 +85,7 @@ impl Problems {
     }
 }
 
-/// Everything to mend, errors first.
+/// Everything to fix, errors first.
 pub fn problems(case: &Case<'_>) -> Vec<Problem> {
     let mut problems = Problems::default();
     sending::add(case, &mut problems);

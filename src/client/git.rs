@@ -21,7 +21,7 @@ pub enum Git {
     Unknown,
 }
 
-/// How long git may take in all. It opens pipes that stand in the place of its files, and waits.
+/// How long git may take in all. It opens pipes that stand where its files should be, and waits.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What git is called with, whatever is asked.

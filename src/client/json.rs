@@ -1,7 +1,7 @@
 //! JSON values as the client's `JSON.parse` takes them, looked into on demand.
 //!
-//! What differs from serde's own reading: the last of duplicate members counts, a lone surrogate in a string is no
-//! error, bytes that are no UTF-8 are replaced (the client decodes the file before it parses), and a leading BOM is
+//! What differs from serde's own reading: the last of duplicate members counts, a lone surrogate in a string is not
+//! an error, bytes that are not UTF-8 are replaced (the client decodes the file before it parses), and a leading BOM is
 //! skipped.
 
 use std::borrow::Cow;
@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 pub(crate) use crate::json::NotJson;
 use crate::json::{self, Member};
 
-/// The text that the client would parse: a BOM is gone, bytes that are no UTF-8 are replaced.
+/// The text that the client would parse: a BOM is gone, bytes that are not UTF-8 are replaced.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(json::without_bom(bytes))
 }

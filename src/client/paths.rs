@@ -68,7 +68,7 @@ impl Roots {
         let cwd = context.cwd();
         let config_dir = context.var_os("CLAUDE_CONFIG_DIR").map(PathBuf::from);
         let home = match (&config_dir, config_override) {
-            // With the file named, only the claude directory hangs on HOME, and it may be absent.
+            // With the file named, only the claude directory depends on HOME, and it may be absent.
             (_, Some(file)) => context.home().or_else(|| file.parent().map(|dir| cwd.join(dir))),
             (Some(dir), None) if !dir.as_os_str().is_empty() => context.home(),
             _ => Some(context.require_home()?),

@@ -147,7 +147,7 @@ fn stop(
 }
 
 /// Whether the interactive client shows its "Settings Error": a file of user, project or local settings is there and not
-/// taken; 0 bytes are no error (2.0.77, 2.1.330, observed 2026-11).
+/// taken; 0 bytes are not an error (2.0.77, 2.1.330, observed 2026-11).
 fn has_settings_error(state: &State) -> bool {
     let of_user = |layer: &Layer| matches!(layer, Layer::Local | Layer::Project | Layer::User);
     state.settings_files.iter().filter(|(layer, _)| of_user(layer)).any(|(_, file)| {

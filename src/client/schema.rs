@@ -139,7 +139,7 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
         let Some(value) = permissions.get(name) else {
             continue;
         };
-        // 2.1.330 drops a bad entry only; a list it must be all the same.
+        // 2.1.330 drops a bad entry only; it must be a list anyway.
         let good = if client.has(Rule::BadPermissionsAreDropped) && name != "additionalDirectories"
         {
             value.items().is_some()

@@ -161,7 +161,7 @@ pub(crate) fn helper(state: &State) -> Option<(Layer, &str)> {
         .filter(|(_, helper)| !helper.is_empty())
 }
 
-/// The variables that a helper sees besides the process's environment: 2.1.330 adds those of settings and config, 2.0.77
+/// The variables that a helper sees in addition to the process's environment: 2.1.330 adds those of settings and config, 2.0.77
 /// none (observed 2026-11).
 pub(crate) fn helper_variables(state: &State) -> BTreeMap<&str, &str> {
     let mut all = BTreeMap::new();

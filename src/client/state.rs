@@ -144,14 +144,14 @@ pub enum Answers {
     None,
     /// The last characters of keys.
     List(Vec<String>),
-    /// A text in place of a list: 2.0.77 searches it, for 2.1.330 it is no list.
+    /// A text in place of a list: 2.0.77 searches it, for 2.1.330 it is not a list.
     Text(String),
-    /// A number, boolean or object: 2.0.77 stumbles over it, for 2.1.330 it is no list.
+    /// A number, boolean or object: 2.0.77 fails on it, for 2.1.330 it is not a list.
     Odd,
 }
 
 impl Answers {
-    /// Whether the key that ends so is in the list; `None` where the client stumbles over it.
+    /// Whether the key that ends so is in the list; `None` if the client fails on it.
     pub(crate) fn include(&self, client: Client, suffix: &str) -> Option<bool> {
         match self {
             Answers::List(list) => Some(list.iter().any(|item| item == suffix)),
@@ -164,7 +164,7 @@ impl Answers {
     }
 }
 
-/// A `primaryApiKey` that is no text.
+/// A `primaryApiKey` that is not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OddPrimary {
     /// What it is.
@@ -178,7 +178,7 @@ pub struct OddPrimary {
 pub struct Config {
     /// `primaryApiKey`, if it is text.
     pub primary_key: Option<Secret>,
-    /// A `primaryApiKey` that is no text.
+    /// A `primaryApiKey` that is not text.
     pub odd_primary: Option<OddPrimary>,
     /// Whether `hasCompletedOnboarding` holds.
     pub onboarded: bool,
@@ -188,7 +188,7 @@ pub struct Config {
     pub rejected: Answers,
     /// The `env` block.
     pub env: BTreeMap<String, Secret>,
-    /// The names in it whose values are no text.
+    /// The names in it whose values are not text.
     pub odd_env: Vec<String>,
     /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
     pub trusted: bool,
@@ -201,7 +201,7 @@ pub enum Scopes {
     Granted,
     /// They do not, or there are none.
     Lacking,
-    /// They are a number or an object, over which the client stumbles when it needs them.
+    /// They are a number or an object, on which the client fails when it needs them.
     Odd,
 }
 

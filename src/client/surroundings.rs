@@ -88,7 +88,7 @@ fn copy_with_key(path: &Path) -> Option<FileState> {
     let text = decode(&bytes);
     let holds = match Json::pick(&text, ["primaryApiKey"]) {
         Ok([key]) => key.and_then(Json::string).is_some_and(|key| !key.is_empty()),
-        // A corrupted copy may hold one all the same.
+        // A corrupted copy may hold one anyway.
         Err(_) => text.contains("sk-ant-"),
     };
     holds.then_some(file)

@@ -67,7 +67,7 @@ pub(crate) fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Resu
 }
 
 /// Answers a script's question for completions, `cck -- WORDS…` with the shell's name in `VARIABLE`. None where this
-/// run is no such question.
+/// run is not such a question.
 pub(crate) fn answer(root: fn() -> Command, context: &mut Context) -> Option<Exit> {
     let shell = context.var(VARIABLE)?;
     let shells = Shells::builtins();

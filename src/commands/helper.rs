@@ -341,7 +341,7 @@ fn check_is_ours(
     let Some(raw) = document.raw(&[HELPER]).filter(|_| !force) else {
         return Ok(());
     };
-    // What is no text, or an empty one, helps nobody.
+    // What is not text, or is empty, is useless.
     match serde_json::from_str::<String>(raw) {
         Ok(helper) if !helper.trim().is_empty() && !is_ours(&helper, program) => Err(fail(
             format!("{shown} has a helper that is not cck's: {}", one_line(&helper)),

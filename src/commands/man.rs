@@ -103,7 +103,7 @@ fn show(page: &str, context: &Context) -> anyhow::Result<bool> {
             Err(_) => continue,
         };
         if let Some(mut stdin) = child.stdin.take() {
-            // Whoever leaves the pager early closes the pipe.
+            // Someone who leaves the pager early closes the pipe.
             let _ = stdin.write_all(text.as_bytes());
         }
         if child.wait()?.success() {

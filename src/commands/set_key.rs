@@ -23,8 +23,8 @@ Examples:
   cck set-key --key-file /run/secrets/key       in a container
   cck set-key --key-env TEAM_KEY --dry-run      see what would change
 
-Without a source: $ANTHROPIC_API_KEY if set, else standard input if it is no
-terminal, else a hidden prompt. Where both may hold a key, cck asks which.")]
+Without a source: $ANTHROPIC_API_KEY if set, else standard input if it is not
+a terminal, else a hidden prompt. If both may hold a key, cck asks which.")]
 pub(crate) struct SetKeyArgs {
     /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 where there is none)
     #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new(), hide_short_help = true)]

@@ -82,12 +82,12 @@ impl Split {
     }
 }
 
-/// The members of a value that was checked before; `None` where it is no object.
+/// The members of a value that was checked before; `None` if it is not an object.
 pub(crate) fn object(value: &str) -> Option<Vec<Member<'_>>> {
     value.starts_with('{').then(|| members(value).ok()).flatten()
 }
 
-/// The items of a value that was checked before, in their order; `None` where it is no array.
+/// The items of a value that was checked before, in their order; `None` if it is not an array.
 pub(crate) fn items(value: &str) -> Option<Vec<&str>> {
     struct Items<'a>(&'a str, Vec<&'a str>);
     impl super::Visitor for Items<'_> {
@@ -120,7 +120,7 @@ pub(crate) fn span(text: &str, part: &str) -> Range<usize> {
     start..start + part.len()
 }
 
-/// A string, given with its quotes, as bytes: UTF-8, but for lone surrogates, which no `&str` can equal.
+/// A string, given with its quotes, as bytes: UTF-8, except for lone surrogates, which no `&str` can equal.
 pub(crate) fn decode(string: &str) -> Cow<'_, [u8]> {
     struct Bytes;
     impl<'de> Visitor<'de> for Bytes {

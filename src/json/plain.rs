@@ -52,7 +52,7 @@ pub(crate) fn plain(bytes: &[u8]) -> usize {
     at + rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)).unwrap_or(rest.len())
 }
 
-/// How many bytes at the start are no control characters, of 32 at a time.
+/// How many bytes at the start are not control characters, of 32 at a time.
 fn without_controls(bytes: &[u8]) -> usize {
     let (blocks, _) = bytes.as_chunks::<32>();
     let is_clear = |block: &&[u8; 32]| {

@@ -21,7 +21,7 @@ pub(crate) use unix::output_with;
 #[cfg(windows)]
 pub(crate) use windows::output_with;
 
-/// More output than this is no key; the command is stopped.
+/// More output than this is not a key; the command is stopped.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
 /// How long output may still arrive after the command has exited, from a process that it left in the background.
@@ -38,7 +38,7 @@ pub enum Ended {
     TimedOut,
     /// It printed more than [`MAX_OUTPUT_BYTES`] and was stopped.
     Flooded,
-    /// It printed bytes that are no UTF-8.
+    /// It printed bytes that are not UTF-8.
     NotText,
 }
 

@@ -186,7 +186,7 @@ fn entry(
     Ok(entry)
 }
 
-/// The text with `entry` added, or put in the place of the profile of its name. All other text stays as it is.
+/// The text with `entry` added, or instead of the profile of its name. All other text stays as it is.
 pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
     parse(text)?;
     let mut document = edit(text)?;

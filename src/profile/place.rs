@@ -11,7 +11,7 @@ use crate::disk::{self, Kind, Open};
 use crate::error::fail;
 use crate::private;
 
-/// More than this is no list of profiles.
+/// More than this is not a list of profiles.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The user's file.
@@ -66,7 +66,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(path, error))?;
     if text.len() as u64 > MAX_BYTES {
         return Err(fail(
-            format!("{} is larger than 1 MiB: that is no list of profiles", path.display()),
+            format!("{} is larger than 1 MiB: that is not a list of profiles", path.display()),
             "move it aside",
         ));
     }

@@ -1,4 +1,4 @@
-//! cck's own files that are no config: the audit trail, the records for undo, a rotation that is not finished.
+//! cck's own files, which are not a config: the audit log, the records for undo, a rotation that is not finished.
 
 use std::path::{Path, PathBuf};
 

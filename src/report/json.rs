@@ -117,7 +117,7 @@ struct Candidate<'a> {
     shadowed_by: Option<String>,
 }
 
-/// What the report says besides the decision.
+/// What the report says in addition to the decision.
 pub struct Summary<'a> {
     /// The modes asked for.
     pub modes: &'a [Mode],
@@ -131,7 +131,7 @@ pub struct Summary<'a> {
     pub online: Option<&'a Online>,
     /// Inside of `cck run`: where the key comes from that cck adds.
     pub session: Option<&'a str>,
-    /// Why the answer is no though every mode sends what is expected.
+    /// Why the answer is "no" though every mode sends what is expected.
     pub refused: Option<String>,
     /// The client that is asked about.
     pub installed: &'a installed::Report,

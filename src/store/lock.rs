@@ -212,7 +212,7 @@ impl Drop for Queue<'_> {
 fn not_a_lock(path: &Path) -> anyhow::Error {
     let path = path.display();
     fail(
-        format!("{path} is in the place of the lock, but is no directory"),
+        format!("{path} is where the lock should be, but is not a directory"),
         format!("look at what it is; if nothing needs it: {REMOVE} {path}"),
     )
 }

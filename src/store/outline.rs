@@ -55,7 +55,7 @@ impl Piece<'_> {
 }
 
 impl Outline {
-    /// Reads a file. `None` where it cannot be read or is no JSON object in UTF-8: reading it whole tells what it is.
+    /// Reads a file. `None` if it cannot be read or is not a JSON object in UTF-8: reading it whole shows what it is.
     pub(crate) fn read(file: &File) -> Option<Outline> {
         Outline::cut(file, LONG, KEPT)
     }
@@ -98,7 +98,7 @@ impl Outline {
 
     /// These pieces of the edited document, those out of the source as what they stand for in the file.
     pub(crate) fn pieces<'p>(&'p self, pieces: &'p [Cow<'_, [u8]>]) -> Vec<Piece<'p>> {
-        // Nothing ends or begins inside a value that is cut short, but for its own end, which is that in the file.
+        // Nothing ends or begins inside a value that is cut short, except for its own end, which is that in the file.
         let in_file = |at: usize| {
             let cuts = self.ends.partition_point(|end| self.bom + end <= at);
             at + cuts.checked_sub(1).map_or(0, |last| self.missing[last])

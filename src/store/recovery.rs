@@ -1,7 +1,7 @@
 //! A file that cannot be replaced, because it is itself a mount point, is written in place under a recovery copy.
 //!
 //! The copy holds the old and the new content and is durable before the first byte is written over. The next run finds
-//! it: where the file holds neither, but parts of both, the writing is taken to its end; else somebody has written the
+//! it: where the file holds neither, but parts of both, the writing is taken to its end; else someone has written the
 //! file since, and the copy is stale.
 
 use std::ffi::{OsStr, OsString};
@@ -112,7 +112,7 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
     if dir.stat(&copy).is_err() {
         return Ok(());
     }
-    // Without the file, what was mounted there may come back; and a copy by somebody else is none.
+    // Without the file, what was mounted there may come back; and another user's copy does not count.
     let Ok(target) = dir.stat(name) else {
         return Ok(());
     };

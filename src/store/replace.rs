@@ -1,4 +1,4 @@
-//! Puts new content in the place of a file: whole and durable beside it first, then under its name in one step.
+//! Replaces the content of a file: whole and durable beside it first, then under its name in one step.
 
 #[cfg(test)]
 #[cfg(unix)]
@@ -142,7 +142,7 @@ fn adopt(file: &File, old: Option<&Snapshot>, path: &Path) -> anyhow::Result<()>
     let refused = |error| disk::refused(error, "keep the owner of", path);
     let now = disk::stat(file).map_err(refused)?;
     if old.stat.gid != now.gid {
-        // Without group permissions the group matters little: not to be in it is no reason to fail.
+        // Without group permissions the group matters little: not to be in it is not a reason to fail.
         let _ = disk::set_owner(file, None, Some(old.stat.gid));
     }
     if let Some(old) = &old.file {

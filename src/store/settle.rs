@@ -9,7 +9,7 @@ use super::load::{self, Content, Snapshot};
 use crate::disk::{self, Dir};
 use crate::document::Document;
 
-/// How long a file that is just being written by somebody without a lock is given to become whole.
+/// How long a file that is just being written by a program without a lock is given to become whole.
 pub(crate) const SETTLE: Duration = Duration::from_millis(120);
 
 /// Up to this size, a fresh file is parsed once more to see that it is whole.

@@ -98,13 +98,13 @@ fn many_that_find_the_same_stale_lock_do_not_take_it_from_each_other() {
 }
 
 #[test]
-fn a_lock_that_is_no_directory_is_named_and_left() {
+fn a_lock_that_is_not_a_directory_is_named_and_left() {
     let home = Home::new();
     home.lay(BEFORE);
     fs::write(lock(&home), "mine").unwrap();
     let (run, _) = set_key(&home, "5");
     assert_eq!(run.status.code(), Some(2));
-    assert!(text(&run.stderr).contains("is no directory"), "{}", text(&run.stderr));
+    assert!(text(&run.stderr).contains("is not a directory"), "{}", text(&run.stderr));
     assert_eq!(fs::read_to_string(lock(&home)).unwrap(), "mine");
 }
 

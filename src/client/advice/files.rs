@@ -92,9 +92,9 @@ fn fix(case: &Case<'_>, file: &FileState) -> String {
     let path = case.quote(&file.path);
     match &file.reading {
         Reading::Malformed(at) => {
-            format!("mend line {} of {path}, or move it aside: {MOVE} {path} {path}.bad", at.line)
+            format!("fix line {} of {path}, or move it aside: {MOVE} {path} {path}.bad", at.line)
         }
-        Reading::Invalid(_) => format!("mend that member of {path}"),
+        Reading::Invalid(_) => format!("fix that field of {path}"),
         Reading::Unreadable(_) => format!("{LIST} {path}; it must be yours and readable"),
         _ => format!("move it aside: {MOVE} {path} {path}.bad"),
     }
@@ -212,7 +212,7 @@ fn config_dir(case: &Case<'_>, problems: &mut Problems) {
     if case.around.config_dir_is_missing {
         problems.warn(
             "config-dir-missing",
-            format!("CLAUDE_CONFIG_DIR names {real}, which is no directory"),
+            format!("CLAUDE_CONFIG_DIR names {real}, which is not a directory"),
             format!(
                 "{MAKE_DIR} {}, or unset CLAUDE_CONFIG_DIR",
                 case.quote(&case.state.paths.claude_dir)

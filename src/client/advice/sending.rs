@@ -57,7 +57,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
             Some((Standing::Ignored | Standing::Shadowed, candidate)) => problems.error(
                 "key-ignored",
                 format!("{expected} is not sent in {} mode: {}", name(mode), candidate.because),
-                format!("mend what is said, then: cck verify --expect {expected}"),
+                format!("fix that, then: cck verify --expect {expected}"),
             ),
             Some((Standing::Unset, _)) | None => problems.error(
                 "key-not-set",
@@ -75,7 +75,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
     }
     let there = candidates.iter().any(|candidate| candidate.secret.is_some());
     let nothing = !there && helper_of(case).is_none();
-    // What is wrong with an unusable config is said with the files; setting a key would not mend it.
+    // What is wrong with an unusable config is said with the files; setting a key would not fix it.
     let readable =
         matches!(case.state.config_file.reading, Reading::Missing | Reading::Empty | Reading::Read);
     if !outcome.sends && outcome.provider == Provider::Anthropic && nothing && readable {
@@ -205,7 +205,7 @@ fn helper(case: &Case<'_>, problems: &mut Problems) {
     } else if let Some(program) = &case.around.unusable_helper {
         problems.error(
             "helper-not-executable",
-            format!("{source} names {}, which is no file that can be run", case.show(program)),
+            format!("{source} names {}, which is not a file that can be run", case.show(program)),
             format!("chmod +x {}; or: {}", case.quote(program), case.remove(&source)),
         );
     }
@@ -245,13 +245,13 @@ fn login(case: &Case<'_>, problems: &mut Problems) {
     } else if used && expired {
         problems.warn(
             "login-expired",
-            "the stored login has expired; the client sends it all the same",
+            "the stored login has expired; the client sends it anyway",
             "run /login in claude, or /logout to let the API key be used",
         );
     }
 }
 
-/// Keys that do not look like keys, and keys in the place of tokens.
+/// Keys that do not look like keys, and keys instead of tokens.
 fn shapes(case: &Case<'_>, problems: &mut Problems) {
     for candidate in &case.decision.candidates {
         let Some(secret) = &candidate.secret else {

@@ -49,7 +49,7 @@ mod tests {
             assert_eq!(may_hold_something(&path), holds, "{content:?}");
         }
         assert!(!may_hold_something(&dir.path().join("none")));
-        // What is no file cannot be looked into.
+        // What is not a file cannot be looked into.
         assert!(may_hold_something(Path::new("/dev/null")));
     }
 }

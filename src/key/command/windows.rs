@@ -36,7 +36,7 @@ pub(crate) fn output_with(
         .context("cannot start cmd.exe")?;
     let pipe = child.stdout.take().context("no pipe to the command")?;
     let (sender, receiver) = mpsc::channel();
-    // A pipe cannot be read here without waiting for it, so somebody else waits.
+    // A pipe cannot be read here without waiting for it, so another thread waits.
     thread::spawn(move || read(pipe, &sender));
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT_BYTES));
     let mut is_open = true;

@@ -27,7 +27,7 @@ impl Place {
         self.home.path().join(".claude.json.lock")
     }
 
-    /// Makes a lock of somebody else's that was refreshed so long ago.
+    /// Makes a lock of another program's that was refreshed so long ago.
     fn lay(&self, age: Duration) {
         fs::create_dir(self.lock()).unwrap();
         let lock = fs::File::open(self.lock()).unwrap();
@@ -142,7 +142,7 @@ fn what_is_no_directory_is_no_lock() {
     let place = Place::new();
     fs::File::create(place.lock()).unwrap();
     let error = place.take(Duration::from_secs(30)).err().unwrap();
-    assert!(problem(&error).contains("is no directory"), "{error}");
+    assert!(problem(&error).contains("is not a directory"), "{error}");
     assert!(place.lock().exists());
 }
 

@@ -61,9 +61,9 @@ fn what_is_not_as_it_was_read_is_not_replaced() {
 
     place.lay(NAME, "old");
     let old = place.load();
-    place.lay(NAME, "somebody's");
+    place.lay(NAME, "another's");
     assert!(!place.replace(old.as_ref(), &[]));
-    assert_eq!(place.read().as_deref(), Some("somebody's"));
+    assert_eq!(place.read().as_deref(), Some("another's"));
 
     let old = place.load();
     fs::remove_file(place.home.path().join(NAME)).unwrap();

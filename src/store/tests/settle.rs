@@ -123,7 +123,7 @@ fn what_is_written_into_a_replaced_file_is_found() {
     replace();
     assert_eq!(found(&old), None, "nobody has written");
 
-    // Half of it is no content, but the rest may come.
+    // Half of it is not content, but the rest may come.
     assert!(once(|| {
         let (old, mut writer) = lay_old();
         replace();
