@@ -155,8 +155,8 @@ impl<'s> Finder<'s, '_> {
         let descriptor = self.by_descriptor(names::KEY_DESCRIPTOR, key.as_ref());
         let well_known = self.well_known(Source::WellKnownKey, ".api_key");
         self.found.key = self.first_of([key, descriptor, well_known]);
-        if let Some(reason) = login_first {
-            self.drop_keys(&reason);
+        if let Some((reason, all)) = login_first {
+            self.drop_keys(&reason, all);
         }
         self.dead_descriptor();
         self.grants();
@@ -459,11 +459,11 @@ impl<'s> Finder<'s, '_> {
         })
     }
 
-    /// Why a login or an OAuth token goes before every key, if one does.
+    /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
     ///
     /// A cloud session, the desktop app and local agents prefer a login (2.0.77 to 2.1.332, observed 2026-11-25). A
     /// socket prefers the OAUTH of the process's environment (2.1.120, 2.1.332, observed 2026-11-25).
-    fn login_goes_first(&self) -> Option<String> {
+    fn login_goes_first(&self) -> Option<(String, bool)> {
         let (state, found) = (self.state, &self.found);
         if state.is_simple() {
             return None;
@@ -482,19 +482,24 @@ impl<'s> Finder<'s, '_> {
             found.oauth.as_ref().is_some_and(|oauth| oauth.source == Source::env(names::OAUTH));
         if (remote || desktop) && (found.oauth.is_some() || found.login.is_some()) {
             let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
-            Some(format!("{who} is set, and a login goes before every key"))
+            let all = state.client.has(Rule::RemoteLoginBeatsAll);
+            Some((format!("{who} is set, and a login goes before every key"), all))
         } else if socket && of_process {
-            Some("with ANTHROPIC_UNIX_SOCKET, CLAUDE_CODE_OAUTH_TOKEN goes first".to_owned())
+            Some((
+                "with ANTHROPIC_UNIX_SOCKET, CLAUDE_CODE_OAUTH_TOKEN goes first".to_owned(),
+                true,
+            ))
         } else {
             None
         }
     }
 
     /// Takes out everything that a login goes before.
-    fn drop_keys(&mut self, reason: &str) {
+    fn drop_keys(&mut self, reason: &str, all: bool) {
         let found = &mut self.found;
-        let mut out = vec![found.key.take()];
-        if self.state.client.has(Rule::RemoteLoginBeatsAll) {
+        let is_variable = |key: &mut Credential| key.source.is_variable(names::KEY);
+        let mut out = vec![found.key.take_if(|key| all || is_variable(key))];
+        if all {
             out.extend([found.token.take(), found.helper.take(), found.primary.take()]);
         }
         for credential in out {

@@ -111,7 +111,7 @@ pub fn command(program: &[String], world: &World, base_url: &str) -> Command {
     if !world.state.setup.is_empty() {
         // A command of a recorded state may fail in part, as it did when it was recorded.
         script.push_str(
-            "(cd \"$base/project\"; HOME=\"$base/home\" sh \"$base/setup\") 2>/dev/null || true; ",
+            "(cd \"$base/project\"; HOME=\"$base/home\" bash \"$base/setup\") 2>/dev/null || true; ",
         );
     }
     for fd in world.state.fds.keys() {
