@@ -4,6 +4,7 @@ mod files;
 mod launch;
 mod places;
 mod sending;
+pub(crate) mod values;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -60,6 +61,8 @@ pub struct Case<'a> {
     pub modes: &'a [Mode],
     /// The source that was expected; none for any.
     pub expected: Option<&'a Source>,
+    /// The profile of cck that was asked about.
+    pub profile: Option<&'a str>,
     /// The home directory, for paths as the user writes them.
     pub home: Option<&'a OsStr>,
 }
@@ -90,6 +93,7 @@ pub fn problems(case: &Case<'_>) -> Vec<Problem> {
     let mut problems = Problems::default();
     sending::add(case, &mut problems);
     places::add(case, &mut problems);
+    values::add(case, &mut problems);
     files::add(case, &mut problems);
     launch::add(case, &mut problems);
     let (mut first, then): (Vec<_>, Vec<_>) =
@@ -123,6 +127,24 @@ impl Case<'_> {
     fn layer_file(&self, layer: Layer) -> String {
         let settings = self.state.layers.iter().find(|settings| settings.layer == layer);
         settings.map_or_else(String::new, |settings| self.show(&settings.file))
+    }
+
+    /// A command of cck, for the profile that was asked about.
+    fn cck(&self, command: &str) -> String {
+        match self.profile {
+            Some(profile) => format!("cck {command} --profile {profile}"),
+            None => format!("cck {command}"),
+        }
+    }
+
+    /// Where a source is set.
+    fn place(&self, source: &Source) -> String {
+        match source {
+            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
+                self.layer_file(*layer)
+            }
+            _ => self.show(&self.state.config_file.path),
+        }
     }
 
     /// What takes a source away.

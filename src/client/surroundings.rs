@@ -1,5 +1,7 @@
 //! Looks at what lies around the files: copies, git, owners, the helper's program. IO only; nothing is judged here.
 
+mod misplaced;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,8 +30,17 @@ pub struct Surroundings {
     pub replaced_config: Option<PathBuf>,
     /// Whether the directory in CLAUDE_CONFIG_DIR is missing.
     pub config_dir_is_missing: bool,
+    /// Keys at places, or under names, that the client does not read.
+    pub(crate) misplaced: Vec<Misplaced>,
     /// The program of the helper in force, where it is named by a path and cannot be run.
     pub unusable_helper: Option<PathBuf>,
+}
+
+/// A key that the client does not read.
+#[derive(Debug)]
+pub(crate) struct Misplaced {
+    pub(crate) message: String,
+    pub(crate) fix: String,
 }
 
 /// Looks around the files of a state.
@@ -46,10 +57,13 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
             .collect(),
         in_git: with_credentials(state)
             .into_iter()
-            .filter_map(|path| Some((path.to_path_buf(), git::look(path, context)?)))
+            // A link's target is what git tracks.
+            .map(|path| disk::real(path).unwrap_or_else(|_| path.to_path_buf()))
+            .filter_map(|path| Some((path.clone(), git::look(&path, context)?)))
             .collect(),
         replaced_config: Some(paths.global_config.clone())
             .filter(|path| is_legacy && fs::symlink_metadata(path).is_ok()),
+        misplaced: misplaced::find(state, context),
         config_dir_is_missing: paths.config_dir_var.is_some() && !paths.claude_dir.is_dir(),
         unusable_helper: settings::helper(state)
             .and_then(|(_, helper)| program(helper, &paths.project, context))

@@ -30,6 +30,7 @@ pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         unusable_clients: &search.unusable,
         modes: &Mode::ALL,
         expected: expected.as_ref(),
+        profile: None,
         home: home.as_deref(),
     };
     let problems = advice::problems(&case);

@@ -9,7 +9,7 @@ use crate::report::json::Online;
 use clap::{Args, ValueEnum};
 
 use crate::client::Client;
-use crate::client::advice::{self, Case};
+use crate::client::advice::{self, Case, values};
 use crate::client::decision::Mode;
 use crate::client::destination;
 use crate::client::gather;
@@ -167,7 +167,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     };
     let home = home.map(PathBuf::into_os_string);
     let refusal = destination::may_send(&destination, args.expect_host.as_deref()).err();
-    let mut problems = advice::problems(&Case {
+    let case = Case {
         state: &state,
         around: &around,
         decision: &decision,
@@ -176,8 +176,10 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         unusable_clients: if args.client_version.is_none() { &search.unusable } else { &[] },
         modes,
         expected: expected.as_ref(),
+        profile: args.profile.profile.as_deref(),
         home: home.as_deref(),
-    });
+    };
+    let mut problems = advice::problems(&case);
     let meets = modes.iter().all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
     let mut online = None;
     if args.online {
@@ -188,8 +190,9 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     }
     // What was asked and not answered is not a yes.
     let doubt = online.as_ref().and_then(Online::doubt);
-    let refused =
-        refusal.map(|refusal| format!("the credential would {}", refusal.reason(&destination)));
+    let refused = refusal.as_ref().map(|refusal| refusal.reason(&destination));
+    let refused = refused.or_else(|| values::refused(&case));
+    let refused = refused.map(|reason| format!("the credential would {reason}"));
     let verdict = meets && refused.is_none() && doubt.is_none();
     let summary = Summary {
         refused: refused.or(doubt).filter(|_| meets),

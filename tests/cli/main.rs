@@ -8,6 +8,7 @@
 )]
 
 mod advice;
+mod answers;
 mod approve;
 mod audit;
 mod cases;

@@ -19,7 +19,6 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
     custom_headers(case, problems);
     helper(case, problems);
     login(case, problems);
-    shapes(case, problems);
 }
 
 fn name(mode: Mode) -> &'static str {
@@ -248,42 +247,5 @@ fn login(case: &Case<'_>, problems: &mut Problems) {
             "the stored login has expired; the client sends it anyway",
             "run /login in claude, or /logout to let the API key be used",
         );
-    }
-}
-
-/// Keys that do not look like keys, and keys instead of tokens.
-fn shapes(case: &Case<'_>, problems: &mut Problems) {
-    for candidate in &case.decision.candidates {
-        let Some(secret) = &candidate.secret else {
-            continue;
-        };
-        let text = settings::js_trim(secret.reveal());
-        let is_key = match &candidate.source {
-            Source::PrimaryKey => true,
-            Source::Variable(_, name) => name == names::KEY,
-            _ => false,
-        };
-        if is_key && text.starts_with("sk-ant-oat") {
-            problems.error(
-                "odd-key-shape",
-                format!("{} holds an OAuth token, not an API key", candidate.source),
-                "put it in CLAUDE_CODE_OAUTH_TOKEN, and an API key here",
-            );
-        } else if is_key && text.starts_with("sk-ant-admin") {
-            problems.error(
-                "odd-key-shape",
-                format!("{} holds an Admin API key, which cannot send messages", candidate.source),
-                "put an API key in its place",
-            );
-        } else if is_key && !key::is_usual_shape(text) {
-            problems.warn(
-                "odd-key-shape",
-                format!(
-                    "{} does not have the shape of an Anthropic key (sk-ant-…)",
-                    candidate.source
-                ),
-                "check that it is the whole key, and nothing but the key",
-            );
-        }
     }
 }
