@@ -57,9 +57,8 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
             .collect(),
         in_git: with_credentials(state)
             .into_iter()
-            // A link's target is what git tracks.
             .map(|path| disk::real(path).unwrap_or_else(|_| path.to_path_buf()))
-            .filter_map(|path| Some((path.clone(), git::look(&path, context)?)))
+            .filter_map(|path| git::look(&path, context).map(|git| (path, git)))
             .collect(),
         replaced_config: Some(paths.global_config.clone())
             .filter(|path| is_legacy && fs::symlink_metadata(path).is_ok()),

@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use crate::client::Client;
 use crate::client::decision::Mode;
+use crate::client::destination;
 use crate::client::gather;
 use crate::client::installed;
 use crate::client::launch::Launch;
@@ -35,6 +35,11 @@ pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
 /// A warning for each mode in which the key of the config is not what is sent, or not all that is sent.
 pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
     let Some(state) = state(file, context) else { return };
+    let destination = destination::destination(&state, context.home().as_deref());
+    if let Err(refusal) = destination::may_send(&destination, None) {
+        let reason = refusal.reason(&destination);
+        context.warn(&format!("started here, Claude Code would have the key {reason}"));
+    }
     let decision = resolve::resolve(&state);
     let names = Names { state: &state, home: context.home_var() };
     let blame = |mode| -> Option<String> {
@@ -70,7 +75,6 @@ pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
 
 fn state(file: &ConfigFile, context: &Context) -> Option<crate::client::state::State> {
     let named = (file.chosen_by == ChosenBy::Flag).then_some(file.path.as_path());
-    let found = installed::find(context, None, None).client;
-    let client = found.and_then(|found| found.client()).unwrap_or(Client::V2);
+    let (client, _) = installed::choose(None, &installed::find(context, None, None));
     gather::gather(context, client, &Launch::default(), None::<&Path>, named).ok()
 }

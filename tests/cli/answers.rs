@@ -1,14 +1,16 @@
 //! The inputs that were once answered wrong, in tests/data/cases, each with the right answer.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use cck::client::Client;
 use cck::client::decision::Mode;
 use serde_json::{Value, json};
 
 use crate::leaks::assert_keeps_keys;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{KEY, Sandbox};
 use crate::truth::{Row, disagreement};
 
 fn items(file: &str) -> Vec<Value> {
@@ -139,4 +141,43 @@ fn a_key_that_nobody_reads_is_found() {
     }
     let (_, problems) = verify(&json!({}));
     assert!(!problems.to_string().contains("misplaced-key"), "{problems:#}");
+}
+
+#[test]
+fn a_key_that_a_link_puts_into_a_git_work_tree_is_named() {
+    let sandbox = Sandbox::new();
+    let dotfiles = sandbox.home().join("dotfiles");
+    let git = |args: &[&str]| {
+        let mut git = Command::new("git");
+        git.arg("-C").arg(&dotfiles).args(args).env("HOME", sandbox.home());
+        git.stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    };
+    sandbox.lay("dotfiles/claude/.claude.json", "{}");
+    sandbox.lay("dotfiles/claude/settings.json", "{}");
+    if !git(&["init"]) || !git(&["add", "."]) {
+        eprintln!("skipped: no git");
+        return;
+    }
+    symlink("dotfiles/claude/.claude.json", sandbox.config()).unwrap();
+    let tracked = "dotfiles/claude/.claude.json is tracked by git";
+    sandbox.cck(&["set-key", "--stdin"]).stdin(KEY).run().code(0).err(&[tracked]);
+    let named = |path: &str| {
+        let ran = sandbox.cck(&["verify", "--json"]).run();
+        has(&ran.json()["problems"], "tracked-by-git", path)
+    };
+    assert!(named("~/dotfiles/claude/.claude.json holds a credential"));
+
+    // The directory of the settings is a link, or the settings are.
+    let settings = json!({"env": {"ANTHROPIC_API_KEY": KEY}}).to_string();
+    fs::write(dotfiles.join("claude/settings.json"), settings).unwrap();
+    let claude = sandbox.home().join(".claude");
+    symlink("dotfiles/claude", &claude).unwrap();
+    assert!(named("~/dotfiles/claude/settings.json holds a credential"));
+    fs::remove_file(&claude).unwrap();
+    fs::create_dir(&claude).unwrap();
+    symlink("../dotfiles/claude/settings.json", claude.join("settings.json")).unwrap();
+    assert!(named("~/dotfiles/claude/settings.json holds a credential"));
 }

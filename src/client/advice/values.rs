@@ -86,7 +86,7 @@ fn in_key(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> {
     }
     let failure = shape::misplaced(text).or_else(|| wrong_shape(text))?;
     let severity = if is_soft(&failure) { Severity::Warning } else { Severity::Error };
-    problem(severity, format!("{source}: {}", failure), replace())
+    problem(severity, format!("{source}: {failure}"), replace())
 }
 
 fn in_token(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> {
