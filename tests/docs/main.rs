@@ -8,10 +8,15 @@
 )]
 
 mod svg;
+#[path = "../broker/upstream.rs"]
+#[allow(dead_code, reason = "shared with the tests of the broker")]
+mod upstream;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use upstream::Upstream;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -176,40 +181,71 @@ fn tested_versions_are_the_observed_ones() {
     }
 }
 
-#[test]
-fn the_picture_shows_what_verify_prints() {
+/// A home with a key in a file, and a client as npm installs it.
+fn home() -> tempfile::TempDir {
     let home = tempfile::tempdir().unwrap();
-    let key = format!("sk-ant-api03-{}yzAA", "x".repeat(76));
-    let other = format!("sk-ant-api03-{}wxyz", "y".repeat(76));
-    fs::write(home.path().join("key"), key).unwrap();
-    // As npm installs it.
+    fs::write(home.path().join("key"), format!("sk-ant-api03-{}yzAA", "x".repeat(76))).unwrap();
+    let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+    fs::set_permissions(home.path().join("key"), private).unwrap();
     let package = home.path().join("npm/lib/node_modules/@anthropic-ai/claude-code");
     fs::create_dir_all(&package).unwrap();
     fs::create_dir(home.path().join("npm/bin")).unwrap();
     let name = r#"{"name": "@anthropic-ai/claude-code", "version": "2.1.332"}"#;
     fs::write(package.join("package.json"), name).unwrap();
-    fs::write(package.join("cli.js"), "#!/bin/sh\n").unwrap();
+    // It says hello by one call, as the client would.
+    let client = r#"#!/bin/sh
+curl --silent --fail --noproxy '*' "$ANTHROPIC_BASE_URL/v1/messages" -H "authorization: Bearer $ANTHROPIC_AUTH_TOKEN" \
+  -H 'content-type: application/json' -d '{"model": "claude-sonnet-4-5", "max_tokens": 9, "messages": []}' >/dev/null &&
+  echo 'Hello!'
+"#;
+    fs::write(package.join("cli.js"), client).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(package.join("cli.js"), mode).unwrap();
     let program = "../lib/node_modules/@anthropic-ai/claude-code/cli.js";
     std::os::unix::fs::symlink(program, home.path().join("npm/bin/claude")).unwrap();
-    let cck = |args: &[&str]| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_cck"));
-        command
-            .args(args)
-            .env_clear()
-            .env("HOME", home.path())
-            .env("PATH", format!("{}:/usr/bin:/bin", home.path().join("npm/bin").display()))
-            .env("COLUMNS", "80")
-            .env("CLICOLOR_FORCE", "1")
-            .env("TERM", "xterm")
-            .current_dir(home.path());
-        command
-    };
+    home
+}
+
+/// A program with nothing but this home, on a terminal of 80 columns with colours.
+fn command(program: &str, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command
+        .env_clear()
+        .env("HOME", home)
+        .env("PATH", format!("{}:/usr/bin:/bin", home.join("npm/bin").display()))
+        .env("COLUMNS", "80")
+        .env("CLICOLOR_FORCE", "1")
+        .env("TERM", "xterm")
+        .current_dir(home);
+    command
+}
+
+/// Draws the picture if CCK_UPDATE asks for it, and checks that it is this one.
+fn check_picture(file: &str, session: &[(&str, String)]) {
+    let picture = svg::render(session);
+    let path = root().join(file);
+    if std::env::var_os("CCK_UPDATE").is_some() {
+        fs::write(&path, &picture).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).is_ok_and(|old| old == picture),
+        "{file} is stale; CCK_UPDATE=1 cargo test --test docs draws it again"
+    );
+}
+
+#[test]
+fn the_picture_shows_what_verify_prints() {
+    let home = home();
+    let other = format!("sk-ant-api03-{}wxyz", "y".repeat(76));
     let output = |command: &mut Command| {
         let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
         assert!(text.contains("\u{1b}["), "no colour in {text:?}");
         text
+    };
+    let cck = |args: &[&str]| {
+        let mut command = command(env!("CARGO_BIN_EXE_cck"), home.path());
+        command.args(args);
+        command
     };
     let set = output(&mut cck(&["set-key", "--key-file", "key"]));
     let yes = output(&mut cck(&["verify"]));
@@ -217,17 +253,29 @@ fn the_picture_shows_what_verify_prints() {
     assert!(yes.contains('✓') && no.contains('✗'), "{yes}{no}");
     // The table of sources is for the terminal; the picture ends with the fix.
     let no = no.split("\n\n").next().unwrap().to_owned();
-    let picture = svg::render(&[
+    let session = [
         ("cck set-key --key-file key", set),
         ("cck verify", yes),
         ("export ANTHROPIC_API_KEY=sk-ant-api03-…wxyz; cck verify", no),
-    ]);
-    let file = root().join("docs/verify.svg");
-    if std::env::var_os("CCK_UPDATE").is_some() {
-        fs::write(&file, &picture).unwrap();
-    }
-    assert!(
-        fs::read_to_string(&file).is_ok_and(|old| old == picture),
-        "docs/verify.svg is stale; CCK_UPDATE=1 cargo test --test docs draws it again"
-    );
+    ];
+    check_picture("docs/verify.svg", &session);
+}
+
+#[test]
+fn the_picture_shows_what_a_guarded_run_comes_to() {
+    let home = home();
+    fs::write(home.path().join(".claude.json"), r#"{"hasCompletedOnboarding": true}"#).unwrap();
+    let upstream = Upstream::usual();
+    let shown = "cck run --key-file key --budget 5usd/day -- claude -p 'say hello'";
+    let line = shown.replacen("cck", env!("CARGO_BIN_EXE_cck"), 1);
+    // The summary is for a terminal.
+    let output = command("script", home.path())
+        .args(["-qec", &line, "/dev/null"])
+        .env("ANTHROPIC_BASE_URL", upstream.url())
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap().replace('\r', "");
+    assert!(output.status.success() && text.starts_with("Hello!\ncck: 1 call"), "{text}");
+    assert_eq!(upstream.seen().len(), 1);
+    check_picture("docs/run.svg", &[(shown, text)]);
 }
