@@ -39,9 +39,12 @@ pub(crate) struct Copies {
 /// Every file of the client's that may hold a copy of the key in the config, but not the config and settings.
 pub(crate) fn find(paths: &Paths, config: &ConfigFile) -> Copies {
     let mut copies = Copies::default();
-    copies.look_in(&paths.backups, |name| Some(kind(name).unwrap_or(Kind::Other)));
-    let beside =
-        [Some(paths.claude_dir.as_path()), paths.global_config.parent(), config.path.parent()];
+    // With CLAUDE_CONFIG_DIR empty the client's directory is the project, whose files are not the user's copies.
+    let claude_dir = Some(&*paths.claude_dir).filter(|dir| *dir != paths.project);
+    if claude_dir.is_some() {
+        copies.look_in(&paths.backups, |name| Some(kind(name).unwrap_or(Kind::Other)));
+    }
+    let beside = [claude_dir, paths.global_config.parent(), config.path.parent()];
     let mut dirs = Vec::new();
     for dir in beside.into_iter().flatten() {
         if !dirs.contains(&dir) {

@@ -180,6 +180,31 @@ pub(crate) fn apply(
     Ok(changed)
 }
 
+/// Does `work`, which changes a file of cck's own, with an audit line before and after it.
+pub(crate) fn audited<T>(
+    action: &str,
+    file: &Path,
+    source: Option<&str>,
+    context: &mut Context,
+    work: impl FnOnce(&mut Context) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let section = signals::hold();
+    clear_expired(context);
+    let event = Event { action, config: file, source, old: None, new: None };
+    let audit = AuditArgs::default();
+    let trail = audit.start(&event, context)?;
+    let result = work(context);
+    if result.is_ok() {
+        section.finish();
+        context.changed = true;
+    }
+    let outcome = if result.is_ok() { "done" } else { "failed" };
+    if trail.is_none_or(|mut trail| trail.append(&event, outcome, context).is_err()) {
+        audit.log(&event, outcome, context);
+    }
+    result
+}
+
 /// Puts back the files that were written before the one that failed.
 fn revert(
     args: &ChangeArgs,

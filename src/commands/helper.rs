@@ -118,6 +118,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let (flags, source) = what_to_ask(args.source, profile.as_ref(), context)?;
     let helper = command(&context.program(), &flags, args.ttl)?;
     let target = Target::locate(&args.change.target, context)?;
+    check_settings_place(&target)?;
     let settings = target.paths.user_settings.clone();
     let shown = display(&settings, context.home_var());
     let (dry_run, json) = (args.change.target.dry_run, args.change.target.json);
@@ -167,6 +168,20 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
         ));
     }
     Ok(Exit::Done)
+}
+
+/// Refuses settings that are a file of the working directory.
+fn check_settings_place(target: &Target) -> anyhow::Result<()> {
+    if target.is_in_project() {
+        return Err(fail(
+            format!(
+                "CLAUDE_CONFIG_DIR is empty, so the settings would be a file of this directory: {}",
+                target.paths.user_settings.display()
+            ),
+            "unset it, or make it absolute",
+        ));
+    }
+    Ok(())
 }
 
 /// Warns of a program that may not be there tomorrow.
@@ -267,6 +282,7 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
 fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
+    check_settings_place(&target)?;
     let settings = target.paths.user_settings.clone();
     let shown = display(&settings, context.home_var());
     let program = context.program();

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
+use super::change;
 use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::Exit;
@@ -197,10 +198,13 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let file = profile::user_file(context)?;
     let new = profile::resolve(entry.clone(), &file, false, context)?;
     profile::ready_dir(&new.config_dir)?;
-    profile::update(context, |text| {
+    let add = |text: &str| {
         file::with(text, &entry)
             .map(Some)
             .map_err(|malformed| profile::malformed_error(&file, &malformed))
+    };
+    change::audited("profile-add", &file, Some(new.source.kind()), context, |context| {
+        profile::update(context, add)
     })?;
     context.done(format!(
         "added the profile {name}: {}; config directory {}",
@@ -295,9 +299,12 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
             format!("its administrator removes it from {}", profile.file.display()),
         ));
     }
-    profile::update(context, |text| {
+    let remove = |text: &str| {
         file::without(text, name)
             .map_err(|malformed| profile::malformed_error(&profile.file, &malformed))
+    };
+    change::audited("profile-remove", &profile.file, None, context, |context| {
+        profile::update(context, remove)
     })?;
     context.done(format!("removed the profile {name}"));
     if profile.config_dir.exists() {

@@ -79,6 +79,7 @@ const AFTER_TIMEOUT: Duration = Duration::from_secs(300);
 pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
+    target.require_named()?;
     let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
     let new = source.read(context)?;
     if args.retire_old {

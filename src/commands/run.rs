@@ -24,6 +24,7 @@ use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::key::{ApiKey, command};
 use crate::output::one_line;
 use crate::profile::{self, Profile, ProfileArg};
+use crate::records::audit::{AuditArgs, Event};
 use crate::records::state;
 use crate::store;
 
@@ -142,6 +143,21 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     std::mem::forget(held);
     let mut signals = Signals::take().context("cannot take the signals")?;
     let described = source.describe();
+    let is_logged = state.is_some();
+    let cwd = context.cwd().to_path_buf();
+    let event = Event {
+        action: "run",
+        config: &cwd,
+        source: Some(source.kind()),
+        old: None,
+        new: Some(key.fingerprint()),
+    };
+    let log = |outcome, context: &mut Context| {
+        if is_logged {
+            AuditArgs::default().log(&event, outcome, context);
+        }
+    };
+    log("started", context);
     let broker = Broker::start(Setup {
         as_bearer: is_bearer(&source, &key),
         reread: reread(&source, context),
@@ -199,6 +215,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         }
     };
     let (summary, left) = broker.stop();
+    log("done", context);
     if std::io::stderr().is_terminal() && (summary.calls > 0 || !summary.alerts.is_empty()) {
         context.warn_raw(&format!("{}\n", one_line(&last_line(&summary, &left))));
     }

@@ -12,6 +12,7 @@ use crate::client::gather;
 use crate::client::paths::{self, ChosenBy, ConfigFile, Paths};
 use crate::context::Context;
 use crate::document::Change;
+use crate::error::fail;
 use crate::key;
 use crate::output::one_line;
 use crate::store;
@@ -47,12 +48,30 @@ impl Target {
     pub(crate) fn locate(args: &TargetArgs, context: &Context) -> anyhow::Result<Target> {
         let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
         let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
+        check_place(&file, context)?;
         let lock_timeout = Duration::from_secs(args.lock_timeout);
         Ok(Target {
             paths,
             file,
             options: store::Options { lock_timeout, dry_run: args.dry_run, ..Default::default() },
         })
+    }
+
+    /// Refuses a config that the user named and that does not exist.
+    pub(crate) fn require_named(&self) -> anyhow::Result<()> {
+        if self.file.chosen_by == ChosenBy::Flag && !self.file.path.exists() {
+            let path = self.file.path.display();
+            return Err(fail(
+                format!("there is no file {path}"),
+                "check the path of --config-file",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Whether the client takes the working directory for its own (CLAUDE_CONFIG_DIR is empty).
+    pub(crate) fn is_in_project(&self) -> bool {
+        self.paths.claude_dir == self.paths.project
     }
 
     /// How the store writes.
@@ -76,6 +95,40 @@ impl Target {
             )
         })
     }
+}
+
+/// Refuses a place that is not the user's own by mistake: a key in a file of the working directory is the project's, and
+/// a home that does not exist is a slip.
+fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
+    let var = context.var_os("CLAUDE_CONFIG_DIR");
+    let (is_empty, is_relative) = (
+        var.is_some_and(|dir| dir.is_empty()),
+        var.is_some_and(|dir| !dir.is_empty() && Path::new(dir).is_relative()),
+    );
+    let in_project = match file.chosen_by {
+        ChosenBy::Flag => false,
+        ChosenBy::Legacy => is_empty || is_relative,
+        _ => is_relative,
+    };
+    if in_project {
+        let how = if is_empty { "empty" } else { "relative" };
+        return Err(fail(
+            format!(
+                "CLAUDE_CONFIG_DIR is {how}, so the config would be a file of this directory: {}",
+                file.path.display()
+            ),
+            "unset it or make it absolute; or name the file: --config-file FILE",
+        ));
+    }
+    if file.chosen_by == ChosenBy::Default
+        && let Some(home) = file.path.parent().filter(|home| !home.exists())
+    {
+        return Err(fail(
+            format!("the home directory {} does not exist", home.display()),
+            "set HOME to yours, or name the client's directory in CLAUDE_CONFIG_DIR",
+        ));
+    }
+    Ok(())
 }
 
 /// A changed member as it may be shown: of a key only its hint and fingerprint.

@@ -38,6 +38,7 @@ struct Report<'a> {
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
+    target.require_named()?;
     let shown = target.shown(context);
     let json = args.change.target.json;
     let Some(record) = undo::load(&target.file.path, context)? else {

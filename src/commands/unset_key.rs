@@ -49,6 +49,7 @@ struct Report<'a> {
 pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate(&args.change.target, context)?;
+    target.require_named()?;
     let dry_run = args.change.target.dry_run;
     let keys = Keys::default();
     // What cck replaced in this config before is a copy too.

@@ -196,6 +196,31 @@ fn lines_are_in_the_order_of_the_changes() {
     }
 }
 
+#[test]
+fn helpers_profiles_and_runs_are_in_the_trail() {
+    let s = Sandbox::new();
+    s.cck(&["profile", "add", "a", "--key-env", "K"]).run().code(0);
+    s.cck(&["helper", "install", "--profile", "a"]).env("K", KEY).run().code(0);
+    s.cck(&["run", "--profile", "a", "--", "true"]).env("K", KEY).run().code(0);
+    s.cck(&["helper", "remove", "--profile", "a"]).run().code(0);
+    s.cck(&["profile", "remove", "a"]).run().code(0);
+    let records = s.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
+    let records = records.as_array().unwrap();
+    let shown: Vec<String> = records
+        .iter()
+        .map(|record| format!("{} {}", record["action"], record["outcome"]).replace('"', ""))
+        .collect();
+    let expected: Vec<String> =
+        ["profile-add", "helper-install", "run", "helper-remove", "profile-remove"]
+            .iter()
+            .flat_map(|action| ["started", "done"].map(|outcome| format!("{action} {outcome}")))
+            .collect();
+    assert_eq!(shown, expected);
+    let run = records.iter().find(|record| record["action"] == "run").unwrap();
+    assert_eq!((&run["source"], &run["new"]), (&"profile".into(), &by_hand(KEY).into()));
+    s.cck(&["audit", "--check"]).run().code(0);
+}
+
 /// A real full disk: a tmpfs of two pages in a mount namespace of its own.
 #[test]
 fn on_a_full_disk_no_half_line_is_left() {

@@ -334,6 +334,42 @@ fn a_profile_gets_both_its_key_and_its_address_or_neither() {
     assert!(fs::read_to_string(dir.join(".claude.json")).unwrap().contains(KEY));
 }
 
+#[test]
+fn a_place_that_is_a_slip_is_refused() {
+    let sandbox = Sandbox::new();
+    let repository = sandbox.project().join(".config.json");
+    fs::write(&repository, "{}").unwrap();
+    let set = |name: &str, value: &str| sandbox.cck(&["set-key"]).env(name, value).stdin(KEY).run();
+    // As compose's `${CLAUDE_CONFIG_DIR:-}` makes it.
+    set("CLAUDE_CONFIG_DIR", "").code(2).err(&[
+        "CLAUDE_CONFIG_DIR is empty",
+        ".config.json",
+        "try:",
+    ]);
+    for relative in [".", "here", "./a/b"] {
+        set("CLAUDE_CONFIG_DIR", relative).code(2).err(&["CLAUDE_CONFIG_DIR is relative"]);
+    }
+    let none = sandbox.home().join("none");
+    set("HOME", none.to_str().unwrap()).code(2).err(&["does not exist", "set HOME"]);
+    assert!(!none.exists() && !sandbox.project().join("here").exists());
+    assert_eq!(fs::read_to_string(&repository).unwrap(), "{}");
+    // Without a config in the directory, the client's is the one at home.
+    fs::remove_file(&repository).unwrap();
+    let helper = sandbox.cck(&["helper", "install", "--key-env", "K"]).env("CLAUDE_CONFIG_DIR", "");
+    helper.env("K", KEY).run().code(2).err(&["settings would be a file of this directory"]);
+    let backup = sandbox.project().join("backups/.claude.json.backup.1");
+    fs::create_dir(backup.parent().unwrap()).unwrap();
+    fs::write(&backup, format!("{{\"primaryApiKey\":\"{KEY}\"}}")).unwrap();
+    set("CLAUDE_CONFIG_DIR", "").code(0);
+    assert_eq!(stored(&sandbox).as_deref(), Some(KEY));
+    sandbox.cck(&["unset-key", "--scrub"]).env("CLAUDE_CONFIG_DIR", "").run().code(0);
+    assert!(fs::read_to_string(backup).unwrap().contains(KEY), "the project's file is left alone");
+    for command in ["unset-key", "undo"] {
+        let args = [command, "--config-file", "missing.json"];
+        sandbox.cck(&args).run().code(2).err(&["there is no file", "missing.json"]);
+    }
+}
+
 /// tests/data/cases/k12: with stow and the like, the config is a link into a repository.
 #[test]
 fn a_config_that_is_a_link_into_a_repository_gets_a_warning() {
