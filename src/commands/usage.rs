@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
@@ -22,7 +25,7 @@ use crate::profile::Profiles;
 use crate::records::state;
 
 /// How much of the log is read at a time.
-const BLOCK: usize = 4 << 20;
+const BLOCK: usize = 1 << 20;
 
 /// The longest bar, and the widest first column.
 const BAR: usize = 20;
@@ -157,10 +160,8 @@ struct Report {
 pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let since = since(&args.since)?;
     let state = state::dir(context)?;
-    let mut reader = Reader { since: since.clone(), by: args.by, ..Reader::default() };
-    for file in log::files(&state)? {
-        reader.read(&file).with_context(|| format!("cannot read {}", file.display()))?;
-    }
+    let reader = Reader { since: since.clone(), by: args.by, ..Reader::default() };
+    let reader = reader.read_all(&log::files(&state)?)?;
     if reader.skipped > 0 {
         context.warn(&format!(
             "{} lines of the call log are not calls; cck audit --check says which",
@@ -218,7 +219,7 @@ fn since(text: &str) -> anyhow::Result<String> {
     Ok(humantime::format_rfc3339_millis(moment).to_string())
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Reader {
     since: String,
     by: By,
@@ -236,26 +237,44 @@ impl Default for By {
 }
 
 impl Reader {
-    fn read(&mut self, path: &Path) -> std::io::Result<()> {
-        let mut file = File::open(path)?;
-        let mut block = Vec::with_capacity(BLOCK);
-        loop {
-            let read = (&mut file).take(BLOCK as u64).read_to_end(&mut block)?;
-            let end = memchr::memrchr(b'\n', &block).map_or(0, |at| at + 1);
-            let mut start = 0;
-            for at in memchr::memchr_iter(b'\n', &block[..end]) {
-                self.line(&block[start..at]);
-                start = at + 1;
+    /// Reads the log, each block of it in one of as many threads as there are processors.
+    fn read_all(mut self, files: &[PathBuf]) -> anyhow::Result<Reader> {
+        let workers = thread::available_parallelism().map_or(1, usize::from).min(8);
+        let (blocks, waiting) = sync_channel::<Vec<u8>>(workers);
+        let waiting = Mutex::new(waiting);
+        let work = |mut reader: Reader| {
+            loop {
+                let block = waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+                let Ok(block) = block else { return reader };
+                block.split(|&byte| byte == b'\n').for_each(|line| reader.line(line));
             }
-            block.drain(..end);
-            if read == 0 {
-                // What has no line end is being written.
-                return Ok(());
+        };
+        let read = thread::scope(|scope| {
+            let work = &work;
+            let workers: Vec<_> = (0..workers)
+                .map(|_| self.clone())
+                .map(|reader| scope.spawn(move || work(reader)))
+                .collect();
+            let read = files.iter().try_for_each(|file| {
+                feed(file, &blocks).with_context(|| format!("cannot read {}", file.display()))
+            });
+            drop(blocks);
+            for worker in workers {
+                let Ok(part) = worker.join() else { continue };
+                self.skipped += part.skipped;
+                for (key, sum) in part.sums {
+                    self.sums.entry(key).or_default().add(&sum);
+                }
             }
-        }
+            read
+        });
+        read.map(|()| self)
     }
 
     fn line(&mut self, line: &[u8]) {
+        if line.is_empty() {
+            return;
+        }
         // Most of a long log is older than what is asked for; `time` is its first member.
         let time = line.strip_prefix(b"{\"time\":\"").and_then(|rest| rest.get(..self.since.len()));
         if time.is_some_and(|time| time < self.since.as_bytes()) {
@@ -310,6 +329,23 @@ impl Reader {
         match quarter() {
             Some(quarter) => self.days.entry(quarter).or_insert_with(day).clone(),
             None => day(),
+        }
+    }
+}
+
+/// Sends a file in blocks of whole lines. What has no line end is being written.
+fn feed(path: &Path, blocks: &SyncSender<Vec<u8>>) -> std::io::Result<()> {
+    let mut file = File::open(path)?;
+    let mut block = Vec::with_capacity(2 * BLOCK);
+    loop {
+        let read = (&mut file).take(BLOCK as u64).read_to_end(&mut block)?;
+        let end = memchr::memrchr(b'\n', &block).map_or(0, |at| at + 1);
+        let rest = block.split_off(end);
+        // The workers end with this function's caller.
+        _ = blocks.send(std::mem::replace(&mut block, Vec::with_capacity(2 * BLOCK)));
+        block.extend_from_slice(&rest);
+        if read == 0 {
+            return Ok(());
         }
     }
 }

@@ -8,11 +8,17 @@
 )]
 
 mod calls;
+mod clients;
 mod failures;
 mod guard;
 mod harness;
+mod hunt;
 mod limits;
 #[allow(dead_code, reason = "shared with the tests of the command line")]
 #[path = "../cli/sandbox.rs"]
 mod sandbox;
+#[path = "../support/mod.rs"]
+mod support;
 mod upstream;
+
+use support::skip;
