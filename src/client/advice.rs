@@ -16,9 +16,11 @@ use super::destination::{Destination, Refusal};
 use super::installed::Fault;
 use super::keychain;
 use super::paths;
+use super::settings;
 use super::source::{Layer, Origin, Source};
 use super::state::State;
 use super::surroundings::Surroundings;
+use crate::disk::tools::MOVE;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -137,6 +139,12 @@ impl Case<'_> {
         }
     }
 
+    /// Whether cck itself is the helper in force.
+    fn helper_is_of_cck(&self) -> bool {
+        settings::helper(self.state)
+            .is_some_and(|(_, helper)| helper.split_ascii_whitespace().nth(1) == Some("get-key"))
+    }
+
     /// Where a source is set.
     fn place(&self, source: &Source) -> String {
         match source {
@@ -157,11 +165,16 @@ impl Case<'_> {
             Source::Variable(Origin::Settings(layer), name) => {
                 format!("remove {name} from `env` in {}", self.layer_file(*layer))
             }
+            Source::Helper(Layer::User) if self.helper_is_of_cck() => self.cck("helper remove"),
             Source::Helper(layer) => {
                 format!("remove apiKeyHelper from {}", self.layer_file(*layer))
             }
-            Source::PrimaryKey => "cck unset-key".into(),
-            Source::Login => "run /logout in claude".into(),
+            Source::PrimaryKey => self.cck("unset-key"),
+            // Logging out in the client would remove primaryApiKey and the approvals too (2.1.332, observed 2026-11-25).
+            Source::Login => {
+                let file = self.quote(&self.state.credentials_file.path);
+                format!("{MOVE} {file} {file}.off")
+            }
             Source::Profile(name) => format!("remove the Anthropic profile {name}"),
             Source::Gateway => "claude auth logout".into(),
             Source::WellKnownKey | Source::WellKnownToken => {
@@ -172,7 +185,11 @@ impl Case<'_> {
                 keychain::program(),
                 self.state.facts.keychain.services[0]
             ),
-            Source::KeychainLogin => "run /logout in claude, then: cck set-key".into(),
+            Source::KeychainLogin => format!(
+                "{} delete-generic-password -a \"$USER\" -s '{}'",
+                keychain::program(),
+                self.state.facts.keychain.services[1]
+            ),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Surroundings {
     pub replaced_config: Option<PathBuf>,
     /// Whether the directory in CLAUDE_CONFIG_DIR is missing.
     pub config_dir_is_missing: bool,
+    /// Whether something is mounted at the config's path.
+    pub is_mount: bool,
     /// Keys at places, or under names, that the client does not read.
     pub(crate) misplaced: Vec<Misplaced>,
     /// The program of the helper in force, where it is named by a path and cannot be run.
@@ -62,6 +64,8 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
             .collect(),
         replaced_config: Some(paths.global_config.clone())
             .filter(|path| is_legacy && fs::symlink_metadata(path).is_ok()),
+        is_mount: matches!(state.config_file.reading, Reading::NotAFile(_))
+            && is_mount(&state.config_file.path),
         misplaced: misplaced::find(state, context),
         config_dir_is_missing: paths.config_dir_var.is_some() && !paths.claude_dir.is_dir(),
         unusable_helper: settings::helper(state)
@@ -88,6 +92,16 @@ pub(crate) fn with_credentials(state: &State) -> Vec<&Path> {
         files.push(state.credentials_file.path.as_path());
     }
     files
+}
+
+/// Whether a path is a mount point, as far as the system says so.
+fn is_mount(path: &Path) -> bool {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let real = disk::real(path).unwrap_or_else(|_| path.to_path_buf());
+    mounts.lines().any(|line| {
+        let place = line.split(' ').nth(4).unwrap_or_default().replace("\\040", " ");
+        Path::new(&place) == real
+    })
 }
 
 fn copy_with_key(path: &Path) -> Option<FileState> {

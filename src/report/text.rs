@@ -495,9 +495,9 @@ impl<'a> Text<'a> {
 
 /// Whether a fix is a command to paste, which is never wrapped.
 fn is_command(fix: &str) -> bool {
-    const PROGRAMS: [&str; 17] = [
-        "cck", "unset", "export", "chmod", "chown", "sudo", "mv", "move", "git", "ls", "mkdir",
-        "rm", "icacls", "ren", "set", "claude", "security",
+    const PROGRAMS: [&str; 19] = [
+        "either", "echo", "cck", "unset", "export", "chmod", "chown", "sudo", "mv", "move", "git",
+        "ls", "mkdir", "rm", "icacls", "ren", "set", "claude", "security",
     ];
     fix.split(' ').next().is_some_and(|word| PROGRAMS.contains(&word))
 }

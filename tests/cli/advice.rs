@@ -147,3 +147,126 @@ fn every_code_has_its_state_and_its_remedy() {
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+/// A state that has a problem: the code, the config, variables, a file below HOME, and whether the key in the config must
+/// be there afterwards.
+type State<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)], [&'a str; 2], bool);
+
+/// The commands in a fix: the fix itself, or each of the two that exclude each other.
+fn commands(fix: &str) -> Vec<String> {
+    const PROGRAMS: [&str; 9] =
+        ["cck ", "unset ", "export ", "chmod ", "mv ", "git ", "echo ", "mkdir ", "rm "];
+    let parts = match fix.strip_prefix("either ").and_then(|both| both.split_once(", or ")) {
+        Some((one, other)) => vec![one, other],
+        None => vec![fix],
+    };
+    let is_command = |part: &&str| PROGRAMS.iter().any(|program| part.starts_with(program));
+    parts.into_iter().filter(is_command).map(str::to_owned).collect()
+}
+
+/// Runs each fix exactly as printed, in the state that produced it: the problem is gone, and the key that cck wrote is there.
+#[test]
+fn a_fix_that_is_pasted_fixes_it() {
+    let key = r#""primaryApiKey": "KEY""#;
+    let login = r#"{"claudeAiOauth": {"accessToken": "sk-ant-oat01-LOGIN", "scopes": ["user:inference"], "expiresAt": 9999999999999}}"#;
+    let own = r#"{"apiKeyHelper": "cck get-key --key-file key"}"#;
+    let none = ["", ""];
+    let env = "ANTHROPIC_API_KEY";
+    let rejected =
+        format!(r#""customApiKeyResponses": {{"rejected": ["{}"]}}"#, &KEY[KEY.len() - 20..]);
+    let states: [State<'_>; 22] = [
+        ("key-shadowed", key, &[], [LOGIN, login], true),
+        ("key-shadowed", key, &[(env, "OTHER")], none, true),
+        ("key-shadowed", key, &[], [SETTINGS, own], true),
+        ("key-not-set", "", &[], none, true),
+        ("no-credential", "", &[], none, true),
+        ("key-sent-to-gateway", key, &[(TOKEN, "tok")], none, false),
+        ("two-credentials", "", &[(env, "KEY"), (TOKEN, "tok")], none, false),
+        ("env-key-not-approved", "", &[(env, "KEY")], none, false),
+        ("env-key-rejected", &rejected, &[(env, "KEY")], none, false),
+        ("onboarding-incomplete", r#""hasCompletedOnboarding": false"#, &[], none, true),
+        ("other-provider", key, &[("CLAUDE_CODE_USE_BEDROCK", "1")], none, true),
+        ("custom-headers", key, &[("ANTHROPIC_CUSTOM_HEADERS", "x-api-key: OTHER")], none, true),
+        ("odd-key-shape", r#""primaryApiKey": "null""#, &[], none, true),
+        ("odd-key-shape", "", &[(env, "sk-ant-oat01-0123456789abcdefghij")], none, false),
+        ("key-as-token", "", &[(TOKEN, "KEY")], none, false),
+        ("bearer-twice", "", &[(TOKEN, "Bearer tok")], none, false),
+        ("odd-oauth-token", "", &[("CLAUDE_CODE_OAUTH_TOKEN", "KEY")], none, false),
+        ("misplaced-key", "", &[("ANTRHOPIC_API_KEY", "KEY")], none, false),
+        ("base-url-unusable", key, &[("ANTHROPIC_BASE_URL", "gateway")], none, true),
+        ("unencrypted", key, &[("ANTHROPIC_BASE_URL", "http://g.example")], none, true),
+        ("settings-malformed", key, &[], [SETTINGS, "{"], true),
+        ("legacy-config", key, &[], [".claude/.config.json", "{}"], false),
+    ];
+    let mut wrong = Vec::new();
+    let mut count = 0;
+    for (code, config, variables, [path, text], keeps) in states {
+        let fill = |text: &str| text.replace("KEY", KEY).replace("OTHER", OTHER);
+        let lay = || {
+            let sandbox = Sandbox::new();
+            let onboarded = if config.contains("hasCompletedOnboarding") {
+                ""
+            } else {
+                r#""hasCompletedOnboarding": true, "lastOnboardingVersion": "2.1.332""#
+            };
+            let parts: Vec<&str> =
+                [onboarded, config].into_iter().filter(|part| !part.is_empty()).collect();
+            let config = if config.starts_with(r#""custom"#) {
+                format!("{{{onboarded}, {config}}}")
+            } else {
+                format!("{{{}}}", fill(&parts.join(", ")))
+            };
+            sandbox.lay(".claude.json", config);
+            if !path.is_empty() {
+                sandbox.lay(path, text);
+            }
+            sandbox
+        };
+        let run = |sandbox: &Sandbox, script: &str| {
+            let bin = std::path::Path::new(&crate::sandbox::binary()).parent().unwrap().to_owned();
+            let mut command = sandbox.cck(&[]).command();
+            let mut shell = std::process::Command::new("/bin/sh");
+            shell.args(["-c", script]).env_clear().current_dir(sandbox.project());
+            for (name, value) in command.get_envs() {
+                shell.env(name, value.unwrap());
+            }
+            shell.env("PATH", format!("{}:/usr/bin:/bin", bin.display()));
+            for (name, value) in variables {
+                shell.env(name, fill(value));
+            }
+            command.stdin(std::process::Stdio::null());
+            let input = sandbox.lay("given", KEY);
+            shell.stdin(std::fs::File::open(input).unwrap());
+            let output = shell.output().unwrap();
+            (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+        };
+        let verify = "cck verify --json --expect";
+        let expect = if keeps { "config.primaryApiKey" } else { "any" };
+        let fixes = |report: &str| -> Vec<String> {
+            let report: Value = serde_json::from_str(report).unwrap();
+            let problems = report["problems"].as_array().unwrap().iter();
+            let of_code = problems.filter(|problem| problem["code"] == code);
+            of_code.map(|problem| problem["fix"].as_str().unwrap().to_owned()).collect()
+        };
+        let (report, _) = run(&lay(), &format!("{verify} {expect}"));
+        let printed = fixes(&report);
+        let all: Vec<String> = printed.iter().flat_map(|fix| commands(fix)).collect();
+        if all.is_empty() && code != "legacy-config" {
+            wrong.push(format!("{code}: no command in {printed:?}"));
+        }
+        for fix in all {
+            count += 1;
+            let sandbox = lay();
+            let script = format!("{fix} >/dev/null; {verify} {expect}");
+            let (report, said) = run(&sandbox, &script);
+            if serde_json::from_str::<Value>(&report).is_err() || !fixes(&report).is_empty() {
+                wrong.push(format!("{code}: `{fix}` leaves it: {said}"));
+            }
+            let config = std::fs::read_to_string(sandbox.config()).unwrap_or_default();
+            if keeps && !config.contains(KEY) {
+                wrong.push(format!("{code}: `{fix}` takes the key away"));
+            }
+        }
+    }
+    assert!(wrong.is_empty() && count >= 20, "{count} fixes\n{}", wrong.join("\n"));
+}

@@ -8,6 +8,7 @@ use super::super::state::{FileState, Reading};
 use super::super::surroundings;
 use super::{Case, Problems};
 use crate::disk::tools::{LIST, MAKE_DIR, MOVE};
+use crate::shell;
 
 pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
     readings(case, problems);
@@ -92,11 +93,15 @@ fn fix(case: &Case<'_>, file: &FileState) -> String {
     let path = case.quote(&file.path);
     match &file.reading {
         Reading::Malformed(at) => {
-            format!("fix line {} of {path}, or move it aside: {MOVE} {path} {path}.bad", at.line)
+            format!("either fix line {} of {path}, or {MOVE} {path} {path}.bad", at.line)
         }
         Reading::Invalid(_) => format!("fix that field of {path}"),
         Reading::Unreadable(_) => format!("{LIST} {path}; it must be yours and readable"),
-        _ => format!("move it aside: {MOVE} {path} {path}.bad"),
+        // What docker makes where the host has no such file cannot be moved.
+        _ if case.around.is_mount => format!(
+            "make the file on the host before the container starts, or mount a directory and set CLAUDE_CONFIG_DIR to it: {path} is a mount"
+        ),
+        _ => format!("{MOVE} {path} {path}.bad"),
     }
 }
 
@@ -167,22 +172,34 @@ fn copies(case: &Case<'_>, problems: &mut Problems) {
 fn in_git(case: &Case<'_>, problems: &mut Problems) {
     for (path, git) in &case.around.in_git {
         let shown = case.show(path);
+        let dir = case.quote(path.parent().unwrap_or(path));
         let quoted = case.quote(path);
         match git {
             Git::Tracked => problems.error(
                 "tracked-by-git",
-                format!("{shown} holds a credential and is tracked by git"),
                 format!(
-                    "git rm --cached {quoted}, ignore it, and replace the key: it is in the history"
+                    "{shown} holds a credential and is tracked by git: replace the key too, if it was committed"
                 ),
+                format!("git -C {dir} rm --cached {quoted}"),
             ),
-            Git::Addable => problems.warn(
-                "not-ignored-by-git",
-                format!(
-                    "{shown} holds a credential inside a git work tree that does not ignore it"
-                ),
-                format!("add it to .git/info/exclude: {quoted}"),
-            ),
+            Git::Addable => {
+                let root = path.ancestors().skip(1).find(|dir| dir.join(".git").is_dir());
+                let line = root.and_then(|root| Some((root, path.strip_prefix(root).ok()?)));
+                problems.warn(
+                    "not-ignored-by-git",
+                    format!(
+                        "{shown} holds a credential inside a git work tree that does not ignore it"
+                    ),
+                    match line {
+                        Some((root, name)) => format!(
+                            "echo {} >> {}",
+                            shell::quote(&format!("/{}", name.display())),
+                            case.quote(&root.join(".git/info/exclude"))
+                        ),
+                        None => format!("add it to .git/info/exclude: {quoted}"),
+                    },
+                );
+            }
             Git::Ignored | Git::Unknown => {}
         }
     }

@@ -97,7 +97,7 @@ fn race(case: &Case<'_>, problems: &mut Problems) {
             "claude -p does not wait for {} beside {}: its output is sent as x-api-key only if it ends before the first request ({so})",
             helper.source, token.source
         ),
-        format!("keep one: {}; or: {}", case.remove(&token.source), case.remove(&helper.source)),
+        format!("either {}, or {}", case.remove(&token.source), case.remove(&helper.source)),
     );
 }
 

@@ -15,7 +15,7 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
         Some(Refusal::Unusable(why)) => problems.error(
             "base-url-unusable",
             format!("{} cannot be used: {}", name(setter.as_ref()), why.0),
-            format!("set it to an address such as https://gateway.example; or: {}", remove()),
+            format!("either set it to an address such as https://gateway.example, or {}", remove()),
         ),
         Some(Refusal::OtherHost(named)) => problems.error(
             "other-host",
@@ -39,20 +39,20 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
                 "{} has a query or a fragment: requests go to {shown}, without /v1/messages",
                 name(setter.as_ref())
             ),
-            format!("take away what follows ? or #; or: {}", remove()),
+            format!("either take away what follows ? or #, or {}", remove()),
         );
     } else if address.path.ends_with("/v1") || address.path.contains("/v1/messages") {
         problems.warn(
             "base-url-path",
             format!("requests go to {shown}/v1/messages: the client adds /v1/messages itself"),
-            format!("end {} before /v1; or: {}", name(setter.as_ref()), remove()),
+            format!("either end {} before /v1, or {}", name(setter.as_ref()), remove()),
         );
     }
     if !address.is_private() && sends {
         problems.warn(
             "unencrypted",
             format!("the credential crosses the network unencrypted, to {shown}"),
-            format!("set {} to an https address; or: {}", name(setter.as_ref()), remove()),
+            format!("either set {} to an https address, or {}", name(setter.as_ref()), remove()),
         );
     }
     if address.has_user {

@@ -62,7 +62,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
                 "key-not-set",
                 format!("{expected} is expected, and is not set"),
                 if *expected == Source::PrimaryKey {
-                    "cck set-key".to_owned()
+                    case.cck("set-key")
                 } else {
                     format!(
                         "set it, or expect another source: cck verify --expect any (now {expected})"
@@ -81,7 +81,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
         problems.error(
             "no-credential",
             "the client finds no credential, and asks to log in",
-            "cck set-key",
+            case.cck("set-key"),
         );
     }
 }
@@ -104,14 +104,16 @@ fn several(case: &Case<'_>, outcome: &Outcome, problems: &mut Problems) {
     if is_token && *key == Source::PrimaryKey {
         problems.error(
             "key-sent-to-gateway",
-            format!("{key} is also sent to {url}, beside {token}"),
-            "cck unset-key (the gateway needs the token only)",
+            format!(
+                "{key} is also sent to {url}, beside {token}; the gateway needs the token only"
+            ),
+            case.cck("unset-key"),
         );
     } else {
         problems.warn(
             "two-credentials",
             format!("two credentials go to {url} in one request: {key} and {token}"),
-            format!("keep one: {}; or: {}", case.remove(token), case.remove(key)),
+            format!("either {}, or {}", case.remove(token), case.remove(key)),
         );
     }
 }
@@ -122,12 +124,12 @@ fn dialogs(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Proble
             Dialog::Onboarding => problems.warn(
                 "onboarding-incomplete",
                 "onboarding is not complete: the interactive client starts with questions that need the network",
-                "cck set-key (it completes onboarding)",
+                case.cck("set-key"),
             ),
             Dialog::ApproveEnvKey => problems.warn(
                 "env-key-not-approved",
                 "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default",
-                "cck approve",
+                approve(case),
             ),
             Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => {}
         }
@@ -146,8 +148,18 @@ fn dialogs(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Proble
         problems.warn(
             "env-key-rejected",
             format!("the interactive client does not use {}: its use was rejected", setting.source),
-            "cck approve",
+            approve(case),
         );
+    }
+}
+
+/// What approves the key in ANTHROPIC_API_KEY: cck knows that of the environment only.
+fn approve(case: &Case<'_>) -> String {
+    match settings::effective(case.state, names::KEY).map(|setting| &setting.source) {
+        Some(source) if *source != Source::env(names::KEY) => {
+            format!("start claude and answer Yes, if you mean the key in {}", case.place(source))
+        }
+        _ => case.cck("approve"),
     }
 }
 
@@ -197,7 +209,7 @@ fn helper(case: &Case<'_>, problems: &mut Problems) {
             "helper-failed",
             format!("{source} {failure}"),
             format!(
-                "run it by hand, it must print the key alone and exit with 0; or: {}",
+                "either have it print the key alone and exit with 0, or {}",
                 case.remove(&source)
             ),
         );
@@ -205,7 +217,7 @@ fn helper(case: &Case<'_>, problems: &mut Problems) {
         problems.error(
             "helper-not-executable",
             format!("{source} names {}, which is not a file that can be run", case.show(program)),
-            format!("chmod +x {}; or: {}", case.quote(program), case.remove(&source)),
+            format!("either chmod +x {}, or {}", case.quote(program), case.remove(&source)),
         );
     }
     if case.destination.helper_is_untrusted && case.modes.contains(&Mode::Print) {
@@ -245,7 +257,10 @@ fn login(case: &Case<'_>, problems: &mut Problems) {
         problems.warn(
             "login-expired",
             "the stored login has expired; the client sends it anyway",
-            "run /login in claude, or /logout to let the API key be used",
+            format!(
+                "either log in again with /login in claude, or {}",
+                case.remove(&Source::Login)
+            ),
         );
     }
 }

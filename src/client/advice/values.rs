@@ -133,8 +133,7 @@ fn from_helper(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> 
         .filter(|_| !text.starts_with("sk-ant-oat"))
         .or_else(|| wrong_shape(text).filter(|failure| !is_soft(failure)))?;
     let message = format!("what {source} prints is not the key alone: {failure}");
-    let fix =
-        format!("fix the command, so that it prints the key alone; or: {}", case.remove(source));
+    let fix = format!("either have it print the key alone, or {}", case.remove(source));
     Some(Mistake { code: "helper-output", severity: Severity::Error, message, fix })
 }
 
