@@ -40,6 +40,7 @@ use error::{Exit, Failure};
 /// Runs cck as this process.
 pub fn main() -> ExitCode {
     guard::close();
+    signals::survive_size_limit();
     run(&mut Context::from_process()).into()
 }
 

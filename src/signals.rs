@@ -84,6 +84,13 @@ impl Drop for Section {
     }
 }
 
+/// Makes a file size limit (`ulimit -f`) an error of write, not the end of the process. What cck starts gets the default
+/// back.
+pub(crate) fn survive_size_limit() {
+    #[cfg(unix)]
+    let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
+}
+
 impl Handlers {
     fn install(&self) -> io::Result<()> {
         let ignored = ignored();
@@ -98,9 +105,6 @@ impl Handlers {
                 signal.unsigned_abs() as usize,
             )?;
         }
-        // A file size limit then is an error of write, not the end of the process.
-        #[cfg(unix)]
-        flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)))?;
         Ok(())
     }
 }

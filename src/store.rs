@@ -114,6 +114,13 @@ pub(crate) fn update_recorded(
             }
         }
     }
+    if matches!(parent.try_exists(), Ok(false)) {
+        // No directory is made for a file that is not.
+        let edited = edit(&target, &EMPTY, &mut decide)?;
+        if edited.is_none_or(|edited| edited.changes.is_empty()) {
+            return Ok(Outcome { path: target, created: false, changes: vec![], exposed: None });
+        }
+    }
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
     let section = signals::hold();
     let dir = Rc::new(disk::open_or_make(parent)?);

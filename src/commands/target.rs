@@ -30,7 +30,7 @@ pub(crate) struct TargetArgs {
     #[arg(long)]
     pub json: bool,
     /// How long to wait for another process that is writing the file
-    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=600), hide_short_help = true)]
+    #[arg(long, value_name = "SECONDS", default_value_t = store::LOCK_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(0..=600), hide_short_help = true)]
     lock_timeout: u64,
 }
 

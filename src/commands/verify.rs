@@ -132,6 +132,13 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     if args.json || args.verbose {
         installed.others = installed::others(context, search.client.as_ref());
     }
+    let named = args.config_file.as_ref().map(|file| context.cwd().join(file));
+    if let Some(file) = named.filter(|file| matches!(file.try_exists(), Ok(false))) {
+        return Err(fail(
+            format!("there is no file {}", file.display()),
+            "check the path of --config-file",
+        ));
+    }
     let mut state = gather::gather(
         context,
         client,

@@ -16,7 +16,14 @@ const MAX_BYTES: u64 = 1024 * 1024;
 
 /// The user's file.
 pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
-    Ok(context.config_home()?.join("cck/profiles.toml"))
+    let file = context.config_home()?.join("cck/profiles.toml");
+    match context.home().filter(|home| file.starts_with(home) && !home.exists()) {
+        Some(home) => Err(fail(
+            format!("the home directory {} does not exist", home.display()),
+            "set HOME to yours, or name the directory of configuration files in XDG_CONFIG_HOME",
+        )),
+        None => Ok(file),
+    }
 }
 
 /// The directory of the machine's files.

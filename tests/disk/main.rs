@@ -14,6 +14,7 @@ mod client;
 mod contention;
 mod large;
 mod mounts;
+mod places;
 mod signals;
 #[path = "../support/mod.rs"]
 mod support;
