@@ -18,6 +18,7 @@ pub(crate) mod json;
 pub mod keychain;
 pub mod launch;
 pub mod paths;
+pub mod policy;
 pub(crate) mod reason;
 pub mod resolve;
 pub mod rules;

@@ -19,12 +19,13 @@ use super::json::{Json, decode};
 use super::keychain::{self, Keychain};
 use super::launch::{FlagSettings, Launch};
 use super::paths::{self, Roots};
+use super::policy::{self, Policy};
 use super::rules::Rule;
 use super::settings::{self, decode_settings, names};
 use super::state::{FileState, HelperRun, Reading, Secret, State};
 use super::variables::matters;
 use super::worktree;
-use crate::context::Context;
+use crate::context::{Context, Platform};
 use crate::key::command;
 use crate::shell;
 use descriptors::open_descriptors;
@@ -59,6 +60,8 @@ pub struct Facts {
     pub policy: Option<Result<Option<Secret>, String>>,
     /// The items of the macOS Keychain.
     pub keychain: Keychain,
+    /// The machine's policy and the user's, as the system keeps them.
+    pub policies: [Policy; 2],
     /// The time, in seconds since 1970.
     pub now: f64,
 }
@@ -90,6 +93,7 @@ impl Facts {
             server_settings: None,
             policy: None,
             keychain: Keychain::default(),
+            policies: Default::default(),
             now: 0.0,
         }
     }
@@ -112,10 +116,15 @@ impl Facts {
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0.0, |elapsed| elapsed.as_secs_f64());
         let project = facts.roots.project.clone();
+        let is_windows = context.platform() == Platform::Windows;
+        // Not read on Windows (2.1.332 under Wine, observed 2026-11-25).
         facts.root_local = worktree::root(&project, context.home().as_deref())
+            .filter(|_| !is_windows)
             .map(|root| root.join(".claude/settings.local.json"));
-        facts.profiles_dir = match context.var_os("XDG_CONFIG_HOME").filter(|dir| !dir.is_empty()) {
-            Some(dir) => Some(Path::new(dir).join("anthropic")),
+        let (variable, name) =
+            if is_windows { ("APPDATA", "Anthropic") } else { ("XDG_CONFIG_HOME", "anthropic") };
+        facts.profiles_dir = match context.var_os(variable).filter(|dir| !dir.is_empty()) {
+            Some(dir) => Some(Path::new(dir).join(name)),
             None => context.home().map(|home| home.join(".config/anthropic")),
         };
         for client in paths::KINDS {
@@ -146,6 +155,7 @@ impl Facts {
         let cached = facts.roots.paths(Client::V2).server_settings;
         facts.server_settings = facts.files.get(&cached).map(|(_, bytes)| bytes.clone());
         facts.keychain = keychain::read(context);
+        facts.policies = policy::read(context);
         facts.follow(&project);
         Ok(facts)
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::Client;
 use super::rules::Rule;
 use super::settings::names;
-use crate::context::Context;
+use crate::context::{Context, Platform};
 
 /// Why a file is the one that holds the config.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -51,6 +51,8 @@ pub struct Roots {
     /// The path given with `--config-file`.
     config_override: Option<PathBuf>,
     managed: PathBuf,
+    /// Where older clients look for managed settings on Windows.
+    program_data: Option<PathBuf>,
     well_known: PathBuf,
 }
 
@@ -80,6 +82,9 @@ impl Roots {
             custom_oauth: context.var_os(names::OAUTH_URL).is_some_and(|url| !url.is_empty()),
             config_override: config_override.map(|file| cwd.join(file)),
             managed: context.managed().to_path_buf(),
+            // Where the directory under Program Files is missing (2.0.77 under Wine, observed 2026-11-25).
+            program_data: Some(context.etc().join("ClaudeCode"))
+                .filter(|_| context.platform() == Platform::Windows && !context.managed().is_dir()),
             // Beside `/etc`, so that a test's stand-in for that has its own.
             well_known: context.etc().with_file_name("home").join("claude/.claude/remote"),
         })
@@ -111,6 +116,10 @@ impl Roots {
             None if is_here => (project.clone(), self.home.join(name)),
             None => (self.home.join(".claude"), self.home.join(name)),
         };
+        let managed = match &self.program_data {
+            Some(dir) if !client.has(Rule::ProgramDataIsIgnored) => dir,
+            _ => &self.managed,
+        };
         let dot_claude = project.join(".claude");
         // 0.2.109 ignores a login in $CLAUDE_CONFIG_DIR (observed 2026-11).
         let login_dir = if client.is_v0() { self.home.join(".claude") } else { claude_dir.clone() };
@@ -121,8 +130,8 @@ impl Roots {
             user_settings: claude_dir.join("settings.json"),
             project_settings: dot_claude.join("settings.json"),
             local_settings: dot_claude.join("settings.local.json"),
-            managed_settings: self.managed.join("managed-settings.json"),
-            managed_drop_ins: self.managed.join("managed-settings.d"),
+            managed_settings: managed.join("managed-settings.json"),
+            managed_drop_ins: managed.join("managed-settings.d"),
             server_settings: claude_dir.join("remote-settings.json"),
             credentials: login_dir.join(".credentials.json"),
             backups: claude_dir.join("backups"),

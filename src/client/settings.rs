@@ -59,6 +59,8 @@ pub struct Settings {
     pub login_method: Option<String>,
     /// `forceLoginOrgUUID`: how many organizations it names.
     pub organizations: Option<usize>,
+    /// Whether anything at all is in it.
+    pub has_content: bool,
     /// The program of `policyHelper`.
     pub policy_helper: Option<PathBuf>,
 }
@@ -73,6 +75,7 @@ impl Settings {
             env: BTreeMap::new(),
             login_method: None,
             organizations: None,
+            has_content: false,
             policy_helper: None,
         }
     }
@@ -97,6 +100,7 @@ impl Settings {
         if !one_by_one && let Some(broken) = schema::violation(client, self.layer, &members) {
             return Err(Reading::Invalid(broken));
         }
+        self.has_content |= !members.is_empty();
         let text_of = |name: &str| members.get(name).and_then(|value| value.string());
         if let Some(helper) = text_of("apiKeyHelper") {
             self.helper = Some(helper);

@@ -15,10 +15,11 @@ use super::json::{Json, NotJson};
 use super::keychain::Item;
 use super::launch::{FlagSettings, Launch};
 use super::paths::{ConfigFile, Paths};
+use super::policy::Policy;
 use super::rules::Rule;
 use super::server;
 use super::settings::{Settings, js_trim, names};
-use super::source::{Layer, Origin, Source};
+use super::source::{Layer, Source};
 use super::variables::{Variables, is_of_host, is_truthy};
 use crate::key::command::Ended;
 
@@ -448,7 +449,38 @@ impl State {
             }
             self.settings_files.push((layer, file));
         }
+        if layer == Layer::Managed && client.has(Rule::RegistryIsRead) {
+            self.lay_policy(&mut settings);
+        }
         self.layers.push(settings);
+    }
+
+    /// Lays the system's policies over managed files. The first of the machine's policy, the files and the user's policy wins
+    /// whole; for newer clients the machine's is merged with the files (2.1.112 to 2.1.332, observed 2026-11-25).
+    fn lay_policy(&mut self, managed: &mut Settings) {
+        let merges = self.client.has(Rule::RegistryIsMerged);
+        let [machine, user] = self.facts.policies.clone();
+        let (text, of_machine) = match machine {
+            Policy::Text(text) => (text, true),
+            Policy::Missing if !managed.has_content => match user {
+                Policy::Text(text) => (text, false),
+                _ => return,
+            },
+            Policy::Missing => return,
+            Policy::Malformed => (String::new(), true),
+        };
+        let mut settings = if merges {
+            managed.clone()
+        } else {
+            Settings::empty(Layer::Managed, managed.file.clone())
+        };
+        if settings.merge(self.client, text.as_bytes()).is_ok() {
+            *managed = settings;
+        } else if of_machine && merges {
+            self.refuse(
+                "the machine's policy is malformed, and the client does not start".to_owned(),
+            );
+        }
     }
 
     /// Judges the facts again after a change to them.
@@ -556,24 +588,6 @@ impl State {
     pub(crate) fn uses_gateway_login(&self) -> bool {
         self.client.has(Rule::CloudGatewayIsKnown)
             && self.gateway.as_ref().is_some_and(|login| login.counts(self.now))
-    }
-
-    /// The file that a source lies in, for what is in a file.
-    pub fn file_of(&self, source: &Source) -> Option<&Path> {
-        let of_layer = |layer: Layer| {
-            let settings = self.layers.iter().find(|settings| settings.layer == layer)?;
-            Some(settings.file.as_path()).filter(|file| !file.as_os_str().is_empty())
-        };
-        match source {
-            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
-                of_layer(*layer)
-            }
-            Source::Variable(Origin::Config, _) | Source::PrimaryKey => {
-                Some(&self.config_file.path)
-            }
-            Source::Login | Source::Gateway => Some(&self.credentials_file.path),
-            _ => None,
-        }
     }
 }
 
