@@ -249,6 +249,21 @@ pub struct Decision {
 }
 
 impl Decision {
+    /// Whether that mode sends `expected`, or the same value from another source, and nothing else.
+    pub fn meets(&self, mode: Mode, expected: Option<&Source>) -> bool {
+        let outcome = self.outcome(mode);
+        let value = |source: &Source| {
+            let candidate = self.candidates.iter().find(|other| other.source == *source)?;
+            candidate.secret.as_ref().map(|secret| secret.reveal().trim())
+        };
+        let same = |expected| {
+            value(expected).is_some_and(|expected| {
+                outcome.sources().first().and_then(|source| value(source)) == Some(expected)
+            })
+        };
+        outcome.meets(expected) || (outcome.meets(None) && expected.is_some_and(same))
+    }
+
     /// What the client does in that mode.
     pub fn outcome(&self, mode: Mode) -> &Outcome {
         match mode {

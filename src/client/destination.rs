@@ -12,8 +12,9 @@ use super::Client;
 use super::rules::Rule;
 use super::settings::{self, names};
 use super::source::{Layer, Origin, Source};
-use super::state::{FileState, State};
+use super::state::{FileState, Secret, State};
 use super::worktree;
+use crate::context::Context;
 use crate::disk;
 
 /// Where requests go, and who decided that.
@@ -168,12 +169,7 @@ const REDIRECTS: [&str; 7] = [
 /// The variables that are in force and with which files of the project lead requests elsewhere.
 pub(crate) fn project_redirects(state: &State, project: &Project) -> Vec<Redirect> {
     let in_force = |name: &str| {
-        let layers = state.layers.iter().filter_map(|settings| {
-            let value = settings.env.get(name)?;
-            Some((Origin::Settings(settings.layer), value))
-        });
-        let config = state.config.env.get(name).map(|value| (Origin::Config, value));
-        let (origin, value) = layers.chain(config).next()?;
+        let (origin, value) = in_blocks(state, name)?;
         (!value.is_empty()).then(|| Source::Variable(origin, name.to_owned()))
     };
     let redirect = |name: &str| {
@@ -186,6 +182,47 @@ pub(crate) fn project_redirects(state: &State, project: &Project) -> Vec<Redirec
         Some(Redirect { name: name.to_owned(), file: file.to_path_buf(), source })
     };
     REDIRECTS.into_iter().filter_map(redirect).collect()
+}
+
+/// What the client takes from settings to reach a server, and cck with it (2.1.332, observed 2026-11-25).
+const NETWORK: [&str; 9] = [
+    "HTTPS_PROXY",
+    "https_proxy",
+    "HTTP_PROXY",
+    "http_proxy",
+    "ALL_PROXY",
+    "all_proxy",
+    "NO_PROXY",
+    "no_proxy",
+    "NODE_EXTRA_CA_CERTS",
+];
+
+/// Gives the context the proxies and certificates that settings and config name; those of a project only if it is trusted.
+pub(crate) fn take_network(state: &State, context: &mut Context) {
+    let project = Project::of(&state.paths.project, context.home().as_deref());
+    let trusted = trust(state, &project) == Trust::Trusted;
+    for name in NETWORK {
+        let Some((origin, value)) = in_blocks(state, name) else { continue };
+        let source = Source::Variable(origin, name.to_owned());
+        if trusted || project.file_of(&source, state).is_none() {
+            // A relative file is taken from where the client starts.
+            let value = match name {
+                "NODE_EXTRA_CA_CERTS" => state.paths.project.join(value.reveal()).into_os_string(),
+                _ => value.reveal().into(),
+            };
+            context.set_var(name, value);
+        }
+    }
+}
+
+/// The `env` block that sets a variable, the highest of them, and to what.
+fn in_blocks<'a>(state: &'a State, name: &str) -> Option<(Origin, &'a Secret)> {
+    let layers = state
+        .layers
+        .iter()
+        .filter_map(|settings| Some((Origin::Settings(settings.layer), settings.env.get(name)?)));
+    let config = state.config.env.get(name).map(|value| (Origin::Config, value));
+    layers.chain(config).next()
 }
 
 /// The directories whose files belong to the project's author: the project itself, and the git work tree around it.

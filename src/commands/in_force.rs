@@ -44,7 +44,7 @@ pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
     let names = Names { state: &state, home: context.home_var() };
     let blame = |mode| -> Option<String> {
         let outcome = decision.outcome(mode);
-        if outcome.meets(Some(&Source::PrimaryKey)) {
+        if decision.meets(mode, Some(&Source::PrimaryKey)) {
             return None;
         }
         let sources = outcome.sources();

@@ -34,7 +34,7 @@ pub(crate) fn run(context: &mut Context) -> anyhow::Result<Exit> {
         home: home.as_deref(),
     };
     let problems = advice::problems(&case);
-    let meets = Mode::ALL.iter().all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
+    let meets = Mode::ALL.iter().all(|mode| decision.meets(*mode, expected.as_ref()));
     let refused =
         refusal.map(|refusal| format!("the credential would {}", refusal.reason(&destination)));
     let summary = Summary {

@@ -152,6 +152,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         gather::run_policy_helper(&mut state)?;
     }
     if args.online {
+        destination::take_network(&state, context);
         online::fetch_settings(&mut state, context)?;
     }
     let home = context.home();
@@ -187,7 +188,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
         home: home.as_deref(),
     };
     let mut problems = advice::problems(&case);
-    let meets = modes.iter().all(|mode| decision.outcome(*mode).meets(expected.as_ref()));
+    let meets = modes.iter().all(|mode| decision.meets(*mode, expected.as_ref()));
     let mut online = None;
     if args.online {
         let mut answer =

@@ -140,7 +140,8 @@ impl<'a> Text<'a> {
         let modes = self.summary.modes;
         let outcomes: Vec<&Outcome> =
             modes.iter().map(|mode| self.decision.outcome(*mode)).collect();
-        let meets: Vec<bool> = outcomes.iter().map(|outcome| self.meets(outcome)).collect();
+        let meets: Vec<bool> =
+            modes.iter().map(|mode| self.decision.meets(*mode, self.summary.expected)).collect();
         let same = outcomes.windows(2).all(|pair| {
             pair[0].x_api_key == pair[1].x_api_key
                 && pair[0].authorization == pair[1].authorization
@@ -210,17 +211,6 @@ impl<'a> Text<'a> {
             one_line(&self.summary.installed.text())
         );
         self.sentence("", &from);
-    }
-
-    /// Whether a mode sends what was expected, or the same key from another source.
-    fn meets(&self, outcome: &Outcome) -> bool {
-        let expected = self.summary.expected;
-        let same = || {
-            let value = expected.and_then(|expected| self.secret(expected));
-            let sources = outcome.sources();
-            value.is_some() && sources.first().and_then(|source| self.secret(source)) == value
-        };
-        outcome.meets(expected) || (outcome.meets(None) && same())
     }
 
     /// How what is sent differs from what was expected.

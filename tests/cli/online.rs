@@ -224,3 +224,21 @@ fn a_certificate_file_or_proxy_that_makes_no_sense_is_an_error() {
     let (_, refused, said) = report(cck.env("ANTHROPIC_BASE_URL", format!("https://{HOST}")));
     assert_eq!(refused["online"]["result"], "unreachable", "{said}");
 }
+
+#[test]
+fn proxies_and_certificates_of_settings_count_as_for_the_client() {
+    let (sandbox, dir) = (sandbox(), tempfile::tempdir().unwrap());
+    let Some(server) = Server::start(dir.path()) else {
+        return;
+    };
+    let proxy = Proxy::start(server.port);
+    let env = serde_json::json!({"env": {
+        "ANTHROPIC_BASE_URL": format!("https://{HOST}"),
+        "HTTPS_PROXY": format!("http://127.0.0.1:{}", proxy.port),
+        "NODE_EXTRA_CA_CERTS": server.authority,
+    }});
+    sandbox.lay(".claude/settings.json", env.to_string());
+    let (code, answer, said) = report(sandbox.cck(&["verify", "--online", "--json"]));
+    assert_eq!((code, &answer["online"]["result"]), (Some(0), &"valid".into()), "{said}");
+    assert_eq!(proxy.asked().len(), 1);
+}

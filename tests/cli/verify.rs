@@ -359,3 +359,13 @@ fn online_sends_nothing_to_a_plain_host_that_a_project_names() {
     assert!(codes(&report).contains(&"online-refused"), "{report}");
     assert!(start.elapsed() < Duration::from_secs(5));
 }
+
+#[test]
+fn the_same_key_from_another_source_is_a_yes() {
+    let sandbox = usual();
+    let ran = sandbox.cck(&["verify", "--mode", "print"]).env("ANTHROPIC_API_KEY", KEY).run();
+    ran.code(0).out(&["the same key as in the config"]);
+    let ran = sandbox.cck(&["verify", "--json"]).env("ANTHROPIC_API_KEY", KEY).run();
+    assert!(!codes(&ran.json()).contains(&"key-shadowed"), "{ran:?}");
+    sandbox.cck(&["verify", "--mode", "print"]).env("ANTHROPIC_API_KEY", OTHER).run().code(1);
+}

@@ -13,8 +13,9 @@ use crate::key::ApiKey;
 use crate::output::one_line;
 
 /// Asks the API that the client would ask whether it takes the new key.
-pub(crate) fn check(new: &ApiKey, context: &Context) -> anyhow::Result<()> {
+pub(crate) fn check(new: &ApiKey, context: &mut Context) -> anyhow::Result<()> {
     let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
+    destination::take_network(&state, context);
     let destination = destination::destination(&state, context.home().as_deref());
     let shown = one_line(&destination.shown);
     let unchanged = "nothing was changed";
