@@ -79,8 +79,9 @@ impl Standin {
 
     /// Starts one for that world: on its socket and, in namespaces, on the ports that its hosts are asked at.
     pub fn serve(world: &World) -> Standin {
-        let mut standin =
-            Standin::with(Shared { answers: world.state.opt.clone(), ..Shared::default() });
+        let answers = world.expand(&world.state.opt.to_string());
+        let answers = serde_json::from_str(&answers).expect("paths and ports do not break JSON");
+        let mut standin = Standin::with(Shared { answers, ..Shared::default() });
         if world.state.unix {
             let socket = world.root().join("sock");
             let listener = UnixListener::bind(socket).expect("a socket can be made");

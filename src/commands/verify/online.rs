@@ -118,6 +118,10 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     let Some(credential) = server::asks_with(state) else { return Ok(()) };
     let Some(secret) = credential.secret else { return Ok(()) };
     let secret = settings::js_trim(secret.reveal());
+    if !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        // The client cannot ask with it either.
+        return Ok(());
+    }
     let headers = if credential.source.is_oauth() {
         vec![("authorization", Zeroizing::new(format!("Bearer {secret}"))), oauth_beta()]
     } else {

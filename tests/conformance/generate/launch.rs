@@ -271,7 +271,8 @@ impl Maker {
             self.set("ANTHROPIC_BASE_URL", odd);
             return;
         }
-        if !self.rng.chance(25) {
+        // Without a base URL the client speaks TLS through the socket.
+        if self.state.unix || !self.rng.chance(25) {
             return;
         }
         self.state.base_url = "unset".into();
