@@ -22,6 +22,9 @@ const ALERT_TIME: Duration = Duration::from_secs(10);
 /// An hour that costs so many times the usual one raises an alert.
 const UNUSUAL: f64 = 5.0;
 
+/// For so long calls are collected, to be written at once: a write for each would take longer than to forward it.
+const COLLECT: Duration = Duration::from_millis(20);
+
 /// So many entries are written at once.
 const BATCH: usize = 1000;
 
@@ -98,7 +101,8 @@ impl Recorder {
         while is_open {
             let Ok(first) = entries.recv() else { break };
             let (mut calls, mut waiting) = (Vec::new(), Vec::new());
-            for entry in std::iter::once(first).chain(entries.try_iter().take(BATCH)) {
+            let (deadline, mut next) = (Instant::now() + COLLECT, Some(first));
+            while let Some(entry) = next {
                 match entry {
                     Entry::Call(call) => calls.push(*call),
                     Entry::Started(call, answer) => {
@@ -107,6 +111,10 @@ impl Recorder {
                     }
                     Entry::End => is_open = false,
                 }
+                // Nobody waits for the record of a call that is over.
+                let is_urgent = !is_open || !waiting.is_empty() || calls.len() >= BATCH;
+                let left = deadline.saturating_duration_since(Instant::now());
+                next = if is_urgent { None } else { entries.recv_timeout(left).ok() };
             }
             let result = self.record(&mut calls);
             for answer in waiting {
