@@ -583,11 +583,13 @@ impl<'s> Finder<'s, '_> {
         let keys = key.or(token).or(helper);
         let logins = oauth.or(login);
         let forced = method.is_some() || organizations.is_some();
+        let socket = state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
         let mut checked = false;
         let refused = if gateway && client.has(Rule::ForcedGatewayRefusesAll) {
             keys.or(primary).or(logins).or(headers)
         } else if keys.is_some() {
-            keys.filter(|_| forced && client.has(Rule::ForcedLoginRefusesKeys))
+            // Through a socket, whose other end decides, keys pass (2.1.332, observed 2026-11-26).
+            keys.filter(|_| forced && !socket && client.has(Rule::ForcedLoginRefusesKeys))
         } else if organizations == Some(0) && client.has(Rule::EmptyOrganizationsStop) {
             primary.or(logins)
         } else if organizations.is_some() && client.has(Rule::OrganizationIsChecked) {

@@ -50,7 +50,9 @@ pub struct Request {
 
 impl Request {
     fn is_message(&self) -> bool {
-        self.method == "POST" && self.path.contains("/v1/messages")
+        // Under a base URL with a query or a fragment every path is `/`.
+        let is_root = self.path == "/" || self.path.starts_with("/?");
+        self.method == "POST" && (self.path.contains("/v1/messages") || is_root)
     }
 }
 

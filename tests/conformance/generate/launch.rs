@@ -161,7 +161,9 @@ impl Maker {
             }
         }
         if self.rng.chance(6) {
+            let odd = std::mem::replace(&mut self.odd, 0);
             let settings = self.layer("policy");
+            self.odd = odd;
             let answer = json!({ "managedSettings": settings });
             let script = format!("#!/bin/sh\ncat <<'END'\n{answer}\nEND\n");
             self.state.home.insert("policy.sh".into(), json!(script));
