@@ -332,3 +332,29 @@ fn running_sessions_are_counted_and_named() {
     }
     assert_eq!(sandbox.cck(&["unset-key", "--json"]).run().code(0).json()["running"], 0);
 }
+
+/// The list is held against a trace of the client (tests/inject); here cck is held against the list.
+#[test]
+fn every_file_that_the_client_writes_the_key_to_is_scrubbed_or_named() {
+    let list: serde_json::Value =
+        serde_json::from_str(include_str!("../data/client-writes.json")).unwrap();
+    for file in list["files"].as_array().unwrap() {
+        let path = file["path"].as_str().unwrap();
+        // What lies outside of the home is the machine's here, and no test lays files there.
+        let Some(path) = path.strip_prefix("~/") else { continue };
+        let numbers = [
+            ("PID", "2339"),
+            ("HEX", "7f87923c613f"),
+            ("MS", "1764000000000"),
+            ("TIME", "1764000000001"),
+        ];
+        let path = numbers.iter().fold(path.to_owned(), |path, (word, n)| path.replace(word, n));
+        let sandbox = Sandbox::new();
+        let copy = sandbox.lay(&path, config(KEY));
+        long_ago(&copy);
+        let report = scrub(&sandbox, 0);
+        let how = file["scrub"].as_str().unwrap();
+        assert_eq!(report[how][0], copy.to_str().unwrap(), "{path}: {report}");
+        assert_eq!(holders(&sandbox.home(), KEY), [""; 0], "{path}");
+    }
+}

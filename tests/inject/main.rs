@@ -181,3 +181,72 @@ fn after_a_scrub_nothing_of_the_key_is_left() {
     let sent = client.print(&world);
     assert!(sent.x_api_key.is_none(), "{sent:#?}");
 }
+
+/// The newest client that is known.
+const NEWEST: &str = "2.1.332";
+
+/// The name with what differs from run to run as PID, HEX and MS.
+fn pattern(path: &str) -> String {
+    let mut parts: Vec<String> = path.split('.').map(str::to_owned).collect();
+    if let Some(at) = parts.iter().position(|part| part == "tmp").filter(|at| at + 2 < parts.len())
+    {
+        (parts[at + 1], parts[at + 2]) = ("PID".into(), "HEX".into());
+    } else if let Some(last) = parts.last_mut().filter(|last| last.parse::<u64>().is_ok()) {
+        *last = "MS".into();
+    }
+    parts.join(".")
+}
+
+/// What counts as a copy of the key comes from what the client does, not from what is thought of.
+#[test]
+fn every_file_that_the_newest_client_writes_the_key_to_is_in_the_list() {
+    let strace = Command::new("strace").arg("true").stderr(Stdio::null()).status();
+    if !strace.is_ok_and(|status| status.success()) {
+        return support::skip::without("strace");
+    }
+    let client = match Client::new(NEWEST) {
+        Ok(client) => client,
+        Err(error) => return support::skip::without(&format!("client {NEWEST} ({error})")),
+    };
+    let list: serde_json::Value =
+        serde_json::from_str(include_str!("../data/client-writes.json")).unwrap();
+    let known: Vec<&str> = list["files"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|file| file["path"].as_str().unwrap())
+        .collect();
+    let world = World::lay(&State::default());
+    cck(&world, &["set-key", "--stdin"], KEY);
+    let log = world.root().join("trace");
+    assert_sends(&client.traced(&log).print(&world), KEY);
+
+    let home = world.home();
+    let mut written = std::collections::BTreeSet::new();
+    for line in fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains(&KEY[..40])) {
+        // `PID write(7</path>, "…`: what goes to a socket is no file.
+        let Some((path, _)) = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'))
+        else {
+            continue;
+        };
+        if path.starts_with('/') {
+            let path = path
+                .strip_prefix(home.to_str().unwrap())
+                .map_or(path.into(), |rest| format!("~{rest}"));
+            written.insert(pattern(&path));
+        }
+    }
+    // What it copies inside the kernel is seen afterwards.
+    for path in holders(&home, KEY) {
+        let path = path.strip_prefix(home.to_str().unwrap()).unwrap();
+        written.insert(pattern(&format!("~{path}")));
+    }
+    written.remove("~/.claude.json");
+    assert!(written.len() > 1, "the trace shows temporary files and a backup: {written:?}");
+    assert!(
+        written.contains("~/.claude.json.tmp.PID.HEX"),
+        "the trace shows the config: {written:?}"
+    );
+    let unknown: Vec<_> = written.iter().filter(|path| !known.contains(&path.as_str())).collect();
+    assert!(unknown.is_empty(), "not in tests/data/client-writes.json: {unknown:?}");
+}

@@ -45,6 +45,14 @@ impl Client {
         install::command(version).map(|command| Client { command })
     }
 
+    /// The same client under strace, which writes to `log` what is written to which file.
+    pub fn traced(mut self, log: &std::path::Path) -> Client {
+        let strace = "strace -f -qq -y -s 1000000 -e trace=write,writev,pwrite64 -o";
+        let strace = strace.split(' ').map(str::to_owned).chain([log.display().to_string()]);
+        self.command.splice(0..0, strace);
+        self
+    }
+
     /// The command that starts it; a client in JavaScript can be told that it runs on a Mac.
     fn program(&self, world: &World) -> Vec<String> {
         let mut command = self.command.clone();
