@@ -1,13 +1,18 @@
 //! The client's items in the macOS Keychain, through `security`. Nothing here can make macOS ask: a locked keychain is not
 //! opened.
 
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::context::{Context, Platform};
+use crate::error::fail;
 use crate::key::command::{self, Ended};
 use crate::shell;
 
@@ -105,4 +110,84 @@ pub(crate) fn read(context: &Context) -> Keychain {
         }
     });
     Keychain { key, login, services }
+}
+
+/// Puts the API key into the client's item, as the client itself does: in hexadecimal, on standard input.
+pub(crate) fn put(context: &Context, key: &str) -> anyhow::Result<()> {
+    let (account, [service, _]) = (account(context), services(context));
+    let advice = "leave --keychain out, or name the account in USER";
+    if account.contains(['"', '\\', '\n']) {
+        return Err(fail("the account's name cannot be given to the Keychain", advice));
+    }
+    let mut hex = Zeroizing::new(String::with_capacity(key.len() * 2));
+    key.bytes().for_each(|byte| _ = write!(hex, "{byte:02x}"));
+    let line = Zeroizing::new(format!(
+        "add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n",
+        hex.as_str()
+    ));
+    run(&["-i"], line.as_bytes())?;
+    // `security -i` ends well whatever became of its lines.
+    match read(context).key {
+        Item::Text(text) if text.trim() == key => Ok(()),
+        item => Err(refused("did not take the key", &item)),
+    }
+}
+
+/// Deletes the client's item for the API key, if it exists.
+pub(crate) fn delete(context: &Context) -> anyhow::Result<bool> {
+    match read(context).key {
+        Item::Missing => return Ok(false),
+        Item::Text(_) => {}
+        item => return Err(refused("cannot be asked", &item)),
+    }
+    let (account, [service, _]) = (account(context), services(context));
+    run(&["delete-generic-password", "-a", &account, "-s", &service], b"")?;
+    match read(context).key {
+        Item::Missing => Ok(true),
+        item => Err(refused("did not delete the key", &item)),
+    }
+}
+
+/// An error about the Keychain, with what to do.
+pub(crate) fn refused(what: &str, item: &Item) -> anyhow::Error {
+    let program = program();
+    match item {
+        Item::Locked => fail(
+            format!("the Keychain {what}: it is locked"),
+            format!("{program} unlock-keychain, then again"),
+        ),
+        Item::Failed(why) => {
+            fail(format!("the Keychain {what}: {why}"), format!("{program} show-keychain-info"))
+        }
+        _ => fail(format!("the Keychain {what}"), format!("{program} show-keychain-info")),
+    }
+}
+
+/// Runs `security` with this on standard input, and waits for it no longer than [`PATIENCE`].
+fn run(arguments: &[&str], input: &[u8]) -> anyhow::Result<()> {
+    let advice = "leave --keychain out, if this is not a Mac";
+    let cannot = |error: io::Error| fail(format!("`security` cannot be run: {error}"), advice);
+    let mut child = Command::new(program())
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(cannot)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A child that ends without reading has refused; its end says so.
+        _ = stdin.write_all(input);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if child.try_wait().map_err(cannot)?.is_some() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            _ = child.kill();
+            _ = child.wait();
+            return Err(fail("`security` did not end in time", advice));
+        }
+        thread::sleep(Duration::from_millis(2));
+    }
 }

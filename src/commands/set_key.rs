@@ -7,9 +7,10 @@ use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::in_force;
 use super::target::Target;
 use crate::client::DEFAULT_ONBOARDING_VERSION;
-use crate::context::Context;
+use crate::client::keychain::{self, Item};
+use crate::context::{Context, Platform};
 use crate::document::{Document, Edit};
-use crate::error::Exit;
+use crate::error::{Exit, fail};
 use crate::key::ApiKey;
 use crate::key::source::SourceArgs;
 use crate::profile::{self, ProfileArg};
@@ -29,6 +30,9 @@ pub(crate) struct SetKeyArgs {
     /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 where there is none)
     #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new(), hide_short_help = true)]
     onboarding_version: Option<String>,
+    /// Put the key into the macOS Keychain, as the client does, and not into the config
+    #[arg(long)]
+    keychain: bool,
     #[command(flatten)]
     profile: ProfileArg,
     #[command(flatten)]
@@ -54,6 +58,7 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     let source = profile::key_source(args.source, profile.as_ref(), context)?;
     let key = source.read(context)?;
     let version = args.onboarding_version.as_deref();
+    let before = args.keychain.then(|| keychain_before(context)).transpose()?;
     let mut files = Vec::new();
     if let Some(profile) = profile.as_ref().filter(|profile| profile.base_url.is_some()) {
         // Before the key: the client of the profile's directory must never send it to the usual host.
@@ -61,10 +66,27 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
             Ok(profile.base_url_edit(settings).into_iter().collect())
         }));
     }
-    files.push(FilePlan::new(&target.file.path, |document| Ok(edits(document, &key, version))));
+    let in_config = (!args.keychain).then_some(&key);
+    files
+        .push(FilePlan::new(&target.file.path, |document| Ok(edits(document, in_config, version))));
     let plan = Plan { action: "set-key", source: Some(source.kind()), files };
-    let changed = change::apply(&args.change, &target, plan, context)?;
     let dry_run = args.change.target.dry_run;
+    if before.is_some() && !dry_run {
+        // Before the config loses its key: the client has one at every moment.
+        keychain::put(context, key.reveal())?;
+    }
+    let changed = match change::apply(&args.change, &target, plan, context) {
+        Err(error) => {
+            // Nothing was changed: the item is what it was.
+            match before.filter(|_| !dry_run) {
+                Some(Item::Text(old)) => keychain::put(context, old.trim())?,
+                Some(_) => _ = keychain::delete(context)?,
+                None => {}
+            }
+            return Err(error);
+        }
+        Ok(changed) => changed,
+    };
 
     if !dry_run {
         in_force::warn_if_shadowed(&target.file, context);
@@ -80,7 +102,11 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         return changed.print_json(&args.change, &target, report, context);
     }
     let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());
-    if changed.shown.is_empty() {
+    if args.keychain {
+        let verb = if dry_run { "would put" } else { "put" };
+        context.done(format!("{verb} the key {hint} from {from} into the Keychain"));
+        changed.print_diff(context);
+    } else if changed.shown.is_empty() {
         context.say(format!("{shown} already holds the key {hint}; nothing to change"));
     } else if dry_run {
         context
@@ -95,14 +121,34 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// What makes the client start at the prompt and send `key`.
+/// What the Keychain holds, if it can be written to.
+fn keychain_before(context: &Context) -> anyhow::Result<Item> {
+    if context.platform() != Platform::Macos {
+        return Err(fail("--keychain: this system has no Keychain", "leave --keychain out"));
+    }
+    match keychain::read(context).key {
+        item @ (Item::Missing | Item::Text(_)) => Ok(item),
+        item => Err(keychain::refused("cannot be written to", &item)),
+    }
+}
+
+/// What makes the client start at the prompt and send `key`; without it, the key is elsewhere.
 ///
 /// `lastOnboardingVersion` is kept where the config has one, as the client itself writes it.
-fn edits(document: &Document<'_>, key: &ApiKey, onboarding_version: Option<&str>) -> Vec<Edit> {
-    let mut edits = vec![
-        Edit::set(&["primaryApiKey"], &key.reveal()),
-        Edit::set(&["hasCompletedOnboarding"], &true),
-    ];
+fn edits(
+    document: &Document<'_>,
+    key: Option<&ApiKey>,
+    onboarding_version: Option<&str>,
+) -> Vec<Edit> {
+    let mut edits = Vec::new();
+    match key {
+        Some(key) => edits.push(Edit::set(&["primaryApiKey"], &key.reveal())),
+        None if document.raw(&["primaryApiKey"]).is_some() => {
+            edits.push(Edit::remove(&["primaryApiKey"]));
+        }
+        None => {}
+    }
+    edits.push(Edit::set(&["hasCompletedOnboarding"], &true));
     let present = document.raw(&["lastOnboardingVersion"]).is_some();
     let version = onboarding_version.or((!present).then_some(DEFAULT_ONBOARDING_VERSION));
     edits.extend(version.map(|version| Edit::set(&["lastOnboardingVersion"], &version)));

@@ -7,6 +7,7 @@ use super::change::{self, ChangeArgs, FilePlan, Plan};
 use super::in_force;
 use super::target::Target;
 use crate::client::copies::{self, Kind};
+use crate::client::keychain::{self, Item};
 use crate::client::paths;
 use crate::client::sessions;
 use crate::context::Context;
@@ -61,6 +62,10 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     let plan = Plan { action: "unset-key", source: None, files: vec![remove] };
     let changed = change::apply(&args.change, &target, plan, context)?;
     changed.old_key.iter().for_each(|key| keys.add(key));
+    let in_keychain = match dry_run {
+        true => matches!(keychain::read(context).key, Item::Text(_)),
+        false => keychain::delete(context)?,
+    };
     let scrubbed = args.scrub.then(|| target.scrub(&keys, context));
     let exit = if scrubbed.as_ref().is_some_and(|scrubbed| !scrubbed.left.is_empty()) {
         Exit::No
@@ -85,6 +90,11 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
             context.say(format!("would remove {hint} from {shown} (dry run, nothing was written)"));
         }
         (false, false) => context.done(format!("removed {hint} from {shown}")),
+    }
+    if in_keychain && dry_run {
+        context.say("would delete the key in the Keychain");
+    } else if in_keychain {
+        context.done("deleted the key in the Keychain; `cck undo` does not bring it back");
     }
     if let Some(scrubbed) = &scrubbed {
         tell(scrubbed, dry_run, context);

@@ -17,6 +17,7 @@ mod edges;
 mod get_key;
 mod helper;
 mod inputs;
+mod keychain;
 mod killed;
 mod launch;
 mod leaks;
