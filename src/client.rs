@@ -8,7 +8,7 @@ pub(crate) mod conflict;
 pub(crate) mod copies;
 pub(crate) mod credentials;
 pub mod decision;
-pub(crate) mod destination;
+pub mod destination;
 pub mod federation;
 pub mod gather;
 pub mod git;

@@ -1,29 +1,29 @@
 //! The judgement of any state, and its report.
 //!
-//! An input is a line a fact: `client 2`, `env NAME=VALUE`, `managed {…}`, `local {…}`, `project {…}`, `user {…}`,
-//! `config {…}`, `login {…}`, `profile {…}` and `tokens {…}` for the files of an Anthropic
-//! profile, `identity`, `open 3` for a descriptor, `printed TEXT` or `failed` for the helper. What is checked, in both modes: what is sent is
-//! what is marked as used, and nothing else; no header without a sent request; the report is JSON; no piece of a
-//! credential is in the report or in a problem.
+//! An input is a line a fact: `client 2`, `env NAME=VALUE`, `managed {…}`, `local {…}`, `project {…}`, `user {…}`, `flag {…}`
+//! for --settings, `server {…}` and `policy {…}`, `config {…}`, `login {…}`, `keychain KEY`, `wellknown KEY`, `profile {…}` and
+//! `tokens {…}` for the files of an Anthropic profile, `identity`, `open 3` for a descriptor, `printed TEXT`, `late TEXT` or
+//! `failed` for the helper. What is checked, in both modes: what is sent is what is marked as used, and nothing else; no
+//! header without a sent request; the report is JSON; no piece of a credential is in the report or in a problem.
 #![no_main]
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cck::client::Client;
 use cck::client::advice::{self, Case};
-use cck::client::config;
 use cck::client::decision::{Mode, Standing};
-use cck::client::federation::AnthropicProfile;
-use cck::client::gather::read_login;
+use cck::client::destination;
+use cck::client::gather::Facts;
 use cck::client::git::Git;
-use cck::client::paths::Paths;
+use cck::client::installed::Report;
+use cck::client::keychain::Item;
+use cck::client::launch::Launch;
+use cck::client::paths::Roots;
 use cck::client::resolve::resolve;
-use cck::client::settings::{self, Settings};
-use cck::client::source::Layer;
-use cck::client::state::{Attributes, FileState, HelperRun, Reading, Secret, State};
+use cck::client::settings;
+use cck::client::state::{HelperRun, Secret, State};
 use cck::client::surroundings::Surroundings;
-use cck::client::version::since;
 use cck::context::Context;
 use cck::key::command::Ended;
 use cck::output::sanitize;
@@ -52,67 +52,52 @@ fn lay(data: &[u8]) -> Option<State> {
         Some(version) => std::str::from_utf8(version).ok()?.parse().ok()?,
         None => Client::V2,
     };
-    let mut process = BTreeMap::new();
-    let mut layers = Layer::ALL.map(|layer| Settings::empty(layer, PathBuf::from("/s.json")));
-    let mut open_descriptors = Vec::new();
+    let context =
+        Context::for_test(&[], &[("HOME", "/home/u")], Path::new("/work"), Path::new("/etc"));
+    let roots = Roots::locate(&context, None, None).ok()?;
+    let paths = roots.paths(client);
+    let mut laid = Facts::empty(roots);
+    laid.now = 1_764_000_000.0;
+    let profiles = PathBuf::from("/home/u/.config/anthropic");
+    laid.profiles_dir = Some(profiles.clone());
+    let mut launch = Launch::default();
     let mut helper = HelperRun::NotRun;
+    laid.lay_config(&paths.global_config, named(b"config").unwrap_or(b"{}"));
     for (word, rest) in &facts {
         let text = String::from_utf8_lossy(rest);
+        let secret = || Secret::new(text.clone().into_owned());
         match *word {
             b"env" => {
                 let (name, value) = text.split_once('=')?;
-                process.insert(name.to_owned(), Secret::new(value.to_owned()));
+                laid.process.insert(name.to_owned(), Secret::new(value.to_owned()));
             }
-            // As with a real file: one that the client does not take sets nothing.
-            b"managed" => drop(layers[0].merge(client, rest)),
-            b"local" => drop(layers[1].merge(client, rest)),
-            b"project" => drop(layers[2].merge(client, rest)),
-            b"user" => drop(layers[3].merge(client, rest)),
-            b"printed" => helper = HelperRun::Printed(Secret::new(text.into_owned())),
-            b"failed" => helper = HelperRun::Failed(Ended::Code(1)),
-            b"open" => open_descriptors.push(text.into_owned()),
-            b"client" | b"config" | b"login" | b"profile" | b"tokens" | b"identity" => {}
+            b"managed" => laid.lay(&paths.managed_settings, rest),
+            b"local" => laid.lay(&paths.local_settings, rest),
+            b"project" => laid.lay(&paths.project_settings, rest),
+            b"user" => laid.lay(&paths.user_settings, rest),
+            b"flag" => {
+                let line = ["claude".into(), "--settings".into(), text.into_owned().into()];
+                launch = Launch::parse(&line);
+            }
+            b"server" => laid.server_settings = Some(rest.to_vec().into()),
+            b"policy" => laid.policy = Some(Ok(Some(secret()))),
+            b"keychain" => laid.keychain.key = Item::Text(text.into_owned().into()),
+            b"login" => laid.lay(&paths.credentials, rest),
+            b"wellknown" => laid.lay(&paths.well_known.join(".api_key"), rest),
+            b"identity" => laid.lay(Path::new("/work/identity"), b"token"),
+            b"profile" => laid.lay(&profiles.join("configs/default.json"), rest),
+            b"tokens" => laid.lay(&profiles.join("credentials/default.json"), rest),
+            b"printed" => helper = HelperRun::Printed(secret(), Duration::from_millis(1)),
+            b"late" => helper = HelperRun::Printed(secret(), Duration::from_secs(1)),
+            b"failed" => helper = HelperRun::Failed(Ended::Code(1), Duration::from_millis(1)),
+            b"open" => laid.open_descriptors.push(text.into_owned()),
+            b"client" | b"config" => {}
             _ => return None,
         }
     }
-    let context =
-        Context::for_test(&[], &[("HOME", "/home/u")], Path::new("/work"), Path::new("/etc"));
-    let paths = Paths::locate(&context, client, None, None).ok()?;
-    let (config, config_reading) =
-        reading(config::parse(named(b"config").unwrap_or(b"{}"), 64, client, None));
-    let (login, login_reading) = reading(read_login(named(b"login").unwrap_or(b"{}")));
-    let file = |path: &Path, reading| FileState {
-        path: path.to_path_buf(),
-        reading,
-        attributes: Some(Attributes { mode: 0o644, owner: 0, size: 2 }),
-    };
-    let profile = named(b"profile").filter(|_| client >= since::PROFILES).map(|config| {
-        AnthropicProfile::parse("default", Some(config), named(b"tokens"), Some(0o600))
-    });
-    Some(State {
-        client,
-        process,
-        layers: layers.to_vec(),
-        settings_files: Vec::new(),
-        config_choice: paths.config_file(|_| false),
-        config_file: file(&paths.global_config, config_reading),
-        config,
-        credentials_file: file(&paths.credentials, login_reading),
-        login,
-        open_descriptors,
-        profile,
-        has_identity_file: named(b"identity").is_some(),
-        now: 1_764_000_000.0,
-        helper,
-        paths,
-    })
-}
-
-fn reading<T: Default>(read: Result<T, Reading>) -> (T, Reading) {
-    match read {
-        Ok(value) => (value, Reading::Read),
-        Err(reading) => (T::default(), reading),
-    }
+    let mut state = State::new(laid, client, launch);
+    state.helper = helper;
+    Some(state)
 }
 
 fn check(state: &State) {
@@ -123,6 +108,8 @@ fn check(state: &State) {
         config_dir_is_missing: true,
         ..Surroundings::default()
     };
+    let destination = destination::destination(state, None);
+    let installed = Report::default();
     for mode in [Mode::Print, Mode::Interactive] {
         let outcome = decision.outcome(mode);
         let used: Vec<_> = decision
@@ -147,8 +134,12 @@ fn check(state: &State) {
             state,
             around: &around,
             decision: &decision,
+            destination: &destination,
+            refusal: None,
+            unusable_clients: &[],
             modes: &[mode],
             expected: None,
+            profile: None,
             home: None,
         });
         for problem in &problems {
@@ -165,9 +156,12 @@ fn check(state: &State) {
             verdict: outcome.meets(None),
             problems: &problems,
             online: None,
+            session: None,
+            refused: None,
+            installed: &installed,
+            destination: &destination,
             width: 80,
             verbose: true,
-            client: None,
             home: None,
         };
         let text = plain(&text::render(state, &decision, &summary));

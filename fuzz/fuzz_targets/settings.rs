@@ -8,10 +8,9 @@ use std::path::Path;
 
 use cck::client::config;
 use cck::client::federation::AnthropicProfile;
-use cck::client::gather::read_login;
 use cck::client::settings::Settings;
 use cck::client::source::{Layer, Source};
-use cck::client::state::Reading;
+use cck::client::state::{Reading, read_credentials};
 use cck::client::{Client, headers};
 use cck::document::Document;
 use cck::key::{self, ApiKey};
@@ -50,13 +49,14 @@ fn json(data: &[u8]) {
             );
             placed(&read);
         }
-        placed(&config::parse(data, 64, client, Some(Path::new("/cwd"))));
+        let picked = config::pick(data, 64, Some(Path::new("/cwd")));
+        placed(&picked.and_then(|picked| picked.seen_by(client)));
     }
-    placed(&read_login(data));
+    placed(&read_credentials(data));
     // What can be edited can be read. (The reverse does not hold: bytes that are no UTF-8 are read, and not edited.)
     if let Ok(document) = Document::parse(data) {
         let key = document.get::<String>(&["primaryApiKey"]);
-        match config::parse(data, 64, Client::V2, None) {
+        match config::pick(data, 64, None).and_then(|picked| picked.seen_by(Client::V2)) {
             Ok(config) if key.is_some() => {
                 assert_eq!(config.primary_key.as_ref().map(|key| key.reveal()), key.as_deref());
             }

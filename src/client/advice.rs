@@ -54,9 +54,9 @@ pub struct Case<'a> {
     /// What the client does.
     pub decision: &'a Decision,
     /// Where the requests go.
-    pub(crate) destination: &'a Destination,
+    pub destination: &'a Destination,
     /// Why the credential must not go there.
-    pub(crate) refusal: Option<&'a Refusal>,
+    pub refusal: Option<&'a Refusal>,
     /// What is called `claude` and cannot be started.
     pub unusable_clients: &'a [(PathBuf, Fault)],
     /// The modes asked about.

@@ -19,7 +19,7 @@ use crate::disk;
 
 /// Where requests go, and who decided that.
 #[derive(Debug)]
-pub(crate) struct Destination {
+pub struct Destination {
     /// The base URL as it is set, without what a password could be in.
     pub(crate) shown: String,
     pub(crate) address: Result<Address, Unusable>,
@@ -32,7 +32,7 @@ pub(crate) struct Destination {
 
 /// A variable with which a project leads requests, or the connections they go over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Redirect {
+pub struct Redirect {
     pub(crate) name: String,
     pub(crate) file: PathBuf,
     pub(crate) source: Source,
@@ -46,14 +46,14 @@ impl Redirect {
 
 /// Whether the user has told the client to trust the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Trust {
+pub enum Trust {
     Trusted,
     Untrusted,
 }
 
 /// Why a credential must not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
+pub enum Refusal {
     /// The address cannot be used.
     Unusable(Unusable),
     /// It is not the host that the user named.
@@ -95,7 +95,7 @@ impl Refusal {
 }
 
 /// Where the requests of this state go. `home` is the user's.
-pub(crate) fn destination(state: &State, home: Option<&Path>) -> Destination {
+pub fn destination(state: &State, home: Option<&Path>) -> Destination {
     let project = Project::of(&state.paths.project, home);
     let url = url(state);
     let address = Address::parse(url, state.client);
@@ -296,7 +296,7 @@ fn is_open_to_others(file: &FileState) -> bool {
 
 /// A base URL as the client's `new URL()` takes it.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Address {
+pub struct Address {
     pub(crate) is_https: bool,
     /// In lower case; an IPv6 address in brackets.
     pub(crate) host: String,
@@ -311,7 +311,7 @@ pub(crate) struct Address {
 
 /// Why nothing can be sent to a base URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unusable(pub(crate) &'static str);
+pub struct Unusable(pub(crate) &'static str);
 
 impl Address {
     /// Reads a base URL as `client` does (2.1.332 and 2.0.77, observed 2026-11-25, every case of the tests below).

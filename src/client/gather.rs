@@ -98,6 +98,22 @@ impl Facts {
         }
     }
 
+    /// Lays a file that is not on the disk.
+    pub fn lay(&mut self, path: &Path, bytes: &[u8]) {
+        let file = FileState::laid(path, bytes);
+        self.files.insert(path.to_path_buf(), (file, bytes.to_vec().into()));
+    }
+
+    /// Lays a config that is not on the disk.
+    pub fn lay_config(&mut self, path: &Path, bytes: &[u8]) {
+        let mut file = FileState::laid(path, bytes);
+        let picked = config::pick(bytes, 64, None);
+        if let Err(reading) = &picked {
+            file.reading = reading.clone();
+        }
+        self.configs.insert(path.to_path_buf(), (file, picked.unwrap_or_default()));
+    }
+
     /// Reads what a client of any version could read, started so.
     pub fn gather(
         context: &Context,

@@ -106,6 +106,13 @@ impl FileState {
         FileState { path: path.to_path_buf(), reading: Reading::Missing, attributes: None }
     }
 
+    /// A file that was read, with the usual mode.
+    pub(crate) fn laid(path: &Path, bytes: &[u8]) -> FileState {
+        let attributes = Attributes { mode: 0o600, owner: 0, size: bytes.len() as u64 };
+        let reading = if bytes.is_empty() { Reading::Empty } else { Reading::Read };
+        FileState { path: path.to_path_buf(), reading, attributes: Some(attributes) }
+    }
+
     /// Why the client ends at once with this file as `--settings`. One that breaks the schema is ignored (2.1.332,
     /// observed 2026-11-25).
     fn unusable_flag(&self) -> Option<String> {

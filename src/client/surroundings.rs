@@ -33,14 +33,14 @@ pub struct Surroundings {
     /// Whether something is mounted at the config's path.
     pub is_mount: bool,
     /// Keys at places, or under names, that the client does not read.
-    pub(crate) misplaced: Vec<Misplaced>,
+    pub misplaced: Vec<Misplaced>,
     /// The program of the helper in force, where it is named by a path and cannot be run.
     pub unusable_helper: Option<PathBuf>,
 }
 
 /// A key that the client does not read.
 #[derive(Debug)]
-pub(crate) struct Misplaced {
+pub struct Misplaced {
     pub(crate) message: String,
     pub(crate) fix: String,
 }

@@ -136,7 +136,7 @@ pub struct Summary<'a> {
     /// The client that is asked about.
     pub installed: &'a installed::Report,
     /// Where the requests go.
-    pub(crate) destination: &'a Destination,
+    pub destination: &'a Destination,
     /// How wide text may be.
     pub width: usize,
     /// Whether to show every source, wanted or not.
