@@ -86,13 +86,13 @@ pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report)
     }
     let rules = format!("rules of {NEWEST}");
     let Some(found) = &search.client else {
-        let note = format!("not found: {rules}");
+        let note = format!("not found; {rules}");
         return (Client::V2, Report { note: Some(note), ..Report::default() });
     };
     let client = found.client();
     let note = match client {
-        None => Some(format!("of unknown version: {rules}")),
-        Some(client) if client > NEWEST => Some(format!("newer than cck knows: {rules}")),
+        None => Some(format!("of unknown version; {rules}")),
+        Some(client) if client > NEWEST => Some(format!("newer than cck knows; {rules}")),
         Some(_) => None,
     };
     let report = Report {

@@ -45,7 +45,7 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
         if json {
             Changed::default().print_json(&args.change, &target, Report::default(), context)?;
         } else {
-            context.say(format!("cck knows no change to {shown} that it could undo"));
+            context.say(format!("there is no change to undo in {shown}"));
         }
         return Ok(Exit::No);
     };

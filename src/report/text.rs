@@ -31,11 +31,11 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> Stri
     out.online();
     let told = out.either_or();
     out.problems(&told);
-    if summary.verbose || !summary.verdict {
-        out.sources();
-    }
     if !summary.verdict && summary.installed.note.is_some() {
         out.sentence("", &summary.installed.text());
+    }
+    if summary.verbose || !summary.verdict {
+        out.sources();
     }
     if summary.verbose {
         for mode in summary.modes {
@@ -61,7 +61,7 @@ pub(crate) fn status(state: &State, decision: &Decision, summary: &Summary<'_>) 
         None if summary.verdict => "cck --help shows what else cck does".to_owned(),
         None => "cck verify".to_owned(),
         Some(first) if first.severity == Severity::Error => {
-            if let Some(said) = out.said_above(first) {
+            if let Some(said) = out.said_above(first).filter(|_| summary.refused.is_none()) {
                 out.sentence("", &said);
             }
             match count(Severity::Error) {
@@ -125,7 +125,6 @@ impl<'a> Text<'a> {
         self.text.push('\n');
     }
 
-    /// The first lines: yes or no, and about what.
     /// Inside of `cck run`, whose key it is that the API gets.
     fn session(&mut self) {
         if let Some(source) = self.summary.session {
@@ -136,6 +135,7 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// The first lines: yes or no, and about what.
     fn verdict(&mut self) {
         let modes = self.summary.modes;
         let outcomes: Vec<&Outcome> =
@@ -155,6 +155,12 @@ impl<'a> Text<'a> {
             let why = why.or_else(|| errors.map(|error| error.message.clone()).next());
             let why = self.names.in_text(&one_line(&why.unwrap_or_default()));
             self.wrap(&format!("{BAD}✗{BAD:#} "), 2, 2, &why);
+            if let Some(source) = outcomes[0].sources().first() {
+                let hint = self.hint(source).map(|hint| format!(" {hint}")).unwrap_or_default();
+                let name = self.names.name(&source.to_string());
+                self.sentence("", &format!("it is {}{hint}, from {name}", self.noun(source)));
+            }
+            return;
         }
         if same {
             let who = match modes {
@@ -162,9 +168,7 @@ impl<'a> Text<'a> {
                 [Mode::Interactive] => "interactive claude",
                 _ => "Claude Code",
             };
-            let mark =
-                if good && self.summary.verdict { Some(true) } else { (!good).then_some(false) };
-            self.judge(mark, who, outcomes[0], good);
+            self.judge(Some(good), who, outcomes[0], good);
             if let Some(asks) =
                 outcomes.iter().find_map(|outcome| dialogs(outcome)).filter(|_| good)
             {
@@ -413,6 +417,7 @@ impl<'a> Text<'a> {
     fn said_above(&self, problem: &Problem) -> Option<String> {
         let message = self.names.in_text(&one_line(&problem.message));
         let said = matches!(problem.code, "no-credential" | "key-shadowed")
+            || (problem.code == "other-host" && self.summary.refused.is_some())
             || anstream::adapter::strip_str(&self.text)
                 .to_string()
                 .replace("\n  ", " ")

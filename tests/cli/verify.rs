@@ -83,6 +83,24 @@ fn a_key_that_is_shadowed_is_a_no_with_its_remedy() {
 }
 
 #[test]
+fn the_same_key_from_another_source_is_a_yes_that_says_so() {
+    let sandbox = usual();
+    let ran =
+        checked(sandbox.cck(&["verify", "--mode", "print"]).env("ANTHROPIC_API_KEY", KEY).run());
+    let ran = ran.code(0);
+    ran.out(&[
+        "✓ claude -p will send your key",
+        "from $ANTHROPIC_API_KEY, the same key as in the config",
+    ]);
+    let ran =
+        sandbox.cck(&["verify", "--json", "--mode", "print"]).env("ANTHROPIC_API_KEY", KEY).run();
+    let report = json(ran);
+    assert_eq!((&report["verdict"], codes(&report)), (&"yes".into(), vec![]));
+    // As a token it goes out on another header, which takes no API key.
+    sandbox.cck(&["verify", "--mode", "print"]).env("ANTHROPIC_AUTH_TOKEN", KEY).run().code(1);
+}
+
+#[test]
 fn the_json_is_schema_1() {
     let sandbox = usual();
     let report = json(sandbox.cck(&["verify", "--json"]).env("ANTHROPIC_AUTH_TOKEN", "tok").run());

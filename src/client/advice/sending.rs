@@ -56,7 +56,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Probl
             Some((Standing::Ignored | Standing::Shadowed, candidate)) => problems.error(
                 "key-ignored",
                 format!("{expected} is not sent in {} mode: {}", name(mode), candidate.because),
-                format!("fix that, then: cck verify --expect {expected}"),
+                format!("change that, then: cck verify --expect {expected}"),
             ),
             Some((Standing::Unset, _)) | None => problems.error(
                 "key-not-set",
