@@ -123,6 +123,7 @@ pub(crate) fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<Pa
 pub(crate) struct Trail {
     file: File,
     path: PathBuf,
+    is_required: bool,
 }
 
 impl Trail {
@@ -131,7 +132,7 @@ impl Trail {
         let shown = path.display();
         let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
             .with_context(|| format!("{shown}"))?;
-        Ok(Trail { file, path })
+        Ok(Trail { file, path, is_required: args.require_audit })
     }
 
     /// Adds a line, and before it one that describes the damage if the last line is not a record.
@@ -166,7 +167,10 @@ impl Trail {
             }
         }
         add(&mut lines, &record(event, outcome, prev, context))?;
-        if let Err(error) = self.file.write_all(&lines).and_then(|()| self.file.sync_data()) {
+        // What is written is there for good, whatever ends this run; the last line takes it to the disk with it.
+        let is_synced = outcome != "started" || self.is_required;
+        let sync = || if is_synced { self.file.sync_data() } else { Ok(()) };
+        if let Err(error) = (&self.file).write_all(&lines).and_then(|()| sync()) {
             // Half a line would have to be repaired.
             let _ = self.file.set_len(end);
             return Err(error).with_context(|| format!("{shown}: cannot write"));
