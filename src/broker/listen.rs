@@ -181,17 +181,19 @@ pub(crate) fn sweep(base: &Path) {
     use std::os::unix::fs::MetadataExt;
 
     let me = rustix::process::geteuid().as_raw();
-    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
-        let is_mine =
-            || entry.metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me);
-        if !entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !is_mine() {
+    for dir in crate::disk::entries(base).unwrap_or_default() {
+        let is_mine = || {
+            dir.symlink_metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me)
+        };
+        let name = dir.file_name().unwrap_or_default();
+        if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !is_mine() {
             continue;
         }
-        let socket = entry.path().join(NAME);
+        let socket = dir.join(NAME);
         let connected = std::os::unix::net::UnixStream::connect(&socket);
         if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
             _ = std::fs::remove_file(&socket);
-            _ = std::fs::remove_dir(entry.path());
+            _ = std::fs::remove_dir(&dir);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The user's Claude Code processes that are running: a session reads the config when it starts, and sends the key that
 //! was there until it ends.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::paths::Paths;
@@ -9,9 +10,14 @@ use crate::context::Context;
 /// How many sessions with this config are running. Those of `cck run` do not count: they have no key of their own.
 pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
     let own = paths.config_dir_var.clone().or_else(|| context.home());
-    let is_of_this = |vars: Option<Vec<String>>| {
-        // What cannot be looked into is counted.
-        let Some(vars) = vars.filter(|vars| !vars.is_empty()) else { return true };
+    let is_of_this = |vars: std::io::Result<Vec<String>>| {
+        // One that may not be looked into is counted; one that has just started or ended has no variables.
+        let vars = match vars {
+            Ok(vars) if !vars.is_empty() => vars,
+            result => {
+                return result.is_err_and(|error| error.kind() == ErrorKind::PermissionDenied);
+            }
+        };
         let var = |name: &str| {
             let value = vars.iter().find_map(|var| var.strip_prefix(name)?.strip_prefix('='));
             value.filter(|value| !value.is_empty()).map(PathBuf::from)
@@ -26,8 +32,8 @@ pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
 struct Process(u32);
 
 impl Process {
-    /// Its environment; none if that cannot be read.
-    fn vars(&self) -> Option<Vec<String>> {
+    /// Its environment.
+    fn vars(&self) -> std::io::Result<Vec<String>> {
         strings(&Path::new("/proc").join(self.0.to_string()).join("environ"))
     }
 }
@@ -38,11 +44,9 @@ fn clients() -> Vec<Process> {
     use crate::disk;
 
     let mut clients = Vec::new();
-    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
-            continue;
-        };
-        let path = entry.path();
+    for path in disk::entries(Path::new("/proc")).unwrap_or_default() {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let Some(pid) = name.and_then(|name| name.parse().ok()) else { continue };
         if !disk::look(&path).is_ok_and(|stat| stat.uid == disk::user()) {
             continue;
         }
@@ -87,10 +91,10 @@ fn is_client(args: &[String]) -> bool {
                 || args.get(1).is_some_and(|arg| arg.contains("@anthropic-ai/claude-code"))))
 }
 
-fn strings(path: &Path) -> Option<Vec<String>> {
-    let bytes = std::fs::read(path).ok()?;
+fn strings(path: &Path) -> std::io::Result<Vec<String>> {
+    let bytes = std::fs::read(path)?;
     let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
-    Some(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
+    Ok(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
 }
 
 #[cfg(test)]

@@ -8,9 +8,9 @@ use crate::disk::{self, Kind};
 /// The config of each such run.
 pub(crate) fn configs(base: &Path) -> Vec<PathBuf> {
     let mut configs = Vec::new();
-    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
-        let root = entry.path();
-        let is_run = entry.file_name().as_encoded_bytes().starts_with(b"cck-run-")
+    for root in disk::entries(base).unwrap_or_default() {
+        let name = root.file_name().unwrap_or_default();
+        let is_run = name.as_encoded_bytes().starts_with(b"cck-run-")
             && disk::look(&root)
                 .is_ok_and(|stat| stat.kind == Kind::Dir && stat.uid == disk::user());
         let config = root.join("config/.claude.json");

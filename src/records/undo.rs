@@ -225,8 +225,7 @@ pub(crate) fn forget(
 ) -> anyhow::Result<Vec<PathBuf>> {
     let own = [path(config, context)?, next(config, context)?];
     let mut forgotten = Vec::new();
-    for entry in fs::read_dir(state::dir(context)?.join("undo")).into_iter().flatten().flatten() {
-        let file = entry.path();
+    for file in private::list(&state::dir(context)?.join("undo")) {
         let is_old =
             || private::read(&file).is_ok_and(|bytes| bytes.is_some_and(|bytes| holds_key(&bytes)));
         if (own.contains(&file) || is_old()) && (dry_run || private::remove(&file)?.is_some()) {

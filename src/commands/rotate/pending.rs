@@ -1,7 +1,6 @@
 //! The records of rotations that are not finished, one per old and new key. They hold no key: of the old one only what
 //! names it.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -70,8 +69,7 @@ impl Pending {
         let base = state::file_for(config, "rotate", context)?;
         let stem = base.file_stem().unwrap_or_default().as_encoded_bytes();
         let mut all = Vec::new();
-        for entry in base.parent().and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten() {
-            let file = entry?.path();
+        for file in base.parent().map(private::list).unwrap_or_default() {
             if !file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem)) {
                 continue;
             }
