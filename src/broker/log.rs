@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::budget::lock;
 use super::meter::Usage;
-use crate::disk::Open;
+use crate::disk::{self, Open};
 use crate::private;
 use crate::records::audit::chain::link;
 
@@ -91,13 +91,12 @@ pub(crate) fn file(state: &Path) -> PathBuf {
 
 /// The log's files, the oldest first.
 pub(crate) fn files(state: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match fs::read_dir(state) {
+    let entries = match disk::entries(state) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         entries => entries?,
     };
     let mut files = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
+    for path in entries {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         if name.starts_with("calls-") && name.ends_with(".jsonl") {
             files.push(path);

@@ -26,6 +26,7 @@ use super::state::{FileState, HelperRun, Reading, Secret, State};
 use super::variables::matters;
 use super::worktree;
 use crate::context::{Context, Platform};
+use crate::disk;
 use crate::key::command;
 use crate::shell;
 use descriptors::open_descriptors;
@@ -346,11 +347,9 @@ pub(crate) fn is_legacy_config(_: Client, path: &Path) -> bool {
 
 /// The drop-ins of managed settings, in the order they are merged: by name.
 fn drop_ins(dir: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = fs::read_dir(dir)
+    let mut paths: Vec<PathBuf> = disk::entries(dir)
+        .unwrap_or_default()
         .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path())
         .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
         .filter(|path| {
             !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))

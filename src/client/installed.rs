@@ -356,7 +356,7 @@ fn is_same(one: &Path, other: &Path) -> bool {
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
-    fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    disk::entries(dir).unwrap_or_default()
 }
 
 /// The text of a regular file that is not longer than that.

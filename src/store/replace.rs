@@ -103,11 +103,16 @@ fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<Opti
     let Some(old) = old else {
         return temp.rename(Rename::IfNone).map(|()| Some(None)).or_else(outrun);
     };
-    if let Err(error) = temp.rename(Rename::Exchange) {
-        if error.kind() == ErrorKind::NotFound {
-            return Ok(None);
-        }
-        return temp.rename(Rename::Replace).map(|()| Some(None)).or_else(outrun);
+    // A run that is killed then leaves the old file under another name: not one that others may read.
+    let exchanged = if old.stat.mode & 0o077 == 0 {
+        temp.rename(Rename::Exchange)
+    } else {
+        Err(ErrorKind::Unsupported.into())
+    };
+    match exchanged {
+        Ok(()) => {}
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(_) => return temp.rename(Rename::Replace).map(|()| Some(None)).or_else(outrun),
     }
     let out = dir.stat(temp.name())?;
     if out.stamp() == old.stat.stamp() {

@@ -35,11 +35,29 @@ pub fn try_point(
     )?;
     let exposed = machine.exposed(scenario);
     check(exposed.is_empty(), &format!("others may read the key in {exposed:?}"))?;
-    if fault != "SIGKILL" {
+    let is_new = contents[0] == new[0] && contents[0] != before;
+    if !fault.starts_with("SIG") {
         judge(machine, scenario, &run, contents[0] == new[0])?;
+    } else {
+        if fault != "SIGKILL" {
+            let litter = machine.litter();
+            check(litter.is_empty(), &format!("a signal leaves {litter:?}"))?;
+        }
+        check(!is_new || machine.is_logged(scenario), "a change without an audit line")?;
     }
 
     machine.age_locks();
+    if fault.starts_with("SIG") && is_new && scenario.is_undoable() {
+        let undo = machine.run(&["undo", "--dry-run"], None);
+        let said = String::from_utf8_lossy(&undo.stdout).into_owned();
+        check(
+            undo.status.success() && said.contains("would"),
+            &format!(
+                "a change that cannot be undone: {said}{}",
+                String::from_utf8_lossy(&undo.stderr)
+            ),
+        )?;
+    }
     let next = machine.run(scenario.args, None);
     let said = String::from_utf8_lossy(&next.stderr).into_owned();
     check(next.status.success(), &format!("the next run fails: {said}"))?;

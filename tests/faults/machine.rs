@@ -34,6 +34,12 @@ impl Scenario {
     pub fn always(&self) -> &'static str {
         if self.in_place { "renameat2:error=EXDEV" } else { "" }
     }
+
+    /// Whether `cck undo` is to bring back what was there. A rotation and a scrub remove what it needs, and where nothing
+    /// can be renamed it has no record.
+    pub fn is_undoable(&self) -> bool {
+        self.copies.is_empty() && !self.in_place && self.args[0] != "profile"
+    }
 }
 
 /// A directory with HOME in it, and one for XDG_RUNTIME_DIR, which has to be in memory.
@@ -182,6 +188,13 @@ impl Machine {
                 || name.contains("cck-")
         };
         self.files().into_iter().filter(is_litter).collect()
+    }
+
+    /// Whether the audit trail names the file that was changed.
+    pub fn is_logged(&self, scenario: &Scenario) -> bool {
+        let trail = fs::read_to_string(self.home().join(".local/state/cck/audit.jsonl"));
+        let path = format!("\"{}\"", self.home().join(scenario.target).display());
+        trail.is_ok_and(|trail| trail.lines().any(|line| line.contains(&path)))
     }
 
     /// The records of rotations that are not finished.

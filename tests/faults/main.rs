@@ -33,6 +33,9 @@ use trace::Call;
 /// What the calls that have to do with files may be answered.
 const ERRORS: [&str; 6] = ["ENOSPC", "EIO", "EROFS", "EDQUOT", "EINTR", "EMFILE"];
 
+/// The signals that end a run: at once, or as soon as a change has its records.
+const SIGNALS: [&str; 3] = ["SIGKILL", "SIGTERM", "SIGINT"];
+
 /// The calls that have to do with files.
 const FILE_CALLS: [&str; 32] = [
     "open",
@@ -95,18 +98,21 @@ fn what_is_written_is_made_durable_in_order() {
     machine.lay(&scenario);
     assert!(machine.run(&["set-key"], Some("")).status.success());
     let record = machine.trace(&scenario);
-    let steps: Vec<&str> = record
-        .lines()
-        .skip_while(|line| !line.contains(".claude.json.cck-"))
-        .filter_map(|line| {
-            let of_lock = line.contains(".claude.json.lock");
-            ["writev(", "fsync(", "renameat2(", "unlinkat("]
-                .into_iter()
-                .find(|call| line.contains(call) && (*call != "unlinkat(" || of_lock))
-        })
-        .take(5)
-        .collect();
-    assert_eq!(steps, ["writev(", "fsync(", "renameat2(", "fsync(", "unlinkat("]);
+    let made = record.lines().find(|line| {
+        line.contains("openat(") && line.contains("\".claude.json.cck-") && line.contains("O_EXCL")
+    });
+    let (dir, file) = made.unwrap().split_once("openat(").unwrap().1.split_once(", ").unwrap();
+    let file = file.rsplit_once("= ").unwrap().1;
+    // The records of the change are written in between, to files and directories of their own.
+    let steps = [
+        format!("writev({file},"),
+        format!("fsync({file})"),
+        format!("renameat2({dir}, \".claude.json.cck-"),
+        format!("fsync({dir})"),
+        format!("unlinkat({dir}, \".claude.json.lock\""),
+    ];
+    let places = steps.map(|step| record.lines().position(|line| line.contains(&step)));
+    assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?} {record}");
 }
 
 #[test]
@@ -261,9 +267,9 @@ fn on_all_processors<T: Sync>(points: &[T], try_point: impl Fn(&Machine, &T) + S
     });
 }
 
-/// What is done to a call: the process is killed at it; and where it has to do with files, it fails.
+/// What is done to a call: the process gets a signal at it; and if it has to do with files, it fails.
 fn faults(call: Call) -> Vec<(Call, &'static str)> {
-    let mut faults = vec![(call.clone(), "SIGKILL")];
+    let mut faults = SIGNALS.map(|signal| (call.clone(), signal)).to_vec();
     if call.is_own && FILE_CALLS.contains(&call.name.as_str()) {
         faults.extend(ERRORS.map(|error| (call.clone(), error)));
     }

@@ -12,11 +12,11 @@ pub struct Call {
 }
 
 impl Call {
-    /// What strace is told, to have this call fail, or the process killed at it.
+    /// What strace is told, to have this call fail, or the process get a signal at it.
     pub fn injection(&self, fault: &str) -> String {
         let (name, nth) = (&self.name, self.nth);
         match fault {
-            "SIGKILL" => format!("{name}:signal=KILL:when={nth}"),
+            signal if signal.starts_with("SIG") => format!("{name}:signal={signal}:when={nth}"),
             error => format!("{name}:error={error}:when={nth}"),
         }
     }
