@@ -28,7 +28,7 @@ pub(crate) fn read(context: &Context) -> [Policy; 2] {
     match context.platform() {
         Platform::Linux => Default::default(),
         Platform::Macos => [preferences(context), Policy::Missing],
-        Platform::Windows => ["HKLM", "HKCU"].map(registry),
+        Platform::Windows => registry(),
     }
 }
 
@@ -38,23 +38,22 @@ fn output(command: &str) -> Option<String> {
     printed.ok().map(|text| text.to_string())
 }
 
-/// The value `Settings` of the client's key under a root of the registry (2.1.332 and 2.1.200 under Wine, 2026-11-25).
-fn registry(root: &str) -> Policy {
-    let printed =
-        output(&format!(r"reg.exe query {root}\SOFTWARE\Policies\ClaudeCode /v Settings"));
-    printed.map_or(Policy::Missing, |text| value(&text))
+/// The value `Settings` of the client's key under both roots of the registry (2.1.332 and 2.1.200 under Wine, 2026-11-25).
+#[cfg(windows)]
+fn registry() -> [Policy; 2] {
+    [windows_registry::LOCAL_MACHINE, windows_registry::CURRENT_USER].map(|root| {
+        let value =
+            root.open(r"SOFTWARE\Policies\ClaudeCode").and_then(|key| key.get_value("Settings"));
+        // A list of texts, or another type, is malformed.
+        value.map_or(Policy::Missing, |value| {
+            String::try_from(value).map_or(Policy::Malformed, Policy::Text)
+        })
+    })
 }
 
-/// The value in what `reg.exe query` prints: its name, its type and its text, four blanks between.
-fn value(printed: &str) -> Policy {
-    let name = printed.to_ascii_lowercase().find("\n    settings    ").map(|at| at + 17);
-    let Some((kind, text)) = name.and_then(|at| printed[at..].split_once("    ")) else {
-        return Policy::Missing;
-    };
-    match kind.trim() {
-        "REG_SZ" | "REG_EXPAND_SZ" => Policy::Text(text.trim().to_owned()),
-        _ => Policy::Malformed,
-    }
+#[cfg(not(windows))]
+fn registry() -> [Policy; 2] {
+    Default::default()
 }
 
 /// Managed preferences, the account's before the machine's (2.1.112, read off its code, 2026-11-25).
@@ -67,22 +66,4 @@ fn preferences(context: &Context) -> Policy {
     let file = shell::quote(&file.to_string_lossy());
     let printed = output(&format!("exec {program} -convert json -o - -- {file} 2>/dev/null"));
     printed.map_or(Policy::Malformed, Policy::Text)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_value_of_the_registry_is_read_by_its_type() {
-        let printed = |kind: &str| {
-            value(&format!(
-                "\r\nHKEY_LOCAL_MACHINE\\SOFTWARE\\Policies\\ClaudeCode\r\n    settings    {kind}    {{\"a\": 1}}\r\n\r\n"
-            ))
-        };
-        let text = Policy::Text("{\"a\": 1}".to_owned());
-        assert_eq!([printed("REG_SZ"), printed("REG_EXPAND_SZ")], [text.clone(), text]);
-        assert_eq!(printed("REG_MULTI_SZ"), Policy::Malformed);
-        assert_eq!(value("\r\nERROR: not found\r\n"), Policy::Missing);
-    }
 }
