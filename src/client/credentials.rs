@@ -561,6 +561,11 @@ impl<'s> Finder<'s, '_> {
     /// tell whether it belongs to the organization (2.1.76 to 2.1.332, observed 2026-11-25).
     fn refuse(&mut self) {
         let (state, client, found) = (self.state, self.state.client, &self.found);
+        // With a socket nothing is refused (2.1.332, observed 2026-11-26).
+        let socket = state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
+        if socket && client.has(Rule::UnixSocketIsKnown) {
+            return;
+        }
         let managed = || state.layers.iter().filter(|layer| layer.layer.is_managed());
         let method = managed().find_map(|layer| layer.login_method.as_deref());
         let gateway = method == Some("gateway");
