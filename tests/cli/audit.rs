@@ -137,7 +137,9 @@ fn a_damaged_end_of_the_trail_is_described_and_the_chain_goes_on() {
         fs::write(&trail, format!("{text}{damage}")).unwrap();
         sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 3 breaks"]);
         let ran = sandbox.cck(&["unset-key"]).run().code(0);
-        assert_eq!(ran.stderr, "", "a damaged trail is still written to");
+        // Whether a client runs on this machine is not the trail's affair.
+        let warnings = ran.stderr.lines().filter(|line| !line.contains("will send the old key"));
+        assert_eq!(warnings.count(), 0, "a damaged trail is still written to: {}", ran.stderr);
         assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), lines);
         sandbox.cck(&["audit", "--check"]).run().code(0).out(&["whole", "1 damaged line"]);
         sandbox.cck(&["audit"]).run().code(0).out(&["repair", words]);
