@@ -79,3 +79,11 @@ fn the_installed_client_gives_the_version() {
     symlink(&newer, &link).unwrap();
     assert!(client(&[]).0["note"].as_str().unwrap().contains("newer"));
 }
+
+#[test]
+fn what_settings_names_is_not_moved_away() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", format!(r#"{{"primaryApiKey":"{KEY}"}}"#));
+    let ran = sandbox.cck(&["verify", "--", "claude", "--settings", "/dev/zero", "-p"]).run();
+    assert!(ran.stdout.contains("/dev/zero") && !ran.stdout.contains("mv "), "{}", ran.stdout);
+}

@@ -63,7 +63,11 @@ fn readings(case: &Case<'_>, problems: &mut Problems) {
         problems.error(
             "settings-malformed",
             format!("{} {what}; {then}", case.show(&file.path)),
-            fix(case, file),
+            match layer {
+                // It may be any file: moving it would do harm.
+                Layer::Flag => "name another file in --settings, or fix this one".to_owned(),
+                _ => fix(case, file),
+            },
         );
     }
     if let Some(what) = describe(&state.credentials_file) {
