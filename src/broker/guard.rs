@@ -146,7 +146,7 @@ pub(crate) fn clean(headers: &mut HeaderMap) {
 ///
 /// hyper takes a bare line feed for an end of line, two equal lengths for one, and a length beside chunks for nothing;
 /// another server may not. What is let through here, hyper still parses by itself.
-pub(crate) struct Strict<S> {
+pub struct Strict<S> {
     stream: S,
     /// Read, and not yet passed on.
     held: BytesMut,
@@ -155,7 +155,7 @@ pub(crate) struct Strict<S> {
 }
 
 impl<S> Strict<S> {
-    pub(crate) fn new(stream: S) -> Strict<S> {
+    pub fn new(stream: S) -> Strict<S> {
         Strict { stream, held: BytesMut::new(), allowed: 0 }
     }
 }
@@ -165,7 +165,7 @@ const REFUSED: &[u8] = b"\0\r\n\r\n";
 
 /// Checks a head, its empty line included, and returns how many bytes of body follow. Chunks end where they end: all that
 /// follows them is let through, and the connection is closed after them.
-pub(crate) fn check_head(head: &[u8]) -> Result<u64, &'static str> {
+pub fn check_head(head: &[u8]) -> Result<u64, &'static str> {
     let body = head.strip_suffix(b"\r\n\r\n").ok_or("no end")?;
     let mut lines =
         body.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));

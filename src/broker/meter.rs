@@ -12,7 +12,7 @@ const MAX_JSON: usize = 32 << 20;
 
 /// Tokens by kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Usage {
+pub struct Usage {
     pub(crate) input: u64,
     pub(crate) output: u64,
     pub(crate) cache_read: u64,
@@ -180,7 +180,7 @@ impl Meter {
     }
 
     /// What was used as far as it was seen, and the model that answered.
-    pub(crate) fn finish(&mut self) -> (Usage, Option<String>) {
+    pub fn finish(&mut self) -> (Usage, Option<String>) {
         if !self.is_stream
             && let Ok(message) = serde_json::from_slice::<Report>(&std::mem::take(&mut self.text))
         {
