@@ -152,11 +152,13 @@ pub struct Strict<S> {
     held: BytesMut,
     /// So many bytes may pass: a head that was checked, and the body that it announces.
     allowed: u64,
+    /// Nothing passes after a refusal.
+    is_refused: bool,
 }
 
 impl<S> Strict<S> {
     pub fn new(stream: S) -> Strict<S> {
-        Strict { stream, held: BytesMut::new(), allowed: 0 }
+        Strict { stream, held: BytesMut::new(), allowed: 0, is_refused: false }
     }
 }
 
@@ -225,6 +227,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 this.allowed = this.allowed.saturating_sub(count as u64);
                 return Poll::Ready(Ok(()));
             }
+            if this.is_refused {
+                return Poll::Ready(Ok(()));
+            }
             if this.allowed >= buf.remaining() as u64 {
                 let before = buf.filled().len();
                 ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
@@ -267,7 +272,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
 impl<S> Strict<S> {
     fn refuse(&mut self) {
         self.held = BytesMut::from(REFUSED);
-        self.allowed = u64::MAX;
+        self.allowed = REFUSED.len() as u64;
+        self.is_refused = true;
     }
 }
 
