@@ -43,7 +43,9 @@ impl Drop for Guard {
             // The command of `cck run` ends with its input, nginx by a signal.
             drop(child.stdin.take());
             if child.stdout.is_none() {
-                _ = child.kill();
+                // Asked to end, nginx ends its workers; killed, it would leave them.
+                let pid = rustix::process::Pid::from_child(child);
+                _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
             }
             _ = child.wait();
         }
