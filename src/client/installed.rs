@@ -149,6 +149,15 @@ pub(crate) fn find(
     search
 }
 
+/// The version of the client that a word of a command line names, be it a script for `node`.
+pub(crate) fn version_of(word: &OsStr, context: &Context) -> Option<Client> {
+    let search = find(context, Some(word), None);
+    let scripts = search.unusable.into_iter().filter(|(_, why)| *why == Fault::NotExecutable);
+    let script =
+        || Some(identify(&scripts.map(|(path, _)| path).next()?, context.home().as_deref()));
+    search.client.or_else(script)?.client()
+}
+
 /// The clients that are installed other than that one, in the places where they are usually put.
 pub(crate) fn others(context: &Context, client: Option<&Installed>) -> Vec<Installed> {
     let home = context.home();
