@@ -131,6 +131,19 @@ fn the_json_is_schema_1() {
 }
 
 #[test]
+fn a_helper_is_run_by_the_shell_of_the_system_and_not_by_one_on_path() {
+    let sandbox = usual();
+    sandbox.lay(".claude/settings.json", format!("{{\"apiKeyHelper\": \"echo {OTHER}\"}}"));
+    let mark = sandbox.home().join("ran");
+    let other = sandbox.lay("bin/sh", format!("#!/bin/sh\n: > '{}'\n", mark.display()));
+    chmod(&other, 0o755);
+    let path = format!("{}:/usr/bin:/bin", sandbox.home().join("bin").display());
+    let run = ["verify", "--run-helper", "--expect", "settings.user.apiKeyHelper"];
+    sandbox.cck(&run).env("PATH", path).run().code(0);
+    assert!(!mark.exists());
+}
+
+#[test]
 fn a_helper_is_run_only_when_asked() {
     let sandbox = usual();
     let mark = sandbox.home().join("ran");
@@ -363,6 +376,19 @@ fn online_asks_once_with_what_would_be_sent() {
         .env("ANTHROPIC_BASE_URL", format!("http://{gone}"))
         .run();
     assert_eq!(codes(&json(ran)), ["unreachable"]);
+}
+
+#[test]
+fn an_address_that_only_the_client_can_use_is_reported_as_unreachable() {
+    for url in
+        ["https://a,b", "https://a..b", "http://127.0.0.1:9/\u{e4}", "http://127.0.0.1:9/a b"]
+    {
+        let sandbox = usual();
+        let ran =
+            sandbox.cck(&["verify", "--online", "--json"]).env("ANTHROPIC_BASE_URL", url).run();
+        assert_eq!(ran.code, Some(1), "{url}: {ran:?}");
+        assert_eq!(json(ran)["online"]["result"], "unreachable", "{url}");
+    }
 }
 
 #[test]

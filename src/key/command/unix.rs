@@ -21,7 +21,8 @@ pub(crate) fn output_with(
     timeout: Duration,
     variables: &BTreeMap<&str, &str>,
 ) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
-    let mut shell = Command::new("sh");
+    // As the client does, and not by a `sh` that PATH finds first.
+    let mut shell = Command::new("/bin/sh");
     shell
         .arg("-c")
         .arg(command)
@@ -36,7 +37,7 @@ pub(crate) fn output_with(
         shell.process_group(0);
     }
     let deadline = Instant::now() + timeout;
-    let mut child = shell.spawn().context("cannot start sh")?;
+    let mut child = shell.spawn().context("cannot start /bin/sh")?;
     let mut pipe = child.stdout.take().context("no pipe to the command")?;
     let flags = rustix::fs::fcntl_getfl(&pipe)?;
     rustix::fs::fcntl_setfl(&pipe, flags | rustix::fs::OFlags::NONBLOCK)?;
