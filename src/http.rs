@@ -123,6 +123,7 @@ impl Endpoint {
         if bare.is_empty()
             || !bare.chars().all(plain)
             || path.contains(|c| !char::is_ascii_graphic(&c))
+            || (is_tls && ServerName::try_from(bare).is_err())
         {
             return None;
         }
@@ -354,6 +355,11 @@ fn read_file(path: &Path) -> io::Result<Vec<u8>> {
 
 /// Sends a request and waits for its answer, at most [`TIMEOUT`].
 pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<Answer> {
+    // The client may take what cannot be asked from here.
+    let no_url = || Ok(Answer::Unreachable("cck cannot ask an address like this".to_owned()));
+    if Endpoint::parse(request.url).is_none() {
+        return no_url();
+    }
     let connector = Connector::new(request.url, context)?;
     let (_, rest) = request.url.split_once("://").unwrap_or_default();
     let target = rest.find(['/', '?']).map_or("/".to_owned(), |at| match rest.split_at(at).1 {
@@ -371,12 +377,7 @@ pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<A
         value.set_sensitive(true);
         call = call.header(*name, value);
     }
-    let call = call.body(Full::new(body)).map_err(|_| {
-        fail(
-            format!("{} is not a URL that can be asked", without_user(request.url)),
-            "check ANTHROPIC_BASE_URL",
-        )
-    })?;
+    let Ok(call) = call.body(Full::new(body)) else { return no_url() };
     let exchange = async {
         let answer =
             connector.connect().await?.send_request(call).await.map_err(io::Error::other)?;
