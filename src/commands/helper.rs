@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 
 use super::change::{self, ChangeArgs, FilePlan, Plan};
+use super::in_force;
 use super::target::Target;
 use crate::client::Client;
 use crate::client::paths::{Paths, display};
@@ -145,6 +146,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     }
     let plan = Plan { action: "helper-install", source: Some(source.kind()), files };
     let changed = change::apply(&args.change, &target, plan, context)?;
+    in_force::warn_if_led_away(&target.file, context);
     if holds_key && !remove {
         context.warn(&format!("{config} still holds a key; --remove-primary-key removes it"));
     }

@@ -10,6 +10,7 @@ use crate::client::launch::Launch;
 use crate::client::paths::{ChosenBy, ConfigFile};
 use crate::client::resolve;
 use crate::client::source::Source;
+use crate::client::state::State;
 use crate::context::Context;
 use crate::report::names::Names;
 
@@ -32,14 +33,25 @@ pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
     })
 }
 
-/// A warning for each mode in which the key of the config is not what is sent, or not all that is sent.
-pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
-    let Some(state) = state(file, context) else { return };
-    let destination = destination::destination(&state, context.home().as_deref());
+/// A warning if the key would go where a folder leads it that the user has not trusted.
+pub(crate) fn warn_if_led_away(file: &ConfigFile, context: &mut Context) {
+    if let Some(state) = state(file, context) {
+        warn_of_refusal(&state, context);
+    }
+}
+
+fn warn_of_refusal(state: &State, context: &mut Context) {
+    let destination = destination::destination(state, context.home().as_deref());
     if let Err(refusal) = destination::may_send(&destination, None) {
         let reason = refusal.reason(&destination);
         context.warn(&format!("started here, Claude Code would have the key {reason}"));
     }
+}
+
+/// A warning for each mode in which the key of the config is not what is sent, or not all that is sent.
+pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
+    let Some(state) = state(file, context) else { return };
+    warn_of_refusal(&state, context);
     let decision = resolve::resolve(&state);
     let names = Names { state: &state, home: context.home_var() };
     let blame = |mode| -> Option<String> {
@@ -73,7 +85,7 @@ pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
     context.warn(&format!("{message}; `cck verify` says why and what to do"));
 }
 
-fn state(file: &ConfigFile, context: &Context) -> Option<crate::client::state::State> {
+fn state(file: &ConfigFile, context: &Context) -> Option<State> {
     let named = (file.chosen_by == ChosenBy::Flag).then_some(file.path.as_path());
     let (client, _) = installed::choose(None, &installed::find(context, None, None));
     gather::gather(context, client, &Launch::default(), None::<&Path>, named).ok()
