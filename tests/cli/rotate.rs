@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use crate::leaks::assert_keeps_keys;
 use crate::sandbox::{KEY, OTHER, Sandbox};
 use crate::unset_key::holders;
+use crate::verify::stand_in;
 
 const ADMIN: &str = "sk-ant-admin01-MADEUPaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 
@@ -169,6 +170,28 @@ fn a_key_that_the_api_does_not_take_changes_nothing() {
         .code(2)
         .err(&["cannot be reached", "nothing was changed"]);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
+}
+
+#[test]
+fn the_new_key_is_checked_with_what_the_client_sends_along() {
+    for (headers, along) in [
+        ("authorization: Basic Z2F0ZXdheQ==", "authorization: Basic Z2F0ZXdheQ==\r\n"),
+        // Another key is sent instead; the new one is what is asked about.
+        ("x-api-key: another", ""),
+    ] {
+        let sandbox = home();
+        let settings = json!({"env": {"ANTHROPIC_CUSTOM_HEADERS": headers}});
+        sandbox.lay(".claude/settings.json", settings.to_string());
+        let (url, asked) = stand_in("200 OK");
+        let cck = sandbox.cck(&["rotate", "--stdin", "--online"]).stdin(KEY);
+        cck.env("ANTHROPIC_BASE_URL", &url).run();
+        let asked = asked.join().unwrap();
+        assert!(asked.contains(&format!("x-api-key: {KEY}\r\n")), "{asked}");
+        assert!(asked.contains(along) && !asked.contains("another"), "{asked}");
+        assert!(!asked.contains(OTHER), "{asked}");
+        assert_eq!(asked.contains("authorization"), !along.is_empty(), "{asked}");
+        assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(KEY));
+    }
 }
 
 #[test]

@@ -324,7 +324,7 @@ fn without_a_command_it_says_what_is_in_force() {
 }
 
 /// A stand-in for the API: answers one request with this status and gives what it was asked.
-fn stand_in(status: &'static str) -> (String, thread::JoinHandle<String>) {
+pub(crate) fn stand_in(status: &'static str) -> (String, thread::JoinHandle<String>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let asked = thread::spawn(move || {

@@ -3,9 +3,13 @@
 use zeroize::Zeroizing;
 
 use crate::client::Client;
+use crate::client::decision::Mode;
 use crate::client::destination;
 use crate::client::gather;
 use crate::client::launch::Launch;
+use crate::client::resolve;
+use crate::client::source::Source;
+use crate::commands::verify::online::headers;
 use crate::context::Context;
 use crate::error::fail;
 use crate::http::{self as online, Answer, Request};
@@ -39,10 +43,16 @@ pub(crate) fn check(new: &ApiKey, context: &mut Context) -> anyhow::Result<()> {
         }
     };
     let url = format!("{address}/v1/models?limit=1");
-    let headers = vec![
-        ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
-        ("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned())),
-    ];
+    // As the client would send it, with what goes along; alone where the client would send another credential.
+    let decision = resolve::resolve(&state);
+    let mut outcomes = Mode::ALL.into_iter().map(|mode| decision.outcome(mode));
+    let outcome = outcomes.find(|outcome| outcome.sources().contains(&&Source::PrimaryKey));
+    let headers = outcome.and_then(|outcome| headers(outcome, Some(new))).unwrap_or_else(|| {
+        vec![
+            ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
+            ("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned())),
+        ]
+    });
     let again = "try again, or leave --online out";
     match online::send(context, &Request { method: "GET", url: &url, headers, body: None })? {
         Answer::Status { code: 200..=299, .. } => Ok(()),

@@ -7,9 +7,11 @@ use crate::client::decision::{Decision, Header, Mode, Outcome};
 use crate::client::destination::{Destination, Refusal};
 use crate::client::server;
 use crate::client::settings;
+use crate::client::source::Source;
 use crate::client::state::State;
 use crate::context::Context;
 use crate::http::{self as online, Answer, Request};
+use crate::key::ApiKey;
 use crate::output::one_line;
 use crate::report::json::Online;
 
@@ -29,7 +31,7 @@ pub(crate) fn ask(
     let Some(outcome) = outcomes.find(|outcome| outcome.sends) else {
         return answer("not-asked", None, None);
     };
-    let Some(headers) = headers(outcome) else {
+    let Some(headers) = headers(outcome, None) else {
         let message = "the credential is not known here, so the API was not asked".to_owned();
         let refreshed = state.login.as_ref().is_some_and(|login| login.is_refreshed(state.now));
         let fix = if refreshed {
@@ -92,14 +94,21 @@ pub(crate) fn ask(
     }
 }
 
-/// The headers that the client would send; none where a value is not known.
-fn headers(outcome: &Outcome) -> Option<Vec<(&'static str, Zeroizing<String>)>> {
+/// The headers that the client would send, with `new` for the key of the config; none where a value is not known.
+pub(crate) fn headers(
+    outcome: &Outcome,
+    new: Option<&ApiKey>,
+) -> Option<Vec<(&'static str, Zeroizing<String>)>> {
     let mut headers = vec![("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned()))];
     for (name, header) in
         [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
     {
         let Header::From(sent) = header else { continue };
-        headers.push((name, Zeroizing::new(sent.value.as_ref()?.reveal().to_owned())));
+        let value = match new.filter(|_| sent.source == Source::PrimaryKey) {
+            Some(new) => new.reveal(),
+            None => sent.value.as_ref()?.reveal(),
+        };
+        headers.push((name, Zeroizing::new(value.to_owned())));
         if name == "authorization" && sent.source.is_oauth() {
             headers.push(oauth_beta());
         }
