@@ -9,3 +9,10 @@ mod posix;
 pub(crate) use cmd::{quote, quote_program, words};
 #[cfg(unix)]
 pub(crate) use posix::{quote, quote as quote_program, words};
+
+/// One word of a command for people to paste: plain text as it is, so that it reads well.
+pub(crate) fn word(text: impl std::fmt::Display) -> String {
+    let text = text.to_string();
+    let is_plain = |c: char| c.is_alphanumeric() || "/._-+@:,".contains(c);
+    if !text.is_empty() && text.chars().all(is_plain) { text } else { quote(&text) }
+}

@@ -26,6 +26,7 @@ use crate::disk::tools::{CLIENTS, MOVE};
 use crate::disk::{self, Dir};
 use crate::document::{Change, Document, Edit, Edited, Malformed};
 use crate::error::fail;
+use crate::shell;
 use crate::signals::{self, Section};
 use load::Content;
 use lock::Lock;
@@ -321,15 +322,11 @@ fn malformed(path: &Path, malformed: &Malformed) -> anyhow::Error {
         Malformed::NotAnObject { path } if path.is_empty() => format!("{shown}:{malformed}"),
         _ => format!("{shown}: {malformed}"),
     };
-    let advice = match malformed {
-        Malformed::NotUtf8 { .. } => {
-            format!("convert it to UTF-8, or move it aside: {MOVE} {shown} {shown}.bad")
-        }
-        _ => {
-            format!(
-                "fix it there, or move it aside: {MOVE} {shown} {shown}.bad (the file was not changed)"
-            )
-        }
+    let first = match malformed {
+        Malformed::NotUtf8 { .. } => "convert it to UTF-8",
+        _ => "fix it there (it was not changed)",
     };
+    let [from, to] = ["", ".bad"].map(|end| shell::word(format_args!("{shown}{end}")));
+    let advice = format!("{first}, or move it aside: {MOVE} {from} {to}");
     fail(problem, advice)
 }

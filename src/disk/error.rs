@@ -6,12 +6,12 @@ use std::path::Path;
 use super::system::{IO, LOOP, TOO_MANY_OPEN};
 use super::tools::{LIST, LOOK, MAKE_DIR, ROOM};
 use crate::error::{Failure, fail};
+use crate::shell;
 
 /// The error for `operation` ("read", "make the lock") on `path`; its cause stays in the chain.
 pub(crate) fn refused(error: io::Error, operation: &str, path: &Path) -> anyhow::Error {
-    let shown = path.display();
-    let dir =
-        path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).display();
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let [dir, shown] = [dir, path].map(|path| shell::word(path.display()));
     let advice = match (error.kind(), error.raw_os_error()) {
         (ErrorKind::PermissionDenied, _) => {
             format!("check who owns it and what they may do: {LOOK} {dir} {shown}")
@@ -45,7 +45,7 @@ pub(crate) fn refused(error: io::Error, operation: &str, path: &Path) -> anyhow:
         (_, Some(LOOP)) => format!("its symbolic links lead in a circle: {LIST} {shown}"),
         _ => format!("look at the file and its directory: {LOOK} {dir} {shown}"),
     };
-    let problem = format!("cannot {operation} {shown}: {}", what(&error));
+    let problem = format!("cannot {operation} {}: {}", path.display(), what(&error));
     anyhow::Error::new(error).context(Failure { problem, advice })
 }
 

@@ -405,7 +405,7 @@ impl<'a> Text<'a> {
                 self.sentence(&format!("{style}{word}{style:#} "), &message);
             }
             let fix = one_line(&problem.fix);
-            if is_command(&fix) {
+            if is_command(&fix) || fix.contains(": cck ") {
                 self.line(&format!("    {DIM}fix:{DIM:#} {fix}"));
             } else {
                 self.wrap(&format!("    {DIM}fix:{DIM:#} "), 9, 9, &fix);

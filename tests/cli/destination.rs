@@ -69,6 +69,20 @@ fn a_host_that_a_trusted_folder_chose_is_a_warning() {
 }
 
 #[test]
+fn a_host_that_a_folder_chose_cannot_put_a_command_into_the_advice() {
+    let sandbox = machine(false);
+    let host = EVIL.replace("evil.example", "evil.example;id");
+    assert_ne!(host, EVIL);
+    lay(&sandbox.project(), ".claude/settings.json", &host);
+    let ran = sandbox.cck(&["verify", "--online"]).run().code(1);
+    assert!(
+        ran.stdout.contains("cck verify --online --expect-host 'evil.example;id'\n"),
+        "{}",
+        ran.stdout
+    );
+}
+
+#[test]
 fn the_host_that_was_named_is_a_yes_and_any_other_a_no() {
     let sandbox = machine(false);
     lay(&sandbox.project(), ".claude/settings.json", EVIL);

@@ -137,6 +137,7 @@ fn the_file_is_the_one_that_the_client_reads() {
         .cck(&["set-key"])
         .env("CLAUDE_CONFIG_DIR", &dir)
         .unset("HOME")
+        .env("XDG_STATE_HOME", sandbox.home().join("state"))
         .stdin(OTHER)
         .run()
         .code(0);
@@ -386,4 +387,18 @@ fn a_config_that_is_a_link_into_a_repository_gets_a_warning() {
     set(KEY).err(&["dotfiles/claude/.claude.json is in a git repository and not ignored"]);
     git(&["add", "claude/.claude.json"]);
     set(OTHER).err(&["dotfiles/claude/.claude.json is tracked by git", "next commit"]);
+}
+
+#[test]
+fn the_command_in_an_error_does_what_it_says_whatever_the_path_is() {
+    let sandbox = Sandbox::new();
+    let config = sandbox.lay("x y;touch PWNED/.claude.json", "{ \"a\": ");
+    let dir = config.parent().unwrap();
+    let ran = sandbox.cck(&["set-key"]).env("CLAUDE_CONFIG_DIR", dir).stdin(KEY).run().code(2);
+    let (_, command) = ran.stderr.trim_end().split_once("move it aside: ").unwrap();
+    let mut shell = std::process::Command::new("sh");
+    let status = shell.args(["-c", command]).current_dir(sandbox.home()).status().unwrap();
+    assert!(status.success(), "{command}");
+    assert!(dir.join(".claude.json.bad").exists() && !config.exists());
+    assert!(!sandbox.home().join("PWNED").exists());
 }

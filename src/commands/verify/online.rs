@@ -14,6 +14,7 @@ use crate::http::{self as online, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::one_line;
 use crate::report::json::Online;
+use crate::shell;
 
 /// Asks about the first of `modes` that sends something.
 pub(crate) fn ask(
@@ -48,7 +49,10 @@ pub(crate) fn ask(
         let fix = match refusal {
             Refusal::Untrusted(_) => format!(
                 "if you mean that host: cck verify --online --expect-host {}",
-                destination.address.as_ref().map_or("HOST", |address| &address.host)
+                destination
+                    .address
+                    .as_ref()
+                    .map_or("HOST".into(), |address| shell::word(&address.host))
             ),
             _ => "fix ANTHROPIC_BASE_URL, then ask again".to_owned(),
         };
