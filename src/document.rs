@@ -275,7 +275,7 @@ impl fmt::Display for Malformed {
             }
             Malformed::NotAnObject { path } => write!(f, "`{}` is not an object", path.join(".")),
             Malformed::NotUtf8 { offset } => {
-                write!(f, "not UTF-8 text: byte {} is none", offset + 1)
+                write!(f, "not UTF-8 text from byte {} on", offset + 1)
             }
             Malformed::Unserializable { path, message } => {
                 write!(f, "the value for `{}` is not JSON: {message}", path.join("."))
