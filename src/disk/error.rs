@@ -17,7 +17,11 @@ pub(crate) fn refused(error: io::Error, operation: &str, path: &Path) -> anyhow:
             format!("check who owns it and what they may do: {LOOK} {dir} {shown}")
         }
         (ErrorKind::ReadOnlyFilesystem, _) => {
-            "the file system is mounted read-only: mount it for writing, or name another file"
+            "it is mounted read-only: set CLAUDE_CONFIG_DIR to a directory that can be written, or name another file"
+                .to_owned()
+        }
+        (ErrorKind::ResourceBusy, _) => {
+            "it is a mount, which cannot be taken over or replaced: mount the directory around it instead"
                 .to_owned()
         }
         (ErrorKind::StorageFull, _) => {

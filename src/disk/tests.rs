@@ -16,7 +16,8 @@ fn each_refusal_of_the_disk_says_what_to_do() {
     for (errno, words, advice) in [
         (Errno::ACCESS, "permission denied", "ls -ld /w /w/f"),
         (Errno::PERM, "operation not permitted", "who owns it"),
-        (Errno::ROFS, "read-only", "mount it for writing"),
+        (Errno::ROFS, "read-only", "set CLAUDE_CONFIG_DIR"),
+        (Errno::BUSY, "busy", "it is a mount, which cannot be taken over"),
         (Errno::NOSPC, "no space", "df -h /w"),
         (Errno::DQUOT, "quota", "quota is used up"),
         (Errno::FBIG, "file too large", "ulimit -f"),

@@ -172,6 +172,6 @@ fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Vec<u8>> {
 fn not_regular(path: &Path, kind: &str) -> anyhow::Error {
     fail(
         format!("{} is {kind}, not a file", path.display()),
-        "name another file with --config-file, or move it out of the way",
+        "move it away; if it is a mount, make the file on the host first, or mount a directory and set CLAUDE_CONFIG_DIR to it",
     )
 }

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::disk::tools::REMOVE;
 use crate::disk::{self, Dir, Kind, Stat};
 use crate::error::fail;
+use crate::shell;
 use crate::signals::Section;
 
 /// Without a refresh for so long, a lock is stale.
@@ -210,10 +211,10 @@ impl Drop for Queue<'_> {
 }
 
 fn not_a_lock(path: &Path) -> anyhow::Error {
-    let path = path.display();
+    let word = shell::word(path.display());
     fail(
-        format!("{path} is where the lock should be, but is not a directory"),
-        format!("look at what it is; if nothing needs it: {REMOVE} {path}"),
+        format!("{} is where the lock should be, but is not a directory", path.display()),
+        format!("look at what it is; if nothing needs it: {REMOVE} {word}"),
     )
 }
 
