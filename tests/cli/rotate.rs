@@ -378,6 +378,8 @@ fn an_old_key_that_settings_still_send_is_named_and_not_called_revocable() {
             sandbox.lay(path, content.to_string());
         }
         let new = item["stdin"].as_str().unwrap();
+        let try_out = sandbox.cck(&["rotate", "--stdin", "--dry-run"]).stdin(new).run().code(1);
+        assert!(!try_out.err(&["would be in place"]).stderr.contains("is in place"));
         let run = || sandbox.cck(&["rotate", "--stdin"]).stdin(new).run();
         let ran = run().code(1).err(&["left to do", "settings.json", "Claude Code may send it"]);
         assert!(!ran.stdout.contains("revoke"), "{ran:?}");

@@ -152,10 +152,14 @@ pub(crate) fn print(
         context.warn(&unset_key::still_running(done.running));
     }
     if !left.is_empty() {
-        context.warn(&format!(
-            "the new key is in place, and {} left to do; run the same command again after:",
-            if left.len() == 1 { "this is" } else { "these steps are" }
-        ));
+        let steps = if left.len() == 1 { "this is" } else { "these steps are" };
+        context.warn(&if dry_run {
+            "the new key would be in place, with this left to do:".to_owned()
+        } else {
+            format!(
+                "the new key is in place, and {steps} left to do; run the same command again after:"
+            )
+        });
         for step in &left {
             context.warn(step);
         }
