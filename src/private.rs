@@ -111,10 +111,13 @@ pub(crate) fn open_locked(path: &Path, how: Open, timeout: Duration) -> io::Resu
     }
 }
 
-/// The files and directories in a directory; none if it cannot be listed.
-pub(crate) fn list(dir: &Path) -> Vec<PathBuf> {
+/// The files and directories in a directory; none if it is missing.
+pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let _acting = disk::act_for(&dir.join("."));
-    disk::entries(dir).unwrap_or_default()
+    match disk::entries(dir) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        listed => listed,
+    }
 }
 
 /// Makes the directory for its owner alone if it is missing, and refuses one that others made or may use: in a

@@ -180,6 +180,15 @@ pub(crate) fn apply(
     Ok(changed)
 }
 
+/// The error of [`apply`], with the steps that are left to do if the change is in place.
+pub(crate) fn with_left(error: anyhow::Error, steps: &str, context: &Context) -> anyhow::Error {
+    if !context.changed {
+        return error;
+    }
+    let problem = format!("{error:#}; {steps} left to do");
+    fail(problem, "look at the disk, then run the same command again")
+}
+
 /// Does `work`, which changes a file of cck's own, with an audit line before and after it.
 pub(crate) fn audited<T>(
     action: &str,

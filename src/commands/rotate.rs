@@ -113,7 +113,9 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
         if let Some(this) = rotation.this.as_ref().filter(|_| !dry_run && !context.changed) {
             let _ = this.remove();
         }
-    })?;
+    });
+    let steps = "the steps after the swap are";
+    let changed = changed.map_err(|error| change::with_left(error, steps, context))?;
     let mut done = report::Done { running, ..report::Done::default() };
     let Some(last) = rotation.olds.last() else {
         report::print_nothing(&args, &target, &source, &new, &changed, context)?;
@@ -158,10 +160,15 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
             ));
         }
     }
-    for record in rotation.unfinished.iter().chain(&rotation.this) {
-        record.remove()?;
+    let records = rotation.unfinished.iter().chain(&rotation.this);
+    let left: Vec<_> = records.filter_map(|record| record.remove().err()).collect();
+    match left.first() {
+        None => Ok(Exit::Done),
+        Some(error) => Err(fail(
+            format!("the new key is in place, but the record of this rotation is left: {error:#}"),
+            "run the same command again: it removes the record",
+        )),
     }
-    Ok(Exit::Done)
 }
 
 /// What is rotated.

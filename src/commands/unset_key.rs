@@ -60,7 +60,9 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
         Ok(key.map(|_| Edit::remove(&["primaryApiKey"])).into_iter().collect())
     });
     let plan = Plan { action: "unset-key", source: None, files: vec![remove] };
-    let changed = change::apply(&args.change, &target, plan, context)?;
+    let changed = change::apply(&args.change, &target, plan, context).map_err(|error| {
+        if args.scrub { change::with_left(error, "the copies are", context) } else { error }
+    })?;
     changed.old_key.iter().for_each(|key| keys.add(key));
     let in_keychain = match dry_run {
         true => matches!(keychain::read(context).key, Item::Text(_)),

@@ -66,20 +66,30 @@ impl Cache {
         Ok(key)
     }
 
-    /// Empties the files in `base` that hold a key that `is_old`, and returns which.
+    /// Empties the files in `base` that hold a key that `is_old`, and returns which. What may hold one and could not be
+    /// emptied goes to `leave`.
     pub(crate) fn forget(
         base: &Path,
         is_old: impl Fn(&str) -> bool,
         dry_run: bool,
+        mut leave: impl FnMut(&Path, &io::Error),
     ) -> Vec<PathBuf> {
         let mut forgotten = Vec::new();
-        for path in private::list(&Cache::at(base).dir) {
-            let file = private::open_locked(&path, Open::Make, private::LOCK_WAIT);
-            if let Ok(mut file) = file
-                && parse(&mut file).is_some_and(|(_, key)| is_old(key.reveal()))
-                && (dry_run || file.set_len(0).is_ok())
-            {
-                forgotten.push(path);
+        let dir = Cache::at(base).dir;
+        let files = private::list(&dir).inspect_err(|error| leave(&dir, error));
+        for path in files.unwrap_or_default() {
+            let emptied =
+                private::open_locked(&path, Open::Make, private::LOCK_WAIT).and_then(|mut file| {
+                    let is_old = parse(&mut file).is_some_and(|(_, key)| is_old(key.reveal()));
+                    if is_old && !dry_run {
+                        file.set_len(0)?;
+                    }
+                    Ok(is_old)
+                });
+            match emptied {
+                Ok(true) => forgotten.push(path),
+                Ok(false) => {}
+                Err(error) => leave(&path, &error),
             }
         }
         forgotten.sort();
@@ -89,7 +99,7 @@ impl Cache {
     /// Empties the files whose time is over, so that no key rests longer than was asked. They are not removed: another
     /// caller may be waiting for their lock.
     fn forget_expired(&self) {
-        for path in private::list(&self.dir) {
+        for path in private::list(&self.dir).unwrap_or_default() {
             if let Ok(mut file) = private::open_locked(&path, Open::Make, Duration::ZERO)
                 && file.metadata().is_ok_and(|metadata| metadata.len() > 0)
                 && parse(&mut file).is_none_or(|(expires, _)| expires <= now())

@@ -157,6 +157,8 @@ pub(crate) fn scrub(
     context: &Context,
 ) -> Scrubbed {
     let mut work = Work { keys, options, done: Scrubbed::default() };
+    // What the same command is to look for again, if it is left.
+    let mut again: Vec<PathBuf> = copies.unseen.iter().map(|(path, _)| path.clone()).collect();
     for (path, why) in copies.unseen {
         work.done.left.push(Left { path, why });
     }
@@ -169,21 +171,44 @@ pub(crate) fn scrub(
     for (path, kind) in &rest {
         work.look_at(path, *kind);
     }
-    work.done.removed.extend(Cache::forget(base, |key| keys.has(key), options.dry_run));
-    match undo::forget(
-        &config.path,
-        |bytes| keys.found_in(bytes).is_some(),
+    let emptied = Cache::forget(
+        base,
+        |key| keys.has(key),
         options.dry_run,
-        context,
-    ) {
-        Ok(removed) => work.done.removed.extend(removed),
-        Err(error) => work.leave(&config.path, format!("{error:#}")),
-    }
+        |path, error| work.leave(path, format!("it cannot be emptied: {}", disk::what(error))),
+    );
+    work.done.removed.extend(emptied);
     if !options.dry_run {
         for (path, _) in &whole {
             work.check(path, "");
         }
         work.check(&config.path, "somewhere else in the config");
+    }
+    // What is never cleaned needs no other run.
+    let is_for_good = |path: &Path| {
+        matches!(disk::read_link(path), Ok(Some(_)))
+            || disk::look(path)
+                .is_ok_and(|stat| stat.kind != disk::Kind::File || stat.uid != disk::user())
+    };
+    again.extend(whole.into_iter().map(|(path, _)| path).filter(|path| !is_for_good(path)));
+    // Without its digest, only the record tells the same command, run again, which key is meant.
+    let is_needed =
+        keys.digests.is_empty() && work.done.left.iter().any(|left| again.contains(&left.path));
+    let forgotten = undo::forget(
+        &config.path,
+        |bytes| keys.found_in(bytes).is_some(),
+        options.dry_run || is_needed,
+        context,
+        |path, why| work.leave(path, why),
+    );
+    match forgotten {
+        Ok(records) if is_needed => {
+            for record in records {
+                work.leave(&record, "by it the same command, run again, knows the key");
+            }
+        }
+        Ok(removed) => work.done.removed.extend(removed),
+        Err(error) => work.leave(&config.path, format!("{error:#}")),
     }
     for path in settings {
         work.check(path, "Claude Code may send it from there");

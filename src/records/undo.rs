@@ -16,8 +16,9 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::context::Context;
+use crate::disk;
 use crate::document::{Change, Document, Edit};
-use crate::error::fail;
+use crate::error::{fail, said};
 use crate::private;
 use crate::records::state;
 use crate::store;
@@ -217,19 +218,29 @@ pub(crate) fn keys(config: &Path, context: &Context) -> Vec<Zeroizing<String>> {
 }
 
 /// Removes the record of the last change of `config`, and those of other changes that hold a key, and returns which.
+/// What may hold one and could not be removed goes to `leave`.
 pub(crate) fn forget(
     config: &Path,
     holds_key: impl Fn(&[u8]) -> bool,
     dry_run: bool,
     context: &Context,
+    mut leave: impl FnMut(&Path, String),
 ) -> anyhow::Result<Vec<PathBuf>> {
     let own = [path(config, context)?, next(config, context)?];
+    let dir = state::dir(context)?.join("undo");
+    let files = private::list(&dir).inspect_err(|error| {
+        let why = disk::what(error);
+        leave(&dir, format!("it cannot be looked through for records of the key: {why}"));
+    });
     let mut forgotten = Vec::new();
-    for file in private::list(&state::dir(context)?.join("undo")) {
-        let is_old =
-            || private::read(&file).is_ok_and(|bytes| bytes.is_some_and(|bytes| holds_key(&bytes)));
-        if (own.contains(&file) || is_old()) && (dry_run || private::remove(&file)?.is_some()) {
-            forgotten.push(file);
+    for file in files.unwrap_or_default() {
+        let is_old = || Ok(private::read(&file)?.is_some_and(|bytes| holds_key(&bytes)));
+        let removed = if own.contains(&file) { Ok(true) } else { is_old() }
+            .and_then(|is_old| Ok(is_old && (dry_run || private::remove(&file)?.is_some())));
+        match removed {
+            Ok(true) => forgotten.push(file),
+            Ok(false) => {}
+            Err(error) => leave(&file, said(&error)),
         }
     }
     forgotten.sort();
@@ -239,7 +250,7 @@ pub(crate) fn forget(
 /// Removes the records that are a week old: they may hold a key.
 pub(crate) fn expire(context: &Context) {
     let Ok(dir) = state::dir(context) else { return };
-    for file in private::list(&dir.join("undo")) {
+    for file in private::list(&dir.join("undo")).unwrap_or_default() {
         let modified = fs::symlink_metadata(&file).and_then(|metadata| metadata.modified());
         let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
         if age.is_ok_and(|age| age >= KEPT) {

@@ -151,6 +151,28 @@ fn a_malformed_copy_is_reported_and_left() {
 }
 
 #[test]
+fn while_a_copy_is_left_the_record_of_the_key_is_too_and_the_next_run_removes_both() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", config(KEY));
+    let broken = format!("{{\"primaryApiKey\": \"{KEY}\"");
+    let copy = sandbox.lay(".claude/backups/.claude.json.corrupted.1", &broken);
+    let ran = sandbox.cck(&["unset-key", "--scrub"]).run().code(1);
+    ran.out(&["left ~/.claude/backups/.claude.json.corrupted.1", "left ~/.local/state/cck/undo/"]);
+    fs::write(&copy, broken + "}").unwrap();
+    sandbox.cck(&["unset-key", "--scrub"]).run().code(0);
+    assert_eq!(holders(&sandbox.home(), KEY), [""; 0]);
+}
+
+#[test]
+fn records_that_cannot_be_listed_are_named() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", config(KEY));
+    sandbox.lay(".local/state/cck/undo", "");
+    let ran = sandbox.cck(&["unset-key", "--scrub"]).run().code(1);
+    ran.out(&["left ~/.local/state/cck/undo: it cannot be looked through"]);
+}
+
+#[test]
 fn a_key_elsewhere_in_the_config_is_reported() {
     let sandbox = Sandbox::new();
     sandbox.lay(

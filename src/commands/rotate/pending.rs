@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::admin::Trace;
 use crate::context::Context;
+use crate::disk;
 use crate::key::{self, ApiKey};
 use crate::private;
 use crate::records::state;
@@ -69,7 +70,9 @@ impl Pending {
         let base = state::file_for(config, "rotate", context)?;
         let stem = base.file_stem().unwrap_or_default().as_encoded_bytes();
         let mut all = Vec::new();
-        for file in base.parent().map(private::list).unwrap_or_default() {
+        let dir = base.parent().unwrap_or(&base);
+        let files = private::list(dir).map_err(|error| disk::refused(error, "list", dir))?;
+        for file in files {
             if !file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem)) {
                 continue;
             }
