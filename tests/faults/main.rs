@@ -26,7 +26,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use judge::try_point;
+use judge::{Tried, try_point};
 use machine::{Machine, OLD, Scenario};
 use trace::Call;
 
@@ -230,16 +230,22 @@ fn torment(scenario: &Scenario) {
     let calls = trace::calls(&machine.trace(scenario));
     let points: Vec<(Call, &str)> = scale::sample(calls.into_iter().flat_map(faults));
 
-    let wrong = Mutex::new(Vec::new());
+    let (wrong, not_made) = (Mutex::new(Vec::new()), AtomicUsize::new(0));
     on_all_processors(&points, |machine, (call, fault)| {
-        if let Err(what) = try_point(machine, scenario, call, fault, &new) {
-            let line = format!("{} #{} {fault}: {what}", call.name, call.nth);
-            wrong.lock().unwrap().push(line);
+        match try_point(machine, scenario, call, fault, &new) {
+            Tried::Fine => {}
+            Tried::NotMade => _ = not_made.fetch_add(1, Ordering::Relaxed),
+            Tried::Wrong(what) => {
+                let line = format!("{} #{} {fault}: {what}", call.name, call.nth);
+                wrong.lock().unwrap().push(line);
+            }
         }
     });
-    let wrong = wrong.into_inner().unwrap();
-    println!("{}: {} points tried, {} went wrong", scenario.name, points.len(), wrong.len());
-    assert!(wrong.is_empty(), "{}:\n{}", scenario.name, wrong.join("\n"));
+    let (wrong, not_made) = (wrong.into_inner().unwrap(), not_made.into_inner());
+    let (name, all) = (scenario.name, points.len());
+    println!("{name}: {} points tried, {not_made} not, {} went wrong", all - not_made, wrong.len());
+    assert!(wrong.is_empty(), "{name}:\n{}", wrong.join("\n"));
+    assert!(not_made * 10 <= all, "{name}: {not_made} of {all} calls were not made");
 }
 
 /// Whether strace can run here; skips the test if not.
