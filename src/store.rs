@@ -32,7 +32,7 @@ use load::Content;
 use lock::Lock;
 use outline::Piece;
 use replace::{Replaced, Site};
-use settle::{MAX_CHECKED, load_settled, settled, written_since};
+use settle::{MAX_CHECKED, is_recent, load_settled, written_since};
 
 /// How long a lock is waited for: longer than one that was left by a crash takes to go stale.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
@@ -42,6 +42,9 @@ const MAX_TRIES: usize = 50;
 
 /// How long to look after the replaced file where a writer without the lock is at work.
 const LINGER: Duration = Duration::from_millis(30);
+
+/// The same where the file was written in the last second, by whom is not known.
+const GLANCE: Duration = Duration::from_millis(8);
 
 /// What there is where there is no file.
 static EMPTY: Content = Content::Whole(Vec::new());
@@ -253,9 +256,8 @@ impl Work<'_> {
         // Where the file was written before, what undoes the change is the first one.
         let changes = self.first.as_ref().map_or(&edited.changes, |(_, changes)| changes);
         let mut record = || record(changes);
-        let (written, came_out) = match replace::replace(&site, old.as_ref(), &pieces, &mut record)?
-        {
-            Replaced::Done(written, came_out) => (written, came_out),
+        let written = match replace::replace(&site, old.as_ref(), &pieces, &mut record)? {
+            Replaced::Done(written) => written,
             Replaced::NotWhole => {
                 (self.whole, self.lost) = (true, lost);
                 return Ok(false);
@@ -269,14 +271,13 @@ impl Work<'_> {
         self.section.finish();
         self.first.get_or_insert((old.is_none(), edited.changes));
         self.exposed = Some(written.mode).filter(|mode| mode & 0o077 != 0);
-        self.lost = match came_out {
-            Some(file) => settled(&file, self.target),
-            None => old.as_ref().and_then(|old| written_since(old, self.target)),
-        };
+        self.lost = old.as_ref().and_then(|old| written_since(old, self.target));
         self.disturbed |= self.lost.is_some();
         if self.disturbed {
             // It may have read before the replace what it is about to write after it.
             thread::sleep(LINGER);
+        } else if old.as_ref().is_some_and(is_recent) {
+            thread::sleep(GLANCE);
         }
         let now = self
             .dir

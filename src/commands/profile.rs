@@ -75,13 +75,13 @@ struct AddArgs {
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
     /// A description
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", hide_short_help = true)]
     description: Option<String>,
     /// What its runs may use: 5usd/day, 200ktok
-    #[arg(long, value_name = "AMOUNT[/PERIOD]")]
+    #[arg(long, value_name = "AMOUNT[/PERIOD]", hide_short_help = true)]
     budget: Vec<Budget>,
     /// Allow its runs only models of this name, with * and ?
-    #[arg(long, value_name = "GLOB")]
+    #[arg(long, value_name = "GLOB", hide_short_help = true)]
     allow_model: Vec<String>,
     /// Run this shell command for each alert of its runs
     #[arg(long, value_name = "CMD", hide_short_help = true)]

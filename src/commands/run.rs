@@ -43,14 +43,8 @@ const DEFAULT_TTL: u64 = 300;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cck run --profile acme -- claude
-  cck run --budget 5usd/day --allow-model 'claude-sonnet-*' -- claude -p 'hello'
-  vault kv get -field=key secret/claude | cck run --stdin -- claude
-
-The command reaches the API through cck, which adds the key; the command itself has
-only a token for this run. `cck usage` shows what was used. The exit code is the
-command's: 127 if not found, 126 if it cannot be run, 128 + N if signal N ended it,
-2 if cck itself could not get that far.")]
+  cck run --profile acme --budget 5usd/day -- claude
+  vault kv get -field=key secret/claude | cck run --stdin -- claude -p hello")]
 pub(crate) struct RunArgs {
     #[command(flatten)]
     profile: ProfileArg,
@@ -59,7 +53,7 @@ pub(crate) struct RunArgs {
     /// The API's address for this run
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Stop at this amount: 5usd/day, 200ktok (run, hour, day, week or month)
+    /// Stop at this amount: 5usd/day, 200ktok, 9Mtok/month
     #[arg(long, value_name = "AMOUNT[/PERIOD]")]
     budget: Vec<Budget>,
     /// Allow only models of this name, with * and ?
@@ -81,10 +75,10 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "SECONDS", default_value_t = DEFAULT_TTL, hide_short_help = true)]
     ttl: u64,
     /// Show what would happen, and run nothing
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     dry_run: bool,
     /// Show what is left out of the command's environment
-    #[arg(long, short)]
+    #[arg(long, short, hide_short_help = true)]
     verbose: bool,
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]

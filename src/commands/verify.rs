@@ -62,10 +62,10 @@ pub(crate) enum RunHelper {
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     profile: ProfileArg,
-    /// The mode of the client to ask about [default: that of the command line, else all]
+    /// The mode to ask about [default: that of the command line, else all]
     #[arg(long, value_enum, value_name = "MODE")]
     mode: Option<Modes>,
-    /// Who starts the client; this wins over what the environment says of it
+    /// Who starts the client, whatever the environment says
     #[arg(long = "as", value_enum, value_name = "LAUNCHER")]
     launcher: Option<Launcher>,
     /// The source that should be sent: an id from the report, or `any` [default: config.primaryApiKey if the config
@@ -73,10 +73,11 @@ pub(crate) struct VerifyArgs {
     #[arg(long, value_name = "ID")]
     expect: Option<String>,
     /// The host that the credential should go to
-    #[arg(long, value_name = "HOST")]
+    #[arg(long, value_name = "HOST", hide_short_help = true)]
     expect_host: Option<String>,
-    /// Run the apiKeyHelper that the client would run; without this it is taken to succeed. That of a folder you have not
-    /// trusted runs with `--run-helper=project` only
+    /// Run the apiKeyHelper too; without this it is taken to succeed
+    ///
+    /// That of a folder you have not trusted runs with `--run-helper=project` only.
     #[arg(
         long,
         value_enum,
@@ -86,18 +87,19 @@ pub(crate) struct VerifyArgs {
         default_missing_value = "trusted"
     )]
     run_helper: Option<RunHelper>,
-    /// Ask the API whether it takes the credential that would be sent: one GET of /v1/models to the client's base URL.
-    /// Rejection makes the answer no
+    /// Ask the API whether it takes the credential that would be sent
+    ///
+    /// One GET of /v1/models to the client's base URL. Rejection makes the answer no.
     #[arg(long)]
     online: bool,
     /// The directory that the client is started in [default: the working directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     project: Option<PathBuf>,
     /// Ask about this config file instead of the client's
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     config_file: Option<PathBuf>,
     /// The version of the client whose rules hold [default: that of the installed client]
-    #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>)]
+    #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>, hide_short_help = true)]
     client_version: Option<Client>,
     /// Show every source and header, also if the answer is yes
     #[arg(long, short)]

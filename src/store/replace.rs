@@ -14,7 +14,7 @@ use super::load::Snapshot;
 use super::lock::Lock;
 use super::outline::Piece;
 use super::recovery;
-use crate::disk::{self, Dir, Kind, Open, Rename, Stat, Temp};
+use crate::disk::{self, Dir, Rename, Stat, Temp};
 use crate::signals::Section;
 
 /// How much is written before it is sent to the disk.
@@ -36,9 +36,8 @@ pub(crate) struct Site<'s> {
 
 /// How an attempt to replace a file went.
 pub(crate) enum Replaced {
-    /// The new content is in its place and looked like this. What it replaced was not what had been read, but what a
-    /// writer without the lock had put there since: this file, which has lost its name.
-    Done(Stat, Option<File>),
+    /// The new content is in its place and looked like this.
+    Done(Stat),
     /// Another writer was at the file, or the lock was lost: read it anew.
     Outrun,
     /// The file can only be written in place, for which all of its content is needed.
@@ -68,25 +67,26 @@ pub(crate) fn replace(
     if site.section.pending() {
         return Err(disk::interrupted());
     }
+    // Before the last look at the file: it takes milliseconds, in which a writer without the lock can come.
+    record()?;
     if !site.locks.iter().all(Lock::is_held) || !is_as_read(dir, name, old.map(|old| &old.stat)) {
         return Ok(Replaced::Outrun);
     }
-    record()?;
     let refused = |error| disk::refused(error, "replace", &path);
-    let (written, came_out) = match (put(dir, temp, old), old) {
-        (Ok(Some(came_out)), _) => (written, came_out),
-        (Ok(None), _) => return Ok(Replaced::Outrun),
+    let written = match (put(dir, temp, old), old) {
+        (Ok(true), _) => written,
+        (Ok(false), _) => return Ok(Replaced::Outrun),
         // A single file that is mounted there cannot be replaced, only written to.
         (Err(error), Some(old)) if is_mount(&error) => {
             let Some(content) = old.whole() else {
                 return Ok(Replaced::NotWhole);
             };
-            (recovery::write_in_place(site, &old.stat, content, pieces)?, None)
+            recovery::write_in_place(site, &old.stat, content, pieces)?
         }
         (Err(error), _) => return Err(refused(error)),
     };
     dir.sync().map_err(|error| disk::refused(error, "make sure of the new", &path))?;
-    Ok(Replaced::Done(written, came_out))
+    Ok(Replaced::Done(written))
 }
 
 fn is_mount(error: &io::Error) -> bool {
@@ -94,14 +94,14 @@ fn is_mount(error: &io::Error) -> bool {
 }
 
 /// Puts the new file in its place, and removes the old one. The two change names if the file system can do that, so
-/// that what comes out can be looked at: if it is not what was read, it is returned. None if the place has changed.
-fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<Option<Option<File>>> {
+/// that what comes out can be looked at: if it is not what was read, it goes back. False if the place has changed.
+fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<bool> {
     let outrun = |error: io::Error| match error.kind() {
-        ErrorKind::AlreadyExists | ErrorKind::NotFound => Ok(None),
+        ErrorKind::AlreadyExists | ErrorKind::NotFound => Ok(false),
         _ => Err(error),
     };
     let Some(old) = old else {
-        return temp.rename(Rename::IfNone).map(|()| Some(None)).or_else(outrun);
+        return temp.rename(Rename::IfNone).map(|()| true).or_else(outrun);
     };
     // A run that is killed then leaves the old file under another name: not one that others may read.
     let exchanged = if old.stat.mode & 0o077 == 0 {
@@ -111,18 +111,13 @@ fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<Opti
     };
     match exchanged {
         Ok(()) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(_) => return temp.rename(Rename::Replace).map(|()| Some(None)).or_else(outrun),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(_) => return temp.rename(Rename::Replace).map(|()| true).or_else(outrun),
     }
-    let out = dir.stat(temp.name())?;
-    if out.stamp() == old.stat.stamp() {
-        return Ok(Some(None));
+    if dir.stat(temp.name())?.stamp() == old.stat.stamp() {
+        return Ok(true);
     }
-    if out.kind != Kind::File {
-        // A link, say, which is not ours to replace.
-        return temp.rename(Rename::Exchange).map(|()| None);
-    }
-    Ok(Some(dir.open_file(temp.name(), Open::Read).ok()))
+    temp.rename(Rename::Exchange).map(|()| false)
 }
 
 /// Whether the file is still what was read; with no `old`, whether there is still none.

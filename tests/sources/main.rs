@@ -55,7 +55,7 @@ fn check(name: &str, wrap: &[&str], before: &str) {
     let cck = Path::new(env!("CARGO_BIN_EXE_cck")).parent().unwrap();
     let script = format!(
         "set -eu\n{{ {before}\n{}\n}} >&2\ntest \"$(cck get-key --profile acme)\" = \"$KEY\"\n\
-         cck run --profile acme -- sh -c 'grep -q STORED \"$CLAUDE_CONFIG_DIR/.claude.json\"'\necho ok\n",
+         cck run --profile acme -- sh -c 'test -n \"$ANTHROPIC_AUTH_TOKEN\" && ! env | grep -q STORED'\n! grep -rq STORED \"$HOME/.local/share\"\necho ok\n",
         recipe(name)
     );
     let mut words: Vec<&str> = wrap.to_vec();
