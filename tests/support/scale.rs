@@ -1,4 +1,4 @@
-//! How much of a long run is tried: CCK_TEST_SCALE, a share from 0 to 1. CI sets 1.
+//! How much of a long run is tried: CCK_TEST_SCALE, a share from 0 to 1. CI sets it.
 
 /// What `cargo test` takes part of by default, to end within minutes.
 const USUAL: f64 = 0.1;
