@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
 
 /// The key that is set. No error may show it, and no file of looser mode than 0600 may hold it.
@@ -111,8 +112,8 @@ impl Machine {
         let mut command = match inject {
             None => Command::new(cck),
             Some(inject) => {
-                let mut strace = Command::new("strace");
-                strace.args([flag, "-qq", "-o"]).arg(self.record());
+                let mut strace = apart();
+                strace.arg("strace").args([flag, "-qq", "-o"]).arg(self.record());
                 // cck keeps other processes of the user from reading its memory. strace would show addresses where paths
                 // are, unless it skips that call.
                 strace.args(["-e", "inject=prctl:retval=0"]);
@@ -213,6 +214,19 @@ impl Machine {
             fs::File::open(lock).unwrap().set_modified(past).unwrap();
         }
     }
+}
+
+/// What runs a command where it sees no other processes, if that is possible here: cck looks through them, and each one
+/// that comes or goes changes the number of its calls.
+fn apart() -> Command {
+    static CAN: OnceLock<bool> = OnceLock::new();
+    let unshare = || {
+        let mut unshare = Command::new("unshare");
+        unshare.args(["-Upf", "--map-current-user", "--mount-proc"]);
+        unshare
+    };
+    let can = || unshare().args(["strace", "true"]).output().is_ok_and(|run| run.status.success());
+    if *CAN.get_or_init(can) { unshare() } else { Command::new("env") }
 }
 
 fn holds(path: &Path, key: &str) -> bool {
