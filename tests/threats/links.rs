@@ -28,7 +28,7 @@ fn a_link_or_file_at_the_lock_is_not_followed() {
         }
         let before = look(&lock);
         let ran = sandbox.cck(&["set-key"]).stdin(KEY).run().code(2);
-        ran.err(&[".claude.json.lock", "no directory", "try:"]);
+        ran.err(&[".claude.json.lock", "not a directory", "try:"]);
         assert_eq!(look(&lock), before, "{plant}");
         assert_eq!(fs::read(&victim).unwrap(), b"precious");
         assert_eq!(fs::read(&config).unwrap(), b"{}");

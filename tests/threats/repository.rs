@@ -134,6 +134,8 @@ fn a_helper_of_the_project_is_run_only_if_asked_for() {
         assert!(!mark.exists(), "{args:?} ran the helper");
     }
     sandbox.cck(&["verify", "--run-helper"]).run();
+    assert!(!mark.exists(), "the folder is not trusted");
+    sandbox.cck(&["verify", "--run-helper=project"]).run();
     assert!(mark.exists());
 }
 
@@ -162,7 +164,7 @@ fn a_project_that_is_not_trusted_gets_no_key_by_its_address() {
             .split_whitespace()
             .collect::<Vec<_>>()
             .join(" ");
-        assert!(said.contains("do not trust yet"), "{args:?}: {ran:?}");
+        assert!(said.contains("have not trusted"), "{args:?}: {ran:?}");
         assert!(server.accept().is_err(), "{args:?} asked the project's host");
     }
     // Once it is trusted, as in the client, its word counts.
