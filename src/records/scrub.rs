@@ -30,7 +30,7 @@ const LEFT_BEHIND: Duration = Duration::from_secs(10);
 /// The piece of a key that is looked for at the end of a file that was cut short.
 const SHORTEST_PIECE: usize = 20;
 
-/// No copy is read further.
+/// A larger file is named, and not read.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// What became of the copies.
@@ -297,7 +297,7 @@ impl Work<'_> {
     fn look_at(&mut self, path: &Path, kind: Kind) {
         let Ok(stat) = disk::look(path) else { return };
         let is_mine = stat.kind == disk::Kind::File && stat.uid == disk::user();
-        if kind == Kind::Other || !is_mine {
+        if kind == Kind::Other || !is_mine || stat.size > MAX_BYTES {
             let follow = if stat.kind == disk::Kind::Link { Open::Follow } else { Open::Read };
             return self.leave_if_found(path, follow, "cck does not change it: ");
         }
@@ -318,17 +318,25 @@ impl Work<'_> {
         }
     }
 
+    /// How one of the keys is in the file, or may be.
+    fn found_in(&self, path: &Path, how: Open) -> Option<&'static str> {
+        let file = disk::open(path, how).ok()?;
+        let stat = disk::stat(&file).ok()?;
+        if stat.kind == disk::Kind::File && stat.size > MAX_BYTES {
+            return Some("it is larger than 1 GiB, and was not looked through");
+        }
+        self.keys.found_in(&read_open(file)?)
+    }
+
     fn leave_if_found(&mut self, path: &Path, how: Open, why: &str) {
-        let Some(bytes) = read(path, how) else { return };
-        if let Some(found) = self.keys.found_in(&bytes) {
+        if let Some(found) = self.found_in(path, how) {
             self.leave(path, format!("{why}{found}"));
         }
     }
 
     /// Names a file that still holds the key.
     fn check(&mut self, path: &Path, more: &str) {
-        let Some(bytes) = read(path, Open::Follow) else { return };
-        if let Some(found) = self.keys.found_in(&bytes) {
+        if let Some(found) = self.found_in(path, Open::Follow) {
             let separator = if more.is_empty() { "" } else { "; " };
             self.leave(path, format!("{found}{separator}{more}"));
         }
@@ -344,8 +352,12 @@ enum Found {
 
 /// The content of a regular file; none if there is none, or it cannot be read.
 fn read(path: &Path, how: Open) -> Option<Zeroizing<Vec<u8>>> {
-    let file = disk::open(path, how).ok()?;
-    if disk::stat(&file).ok()?.kind != disk::Kind::File {
+    read_open(disk::open(path, how).ok()?)
+}
+
+fn read_open(file: std::fs::File) -> Option<Zeroizing<Vec<u8>>> {
+    let stat = disk::stat(&file).ok()?;
+    if stat.kind != disk::Kind::File || stat.size > MAX_BYTES {
         return None;
     }
     let mut bytes = Zeroizing::new(Vec::new());
