@@ -16,6 +16,9 @@ const NOTHING: &str = "000000000000000000000000000000000000000000000000000000000
 /// A line that is longer was not written by cck.
 const LONGEST_LINE: u64 = 64 * 1024;
 
+/// No damage that cck repairs is longer: a search for the last line ends there.
+const LONGEST_DAMAGE: u64 = 64 * 1024 * 1024;
+
 /// What is read at a time.
 const BLOCK: u64 = 4096;
 
@@ -55,6 +58,9 @@ pub(crate) fn last_line(trail: &mut (impl Read + Seek), end: u64) -> io::Result<
         if let Some(at) = newline {
             start += at as u64 + 1;
             break;
+        }
+        if end - start > LONGEST_DAMAGE {
+            return Err(io::Error::other("its last line is longer than 64 MiB"));
         }
     }
     let length = end - start;
@@ -171,6 +177,26 @@ mod tests {
     }
 
     /// The value is from `printf abc | sha256sum` (also FIPS 180-4, example B.1).
+    #[test]
+    fn a_last_line_without_end_is_not_looked_through() {
+        struct Zeros(u64);
+        impl Read for Zeros {
+            fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+                self.0 += into.len() as u64;
+                into.fill(0);
+                Ok(into.len())
+            }
+        }
+        impl Seek for Zeros {
+            fn seek(&mut self, _: SeekFrom) -> io::Result<u64> {
+                Ok(0)
+            }
+        }
+        let mut zeros = Zeros(0);
+        assert!(last_line(&mut zeros, 1 << 40).is_err());
+        assert!(zeros.0 < 2 * LONGEST_DAMAGE, "{}", zeros.0);
+    }
+
     #[test]
     fn a_link_is_the_sha_256_of_the_line() {
         let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
