@@ -10,6 +10,10 @@ default:
 test:
     cargo test --locked
 
+# What CONTRIBUTING recommends before a commit
+quick:
+    cargo test --locked --lib --test cli
+
 # Formatting, lints, the crate's documentation
 lint:
     cargo fmt --check
