@@ -43,6 +43,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 3] = [Kind::Files, Kind::Launch, Kind::Mac];
+
     /// The kind of that name.
     pub fn named(name: &str) -> Kind {
         match name {

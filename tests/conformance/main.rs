@@ -29,33 +29,41 @@ use support::{sandbox, scale, skip};
 /// What the variables CCK_CONFORMANCE_… ask for.
 struct Wanted {
     seed: u64,
-    index: Option<u64>,
+    /// The first index and the one after the last.
+    indices: Option<(u64, u64)>,
     count: Option<u64>,
     /// Those of each kind, if none is named.
     versions: Option<Vec<String>>,
     modes: Vec<Mode>,
-    kinds: Vec<Kind>,
+    /// If none is named, the kinds take turns by index.
+    kinds: Option<Vec<Kind>>,
+    workers: u64,
 }
 
 impl Wanted {
     fn from_env() -> Wanted {
         let variable = |name: &str| std::env::var(format!("CCK_CONFORMANCE_{name}")).ok();
-        let number = |name: &str| {
-            variable(name).map(|text| {
-                text.parse()
-                    .unwrap_or_else(|_| panic!("CCK_CONFORMANCE_{name}={text} is no number"))
-            })
+        let parse = |name: &str, text: &str| {
+            text.parse::<u64>()
+                .unwrap_or_else(|_| panic!("CCK_CONFORMANCE_{name}={text} is not a number"))
         };
+        let number = |name: &str| variable(name).map(|text| parse(name, &text));
         let words = |text: &str| -> Vec<String> {
             text.split(',').map(|word| word.trim().to_owned()).collect()
         };
         let list = |name: &str, default: &str| words(variable(name).as_deref().unwrap_or(default));
         Wanted {
             seed: number("SEED").unwrap_or(20_261_124),
-            index: number("INDEX"),
+            indices: variable("INDEX").map(|text| {
+                let (first, last) = text.split_once('-').unwrap_or((&text, &text));
+                (parse("INDEX", first), parse("INDEX", last) + 1)
+            }),
             count: number("COUNT"),
             versions: variable("VERSIONS").map(|text| words(&text)),
-            kinds: list("KIND", "files").iter().map(|name| Kind::named(name)).collect(),
+            kinds: variable("KIND")
+                .map(|text| words(&text).iter().map(|name| Kind::named(name)).collect()),
+            // One more than the cores of a small machine: the client waits much of the time.
+            workers: number("WORKERS").unwrap_or(3),
             modes: list("MODES", "print,interactive")
                 .iter()
                 .map(|name| Mode::named(name))
@@ -66,22 +74,25 @@ impl Wanted {
     /// The runs asked for: fewer where a run takes longer.
     fn jobs(&self) -> Vec<Job> {
         let mut jobs = Vec::new();
-        for kind in &self.kinds {
+        let kinds = self.kinds.as_deref().unwrap_or(&Kind::ALL);
+        for (kind, turn) in kinds.iter().zip(0..) {
             let versions = self.versions.clone();
             let usual = kind.versions().iter().map(|version| (*version).to_owned());
             for version in versions.unwrap_or_else(|| usual.collect()) {
                 for mode in &self.modes {
                     let count = match mode {
                         Mode::Print => 60,
-                        Mode::Interactive => 20,
+                        Mode::Interactive => 30,
                     };
-                    let indices = match self.index {
-                        Some(index) => index..index + 1,
-                        None => 0..self.count.unwrap_or(scale::part(count) as u64),
+                    let (first, end) = self
+                        .indices
+                        .unwrap_or((0, self.count.unwrap_or(scale::part(count) as u64)));
+                    let is_due = |index: &u64| {
+                        self.kinds.is_some() || index % Kind::ALL.len() as u64 == turn
                     };
                     let job =
                         |index| Job { kind: *kind, version: version.clone(), mode: *mode, index };
-                    jobs.extend(indices.map(job));
+                    jobs.extend((first..end).filter(is_due).map(job));
                 }
             }
         }
@@ -116,8 +127,7 @@ fn the_client_sends_what_verify_says() {
     let next = AtomicUsize::new(0);
     let reports = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
-        // One more than the cores of a small machine: the client waits much of the time.
-        for _ in 0..3 {
+        for _ in 0..wanted.workers {
             scope.spawn(|| {
                 while let Some(job) = jobs.get(next.fetch_add(1, Ordering::SeqCst)) {
                     let report = compare::run(wanted.seed, job);

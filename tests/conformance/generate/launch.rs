@@ -20,6 +20,10 @@ impl Maker {
         if self.rng.chance(8) {
             self.descriptor();
         }
+        if self.rng.chance(5) {
+            let value = self.switch();
+            self.set("CLAUDE_CODE_SIMPLE", value);
+        }
         self.settings(dir);
         // A new token cannot be written where CLAUDE_CONFIG_DIR is empty, and then nothing is sent.
         if self.state.env.get("CLAUDE_CONFIG_DIR").is_none_or(|dir| !dir.is_empty())
@@ -56,7 +60,7 @@ impl Maker {
             let lists =
                 ["user", "project", "local", "user,project", "project,local", "", "user,local"];
             let list = if self.rng.chance(5) { "user,other" } else { *self.rng.pick(&lists) };
-            self.args(&["--setting-sources", list]);
+            self.option("--setting-sources", list);
         }
         match *self.rng.pick(&["", "", "", "", "", "", "", "", "bare", "restricted", "variable"]) {
             "bare" => self.args(&["--bare"]),
@@ -66,6 +70,36 @@ impl Maker {
                 self.set("CLAUDE_CODE_RESTRICTED", value);
             }
             _ => {}
+        }
+        if self.rng.chance(20) {
+            self.other_option();
+        }
+    }
+
+    /// An option that decides nothing, before those that do or after them. Its value may look like one of those.
+    fn other_option(&mut self) {
+        let others: [&[&str]; 9] = [
+            &["--model", "opus"],
+            &["--model=opus"],
+            &["--verbose"],
+            &["--append-system-prompt", "--restricted"],
+            &["--append-system-prompt", "--bare"],
+            &["--allowedTools", "Read", "Bash(git *)", "--permission-mode=plan"],
+            &["--add-dir=$HOME"],
+            &["-n", "--settings"],
+            &["--no-such-option"],
+        ];
+        let other = *self.rng.pick(&others);
+        let at = if self.rng.chance(50) { 0 } else { self.state.args.len() };
+        self.state.args.splice(at..at, other.iter().map(|arg| (*arg).to_owned()));
+    }
+
+    /// An option with its value, in either form.
+    fn option(&mut self, name: &str, value: &str) {
+        if self.rng.chance(30) {
+            self.args(&[&format!("{name}={value}")]);
+        } else {
+            self.args(&[name, value]);
         }
     }
 
@@ -77,19 +111,19 @@ impl Maker {
         let settings = self.layer("flag");
         let text = settings.as_str().map_or_else(|| settings.to_string(), str::to_owned);
         match *self.rng.pick(&["text", "text", "text", "file", "file", "absolute", "odd"]) {
-            "text" => self.args(&["--settings", &text]),
+            "text" => self.option("--settings", &text),
             "file" => {
                 self.state.project.insert("flag.json".into(), json!(text));
-                self.args(&["--settings", "flag.json"]);
+                self.option("--settings", "flag.json");
             }
             "absolute" => {
                 self.state.home.insert("flag.json".into(), json!(text));
-                self.args(&["--settings", "$HOME/flag.json"]);
+                self.option("--settings", "$HOME/flag.json");
             }
             _ => {
                 let odd = ["missing.json", "{", "", "{}", "[]"];
                 let odd = *self.rng.pick(&odd);
-                self.args(&["--settings", odd]);
+                self.option("--settings", odd);
             }
         }
     }
@@ -147,11 +181,13 @@ impl Maker {
     /// What the administrator decides, beside the managed settings of any state.
     fn policy(&mut self) {
         if self.rng.chance(12) {
+            let organizations =
+                [json!([]), json!("00000000-0000-4000-8000-000000000001"), json!(["x"]), json!("")];
             let policy = match *self.rng.pick(&["console", "claudeai", "gateway", "other", "org"]) {
                 "gateway" => json!({
                     "forceLoginMethod": "gateway", "forceLoginGatewayUrl": "https://custom.example",
                 }),
-                "org" => json!({"forceLoginOrgUUID": []}),
+                "org" => json!({"forceLoginOrgUUID": self.rng.pick(&organizations).clone()}),
                 method => json!({ "forceLoginMethod": method }),
             };
             if self.rng.chance(30) {
@@ -210,9 +246,10 @@ impl Maker {
         if self.rng.chance(4) {
             let expires = *self.rng.pick(&[4_102_444_800_000_u64, 4_102_444_800_000, 1000]);
             let jwt = self.credential(TOKEN, "credentials.enterpriseGateway");
+            let pin = *self.rng.pick(&["$PIN", "$PIN", "$PIN", "00"]);
             let login = json!({
                 "enterpriseGateway": {"url": "https://custom.example", "jwt": jwt, "expiresAt": expires},
-                "gatewayTrust": {"custom.example": "$PIN"},
+                "gatewayTrust": {"custom.example": pin},
             });
             let dir =
                 if self.state.env.contains_key("CLAUDE_CONFIG_DIR") { "alt" } else { ".claude" };
@@ -362,12 +399,15 @@ impl Maker {
         }
     }
 
-    /// A key by file descriptor.
+    /// A key or an OAuth token by file descriptor.
     fn descriptor(&mut self) {
-        let variable = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";
-        let key = self.credential("key", &format!("env.{variable}"));
-        self.set(variable, "9");
-        self.state.fds.insert(9, format!("{key}\n"));
+        let (variable, name, fd) = *self.rng.pick(&[
+            ("CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR", "key", 9),
+            ("CLAUDE_CODE_OAUTH_TOKEN_FILE_DESCRIPTOR", OAUTH, 8),
+        ]);
+        let secret = self.credential(name, &format!("env.{variable}"));
+        self.set(variable, fd.to_string());
+        self.state.fds.insert(fd, format!("{secret}\n"));
     }
 
     /// A Mac: the Keychain's items beside the files.
