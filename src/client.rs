@@ -2,6 +2,7 @@
 //!
 //! Each rule cites the client version it was observed on, so that a new version is one small change here.
 
+pub mod address;
 pub mod advice;
 pub mod config;
 pub(crate) mod conflict;

@@ -1,7 +1,9 @@
 //! HTTP/1.1 over TCP or TLS, with hyper and rustls: the one way in which cck talks to an API. No redirect is followed, so
 //! that a credential goes to the named host and to no other; no error shows a header or the user part of a URL.
 
+use std::error::Error;
 use std::io;
+use std::iter;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
+use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -18,9 +21,12 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto::ring};
+use url::{Position, Url};
 use zeroize::Zeroizing;
 
+use crate::client::address;
 use crate::context::Context;
+use crate::disk;
 use crate::error::fail;
 use crate::output::without_user;
 
@@ -39,11 +45,9 @@ pub(crate) type Body = Full<Bytes>;
 /// A connection on which one request at a time can be sent.
 pub(crate) type Connection = SendRequest<Body>;
 
-/// A request.
 pub(crate) struct Request<'a> {
     /// `GET` or `POST`.
     pub method: &'a str,
-    /// Where.
     pub url: &'a str,
     /// Header names and values; the values may be credentials.
     pub headers: Vec<(&'a str, Zeroizing<String>)>,
@@ -54,11 +58,9 @@ pub(crate) struct Request<'a> {
 /// What came of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// The server answered.
     Status {
-        /// The HTTP status.
         code: u16,
-        /// The body, up to [`MAX_BODY_BYTES`]; empty where it could not be read.
+        /// Up to [`MAX_BODY_BYTES`]; empty where it could not be read.
         body: String,
     },
     /// No answer came, and why.
@@ -70,95 +72,48 @@ pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Whether a URL is safe to send a credential to: over TLS, or to this machine.
 pub(crate) fn is_safe(url: &str) -> bool {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return false;
-    };
-    scheme.eq_ignore_ascii_case("https")
-        || (scheme.eq_ignore_ascii_case("http") && is_loopback(host(rest)))
+    Url::parse(url).is_ok_and(|url| address::is_private(&url))
 }
 
-fn is_loopback(host: &str) -> bool {
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-/// The host in what follows the scheme of a URL.
-fn host(rest: &str) -> &str {
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or(rest);
-    let host = authority.rsplit('@').next().unwrap_or(authority);
-    match host.find(']') {
-        Some(end) => &host[..=end],
-        None => host.split(':').next().unwrap_or(host),
-    }
-}
-
-/// Where requests go: the parts of a base URL.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Endpoint {
-    pub(crate) is_tls: bool,
-    host: String,
-    port: u16,
-    /// What stands before the API's own path, without a slash at its end.
-    pub(crate) path: String,
-}
+/// Where requests go: a base URL.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint(Url);
 
 impl Endpoint {
-    /// The parts of `url`; none if it is not `http(s)://HOST[:PORT][/PATH]`. A user part, query or fragment is left out.
-    pub(crate) fn parse(url: &str) -> Option<Endpoint> {
-        let (scheme, rest) = url.trim().split_once("://")?;
-        let is_tls = scheme.eq_ignore_ascii_case("https");
-        if !is_tls && !scheme.eq_ignore_ascii_case("http") {
-            return None;
-        }
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at(end);
-        let authority = authority.rsplit('@').next()?;
-        let (host, port) = match authority.rsplit_once(':') {
-            Some((host, port)) if !port.contains(']') => (host, port.parse().ok()?),
-            _ => (authority, if is_tls { 443 } else { 80 }),
-        };
-        let bare = host.trim_start_matches('[').trim_end_matches(']');
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':');
-        if bare.is_empty()
-            || !bare.chars().all(plain)
-            || path.contains(|c| !char::is_ascii_graphic(&c))
-            || (is_tls && ServerName::try_from(bare).is_err())
-        {
-            return None;
-        }
-        let path = path.split(['?', '#']).next()?.trim_end_matches('/');
-        Some(Endpoint { is_tls, host: bare.to_ascii_lowercase(), port, path: path.to_owned() })
+    /// The endpoint `url`; none if it is not one of HTTP. A user part, query or fragment is not used.
+    fn parse(url: &str) -> Option<Endpoint> {
+        let url = Url::parse(url.trim()).ok()?;
+        matches!(url.scheme(), "http" | "https").then_some(Endpoint(url))
+    }
+
+    /// The host without the brackets of an IPv6 address, and the port.
+    fn socket(&self) -> (&str, u16) {
+        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        (host, self.0.port_or_known_default().unwrap_or(0))
     }
 
     /// The value of the header `host`.
-    pub(crate) fn authority(&self) -> String {
-        let host =
-            if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        if self.port == if self.is_tls { 443 } else { 80 } {
-            host
-        } else {
-            format!("{host}:{}", self.port)
-        }
+    pub(crate) fn authority(&self) -> &str {
+        &self.0[Position::BeforeHost..Position::AfterPort]
+    }
+
+    /// What stands before the API's own path, without a slash at its end.
+    pub(crate) fn path(&self) -> &str {
+        self.0.path().trim_end_matches('/')
     }
 
     /// Whether this is Anthropic's own API.
     pub(crate) fn is_first_party(&self) -> bool {
-        self.is_tls && self.host == "api.anthropic.com" && self.port == 443 && self.path.is_empty()
+        let origin = &self.0[..Position::BeforeUsername];
+        (origin, self.authority(), self.path()) == ("https://", address::ANTHROPIC, "")
     }
 }
 
 /// What it takes to reach an endpoint.
 pub(crate) struct Connector {
     pub(crate) endpoint: Endpoint,
-    proxy: Option<Proxy>,
+    proxy: Option<Intercept>,
     tls: Option<(TlsConnector, ServerName<'static>)>,
-}
-
-struct Proxy {
-    endpoint: Endpoint,
-    /// The line `Proxy-Authorization`, if the proxy's URL has a user.
-    authorization: Zeroizing<String>,
 }
 
 impl Connector {
@@ -171,9 +126,10 @@ impl Connector {
             )
         };
         let endpoint = Endpoint::parse(url).ok_or_else(no_url)?;
-        let proxy = proxy_for(context, url).map(|proxy| Proxy::parse(&proxy)).transpose()?;
-        let tls = if endpoint.is_tls {
-            let name = ServerName::try_from(endpoint.host.clone()).map_err(|_| no_url())?;
+        let proxy = proxy_for(context, &endpoint.0)?;
+        let tls = if endpoint.0.scheme() == "https" {
+            let name =
+                ServerName::try_from(endpoint.socket().0.to_owned()).map_err(|_| no_url())?;
             Some((TlsConnector::from(Arc::new(tls_config(context)?)), name))
         } else {
             None
@@ -189,11 +145,14 @@ impl Connector {
     }
 
     async fn open(&self) -> io::Result<Connection> {
-        let first = self.proxy.as_ref().map_or(&self.endpoint, |proxy| &proxy.endpoint);
-        let mut tcp = TcpStream::connect((first.host.as_str(), first.port)).await?;
+        let first = match &self.proxy {
+            Some(proxy) => proxy_socket(proxy),
+            None => self.endpoint.socket(),
+        };
+        let mut tcp = TcpStream::connect(first).await?;
         tcp.set_nodelay(true)?;
         if let Some(proxy) = &self.proxy {
-            proxy.tunnel(&mut tcp, &self.endpoint).await?;
+            tunnel(proxy, &mut tcp, &self.endpoint).await?;
         }
         match &self.tls {
             Some((connector, name)) => carry(connector.connect(name.clone(), tcp).await?).await,
@@ -213,91 +172,40 @@ where
     Ok(sender)
 }
 
-impl Proxy {
-    fn parse(url: &str) -> anyhow::Result<Proxy> {
-        let full = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
-        let endpoint = Endpoint::parse(&full).filter(|endpoint| !endpoint.is_tls);
-        let endpoint = endpoint.ok_or_else(|| {
-            fail(
-                format!("the proxy {} is not an http URL", without_user(url)),
-                "correct HTTPS_PROXY, or unset it",
-            )
-        })?;
-        let rest = full.split_once("://").map_or("", |(_, rest)| rest);
-        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-        let user = authority.rsplit_once('@').map_or("", |(user, _)| user);
-        let authorization = Zeroizing::new(match user {
-            "" => String::new(),
-            user => {
-                let (name, word) = user.split_once(':').unwrap_or((user, ""));
-                let plain = [&unescape(name)[..], b":", &unescape(word)].concat();
-                format!("Proxy-Authorization: Basic {}\r\n", base64(&Zeroizing::new(plain)))
-            }
-        });
-        Ok(Proxy { endpoint, authorization })
-    }
-
-    /// Has the proxy connect to the endpoint.
-    async fn tunnel(&self, tcp: &mut TcpStream, endpoint: &Endpoint) -> io::Result<()> {
-        let host = if endpoint.host.contains(':') {
-            format!("[{}]", endpoint.host)
-        } else {
-            endpoint.host.clone()
-        };
-        let to = format!("{host}:{}", endpoint.port);
-        let head = Zeroizing::new(format!(
-            "CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n{}\r\n",
-            self.authorization.as_str()
-        ));
-        tcp.write_all(head.as_bytes()).await?;
-        let mut answer = Vec::new();
-        while !answer.ends_with(b"\r\n\r\n") {
-            if answer.len() > 16 * 1024 {
-                return Err(io::Error::other("the proxy's answer does not end"));
-            }
-            answer.push(tcp.read_u8().await?);
-        }
-        let status = answer.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
-        if status.starts_with(b"2") {
-            return Ok(());
-        }
-        let status = String::from_utf8_lossy(status).into_owned();
-        Err(io::Error::other(format!("the proxy refuses the connection ({status})")))
-    }
+fn proxy_socket(proxy: &Intercept) -> (&str, u16) {
+    let host = proxy.uri().host().unwrap_or_default().trim_matches(['[', ']']);
+    (host, proxy.uri().port_u16().unwrap_or(80))
 }
 
-/// The user part of a URL without its percent signs.
-fn unescape(text: &str) -> Zeroizing<Vec<u8>> {
-    let mut plain = Zeroizing::new(Vec::with_capacity(text.len()));
-    let mut rest = text.as_bytes();
-    while let Some((&byte, after)) = rest.split_first() {
-        let code = after.get(..2).and_then(|digits| std::str::from_utf8(digits).ok());
-        match code.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
-            Some(code) if byte == b'%' => {
-                plain.push(code);
-                rest = &after[2..];
-            }
-            _ => {
-                plain.push(byte);
-                rest = after;
-            }
-        }
+/// Has the proxy connect to the endpoint.
+async fn tunnel(proxy: &Intercept, tcp: &mut TcpStream, endpoint: &Endpoint) -> io::Result<()> {
+    let host = endpoint.0.host_str().unwrap_or_default();
+    let to = format!("{host}:{}", endpoint.socket().1);
+    let mut head = Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes());
+    if let Some(basic) = proxy.basic_auth() {
+        head.extend_from_slice(b"Proxy-Authorization: ");
+        head.extend_from_slice(basic.as_bytes());
+        head.extend_from_slice(b"\r\n");
     }
-    plain
+    head.extend_from_slice(b"\r\n");
+    tcp.write_all(&head).await?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() > 16 * 1024 {
+            return Err(io::Error::other("the proxy's answer does not end"));
+        }
+        answer.push(tcp.read_u8().await?);
+    }
+    let status = answer.split(|&byte| byte == b' ').nth(1).unwrap_or_default();
+    if status.starts_with(b"2") {
+        return Ok(());
+    }
+    let status = String::from_utf8_lossy(status);
+    Err(io::Error::other(format!("the proxy refuses the connection ({status})")))
 }
 
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for group in bytes.chunks(3) {
-        let bits = (0..3).fold(0, |bits, at| bits << 8 | u32::from(*group.get(at).unwrap_or(&0)));
-        for at in 0..4 {
-            let digit = DIGITS[(bits >> (18 - 6 * at)) as usize & 63];
-            text.push(if at <= group.len() { char::from(digit) } else { '=' });
-        }
-    }
-    text
-}
+/// No file of certificates or text is larger.
+const MAX_FILE: u64 = 16 << 20;
 
 /// Whom to trust: SSL_CERT_FILE, else the web's certificates, and NODE_EXTRA_CA_CERTS, which the client adds too.
 fn tls_config(context: &Context) -> anyhow::Result<ClientConfig> {
@@ -331,7 +239,7 @@ fn certificates(
             format!("set {variable} to a file of PEM certificates, or unset it"),
         )
     };
-    let bytes = read_file(&path).map_err(|error| failed(format!(": {error}")))?;
+    let bytes = disk::read_file(&path, MAX_FILE).map_err(|error| failed(format!(": {error}")))?;
     let found: Vec<_> = CertificateDer::pem_slice_iter(&bytes).flatten().collect();
     if found.is_empty() {
         return Err(failed(": no certificate in it".to_owned()));
@@ -341,16 +249,9 @@ fn certificates(
 
 /// The text of a regular file.
 pub(crate) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    let bytes = Zeroizing::new(read_file(path)?);
+    let bytes = Zeroizing::new(disk::read_file(path, MAX_FILE)?);
     let text = std::str::from_utf8(&bytes).map_err(io::Error::other)?;
     Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// No file of certificates or text is larger.
-const MAX_FILE: u64 = 16 << 20;
-
-fn read_file(path: &Path) -> io::Result<Vec<u8>> {
-    crate::disk::read_file(path, MAX_FILE)
 }
 
 /// Sends a request and waits for its answer, at most [`TIMEOUT`].
@@ -361,15 +262,10 @@ pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<A
         return no_url();
     }
     let connector = Connector::new(request.url, context)?;
-    let (_, rest) = request.url.split_once("://").unwrap_or_default();
-    let target = rest.find(['/', '?']).map_or("/".to_owned(), |at| match rest.split_at(at).1 {
-        query if query.starts_with('?') => format!("/{query}"),
-        path => path.to_owned(),
-    });
     let body = Bytes::from(request.body.unwrap_or_default().to_owned());
     let mut call = hyper::Request::builder()
         .method(request.method)
-        .uri(target)
+        .uri(&connector.endpoint.0[Position::BeforePath..Position::AfterQuery])
         .header(HOST, connector.endpoint.authority())
         .header(USER_AGENT, concat!("cck/", env!("CARGO_PKG_VERSION")));
     for (name, value) in &request.headers {
@@ -399,40 +295,40 @@ pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<A
 
 /// An error with its causes.
 pub(crate) fn reason(error: &io::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        let more = error.to_string();
-        if !text.contains(&more) {
-            text = format!("{text}: {more}");
-        }
-        cause = error.source();
-    }
-    text
+    let first: &(dyn Error + 'static) = error;
+    let causes = iter::successors(Some(first), |error| Error::source(*error));
+    let mut causes: Vec<String> = causes.map(ToString::to_string).collect();
+    causes.dedup();
+    causes.join(": ")
 }
 
 /// The proxy for a URL: HTTPS_PROXY or HTTP_PROXY by its scheme, else ALL_PROXY, unless NO_PROXY names its host. The
 /// lower-case name goes first, as with curl.
-fn proxy_for(context: &Context, url: &str) -> Option<String> {
-    let (scheme, rest) = url.split_once("://")?;
-    let host = host(rest).to_ascii_lowercase();
+fn proxy_for(context: &Context, url: &Url) -> anyhow::Result<Option<Intercept>> {
     let variable = |name: &str| {
         let lower = context.var(&name.to_ascii_lowercase());
         lower.or_else(|| context.var(name)).filter(|value| !value.trim().is_empty())
     };
-    let excluded = variable("NO_PROXY").is_some_and(|list| {
-        list.split(',').map(str::trim).any(|entry| {
-            let entry = entry.trim_start_matches("*.").trim_start_matches('.').to_ascii_lowercase();
-            entry == "*"
-                || host == entry
-                || (!entry.is_empty() && host.ends_with(&format!(".{entry}")))
-        })
-    });
+    let named = variable(&format!("{}_PROXY", url.scheme().to_ascii_uppercase()));
+    let Some(named) = named.or_else(|| variable("ALL_PROXY")) else { return Ok(None) };
+    let host = url.host_str().unwrap_or_default();
+    let origin: hyper::Uri = format!("{}://{host}", url.scheme()).parse()?;
+    let intercept = |proxy: &str, no: &str| {
+        Matcher::builder().all(proxy.to_owned()).no(no.to_owned()).build().intercept(&origin)
+    };
+    let excluded = variable("NO_PROXY").unwrap_or_default().replace("*.", ".");
     // What goes to this machine leaves it for no proxy.
-    if excluded || is_loopback(&host) {
-        return None;
+    if address::is_loopback(url) || intercept("http://any", &excluded).is_none() {
+        return Ok(None);
     }
-    variable(&format!("{}_PROXY", scheme.to_ascii_uppercase())).or_else(|| variable("ALL_PROXY"))
+    let proxy = intercept(named.trim(), "");
+    match proxy.filter(|proxy| proxy.uri().scheme_str() == Some("http")) {
+        Some(proxy) => Ok(Some(proxy)),
+        None => Err(fail(
+            format!("the proxy {} is not an http URL", without_user(&named)),
+            "correct HTTPS_PROXY, or unset it",
+        )),
+    }
 }
 
 #[cfg(test)]
@@ -466,10 +362,12 @@ mod tests {
     #[test]
     fn the_proxy_is_the_environments() {
         let proxy = |vars: &[(&str, &str)], url| {
-            proxy_for(&Context::for_test(&[], vars, Path::new("/"), Path::new("/etc")), url)
+            let context = Context::for_test(&[], vars, Path::new("/"), Path::new("/etc"));
+            let proxy = proxy_for(&context, &Url::parse(url).unwrap()).unwrap();
+            proxy.map(|proxy| proxy.uri().to_string())
         };
         let vars = [("HTTPS_PROXY", "http://p:1"), ("no_proxy", "a.example, .b.example")];
-        assert_eq!(proxy(&vars, "https://x.example").as_deref(), Some("http://p:1"));
+        assert_eq!(proxy(&vars, "https://x.example").as_deref(), Some("http://p:1/"));
         assert_eq!(proxy(&vars, "http://x.example"), None);
         assert_eq!(proxy(&vars, "https://a.example:8/"), None);
         assert_eq!(proxy(&vars, "https://c.b.example"), None);

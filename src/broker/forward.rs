@@ -378,7 +378,7 @@ fn upstream_request(
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = format!("{}{target}", endpoint.path).parse().unwrap_or_default();
+    *request.uri_mut() = format!("{}{target}", endpoint.path()).parse().unwrap_or_default();
     let mut headers: HeaderMap = parts.headers.clone();
     headers.insert(header::HOST, shared.host.clone());
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));

@@ -189,7 +189,7 @@ pub fn render(
         session: summary.session.map(|key_source| Session { key_source }),
         destination: Host {
             url: &summary.destination.shown,
-            host: summary.destination.address.as_ref().ok().map(|address| &*address.host),
+            host: summary.destination.address.as_ref().ok().map(|address| address.host()),
             set_by_project: summary.destination.redirect.as_ref().map(|by| by.source.to_string()),
             trusted_folder: summary.destination.trust == Trust::Trusted,
         },

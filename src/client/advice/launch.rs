@@ -1,5 +1,6 @@
 //! Problems that come of how the client is started, and of who else decides.
 
+use super::super::address::ANTHROPIC;
 use super::super::credentials::{self, Standings};
 use super::super::decision::{Mode, Provider};
 use super::super::headers;
@@ -111,7 +112,7 @@ fn side_requests(case: &Case<'_>, problems: &mut Problems) {
             .destination
             .address
             .as_ref()
-            .is_ok_and(|address| address.host != "api.anthropic.com" && !address.is_loopback());
+            .is_ok_and(|address| address.host() != ANTHROPIC && !address.is_loopback());
     let keys = case.modes.iter().filter_map(|mode| {
         let outcome = case.decision.outcome(*mode);
         outcome.x_api_key.source().filter(|_| outcome.provider == Provider::Anthropic)

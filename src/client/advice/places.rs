@@ -41,7 +41,7 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
             ),
             format!("either take away what follows ? or #, or {}", remove()),
         );
-    } else if address.path.ends_with("/v1") || address.path.contains("/v1/messages") {
+    } else if address.path().ends_with("/v1") || address.path().contains("/v1/messages") {
         problems.warn(
             "base-url-path",
             format!("requests go to {shown}/v1/messages: the client adds /v1/messages itself"),

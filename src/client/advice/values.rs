@@ -1,12 +1,10 @@
 //! Values that are not what their place takes: a token where a key belongs, a placeholder, a key where nobody looks.
 
+use super::super::address::ANTHROPIC;
 use super::super::settings::{self, names};
 use super::super::source::{Origin, Source};
 use super::{Case, Problems, Severity};
 use crate::key::shape;
-
-/// The host that takes each kind of credential in its own header only.
-const ANTHROPIC: &str = "api.anthropic.com";
 
 struct Mistake {
     code: &'static str,
@@ -47,7 +45,7 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<String> {
 }
 
 fn is_first_party(case: &Case<'_>) -> bool {
-    case.destination.address.as_ref().is_ok_and(|address| address.host == ANTHROPIC)
+    case.destination.address.as_ref().is_ok_and(|address| address.host() == ANTHROPIC)
 }
 
 /// What is wrong with the value of a source.

@@ -52,7 +52,7 @@ pub(crate) fn ask(
                 destination
                     .address
                     .as_ref()
-                    .map_or("HOST".into(), |address| shell::word(&address.host))
+                    .map_or("HOST".into(), |address| shell::word(address.host()))
             ),
             _ => "fix ANTHROPIC_BASE_URL, then ask again".to_owned(),
         };
