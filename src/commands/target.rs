@@ -103,7 +103,7 @@ fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
     let var = context.var_os("CLAUDE_CONFIG_DIR");
     let (is_empty, is_relative) = (
         var.is_some_and(|dir| dir.is_empty()),
-        var.is_some_and(|dir| !dir.is_empty() && Path::new(dir).is_relative()),
+        var.is_some_and(|dir| !dir.is_empty() && !Path::new(dir).has_root()),
     );
     let in_project = match file.chosen_by {
         ChosenBy::Flag => false,

@@ -223,7 +223,7 @@ fn config_dir(case: &Case<'_>, problems: &mut Problems) {
             ),
             "export CLAUDE_CONFIG_DIR=\"$HOME/…\"",
         );
-    } else if dir.is_relative() {
+    } else if !dir.has_root() {
         problems.warn(
             "config-dir-relative",
             format!("CLAUDE_CONFIG_DIR is relative (`{shown}`): it is another directory in every project, here {real}"),
