@@ -154,13 +154,14 @@ fn two_lines(error: &clap::Error, args: &[String]) -> (String, String) {
         Some(ContextValue::Strings(values)) => values.clone(),
         _ => Vec::new(),
     };
+    // clap sorts them, the nearest last.
     let near: Vec<String> =
         [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
             .into_iter()
             .flat_map(said)
             .collect();
     let valid = said(ContextKind::ValidValue);
-    let advice = if let Some(near) = near.first() {
+    let advice = if let Some(near) = near.last() {
         format!("{near}, or see {help}")
     } else if !valid.is_empty() {
         format!("one of {}", valid.join(", "))
@@ -209,6 +210,7 @@ mod tests {
     fn a_usage_error_is_two_lines_with_the_next_step() {
         for (args, problem, advice) in [
             ("verfy", "unrecognized subcommand 'verfy'", "verify, or see cck --help"),
+            ("set-ky", "unrecognized subcommand 'set-ky'", "set-key, or see cck --help"),
             (
                 "verify --mode x",
                 "invalid value 'x' for '--mode <MODE>'",

@@ -18,8 +18,6 @@ pub mod guard;
 pub mod http;
 pub mod json;
 pub mod key;
-#[cfg(test)]
-mod layers;
 pub mod output;
 pub mod private;
 pub mod process;

@@ -185,10 +185,9 @@ mod tests {
     fn a_proxy_loses_its_password() {
         for (value, left) in [("http://u:p@h:1", "http://h:1"), ("u:p@h:1", "http://h:1")] {
             let change = Change::Set(left.into());
-            assert_eq!(
-                removed(&[("https_proxy", value)], &[]),
-                [("https_proxy".to_owned(), change)]
-            );
+            // Windows knows one name in either case.
+            let name = if cfg!(windows) { "HTTPS_PROXY" } else { "https_proxy" };
+            assert_eq!(removed(&[("https_proxy", value)], &[]), [(name.to_owned(), change)]);
         }
     }
 

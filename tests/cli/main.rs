@@ -20,6 +20,7 @@ mod inputs;
 mod keychain;
 mod killed;
 mod launch;
+mod layers;
 mod leaks;
 mod online;
 mod profile;
