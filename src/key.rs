@@ -6,7 +6,6 @@ pub(crate) mod place;
 mod prompt;
 pub(crate) mod shape;
 pub(crate) mod source;
-pub(crate) mod stored;
 
 use std::fmt;
 

@@ -3,7 +3,6 @@
 //! A profile never holds a key. A user's profiles are in `~/.config/cck/profiles.toml`; those of the whole machine in
 //! `/etc/cck/profiles.d/*.toml`, where `locked = true` keeps a user's profile from taking the name.
 
-mod check;
 pub mod file;
 mod groups;
 pub mod limits;
@@ -11,7 +10,6 @@ mod place;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
 use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
@@ -19,14 +17,11 @@ use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::fail;
-use crate::key::source::{KeySource, Place, SourceArgs};
+use crate::key::source::{KeySource, SourceArgs};
 use file::Entry;
 
-pub(crate) use check::{check_base_url, check_entry, check_name};
+pub(crate) use file::{check_base_url, check_name};
 pub(crate) use place::{ready_dir, update, user_file};
-
-/// The time that a key-command may take where nothing is said.
-const DEFAULT_TIMEOUT: u64 = 30;
 
 /// `--profile`, for the commands that work on one.
 #[derive(Clone, Debug, Default, Args)]
@@ -40,6 +35,43 @@ impl ProfileArg {
     /// Enters the profile, if one was named: see [`enter`].
     pub(crate) fn enter(&self, context: &mut Context) -> anyhow::Result<Option<Profile>> {
         self.profile.as_deref().map(|name| enter(name, context)).transpose()
+    }
+}
+
+/// The flags that name a source which is asked again and again, so that it can be written down in a profile or a helper.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Key source (one of)")]
+pub(crate) struct StoredSourceArgs {
+    /// A shell command that prints the key: `pass show anthropic`
+    #[arg(long, value_name = "CMD", group = "stored_source")]
+    key_command: Option<String>,
+    /// A variable that holds the key
+    #[arg(long, value_name = "VAR", group = "stored_source")]
+    key_env: Option<String>,
+    /// A file that holds the key alone
+    #[arg(long, value_name = "FILE", group = "stored_source")]
+    key_file: Option<PathBuf>,
+    /// How many seconds --key-command may take [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
+    timeout: Option<u64>,
+    /// Take a key that does not start with sk-ant-, such as a gateway's
+    #[arg(long, hide_short_help = true)]
+    any_shape: bool,
+}
+
+impl StoredSourceArgs {
+    /// The source as the members of a profile; `None` if no flag names one.
+    pub(crate) fn into_entry(self, context: &Context) -> Option<Entry> {
+        let whole = |path| context.cwd().join(path).to_string_lossy().into_owned();
+        let entry = Entry {
+            key_command: self.key_command,
+            key_env: self.key_env,
+            key_file: self.key_file.map(whole),
+            timeout: self.timeout,
+            any_shape: self.any_shape,
+            ..Entry::default()
+        };
+        entry.key_member().is_some().then_some(entry)
     }
 }
 
@@ -62,34 +94,24 @@ pub(crate) fn key_source(
     context: &mut Context,
 ) -> anyhow::Result<KeySource> {
     match profile {
-        Some(profile) if !args.names_one() => Ok(args.or(profile.key_source())),
+        Some(profile) if !args.names_one() => Ok(args.or(profile.source.clone())),
         _ => KeySource::resolve(args, context),
     }
 }
 
-/// One profile, resolved.
+/// One profile, its paths made whole.
 #[derive(Clone)]
 pub(crate) struct Profile {
-    /// Its name.
     pub name: String,
     /// The file that it is written in.
     pub file: PathBuf,
     /// Whether that file is the machine's and not the user's.
     pub system: bool,
-    /// Where its key comes from.
     pub source: KeySource,
     /// Its CLAUDE_CONFIG_DIR.
     pub config_dir: PathBuf,
-    /// The API's address, where it is not the usual one.
-    pub base_url: Option<String>,
-    /// What a person wrote about it.
-    pub description: Option<String>,
-    /// Whether a user's profile of the same name is ignored.
-    pub locked: bool,
-    /// Who may use it; empty is everyone.
-    pub groups: Vec<String>,
-    /// What its runs may use.
-    pub(crate) limits: limits::Limits,
+    /// As it is written; a user's is never locked.
+    pub entry: Entry,
 }
 
 /// Every profile there is, and the users' profiles that a locked one hides.
@@ -143,14 +165,15 @@ impl Profiles {
         context: &Context,
     ) -> anyhow::Result<()> {
         let entries = file::parse(text).map_err(|malformed| malformed_error(file, &malformed))?;
-        let resolved = entries.into_iter().map(|entry| resolve(entry, file, system, context));
+        let resolved =
+            entries.into_iter().map(|(name, entry)| resolve(&name, entry, file, system, context));
         for profile in resolved.collect::<anyhow::Result<Vec<_>>>()? {
             let Some(old) = self.list.iter_mut().find(|old| old.name == profile.name) else {
                 let at = self.list.partition_point(|other| other.name < profile.name);
                 self.list.insert(at, profile);
                 continue;
             };
-            if old.locked {
+            if old.entry.locked {
                 self.notes.push(format!(
                     "the profile {} of {} is ignored: {} has it locked",
                     profile.name,
@@ -171,7 +194,7 @@ impl Profiles {
         }
         self.list.iter().find(|profile| profile.name == name).ok_or_else(|| {
             let names = self.list.iter().map(|profile| profile.name.as_str());
-            let advice = match check::nearest(name, names) {
+            let advice = match nearest(name, names) {
                 Some(near) => format!("did you mean {near}? cck profile list shows them all"),
                 None if self.list.is_empty() => {
                     format!("there are none yet: cck profile add {name} --key-command CMD")
@@ -184,14 +207,9 @@ impl Profiles {
 }
 
 impl Profile {
-    /// The source of its key, with its name.
-    pub(crate) fn key_source(&self) -> KeySource {
-        KeySource { profile: Some(self.name.clone()), ..self.source.clone() }
-    }
-
     /// The edit of the profile's settings that gives its client its base URL, if it has one.
     pub(crate) fn base_url_edit(&self, settings: &Document<'_>) -> Option<Edit> {
-        let url = self.base_url.as_deref()?;
+        let url = self.entry.base_url.as_deref()?;
         // Undo removes all that was made, so the object is one change with its member.
         Some(match settings.raw(&["env"]) {
             None => Edit::set(&["env"], &BTreeMap::from([("ANTHROPIC_BASE_URL", url)])),
@@ -201,7 +219,7 @@ impl Profile {
 
     /// Whether the user of this process may use it.
     pub(crate) fn is_usable(&self, context: &Context) -> anyhow::Result<bool> {
-        Ok(self.groups.is_empty() || groups::is_member(&self.groups, context)?)
+        Ok(self.entry.groups.is_empty() || groups::is_member(&self.entry.groups, context)?)
     }
 }
 
@@ -218,7 +236,7 @@ pub(crate) fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile
     let profile = found?;
     if !profile.is_usable(context)? {
         return Err(fail(
-            format!("the profile {name} is for members of {}", profile.groups.join(", ")),
+            format!("the profile {name} is for members of {}", profile.entry.groups.join(", ")),
             format!(
                 "ask for membership, or choose another profile; `id` shows your groups ({})",
                 profile.file.display()
@@ -230,37 +248,37 @@ pub(crate) fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile
     Ok(profile)
 }
 
+/// The name that was probably meant, if one is near.
+fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    names
+        .map(|other| (strsim::damerau_levenshtein(name, other), other))
+        .filter(|(distance, other)| *distance <= 1 + name.len().max(other.len()) / 4)
+        .min()
+        .map(|(_, other)| other)
+}
+
 /// The entry with its paths made whole.
 pub(crate) fn resolve(
-    entry: Entry,
+    name: &str,
+    mut entry: Entry,
     file: &Path,
     system: bool,
     context: &Context,
 ) -> anyhow::Result<Profile> {
-    let (kind, what) = &entry.source;
-    let timeout = Duration::from_secs(entry.timeout.unwrap_or(DEFAULT_TIMEOUT));
-    let place = match kind.as_str() {
-        "key-command" => Place::Command(what.clone(), timeout),
-        "key-env" => Place::Env(what.clone()),
-        _ => Place::File(place::expand(what, "key-file", file, context)?, timeout),
-    };
-    let source = KeySource { any_shape: entry.any_shape, ..KeySource::new(place) };
+    // A user has no one to lock out.
+    entry.locked &= system;
     let config_dir = match &entry.config_dir {
-        Some(dir) => place::expand(dir, "config-dir", file, context)?,
-        None => context.data_home()?.join("cck/profiles").join(&entry.name),
+        Some(dir) => file::expand(dir, "config-dir", file, context)?,
+        None => context.data_home()?.join("cck/profiles").join(name),
     };
+    let source = entry.key_source(file, context)?;
     Ok(Profile {
-        source,
-        config_dir,
+        name: name.to_owned(),
         file: file.to_path_buf(),
         system,
-        name: entry.name,
-        base_url: entry.base_url,
-        description: entry.description,
-        // A user has no one to lock out.
-        locked: entry.locked && system,
-        groups: entry.groups,
-        limits: entry.limits,
+        source: KeySource { profile: Some(name.to_owned()), ..source },
+        config_dir,
+        entry,
     })
 }
 
@@ -302,5 +320,13 @@ mod tests {
         assert_eq!(names, ["b"]);
         let notes = profiles.notes.join("\n");
         assert!(notes.contains("a.toml:2:") && notes.contains("c.toml: key-file"), "{notes}");
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_only_where_it_is_near() {
+        let names = ["acme", "globex", "acme-eu"];
+        assert_eq!(nearest("amce", names.into_iter()), Some("acme"));
+        assert_eq!(nearest("acme_eu", names.into_iter()), Some("acme-eu"));
+        assert_eq!(nearest("initech", names.into_iter()), None);
     }
 }

@@ -16,9 +16,8 @@ use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::error::fail;
 use crate::key::source::KeySource;
-use crate::key::stored::StoredSourceArgs;
 use crate::output::one_line;
-use crate::profile::{self, Profile, ProfileArg};
+use crate::profile::{Profile, ProfileArg, StoredSourceArgs};
 use crate::shell;
 use crate::store;
 
@@ -232,31 +231,25 @@ fn what_to_ask(
     profile: Option<&Profile>,
     context: &Context,
 ) -> anyhow::Result<(Vec<String>, KeySource)> {
-    let any_shape = source.any_shape;
-    match (source.into_entry(context.cwd()), profile) {
+    match (source.into_entry(context), profile) {
         (Some(_), Some(_)) => Err(fail(
             "a profile has its source, and a second one was given",
             "leave one of them out; cck profile add --replace changes the profile's",
         )),
         (None, Some(profile)) => {
-            Ok((vec!["--profile".into(), shell::quote(&profile.name)], profile.key_source()))
+            Ok((vec!["--profile".into(), shell::quote(&profile.name)], profile.source.clone()))
         }
-        (Some(((member, what), timeout)), None) => {
-            let entry = profile::file::Entry {
-                name: "helper".into(),
-                source: (member.clone(), what.clone()),
-                timeout,
-                any_shape,
-                ..profile::file::Entry::default()
-            };
-            profile::check_entry(&entry)
+        (Some(entry), None) => {
+            entry
+                .check("helper")
                 .map_err(|problem| fail(problem, "name the place that the key comes from"))?;
-            let source =
-                profile::resolve(entry, &PathBuf::from("the command line"), false, context)?.source;
-            let mut flags = vec![format!("--{member}"), shell::quote(&what)];
-            flags.extend(timeout.map(|timeout| format!("--timeout {timeout}")));
-            flags.extend(any_shape.then(|| "--any-shape".to_owned()));
-            Ok((flags, source))
+            let member = entry.key_member().into_iter();
+            let mut flags: Vec<String> = member
+                .flat_map(|(member, what)| [format!("--{member}"), shell::quote(what)])
+                .collect();
+            flags.extend(entry.timeout.map(|timeout| format!("--timeout {timeout}")));
+            flags.extend(entry.any_shape.then(|| "--any-shape".to_owned()));
+            Ok((flags, entry.key_source(Path::new("the command line"), context)?))
         }
         (None, None) => Err(fail(
             "the helper has to know where the key comes from",

@@ -11,11 +11,10 @@ use crate::context::Context;
 use crate::error::Exit;
 use crate::error::fail;
 use crate::key::source::Place;
-use crate::key::stored::StoredSourceArgs;
 use crate::output::one_line;
 use crate::profile::file::{self, Entry};
-use crate::profile::limits::{Budget, Limits};
-use crate::profile::{self, Profile, Profiles, profile_names};
+use crate::profile::limits::Budget;
+use crate::profile::{self, Profile, Profiles, StoredSourceArgs, profile_names};
 
 /// The arguments of `cck profile`.
 #[derive(Debug, Args)]
@@ -106,7 +105,7 @@ struct Shown<'a> {
     description: Option<&'a str>,
     locked: bool,
     groups: &'a [String],
-    budget: Vec<&'a str>,
+    budget: &'a [Budget],
     allow_models: &'a [String],
     on_alert: Option<&'a str>,
     require_log: bool,
@@ -146,36 +145,30 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     profile::check_name(&name)
         .map_err(|problem| fail(problem, "choose a plain word: cck profile add acme …"))?;
     let whole = |path: PathBuf| context.cwd().join(path).to_string_lossy().into_owned();
-    let any_shape = args.source.any_shape;
-    let (source, timeout) = args.source.into_entry(context.cwd()).ok_or_else(|| {
+    let source = args.source.into_entry(context).ok_or_else(|| {
         fail(
             format!("the profile {name} needs a source for its key"),
             "name one: --key-command CMD, --key-env VAR or --key-file FILE",
         )
     })?;
     let entry = Entry {
-        name: name.clone(),
-        source,
-        timeout,
-        any_shape,
         config_dir: args.config_dir.map(whole),
         base_url: args.base_url,
         description: args.description,
-        limits: Limits {
-            budgets: args.budget,
-            models: args.allow_model,
-            on_alert: args.on_alert,
-            require_log: args.require_log,
-        },
-        ..Entry::default()
+        budget: args.budget,
+        allow_models: args.allow_model,
+        on_alert: args.on_alert,
+        require_log: args.require_log,
+        ..source
     };
-    profile::check_entry(&entry)
+    entry
+        .check(&name)
         .map_err(|problem| fail(problem, "cck profile add --help shows what a profile holds"))?;
 
     let profiles = Profiles::load(context)?;
     let old = profiles.list.iter().find(|old| old.name == name);
     match old {
-        Some(old) if old.locked => {
+        Some(old) if old.entry.locked => {
             return Err(fail(
                 format!("the profile {name} is locked by {}", old.file.display()),
                 "choose another name",
@@ -196,19 +189,19 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         _ => {}
     }
     let file = profile::user_file(context)?;
-    let new = profile::resolve(entry.clone(), &file, false, context)?;
+    let new = profile::resolve(&name, entry.clone(), &file, false, context)?;
     profile::ready_dir(&new.config_dir)?;
     let add = |text: &str| {
-        file::with(text, &entry)
+        file::with(text, &name, &entry)
             .map(Some)
             .map_err(|malformed| profile::malformed_error(&file, &malformed))
     };
-    change::audited("profile-add", &file, Some(new.source.kind()), context, |context| {
+    change::audited("profile-add", &file, Some(new.source.place.kind()), context, |context| {
         profile::update(context, add)
     })?;
     context.done(format!(
         "added the profile {name}: {}; config directory {}",
-        one_line(&new.source.describe()),
+        one_line(&new.source.place.describe()),
         shown_path(&new.config_dir, context)
     ));
     Ok(Exit::Done)
@@ -232,7 +225,7 @@ fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         let width = shown.iter().map(|profile| profile.name.len()).max().unwrap_or(0);
         for (profile, shown) in profiles.list.iter().zip(&shown) {
             let mut line =
-                format!("{:width$}  {}", shown.name, one_line(&profile.source.describe()));
+                format!("{:width$}  {}", shown.name, one_line(&profile.source.place.describe()));
             if let Some(description) = shown.description {
                 line += &format!("  # {}", one_line(description));
             }
@@ -262,13 +255,14 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let mut lines = vec![
         ("profile", name.to_owned()),
         ("written in", shown_path(&profile.file, context)),
-        ("key from", profile.source.describe()),
+        ("key from", profile.source.place.describe()),
         ("config directory", shown_path(&profile.config_dir, context)),
     ];
-    lines.extend(profile.base_url.clone().map(|url| ("base URL", url)));
-    lines.extend(profile.description.clone().map(|text| ("description", text)));
+    lines.extend(profile.entry.base_url.clone().map(|url| ("base URL", url)));
+    lines.extend(profile.entry.description.clone().map(|text| ("description", text)));
     if !shown.budget.is_empty() {
-        lines.push(("budget", shown.budget.join(", ")));
+        let budgets: Vec<&str> = shown.budget.iter().map(|budget| &*budget.text).collect();
+        lines.push(("budget", budgets.join(", ")));
     }
     if !shown.allow_models.is_empty() {
         lines.push(("allowed models", shown.allow_models.join(", ")));
@@ -277,12 +271,12 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     if shown.require_log {
         lines.push(("log", "no call without its line".into()));
     }
-    if profile.locked {
+    if shown.locked {
         lines.push(("locked", "no user's profile replaces it".into()));
     }
-    if !profile.groups.is_empty() {
+    if !shown.groups.is_empty() {
         let you = if shown.usable { "you are one" } else { "you are none" };
-        lines.push(("for members of", format!("{} ({you})", profile.groups.join(", "))));
+        lines.push(("for members of", format!("{} ({you})", shown.groups.join(", "))));
     }
     for (label, text) in lines {
         context.data(format!("{label:16}  {}", one_line(&text)));
@@ -315,12 +309,13 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
 }
 
 fn shown<'a>(profile: &'a Profile, context: &Context) -> anyhow::Result<Shown<'a>> {
+    let entry = &profile.entry;
     Ok(Shown {
         name: &profile.name,
         origin: if profile.system { "system" } else { "user" },
         file: profile.file.to_string_lossy().into_owned(),
         source: ShownSource {
-            kind: profile.source.kind(),
+            kind: profile.source.place.kind(),
             value: match &profile.source.place {
                 Place::Env(name) => name.clone(),
                 Place::File(file, _) => file.to_string_lossy().into_owned(),
@@ -329,14 +324,14 @@ fn shown<'a>(profile: &'a Profile, context: &Context) -> anyhow::Result<Shown<'a
             },
         },
         config_dir: profile.config_dir.to_string_lossy().into_owned(),
-        base_url: profile.base_url.as_deref(),
-        description: profile.description.as_deref(),
-        locked: profile.locked,
-        groups: &profile.groups,
-        budget: profile.limits.budgets.iter().map(|budget| &*budget.text).collect(),
-        allow_models: &profile.limits.models,
-        on_alert: profile.limits.on_alert.as_deref(),
-        require_log: profile.limits.require_log,
+        base_url: entry.base_url.as_deref(),
+        description: entry.description.as_deref(),
+        locked: entry.locked,
+        groups: &entry.groups,
+        budget: &entry.budget,
+        allow_models: &entry.allow_models,
+        on_alert: entry.on_alert.as_deref(),
+        require_log: entry.require_log,
         usable: profile.is_usable(context)?,
     })
 }

@@ -88,15 +88,15 @@ pub(crate) struct RunArgs {
 /// Runs `cck run`.
 pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
-    let limits = profile.as_ref().map(|profile| profile.limits.clone()).unwrap_or_default();
+    let limits = profile.as_ref().map(|profile| profile.entry.clone()).unwrap_or_default();
     let args = RunArgs {
-        budget: [args.budget, limits.budgets].concat(),
+        budget: [args.budget, limits.budget].concat(),
         on_alert: args.on_alert.or(limits.on_alert),
         require_log: args.require_log || limits.require_log,
         ..args
     };
     // A model has to be allowed by both.
-    let models = vec![args.allow_model.clone(), limits.models];
+    let models = vec![args.allow_model.clone(), limits.allow_models];
     let url = base_url(&args, profile.as_ref(), context)?;
     let connector = Connector::new(&url, context)?;
     let is_first_party = connector.endpoint.is_first_party();
@@ -113,7 +113,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     }
     super::change::clear_expired(context);
     let key = source.read(context)?;
-    crate::guard::lock_memory();
+    crate::process::lock_memory();
     if args.command.iter().any(|argument| env::holds(argument, &key)) {
         return Err(fail(
             "the command line of COMMAND holds the key, where everyone can see it",
@@ -244,7 +244,7 @@ fn base_url(
     profile: Option<&Profile>,
     context: &Context,
 ) -> anyhow::Result<String> {
-    let of_profile = || profile?.base_url.clone();
+    let of_profile = || profile?.entry.base_url.clone();
     // Inside of another run the variable names that run's broker, which has a key of its own.
     let of_environment = || {
         context

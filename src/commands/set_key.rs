@@ -60,7 +60,7 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     let version = args.onboarding_version.as_deref();
     let before = args.keychain.then(|| keychain_before(context)).transpose()?;
     let mut files = Vec::new();
-    if let Some(profile) = profile.as_ref().filter(|profile| profile.base_url.is_some()) {
+    if let Some(profile) = profile.as_ref().filter(|profile| profile.entry.base_url.is_some()) {
         // Before the key: the client of the profile's directory must never send it to the usual host.
         files.push(FilePlan::new(&target.paths.user_settings, |settings| {
             Ok(profile.base_url_edit(settings).into_iter().collect())

@@ -355,7 +355,7 @@ fn budgets(state: &Path, context: &Context) -> anyhow::Result<Vec<BudgetRow>> {
     let (now, mut rows) = (Local::now(), Vec::new());
     for profile in Profiles::load(context)?.list {
         let store = Store::new(state, Some(&profile.name));
-        for budget in &profile.limits.budgets {
+        for budget in &profile.entry.budget {
             // What a run may use is the run's own.
             let Some(used) = budget.stored(&store.load()?, now.naive_local()) else { continue };
             let mut ledger = Ledger::new(vec![budget.clone()], Some(store.clone()), None)?;

@@ -16,56 +16,197 @@
 //! require-log = true                         # no call without its line in the log
 //! ```
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use super::limits::Limits;
-use toml_edit::{Array, Document, DocumentMut, Item, Table, TableLike, value};
+use serde::de::{Deserializer, Error as _};
+use serde::{Deserialize, Serialize};
+use toml_edit::{Document, DocumentMut, Item, Table};
 
-/// The members that name the source of the key. A profile has exactly one.
-pub(crate) const SOURCES: [&str; 3] = ["key-command", "key-env", "key-file"];
+use super::limits::Budget;
+use crate::context::Context;
+use crate::error::fail;
+use crate::key::shape::holds_key;
+use crate::key::source::{KeySource, Place};
 
-/// One profile as it is written.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// The time that a key-command may take where nothing is said.
+const DEFAULT_TIMEOUT: u64 = 30;
+
+/// One profile as it is written. Of the first three members it has exactly one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub struct Entry {
-    /// Its name.
-    pub name: String,
-    /// Which of [`SOURCES`] it has, and the value.
-    pub source: (String, String),
-    /// `timeout`, in seconds.
-    pub timeout: Option<u64>,
-    /// `config-dir`.
-    pub config_dir: Option<String>,
-    /// `base-url`.
-    pub base_url: Option<String>,
-    /// `description`.
-    pub description: Option<String>,
-    /// `any-shape`.
-    pub any_shape: bool,
-    /// `locked`.
-    pub locked: bool,
-    /// `groups`; none is everybody.
-    pub groups: Vec<String>,
-    /// `budget`, `allow-models`, `on-alert` and `require-log`.
-    pub limits: Limits,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub key_command: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub key_env: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub key_file: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "seconds")]
+    pub(crate) timeout: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub(crate) config_dir: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub(crate) base_url: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub(crate) description: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    pub(crate) on_alert: Option<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) any_shape: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) locked: bool,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "at_least_one")]
+    pub(crate) groups: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) budget: Vec<Budget>,
+    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "at_least_one")]
+    pub(crate) allow_models: Vec<String>,
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) require_log: bool,
 }
 
-/// What is wrong with the text, and where (both count from 1).
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    if text.trim().is_empty() {
+        return Err(D::Error::custom("the text is empty"));
+    }
+    Ok(Some(text))
+}
+
+fn seconds<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    match u64::deserialize(from)? {
+        seconds @ 1..=3600 => Ok(Some(seconds)),
+        _ => Err(D::Error::custom("a timeout is a number of seconds from 1 to 3600")),
+    }
+}
+
+/// Nobody is meant by an empty list, or everybody? Better asked than guessed.
+fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let list = Vec::<String>::deserialize(from)?;
+    if list.is_empty() {
+        return Err(D::Error::custom("the list is empty; name one, or leave it out for all"));
+    }
+    Ok(list)
+}
+
+impl Entry {
+    /// The member that names the source of the key, and its value; `None` if there is not exactly one.
+    pub(crate) fn key_member(&self) -> Option<(&'static str, &str)> {
+        match (&self.key_command, &self.key_env, &self.key_file) {
+            (Some(command), None, None) => Some(("key-command", command)),
+            (None, Some(name), None) => Some(("key-env", name)),
+            (None, None, Some(file)) => Some(("key-file", file)),
+            _ => None,
+        }
+    }
+
+    /// The source that it names; `file` is where it is written.
+    pub(crate) fn key_source(&self, file: &Path, context: &Context) -> anyhow::Result<KeySource> {
+        let timeout = Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        let place = match self.key_member() {
+            Some(("key-command", command)) => Place::Command(command.to_owned(), timeout),
+            Some(("key-env", name)) => Place::Env(name.to_owned()),
+            member => {
+                let path = member.map_or("", |(_, path)| path);
+                Place::File(expand(path, "key-file", file, context)?, timeout)
+            }
+        };
+        Ok(KeySource { any_shape: self.any_shape, ..KeySource::new(place) })
+    }
+
+    /// What no parser of TOML can see: members that hold a key, or that cannot be used.
+    pub(crate) fn check(&self, name: &str) -> Result<(), String> {
+        let Some((member, value)) = self.key_member() else {
+            return Err(format!(
+                "the profile `{name}` needs exactly one of key-command, key-env, key-file"
+            ));
+        };
+        let optional = [&self.config_dir, &self.base_url, &self.description];
+        if std::iter::once(value)
+            .chain(optional.into_iter().filter_map(|text| text.as_deref()))
+            .any(holds_key)
+        {
+            return Err(format!(
+                "the profile `{name}` holds what looks like a key (sk-ant-…); a profile says where the key comes from"
+            ));
+        }
+        if member == "key-env" && !is_variable(value) {
+            return Err("`key-env` is not the name of a variable".into());
+        }
+        self.base_url.as_deref().map_or(Ok(()), check_base_url)
+    }
+}
+
+/// A path of a profile: absolute, or under the home directory with `~/`.
+pub(crate) fn expand(
+    path: &str,
+    member: &str,
+    file: &Path,
+    context: &Context,
+) -> anyhow::Result<PathBuf> {
+    let expanded = match path.strip_prefix("~/") {
+        Some(rest) => context.require_home()?.join(rest),
+        None => PathBuf::from(path),
+    };
+    if expanded.is_absolute() {
+        return Ok(expanded);
+    }
+    Err(fail(
+        format!("{}: {member} `{path}` is not absolute", file.display()),
+        "write it from / or from ~/",
+    ))
+}
+
+/// Whether `name` can be a profile's: it becomes the name of a directory, and a word on a command line.
+pub(crate) fn check_name(name: &str) -> Result<(), String> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.is_empty()
+        || name.len() > 64
+        || !name.chars().all(fits)
+        || name.starts_with(['.', '-'])
+        || name.contains("..")
+    {
+        return Err(format!(
+            "`{name}` cannot be a profile's name: 1 to 64 of A-Z a-z 0-9 . _ -, not starting with . or -, no `..`"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether the text can be the API's address.
+pub(crate) fn check_base_url(url: &str) -> Result<(), String> {
+    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
+    if rest.is_some_and(|rest| {
+        !rest.is_empty() && rest.chars().all(|c| c.is_ascii_graphic() && c != '@')
+    }) {
+        return Ok(());
+    }
+    Err("the base URL is not an address of the form https://HOST[:PORT][/PATH], without a password in it".into())
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What is wrong with the text, and where: line and column in characters, both from 1.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// The line.
     pub line: usize,
-    /// The column, in characters.
     pub column: usize,
-    /// What is wrong.
     pub problem: String,
 }
 
 impl Malformed {
     fn at(text: &str, span: Option<Range<usize>>, problem: impl Into<String>) -> Malformed {
-        let mut start = span.map_or(0, |span| span.start).min(text.len());
-        while !text.is_char_boundary(start) {
-            start -= 1;
-        }
+        let start = span.map_or(0, |span| text.floor_char_boundary(span.start));
         let before = &text[..start];
         Malformed {
             line: before.matches('\n').count() + 1,
@@ -73,154 +214,52 @@ impl Malformed {
             problem: problem.into(),
         }
     }
-}
 
-/// Reads every profile of the text.
-pub fn parse(text: &str) -> Result<Vec<Entry>, Malformed> {
-    let document = Document::parse(text)
-        .map_err(|error| Malformed::at(text, error.span(), error.message().replace('\n', ", ")))?;
-    let mut entries = Vec::new();
-    for (key, item) in document.iter() {
-        let span = || document.as_table().key(key).and_then(|key| key.span());
-        if key != "profiles" {
-            return Err(Malformed::at(
-                text,
-                span(),
-                format!("unknown member `{key}`; profiles are tables [profiles.NAME]"),
-            ));
-        }
-        let profiles = item
-            .as_table_like()
-            .ok_or_else(|| Malformed::at(text, span(), "`profiles` is not a table"))?;
-        for (name, item) in profiles.iter() {
-            let span = profiles.key(name).and_then(|key| key.span());
-            let at = |problem: String| Malformed::at(text, span.clone(), problem);
-            let table = item
-                .as_table_like()
-                .ok_or_else(|| at(format!("the profile `{name}` is not a table")))?;
-            super::check_name(name).map_err(&at)?;
-            entries.push(entry(text, name, table, span.clone())?);
-        }
-    }
-    Ok(entries)
-}
-
-fn entry(
-    text: &str,
-    name: &str,
-    table: &dyn TableLike,
-    span: Option<Range<usize>>,
-) -> Result<Entry, Malformed> {
-    let mut entry = Entry { name: name.to_owned(), ..Entry::default() };
-    let mut sources = Vec::new();
-    for (key, item) in table.iter() {
-        let span = item.span().or_else(|| table.key(key).and_then(|key| key.span()));
-        let wrong =
-            |kind: &str| Malformed::at(text, span.clone(), format!("`{key}` is not {kind}"));
-        let string = || {
-            let string = item.as_str().filter(|string| !string.trim().is_empty());
-            string.map(str::to_owned).ok_or_else(|| wrong("a text"))
+    fn of(text: &str, error: &toml_edit::de::Error) -> Malformed {
+        let message = error.message().replace('\n', ", ");
+        // Not the value that was found: it may be a key.
+        let problem = match message.split_once(", expected ") {
+            Some((found, expected)) if found.starts_with("invalid ") => {
+                let words = [("a sequence", "a list"), ("a map", "a table"), ("u64", "a number")];
+                let expected = words
+                    .iter()
+                    .find(|(word, _)| *word == expected)
+                    .map_or(expected, |(_, word)| word);
+                format!("this is not {expected}")
+            }
+            _ => message,
         };
-        let strings = |kind: &'static str| {
-            let strings =
-                item.as_array().map(|list| list.iter().map(|one| one.as_str().map(str::to_owned)));
-            let strings = strings.and_then(Iterator::collect::<Option<Vec<_>>>);
-            strings.ok_or_else(|| wrong(kind))
-        };
-        let limits = &mut entry.limits;
-        match key {
-            _ if SOURCES.contains(&key) => sources.push((key.to_owned(), string()?)),
-            "config-dir" => entry.config_dir = Some(string()?),
-            "base-url" => entry.base_url = Some(string()?),
-            "description" => entry.description = Some(string()?),
-            "any-shape" => {
-                entry.any_shape = item.as_bool().ok_or_else(|| wrong("true or false"))?;
-            }
-            "locked" => entry.locked = item.as_bool().ok_or_else(|| wrong("true or false"))?,
-            "timeout" => {
-                let seconds = item.as_integer().filter(|seconds| (1..=3600).contains(seconds));
-                let seconds = seconds.ok_or_else(|| wrong("a number of seconds from 1 to 3600"))?;
-                entry.timeout = Some(seconds.unsigned_abs());
-            }
-            "groups" => {
-                entry.groups = strings("a list of group names")?;
-                // Nobody is meant, or everybody? Better asked than guessed.
-                if entry.groups.is_empty() {
-                    return Err(wrong("a list with a group in it; leave it out for everybody"));
-                }
-            }
-            "budget" => {
-                let texts = strings("a list of budgets, as in [\"5usd/day\"]")?.into_iter();
-                let budgets = texts.map(|text| text.parse());
-                limits.budgets = budgets
-                    .collect::<Result<_, _>>()
-                    .map_err(|problem: String| Malformed::at(text, span.clone(), problem))?;
-            }
-            "allow-models" => {
-                limits.models = strings("a list of models, as in [\"claude-sonnet-*\"]")?;
-                // No model, or every one? Better asked than guessed.
-                if limits.models.is_empty() {
-                    return Err(wrong("a list with a model in it; leave it out for every model"));
-                }
-            }
-            "on-alert" => limits.on_alert = Some(string()?),
-            "require-log" => {
-                limits.require_log = item.as_bool().ok_or_else(|| wrong("true or false"))?;
-            }
-            _ => {
-                let span = table.key(key).and_then(|key| key.span());
-                return Err(Malformed::at(
-                    text,
-                    span,
-                    format!("unknown member `{key}` of the profile `{name}`"),
-                ));
-            }
-        }
+        Malformed::at(text, error.span(), problem)
     }
-    if sources.len() != 1 {
-        let problem = format!("the profile `{name}` needs exactly one of {}", SOURCES.join(", "));
-        return Err(Malformed::at(text, span, problem));
-    }
-    entry.source = sources.swap_remove(0);
-    super::check_entry(&entry).map_err(|problem| Malformed::at(text, span, problem))?;
-    Ok(entry)
 }
 
-/// The text with `entry` added, or instead of the profile of its name. All other text stays as it is.
-pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
-    parse(text)?;
+/// Reads every profile of the text, by name.
+pub fn parse(text: &str) -> Result<BTreeMap<String, Entry>, Malformed> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        #[serde(default)]
+        profiles: BTreeMap<String, Entry>,
+    }
+    let file: File = toml_edit::de::from_str(text).map_err(|e| Malformed::of(text, &e))?;
+    for (name, entry) in &file.profiles {
+        check_name(name).and_then(|()| entry.check(name)).map_err(|problem| {
+            let span = Document::parse(text)
+                .ok()
+                .and_then(|document| document.get("profiles")?.as_table_like()?.key(name)?.span());
+            Malformed::at(text, span, problem)
+        })?;
+    }
+    Ok(file.profiles)
+}
+
+/// The text with the profile `name` added or replaced. All other text stays as it is.
+pub fn with(text: &str, name: &str, entry: &Entry) -> Result<String, Malformed> {
     let mut document = edit(text)?;
-    let mut table = Table::new();
-    table.insert(&entry.source.0, value(entry.source.1.as_str()));
-    if let Some(timeout) = entry.timeout {
-        table.insert("timeout", value(i64::try_from(timeout).unwrap_or(i64::MAX)));
-    }
-    for (name, text) in [
-        ("config-dir", &entry.config_dir),
-        ("base-url", &entry.base_url),
-        ("description", &entry.description),
-        ("on-alert", &entry.limits.on_alert),
-    ] {
-        if let Some(text) = text {
-            table.insert(name, value(text.as_str()));
-        }
-    }
-    if entry.any_shape {
-        table.insert("any-shape", value(true));
-    }
-    let budgets = entry.limits.budgets.iter().map(|budget| &budget.text).collect::<Array>();
-    for (name, list) in [
-        ("groups", entry.groups.iter().collect::<Array>()),
-        ("budget", budgets),
-        ("allow-models", entry.limits.models.iter().collect::<Array>()),
-    ] {
-        if !list.is_empty() {
-            table.insert(name, value(list));
-        }
-    }
-    if entry.limits.require_log {
-        table.insert("require-log", value(true));
-    }
+    let mut table = toml_edit::ser::to_document(entry)
+        .map_err(|error| Malformed::at(text, None, error.to_string()))?
+        .as_table()
+        .clone();
     if !document.contains_key("profiles") {
         let mut profiles = Table::new();
         profiles.set_implicit(true);
@@ -228,20 +267,19 @@ pub fn with(text: &str, entry: &Entry) -> Result<String, Malformed> {
     }
     if let Some(profiles) = document.get_mut("profiles").and_then(Item::as_table_like_mut) {
         // The comment above a replaced table stays, and so does its place in the file.
-        if let Some(old) = profiles.get(&entry.name).and_then(Item::as_table) {
+        if let Some(old) = profiles.get(name).and_then(Item::as_table) {
             *table.decor_mut() = old.decor().clone();
             table.set_position(old.position());
         } else if !text.is_empty() {
             table.decor_mut().set_prefix("\n");
         }
-        profiles.insert(&entry.name, Item::Table(table));
+        profiles.insert(name, Item::Table(table));
     }
     Ok(document.to_string())
 }
 
 /// The text without the profile `name`; `None` where there is none.
 pub fn without(text: &str, name: &str) -> Result<Option<String>, Malformed> {
-    parse(text)?;
     let mut document = edit(text)?;
     let removed = document
         .get_mut("profiles")
@@ -250,10 +288,11 @@ pub fn without(text: &str, name: &str) -> Result<Option<String>, Malformed> {
     Ok(removed.map(|_| document.to_string()))
 }
 
+/// The text for an edit that keeps its comments. What is wrong with any profile in it comes first.
 fn edit(text: &str) -> Result<DocumentMut, Malformed> {
-    Document::parse(text.to_owned())
-        .map(Document::into_mut)
-        .map_err(|error| Malformed::at(text, error.span(), error.message().to_owned()))
+    parse(text)?;
+    text.parse()
+        .map_err(|error: toml_edit::TomlError| Malformed::at(text, error.span(), error.message()))
 }
 
 #[cfg(test)]
@@ -266,11 +305,10 @@ mod tests {
     #[test]
     fn entries_are_read() {
         let entries = parse(TEXT).unwrap();
-        assert_eq!(entries[0].name, "acme");
-        assert_eq!(entries[0].source, ("key-command".into(), "pass show acme".into()));
-        assert_eq!(entries[1].name, "b.c");
-        assert_eq!((entries[1].locked, entries[1].groups.len()), (true, 1));
-        assert_eq!(parse(""), Ok(vec![]));
+        assert_eq!(entries.keys().collect::<Vec<_>>(), ["acme", "b.c"]);
+        assert_eq!(entries["acme"].key_command.as_deref(), Some("pass show acme"));
+        assert_eq!((entries["b.c"].locked, entries["b.c"].groups.len()), (true, 1));
+        assert_eq!(parse(""), Ok(BTreeMap::new()));
     }
 
     #[test]
@@ -281,18 +319,20 @@ mod tests {
             (format!("{head}key-comand = 'x'\n"), 3, 1, "key-comand"),
             (format!("{head}key-file = 'x'\n"), 1, 11, "exactly one"),
             ("[profiles.a]\n".to_owned(), 1, 11, "exactly one"),
-            (format!("{head}locked = 'yes'\n"), 3, 10, "true or false"),
+            (format!("{head}locked = 'yes'\n"), 3, 10, "not a boolean"),
             (format!("{head}timeout = 0\n"), 3, 11, "seconds"),
-            (format!("{head}groups = []\n"), 3, 10, "everybody"),
-            (format!("{head}groups = [1]\n"), 3, 10, "group names"),
+            (format!("{head}timeout = 'sk-ant-secret'\n"), 3, 11, "this is not a number"),
+            (format!("{head}groups = []\n"), 3, 10, "leave it out"),
+            (format!("{head}groups = [1]\n"), 3, 11, "not a string"),
             (format!("{head}description = 'é' x\n"), 3, 19, ""),
             (format!("{head}base-url = 'ftp://x'\n"), 1, 11, "http"),
             (format!("{head}budget = ['5eur']\n"), 3, 10, "5eur"),
-            (format!("{head}budget = '5usd'\n"), 3, 10, "a list"),
-            (format!("{head}allow-models = []\n"), 3, 16, "every model"),
-            (format!("{head}require-log = 1\n"), 3, 15, "true or false"),
-            ("profile = 1\n".to_owned(), 1, 1, "unknown member"),
-            ("profiles = 1\n".to_owned(), 1, 1, "not a table"),
+            (format!("{head}budget = '5usd'\n"), 3, 10, "not a list"),
+            (format!("{head}allow-models = []\n"), 3, 16, "leave it out"),
+            (format!("{head}require-log = 1\n"), 3, 15, "not a boolean"),
+            ("profile = 1\n".to_owned(), 1, 1, "unknown field"),
+            ("profiles.a = 1\n".to_owned(), 1, 14, "not a table"),
+            ("profiles = 1\n".to_owned(), 1, 12, "not a table"),
             ("[profiles.\"../x\"]\nkey-env = 'K'\n".to_owned(), 1, 11, "name"),
         ] {
             let error = parse(&text).unwrap_err();
@@ -305,34 +345,46 @@ mod tests {
     fn limits_are_written_as_they_are_read() {
         let text = "[profiles.a]\nkey-env = \"K\"\non-alert = \"mail me\"\nbudget = [\"5usd/day\", \"1Mtok\"]\nallow-models = [\"claude-*\"]\nrequire-log = true\n";
         let entries = parse(text).unwrap();
-        assert_eq!(entries[0].limits.budgets.len(), 2);
-        assert_eq!(with("", &entries[0]).unwrap(), text);
+        assert_eq!(entries["a"].budget.len(), 2);
+        assert_eq!(with("", "a", &entries["a"]).unwrap(), text);
     }
 
     #[test]
     fn an_edit_leaves_the_rest_as_it_is() {
-        let new = Entry {
-            name: "new".into(),
-            source: ("key-env".into(), "K".into()),
-            ..Entry::default()
-        };
-        let added = with(TEXT, &new).unwrap();
+        let new = Entry { key_env: Some("K".into()), ..Entry::default() };
+        let added = with(TEXT, "new", &new).unwrap();
         assert!(added.contains("[profiles.new]\nkey-env = \"K\"\n"), "{added}");
         assert_eq!(without(&added, "new").unwrap().unwrap(), TEXT);
         assert_eq!(without(TEXT, "none").unwrap(), None);
 
-        let replaced = with(TEXT, &Entry { name: "acme".into(), ..new.clone() }).unwrap();
+        let replaced = with(TEXT, "acme", &new).unwrap();
         assert!(
             replaced.starts_with(
                 "# mine\n[profiles.acme]  # the first\nkey-env = \"K\"\n\n# and this\n[profiles.\"b.c\"]"
             ),
             "{replaced}"
         );
-        assert_eq!(with("", &new).unwrap(), "[profiles.new]\nkey-env = \"K\"\n");
+        assert_eq!(with("", "new", &new).unwrap(), "[profiles.new]\nkey-env = \"K\"\n");
         for text in ["profiles = { a = { key-env = 'K' } }\n", "profiles.a.key-env = 'K'\n"] {
             let names: Vec<_> =
-                parse(&with(text, &new).unwrap()).unwrap().into_iter().map(|e| e.name).collect();
+                parse(&with(text, "new", &new).unwrap()).unwrap().into_keys().collect();
             assert_eq!(names, ["a", "new"]);
         }
+    }
+
+    #[test]
+    fn a_name_is_a_plain_word() {
+        for name in ["a", "acme", "Acme_2.prod-eu"] {
+            assert_eq!(check_name(name), Ok(()));
+        }
+        let long = "a".repeat(65);
+        for name in ["", ".", "..", ".a", "-a", "a/b", "a..b", "../a", "a b", "é", "a\n", &long] {
+            assert!(check_name(name).is_err(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_plain_name() {
+        assert!(is_variable("ACME_KEY") && !is_variable("2X") && !is_variable("A-B"));
     }
 }

@@ -2,18 +2,7 @@
 
 use std::str::FromStr;
 
-/// The limits of a profile, for `cck run`.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Limits {
-    /// `budget`.
-    pub(crate) budgets: Vec<Budget>,
-    /// `allow-models`: patterns; none is every model.
-    pub(crate) models: Vec<String>,
-    /// `on-alert`: a command of the shell.
-    pub(crate) on_alert: Option<String>,
-    /// `require-log`.
-    pub(crate) require_log: bool,
-}
+use serde::{Deserialize, Serialize};
 
 /// What a budget counts in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,7 +22,8 @@ pub(crate) enum Period {
 }
 
 /// `AMOUNT[/PERIOD]`: `5usd/day`, `200ktok`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Budget {
     pub(crate) amount: f64,
     pub(crate) unit: Unit,
@@ -62,6 +52,20 @@ impl FromStr for Budget {
             _ => return Err(wrong()),
         };
         Ok(Budget { amount, unit, period, text: text.to_owned() })
+    }
+}
+
+impl TryFrom<String> for Budget {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Budget, String> {
+        text.parse()
+    }
+}
+
+impl From<Budget> for String {
+    fn from(budget: Budget) -> String {
+        budget.text
     }
 }
 

@@ -147,23 +147,3 @@ pub(crate) fn update(
     }
     Ok(())
 }
-
-/// A path of a profile: absolute, or under the home directory with `~/`.
-pub(crate) fn expand(
-    path: &str,
-    member: &str,
-    file: &Path,
-    context: &Context,
-) -> anyhow::Result<PathBuf> {
-    let expanded = match path.strip_prefix("~/") {
-        Some(rest) => context.require_home()?.join(rest),
-        None => PathBuf::from(path),
-    };
-    if expanded.is_absolute() {
-        return Ok(expanded);
-    }
-    Err(fail(
-        format!("{}: {member} `{path}` is not absolute", file.display()),
-        "write it from / or from ~/",
-    ))
-}
