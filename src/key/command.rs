@@ -11,15 +11,17 @@ mod windows;
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::time::Duration;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use zeroize::Zeroizing;
 
 use crate::error::fail;
 #[cfg(unix)]
-pub(crate) use unix::output_with;
+use unix as system;
 #[cfg(windows)]
-pub(crate) use windows::output_with;
+use windows as system;
 
 /// More output than this is not a key; the command is stopped.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
@@ -66,8 +68,52 @@ pub(crate) fn output(
     output_with(command, cwd, timeout, &BTreeMap::new())
 }
 
-/// What a command printed that exited with 0, as text.
-fn text(bytes: &[u8]) -> Result<Zeroizing<String>, Ended> {
+/// As [`output`], with these variables set over the environment.
+pub(crate) fn output_with(
+    command: &str,
+    cwd: &Path,
+    timeout: Duration,
+    variables: &BTreeMap<&str, &str>,
+) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
+    let deadline = Instant::now() + timeout;
+    let (mut shell, own_group) = system::shell(command);
+    shell.current_dir(cwd).envs(variables).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = shell.spawn().context("cannot start the shell")?;
+    let mut pipe = system::Pipe::of(child.stdout.take().context("no pipe to the command")?)?;
+    let mut text = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT_BYTES));
+    let mut is_open = true;
+    let mut exited: Option<(ExitStatus, Instant)> = None;
+    loop {
+        // Looked at before the pipe is read: what the command itself has written is then in it, however busy the machine.
+        if exited.is_none() {
+            exited = child.try_wait()?.map(|status| (status, Instant::now()));
+        }
+        while is_open && let Some(bytes) = pipe.read() {
+            is_open = !bytes.is_empty();
+            if text.len() + bytes.len() > MAX_OUTPUT_BYTES {
+                system::stop(&mut child, own_group);
+                return Ok(Err(Ended::Flooded));
+            }
+            text.extend_from_slice(&bytes);
+        }
+        match exited {
+            Some((status, at)) if !is_open || at.elapsed() >= GRACE => {
+                return Ok(match status.code() {
+                    Some(0) => into_text(&text),
+                    Some(code) => Err(Ended::Code(code)),
+                    None => Err(Ended::Signal(system::signal(status))),
+                });
+            }
+            None if Instant::now() >= deadline => {
+                system::stop(&mut child, own_group);
+                return Ok(Err(Ended::TimedOut));
+            }
+            _ => pipe.wait(is_open),
+        }
+    }
+}
+
+fn into_text(bytes: &[u8]) -> Result<Zeroizing<String>, Ended> {
     let text = std::str::from_utf8(bytes).map_err(|_| Ended::NotText)?;
     Ok(Zeroizing::new(text.to_owned()))
 }
