@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::fail;
-use crate::http::{self as online, Answer, Request};
+use crate::http::{self, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::{one_line, without_user};
 
@@ -90,7 +90,7 @@ pub(crate) struct Admin<'a> {
 impl<'a> Admin<'a> {
     /// The Admin API at `url`, with the key in [`VARIABLE`].
     pub(crate) fn new(url: &'a str, context: &'a Context) -> anyhow::Result<Admin<'a>> {
-        if !online::is_safe(url) {
+        if !http::is_safe(url) {
             return Err(fail(
                 format!("the Admin API key is not sent to {}", one_line(&without_user(url))),
                 "name an https URL in --admin-url, or leave it out",
@@ -177,12 +177,12 @@ impl<'a> Admin<'a> {
         let url = format!("{}/v1/organizations/api_keys{rest}", self.url);
         let headers = vec![
             header("x-api-key", &self.key),
-            header("anthropic-version", online::API_VERSION),
+            header("anthropic-version", http::API_VERSION),
             header("content-type", "application/json"),
         ];
         let again = "run the same command again to complete it";
         let (code, body) =
-            match online::send(self.context, &Request { method, url: &url, headers, body })? {
+            match http::send(self.context, &Request { method, url: &url, headers, body })? {
                 Answer::Status { code, body } => (code, body),
                 Answer::Unreachable(why) => {
                     return Err(fail(

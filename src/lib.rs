@@ -14,7 +14,6 @@ pub mod context;
 pub mod disk;
 pub mod document;
 pub mod error;
-pub mod guard;
 pub mod http;
 pub mod json;
 pub mod key;
@@ -37,7 +36,7 @@ use error::{Exit, Failure};
 
 /// Runs cck as this process.
 pub fn main() -> ExitCode {
-    guard::close();
+    process::disable_core_dumps();
     signals::survive_size_limit();
     run(&mut Context::from_process()).into()
 }

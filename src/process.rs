@@ -1,23 +1,31 @@
-//! What the kernel tells of processes, in `/proc`. Only Linux has that; elsewhere nothing is known, and nothing said.
+//! This process, as the kernel treats it. Only Linux has all of it; elsewhere the system's own settings hold.
 
-use std::fs::File;
-use std::io::Read;
-use std::path::Path;
+use std::io::Read as _;
 
-/// The signals that this process ignores, one bit each. None where that cannot be known.
-pub(crate) fn ignored() -> u64 {
-    let status = file("self/status").unwrap_or_default();
-    let mask = status.split_once("\nSigIgn:\t").and_then(|(_, rest)| rest.lines().next());
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or(0)
+/// Leaves no core dump and keeps other processes of the same user out: until cck starts another program, its memory and
+/// environment under `/proc` are root's, and only root can trace it. If it is refused, cck works anyway.
+pub(crate) fn disable_core_dumps() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
 }
 
-/// A small file under `/proc`, in one read: those that ask for its size first take ten.
-fn file(name: &str) -> Option<String> {
-    let mut text = [0; 4096];
-    // On Windows this would be a directory like any other.
-    if cfg!(windows) {
-        return None;
+/// Keeps what the process has in memory now out of the swap space, where that is allowed.
+pub(crate) fn lock_memory() {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::mm::{MlockAllFlags, mlockall};
+        // Only what is in use: to fill all that is mapped would take longer than to start a command.
+        let _ = mlockall(MlockAllFlags::CURRENT | MlockAllFlags::ONFAULT);
     }
-    let read = File::open(Path::new("/proc").join(name)).ok()?.read(&mut text).ok()?;
-    Some(String::from_utf8_lossy(&text[..read]).into_owned())
+}
+
+/// The signals that this process ignores, one bit each; none where that cannot be known.
+pub(crate) fn ignored() -> u64 {
+    // In one read: what asks for the size first takes ten.
+    let mut text = [0; 4096];
+    let file = if cfg!(windows) { None } else { std::fs::File::open("/proc/self/status").ok() };
+    let length = file.and_then(|mut file| file.read(&mut text).ok()).unwrap_or_default();
+    let status = String::from_utf8_lossy(&text[..length]);
+    let mask = status.split_once("\nSigIgn:\t").and_then(|(_, rest)| rest.lines().next());
+    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default()
 }

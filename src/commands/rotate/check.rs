@@ -12,7 +12,7 @@ use crate::client::source::Source;
 use crate::commands::verify::online::headers;
 use crate::context::Context;
 use crate::error::fail;
-use crate::http::{self as online, Answer, Request};
+use crate::http::{self, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::one_line;
 
@@ -50,11 +50,11 @@ pub(crate) fn check(new: &ApiKey, context: &mut Context) -> anyhow::Result<()> {
     let headers = outcome.and_then(|outcome| headers(outcome, Some(new))).unwrap_or_else(|| {
         vec![
             ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
-            ("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned())),
+            ("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned())),
         ]
     });
     let again = "try again, or leave --online out";
-    match online::send(context, &Request { method: "GET", url: &url, headers, body: None })? {
+    match http::send(context, &Request { method: "GET", url: &url, headers, body: None })? {
         Answer::Status { code: 200..=299, .. } => Ok(()),
         Answer::Status { code: code @ (401 | 403), .. } => Err(fail(
             format!("{shown} rejects the new key (HTTP {code}); {unchanged}"),

@@ -10,7 +10,7 @@ use crate::client::settings;
 use crate::client::source::Source;
 use crate::client::state::State;
 use crate::context::Context;
-use crate::http::{self as online, Answer, Request};
+use crate::http::{self, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::one_line;
 use crate::report::json::Online;
@@ -69,7 +69,7 @@ pub(crate) fn ask(
     }
     let url = format!("{address}/v1/models?limit=1");
     let request = Request { method: "GET", url: &url, headers, body: None };
-    match online::send(context, &request)? {
+    match http::send(context, &request)? {
         Answer::Unreachable(why) => {
             let message = format!("{shown} cannot be reached: {}", one_line(&why));
             let fix = "check the network, HTTPS_PROXY and SSL_CERT_FILE, then ask again".to_owned();
@@ -103,7 +103,7 @@ pub(crate) fn headers(
     outcome: &Outcome,
     new: Option<&ApiKey>,
 ) -> Option<Vec<(&'static str, Zeroizing<String>)>> {
-    let mut headers = vec![("anthropic-version", Zeroizing::new(online::API_VERSION.to_owned()))];
+    let mut headers = vec![("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned()))];
     for (name, header) in
         [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
     {
@@ -142,7 +142,7 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     };
     let url = format!("{}/api/claude_code/settings", settings::DEFAULT_BASE_URL);
     let request = Request { method: "GET", url: &url, headers, body: None };
-    let fetched = match online::send(context, &request)? {
+    let fetched = match http::send(context, &request)? {
         Answer::Status { code: 200, body } => server::settings_in(&body),
         Answer::Status { code: 204 | 404, .. } => Some(None),
         _ => None,
