@@ -206,7 +206,8 @@ pub struct Malformed {
 
 impl Malformed {
     fn at(text: &str, span: Option<Range<usize>>, problem: impl Into<String>) -> Malformed {
-        let start = span.map_or(0, |span| text.floor_char_boundary(span.start));
+        let start = span.map_or(0, |span| span.start.min(text.len()));
+        let start = (0..=start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
         let before = &text[..start];
         Malformed {
             line: before.matches('\n').count() + 1,
