@@ -1,10 +1,10 @@
 //! The client's items in the macOS Keychain, through `security`. Nothing here can make macOS ask: a locked keychain is not
 //! opened.
 
-use std::fmt::Write as _;
 use std::io::{self, Write as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -12,8 +12,10 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 use crate::context::{Context, Platform};
+use crate::document::{Change, Document, Edit};
 use crate::error::fail;
 use crate::key::command::{self, Ended};
+use crate::private;
 use crate::shell;
 
 /// How long `security` may take in all.
@@ -73,83 +75,152 @@ pub(crate) fn program() -> &'static str {
     if cfg!(target_os = "macos") { "/usr/bin/security" } else { "security" }
 }
 
+/// Set once `security` has not ended in time: it is not waited for twice.
+static HANGS: AtomicBool = AtomicBool::new(false);
+
 /// Reads both items, where there is a Keychain.
 pub(crate) fn read(context: &Context) -> Keychain {
     if context.platform() != Platform::Macos {
         return Keychain::default();
     }
+    let services = services(context);
+    let [key, login] = look(services.each_ref().map(String::as_str), context);
+    Keychain { key, login, services }
+}
+
+fn look<const N: usize>(services: [&str; N], context: &Context) -> [Item; N] {
     let deadline = Instant::now() + PATIENCE;
     let run = |arguments: &str| -> Result<Zeroizing<String>, Item> {
-        let left = deadline.saturating_duration_since(Instant::now());
         let command = format!("exec {} {arguments} 2>/dev/null", program());
         let failed = |why: String| Item::Failed(format!("`security` {why}"));
-        if left.is_zero() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || HANGS.load(Ordering::Relaxed) {
             return Err(failed(Ended::TimedOut.to_string()));
         }
         match command::output(&command, Path::new("/"), left) {
             Ok(Ok(text)) => Ok(text),
             Ok(Err(Ended::Code(LOCKED))) => Err(Item::Locked),
             Ok(Err(Ended::Code(NO_ITEM))) => Err(Item::Missing),
-            Ok(Err(ended)) => Err(failed(ended.to_string())),
+            Ok(Err(ended)) => {
+                HANGS.fetch_or(ended == Ended::TimedOut, Ordering::Relaxed);
+                Err(failed(ended.to_string()))
+            }
             Err(error) => Err(failed(format!("cannot be run: {error}"))),
         }
     };
     // Asking a locked keychain for an item would show its dialog.
-    let state = run("show-keychain-info");
-    let services = services(context);
-    if let Err(item @ Item::Locked) = state {
-        return Keychain { key: item.clone(), login: item, services };
+    if let Err(Item::Locked) = run("show-keychain-info") {
+        return [(); N].map(|()| Item::Locked);
     }
     let account = shell::quote(&account(context));
-    let [key, login] = services.each_ref().map(|service| {
+    services.map(|service| {
         let service = shell::quote(service);
         match run(&format!("find-generic-password -a {account} -w -s {service}")) {
             Ok(text) if text.trim().is_empty() => Item::Missing,
             Ok(text) => Item::Text(text),
             Err(item) => item,
         }
-    });
-    Keychain { key, login, services }
+    })
 }
 
-/// Puts the API key into the client's item, as the client itself does: in hexadecimal, on standard input.
-pub(crate) fn put(context: &Context, key: &str) -> anyhow::Result<()> {
-    let (account, [service, _]) = (account(context), services(context));
-    let advice = "leave --keychain out, or name the account in USER";
-    if account.contains(['"', '\\', '\n']) {
-        return Err(fail("the account's name cannot be given to the Keychain", advice));
+/// What stands before the service in an item's place.
+const PLACE: &str = "Keychain item ";
+
+/// The one member of an item, as changes and their records name it.
+pub(crate) const MEMBER: &str = "password";
+
+/// How often a change is made again because the item was changed meanwhile.
+const MAX_TRIES: usize = 5;
+
+/// The item of the API key, as what a change is made to; it is named where a file's path would be. None if this system
+/// has no Keychain.
+pub(crate) fn place(context: &Context) -> Option<PathBuf> {
+    let is_mac = context.platform() == Platform::Macos;
+    is_mac.then(|| format!("{PLACE}{}", services(context)[0]).into())
+}
+
+/// The service of an item's place; none if the path is a file's.
+pub(crate) fn service(place: &Path) -> Option<&str> {
+    place.to_str()?.strip_prefix(PLACE)
+}
+
+/// The item as a document, which has [`MEMBER`] if there is a key.
+pub(crate) fn read_document(
+    service: &str,
+    context: &Context,
+) -> anyhow::Result<Zeroizing<Vec<u8>>> {
+    let [item] = look([service], context);
+    let text = match &item {
+        Item::Text(text) => serde_json::json!({ MEMBER: text.trim() }).to_string(),
+        Item::Missing => "{}".to_owned(),
+        Item::Locked | Item::Failed(_) => return Err(refused("cannot be used", &item)),
+    };
+    Ok(Zeroizing::new(text.into_bytes()))
+}
+
+/// The key in an item; an error if it cannot be read.
+pub(crate) fn key_in(place: &Path, context: &Context) -> anyhow::Result<Option<Zeroizing<String>>> {
+    let bytes = read_document(service(place).unwrap_or_default(), context)?;
+    Ok(Document::parse(&bytes)?.get::<String>(&[MEMBER]).map(Zeroizing::new))
+}
+
+/// Edits an item as [`store::update_recorded`](crate::store) edits a file.
+pub(crate) fn update(
+    service: &str,
+    dry_run: bool,
+    context: &Context,
+    decide: &mut dyn FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+    record: &mut dyn FnMut(&[Change]) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Change>> {
+    for _ in 0..MAX_TRIES {
+        let before = read_document(service, context)?;
+        let document = Document::parse(&before)?;
+        let edited = document.apply(&decide(&document)?)?;
+        if edited.changes.is_empty() || dry_run {
+            return Ok(edited.changes);
+        }
+        record(&edited.changes)?;
+        if read_document(service, context)? != before {
+            continue;
+        }
+        let after = Zeroizing::new(edited.pieces.concat());
+        let key = Document::parse(&after)?.get::<String>(&[MEMBER]).map(Zeroizing::new);
+        write(service, key.as_ref().map(|key| key.as_str()), context)?;
+        return Ok(edited.changes);
     }
-    let mut hex = Zeroizing::new(String::with_capacity(key.len() * 2));
-    key.bytes().for_each(|byte| _ = write!(hex, "{byte:02x}"));
-    let line = Zeroizing::new(format!(
-        "add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n",
-        hex.as_str()
-    ));
-    run(&["-i"], line.as_bytes())?;
+    Err(fail("another program keeps changing the Keychain", "end it, and run this again"))
+}
+
+/// Gives the item this key, as the client itself does: in hexadecimal, on standard input. Without a key, deletes it.
+fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<()> {
+    let account = account(context);
+    if let Some(key) = key {
+        if account.contains(['"', '\\', '\n']) {
+            return Err(fail(
+                "the account's name cannot be given to the Keychain",
+                "name the account in USER",
+            ));
+        }
+        let hex = Zeroizing::new(private::hex(key.as_bytes()));
+        let line = Zeroizing::new(format!(
+            "add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n",
+            hex.as_str()
+        ));
+        run(&["-i"], line.as_bytes())?;
+    } else {
+        run(&["delete-generic-password", "-a", &account, "-s", service], b"")?;
+    }
     // `security -i` ends well whatever became of its lines.
-    match read(context).key {
-        Item::Text(text) if text.trim() == key => Ok(()),
-        item => Err(refused("did not take the key", &item)),
-    }
-}
-
-/// Deletes the client's item for the API key, if it exists.
-pub(crate) fn delete(context: &Context) -> anyhow::Result<bool> {
-    match read(context).key {
-        Item::Missing => return Ok(false),
-        Item::Text(_) => {}
-        item => return Err(refused("cannot be asked", &item)),
-    }
-    let (account, [service, _]) = (account(context), services(context));
-    run(&["delete-generic-password", "-a", &account, "-s", &service], b"")?;
-    match read(context).key {
-        Item::Missing => Ok(true),
-        item => Err(refused("did not delete the key", &item)),
+    match (look([service], context), key) {
+        ([Item::Text(text)], Some(key)) if text.trim() == key => Ok(()),
+        ([Item::Missing], None) => Ok(()),
+        ([item], Some(_)) => Err(refused("did not take the key", &item)),
+        ([item], None) => Err(refused("did not delete the key", &item)),
     }
 }
 
 /// An error about the Keychain, with what to do.
-pub(crate) fn refused(what: &str, item: &Item) -> anyhow::Error {
+fn refused(what: &str, item: &Item) -> anyhow::Error {
     let program = program();
     match item {
         Item::Locked => fail(
@@ -165,7 +236,7 @@ pub(crate) fn refused(what: &str, item: &Item) -> anyhow::Error {
 
 /// Runs `security` with this on standard input, and waits for it no longer than [`PATIENCE`].
 fn run(arguments: &[&str], input: &[u8]) -> anyhow::Result<()> {
-    let advice = "leave --keychain out, if this is not a Mac";
+    let advice = "if this is not a Mac, leave --keychain and CCK_PLATFORM out";
     let cannot = |error: io::Error| fail(format!("`security` cannot be run: {error}"), advice);
     let mut child = Command::new(program())
         .args(arguments)
@@ -184,6 +255,7 @@ fn run(arguments: &[&str], input: &[u8]) -> anyhow::Result<()> {
             return Ok(());
         }
         if Instant::now() >= deadline {
+            HANGS.store(true, Ordering::Relaxed);
             _ = child.kill();
             _ = child.wait();
             return Err(fail("`security` did not end in time", advice));

@@ -7,8 +7,8 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::change::{self, ChangeArgs, FilePlan, Plan};
-use super::target::Target;
+use super::change::{self, FilePlan, Plan};
+use super::target::{ChangeArgs, Target};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
@@ -51,7 +51,7 @@ struct Report {
 /// Runs `cck approve`.
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let target = Target::locate(&args.change.target, context)?;
+    let target = Target::locate(&args.change, context)?;
     let key =
         KeySource { any_shape: args.any_shape, ..KeySource::new(Place::Env(args.key_env.clone())) }
             .read(context)?;
@@ -60,8 +60,7 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
     let files = vec![FilePlan::new(&target.file.path, edits)];
     let plan = Plan { action, source: Some("env"), files };
     let changed = change::apply(&args.change, &target, plan, context)?;
-    let dry_run = args.change.target.dry_run;
-    if args.change.target.json {
+    if args.change.json {
         let report =
             Report { hint: key.hint(), fingerprint: key.fingerprint(), approved: !args.revoke };
         return changed.print_json(&args.change, &target, report, context);
@@ -69,15 +68,12 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
     let (shown, hint) = (target.shown(context), key.hint());
     let state = if args.revoke { "not approved" } else { "approved" };
     let now = if args.revoke { "no longer approved" } else { "now approved" };
-    let is_done = !changed.shown.is_empty() && !dry_run;
-    let line = match (changed.shown.is_empty(), dry_run) {
-        (true, _) => format!("{hint} is already {state} in {shown}; nothing to change"),
-        (false, true) => {
-            format!("{hint} would be {state} in {shown} (dry run, nothing was written)")
-        }
-        (false, false) => format!("{hint} is {now} in {shown}"),
-    };
-    context.done_if(is_done, line);
+    let lines = [
+        format!("{hint} is already {state} in {shown}; nothing to change"),
+        format!("{hint} would be {state} in {shown} (dry run, nothing was written)"),
+        format!("{hint} is {now} in {shown}"),
+    ];
+    changed.print(&args.change, lines, context);
     Ok(Exit::Done)
 }
 

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::target::{ShownChange, Target, TargetArgs};
+use super::target::{ChangeArgs, ShownChange, Target};
 use crate::broker;
 use crate::client::git::{self, Git};
+use crate::client::keychain;
 use crate::client::paths::ChosenBy;
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
@@ -19,19 +19,8 @@ use crate::key::place;
 use crate::private;
 use crate::records::audit::{AuditArgs, Event, Trail};
 use crate::records::{runs, undo};
-use crate::signals;
+use crate::signals::{self, Section};
 use crate::store::{self, Options};
-
-/// The flags of every command that changes the config.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct ChangeArgs {
-    /// Which config, and how it is edited.
-    #[command(flatten)]
-    pub target: TargetArgs,
-    /// Where the audit line goes.
-    #[command(flatten)]
-    pub audit: AuditArgs,
-}
 
 /// Removes what has expired of cck's own secrets: caches, records for undo, directories of runs that were killed. Every
 /// command that changes or runs something does this first.
@@ -45,7 +34,7 @@ pub(crate) fn clear_expired(context: &Context) {
 
 type Decide<'a> = dyn FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>> + 'a;
 
-/// What is to be done to one file.
+/// What is to be done to one file, or to the Keychain's item (see [`keychain::place`]).
 pub(crate) struct FilePlan<'a> {
     path: PathBuf,
     decide: Box<Decide<'a>>,
@@ -62,15 +51,20 @@ impl<'a> FilePlan<'a> {
     fn run(
         &mut self,
         options: &Options,
-        record: impl FnMut(&[Change]) -> anyhow::Result<()>,
+        context: &Context,
+        mut record: impl FnMut(&[Change]) -> anyhow::Result<()>,
     ) -> anyhow::Result<store::Outcome> {
-        store::update_recorded(&self.path, options, &mut self.decide, record)
+        let Some(service) = keychain::service(&self.path) else {
+            return store::update_recorded(&self.path, options, &mut self.decide, record);
+        };
+        let (dry_run, path) = (options.dry_run, self.path.clone());
+        let changes = keychain::update(service, dry_run, context, &mut self.decide, &mut record)?;
+        Ok(store::Outcome { path, created: false, changes, exposed: None })
     }
 
-    /// Whether the file is as planned, or cannot be read to see that.
-    fn is_in_place(&mut self, options: &Options) -> bool {
-        self.run(&Options { dry_run: true, ..*options }, |_| Ok(()))
-            .is_ok_and(|outcome| outcome.changes.is_empty())
+    /// Tries the change, and writes nothing.
+    fn try_out(&mut self, options: &Options, context: &Context) -> anyhow::Result<store::Outcome> {
+        self.run(&Options { dry_run: true, ..*options }, context, |_| Ok(()))
     }
 }
 
@@ -84,12 +78,11 @@ pub(crate) struct Plan<'a> {
 /// What a change did.
 #[derive(Default)]
 pub(crate) struct Changed {
-    /// The changes as they may be shown.
     pub shown: Vec<ShownChange>,
     /// Whether the config did not exist before.
     pub created: bool,
-    /// The key before, if the change replaced or removed one.
-    pub old_key: Option<Zeroizing<String>>,
+    /// The keys that it replaced or removed.
+    pub old_keys: Vec<Zeroizing<String>>,
 }
 
 /// Makes the change. If it fails, nothing was changed, or `context.changed` says so.
@@ -99,85 +92,141 @@ pub(crate) fn apply(
     mut plan: Plan<'_>,
     context: &mut Context,
 ) -> anyhow::Result<Changed> {
-    if !args.target.dry_run {
+    if !args.dry_run {
         clear_expired(context);
     }
-    let mut changed = Changed::default();
-    let options = *target.options();
     // A signal takes effect when the change has its records, or before it is made.
     let section = signals::hold();
-    let mut record = undo::Record::new(plan.action, &target.file.path);
     if plan.files.len() > 1 {
         for file in &mut plan.files {
-            file.run(&Options { dry_run: true, ..options }, |_| Ok(()))?;
+            file.try_out(&target.options, context)?;
         }
     }
+    let mut work = Work {
+        args,
+        source: plan.source,
+        options: target.options,
+        section,
+        record: undo::Record::new(plan.action, &target.file.path),
+        done: Vec::new(),
+        changed: Changed::default(),
+    };
     let last = plan.files.len().saturating_sub(1);
-    let mut done: Vec<PathBuf> = Vec::new();
-    for (at, file) in plan.files.iter_mut().enumerate() {
-        let path = file.path.clone();
+    for (at, file) in plan.files.into_iter().enumerate() {
+        work.make(file, at == last, context)?;
+    }
+    Ok(work.changed)
+}
+
+struct Work<'w> {
+    args: &'w ChangeArgs,
+    source: Option<&'w str>,
+    options: Options,
+    section: Section,
+    record: undo::Record,
+    /// The files that were changed.
+    done: Vec<PathBuf>,
+    changed: Changed,
+}
+
+impl Work<'_> {
+    /// Changes one file, with its records. If that fails, the files before it are put back.
+    fn make(
+        &mut self,
+        mut file: FilePlan<'_>,
+        is_last: bool,
+        context: &mut Context,
+    ) -> anyhow::Result<()> {
+        let (args, path, action) = (self.args, file.path.clone(), self.record.action.clone());
         let mut event =
-            Event { action: plan.action, config: &path, source: plan.source, old: None, new: None };
-        let mut trail: Option<Trail> = None;
-        let (mut begun, mut refused, mut unprepared) = (false, false, None);
-        let result = file.run(&options, |changes| {
+            Event { action: &action, config: &path, source: self.source, old: None, new: None };
+        let mut trail = Trail::new(&args.audit);
+        let (mut begun, mut refused, mut unprepared) = (false, self.options.dry_run, None);
+        let result = file.run(&self.options, context, |changes| {
             if !begun {
                 [event.old, event.new] = keys(changes).map(|key| key.map(|key| fingerprint(&key)));
                 refused = true;
-                trail = args.audit.start(&event, context)?;
+                trail.start(&event, context)?;
                 (begun, refused) = (true, false);
             }
-            match record.prepare(&path, changes, context) {
-                Err(error) if section.pending() => Err(error),
+            match self.record.prepare(&path, changes, context) {
+                Err(error) if self.section.pending() => Err(error),
                 prepared => {
                     unprepared = prepared.err();
                     Ok(())
                 }
             }
         });
-        let failed = result.is_err() && !(begun && file.is_in_place(&options));
-        if failed {
-            record.abandon(context);
-        } else if begun {
-            section.finish();
-            context.changed = true;
-            if at == last {
-                record.commit(context);
-            }
-        }
-        let outcome = if failed { "failed" } else { "done" };
-        match trail.map(|mut trail| trail.append(&event, outcome, context)) {
-            Some(Ok(())) => {}
-            // Nothing was begun that has to be written down.
-            None if options.dry_run || refused || (!begun && !failed) => {}
-            _ => args.audit.log(&event, outcome, context),
-        }
-        let outcome = match result {
-            Ok(outcome) => outcome,
-            Err(error) if failed => {
-                revert(args, &options, &record, &done, context);
-                return Err(error);
-            }
-            Err(error) => {
-                let problem = format!("the change is in place, but: {}", said(&error));
-                return Err(fail(problem, "look at the disk, then run `cck verify`"));
-            }
+        let failed = result.is_err() && {
+            let in_place = |outcome: store::Outcome| outcome.changes.is_empty();
+            !(begun && file.try_out(&self.options, context).is_ok_and(in_place))
         };
-        if let Some(error) = unprepared {
-            context.warn(&format!("`cck undo` will not know this change: {}", said(&error)));
+        if failed {
+            self.record.abandon(context);
+        } else if begun {
+            self.section.finish();
+            context.changed = true;
+            if is_last {
+                self.record.commit(context);
+            }
         }
-        let [old, new] = keys(&outcome.changes);
-        changed.old_key = changed.old_key.or(old);
-        changed.created |= outcome.created;
-        changed.shown.extend(outcome.changes.iter().map(|change| ShownChange::new(&path, change)));
-        if new.is_some() && begun {
-            warn_if_exposed(&outcome, context);
+        if begun || (failed && !refused) {
+            trail.log(&event, if failed { "failed" } else { "done" }, context);
         }
-        if begun {
-            done.push(path);
+        drop(trail);
+        match result {
+            Ok(outcome) => {
+                if let Some(error) = unprepared {
+                    let why = said(&error);
+                    context.warn(&format!("`cck undo` will not know this change: {why}"));
+                }
+                self.add(&outcome, begun, &path, context);
+                Ok(())
+            }
+            Err(error) if failed => {
+                self.revert(context);
+                Err(error)
+            }
+            Err(error) => Err(fail(
+                format!("the change is in place, but: {}", said(&error)),
+                "look at the disk, then run `cck verify`",
+            )),
         }
     }
-    Ok(changed)
+
+    fn add(&mut self, outcome: &store::Outcome, begun: bool, path: &Path, context: &mut Context) {
+        let [old, new] = keys(&outcome.changes);
+        self.changed.old_keys.extend(old);
+        self.changed.created |= outcome.created;
+        let shown = outcome.changes.iter().map(|change| ShownChange::new(path, change));
+        self.changed.shown.extend(shown);
+        if begun {
+            self.done.push(path.to_path_buf());
+            if new.is_some() && keychain::service(path).is_none() {
+                warn_if_exposed(outcome, context);
+            }
+        }
+    }
+
+    /// Puts back the files that were written before the one that failed.
+    fn revert(&self, context: &mut Context) {
+        context.changed = false;
+        for (path, members) in self.record.files().filter(|(path, _)| self.is_done(path)) {
+            let mut file = FilePlan::new(path, |_| Ok(undo::restore(members)));
+            if let Err(error) = file.run(&self.options, context, |_| Ok(())) {
+                context.changed = true;
+                context.warn(&format!("{} stays changed: {}", path.display(), said(&error)));
+                continue;
+            }
+            let action = &self.record.action;
+            let event = Event { action, config: path, source: None, old: None, new: None };
+            self.args.audit.log(&event, "reverted", context);
+        }
+    }
+
+    fn is_done(&self, path: &Path) -> bool {
+        self.done.iter().any(|done| done == path)
+    }
 }
 
 /// The error of [`apply`], with the steps that are left to do if the change is in place.
@@ -201,51 +250,28 @@ pub(crate) fn audited<T>(
     clear_expired(context);
     let event = Event { action, config: file, source, old: None, new: None };
     let audit = AuditArgs::default();
-    let trail = audit.start(&event, context)?;
+    let mut trail = Trail::new(&audit);
+    trail.start(&event, context)?;
     let result = work(context);
     if result.is_ok() {
         section.finish();
         context.changed = true;
     }
-    let outcome = if result.is_ok() { "done" } else { "failed" };
-    if trail.is_none_or(|mut trail| trail.append(&event, outcome, context).is_err()) {
-        audit.log(&event, outcome, context);
-    }
+    trail.log(&event, if result.is_ok() { "done" } else { "failed" }, context);
     result
-}
-
-/// Puts back the files that were written before the one that failed.
-fn revert(
-    args: &ChangeArgs,
-    options: &Options,
-    record: &undo::Record,
-    done: &[PathBuf],
-    context: &mut Context,
-) {
-    context.changed = false;
-    for (path, members) in record.files().filter(|(path, _)| done.iter().any(|done| done == path)) {
-        let restored = store::update(path, options, |_| {
-            Ok(members.iter().map(undo::Member::restore).collect())
-        });
-        if let Err(error) = restored {
-            context.changed = true;
-            context.warn(&format!("{} stays changed: {}", path.display(), said(&error)));
-            continue;
-        }
-        let event =
-            Event { action: &record.action, config: path, source: None, old: None, new: None };
-        args.audit.log(&event, "reverted", context);
-    }
 }
 
 /// The keys before and after.
 fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
-    let change = changes.iter().find(|change| change.path == ["primaryApiKey"]);
+    let is_key = |change: &&Change| {
+        [["primaryApiKey"], [keychain::MEMBER]].iter().any(|member| change.path == member)
+    };
     let text = |raw: &Option<String>| {
         let text: String = serde_json::from_str(raw.as_deref()?).ok()?;
         // As the client trims a key.
         Some(Zeroizing::new(text.trim().to_owned()))
     };
+    let change = changes.iter().find(is_key);
     change.map_or([None, None], |change| [text(&change.before), text(&change.after)])
 }
 
@@ -305,12 +331,33 @@ impl Changed {
             path: &target.file.path.to_string_lossy(),
             chosen_by: target.file.chosen_by,
             changed: !self.shown.is_empty(),
-            dry_run: args.target.dry_run,
+            dry_run: args.dry_run,
             changes: &self.shown,
             more,
         };
         context.say_json(&report)?;
         Ok(Exit::Done)
+    }
+
+    /// Prints the line that holds: there was nothing to do, it would be done, it is done.
+    pub(crate) fn print(
+        &self,
+        args: &ChangeArgs,
+        [nothing, would, done]: [String; 3],
+        context: &mut Context,
+    ) {
+        if self.shown.is_empty() {
+            context.say(nothing);
+        } else if args.dry_run {
+            context.say(would);
+        } else {
+            context.done(done);
+        }
+    }
+
+    /// Whether the Keychain's item changed.
+    pub(crate) fn is_in_keychain(&self) -> bool {
+        self.shown.iter().any(|change| keychain::service(Path::new(&change.file)).is_some())
     }
 
     /// Prints the changes as a diff.

@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs, FilePlan, Plan};
+use super::change::{self, FilePlan, Plan};
 use super::in_force;
-use super::target::Target;
+use super::target::{ChangeArgs, Target};
 use crate::client::Client;
 use crate::client::paths::{Paths, display};
 use crate::context::{Context, StdinKind};
@@ -117,11 +117,11 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let (flags, source) = what_to_ask(args.source, profile.as_ref(), context)?;
     let helper = command(&context.program(), &flags, args.ttl)?;
-    let target = Target::locate(&args.change.target, context)?;
+    let target = Target::locate(&args.change, context)?;
     check_settings_place(&target)?;
     let settings = target.paths.user_settings.clone();
     let shown = display(&settings, context.home_var());
-    let (dry_run, json) = (args.change.target.dry_run, args.change.target.json);
+    let (dry_run, json) = (args.change.dry_run, args.change.json);
     // Without a key from the helper the one in the config may be the last that works.
     source.read(context)?;
     let program = context.program();
@@ -154,16 +154,13 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
         let helper = Shown { settings: &settings, helper: Some(&helper), ours: true };
         return changed.print_json(&args.change, &target, helper, context);
     }
-    let is_done = !changed.shown.is_empty() && !dry_run;
-    let line = if changed.shown.is_empty() {
-        format!("{shown} already has this helper; nothing to change")
-    } else if dry_run {
-        format!("{shown} would get the helper {helper} (dry run, nothing was written)")
-    } else {
-        format!("{shown} now has the helper {helper}")
-    };
-    context.done_if(is_done, line);
-    if changed.old_key.is_some() && !dry_run {
+    let lines = [
+        format!("{shown} already has this helper; nothing to change"),
+        format!("{shown} would get the helper {helper} (dry run, nothing was written)"),
+        format!("{shown} now has the helper {helper}"),
+    ];
+    changed.print(&args.change, lines, context);
+    if !changed.old_keys.is_empty() && !dry_run {
         context.say(format!(
             "removed the key from {config}; cck unset-key --scrub finds the copies of it"
         ));
@@ -276,7 +273,7 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
 
 fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let target = Target::locate(&args.change.target, context)?;
+    let target = Target::locate(&args.change, context)?;
     check_settings_place(&target)?;
     let settings = target.paths.user_settings.clone();
     let shown = display(&settings, context.home_var());
@@ -290,23 +287,17 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     }
     let plan = Plan { action: "helper-remove", source: None, files };
     let changed = change::apply(&args.change, &target, plan, context)?;
-    if args.change.target.json {
+    if args.change.json {
         let settings = settings.to_string_lossy();
         let helper = Shown { settings: &settings, helper: None, ours: false };
         return changed.print_json(&args.change, &target, helper, context);
     }
-    let dry_run = args.change.target.dry_run;
-    let is_done = !changed.shown.is_empty() && !dry_run;
-    let line = match (changed.shown.is_empty(), dry_run) {
-        (true, _) => format!("{shown} has no helper; nothing to remove"),
-        (false, true) => {
-            format!("the helper would be removed from {shown} (dry run, nothing was written)")
-        }
-        (false, false) => {
-            format!("removed the helper from {shown}; `cck verify` shows what the client sends now")
-        }
-    };
-    context.done_if(is_done, line);
+    let lines = [
+        format!("{shown} has no helper; nothing to remove"),
+        format!("the helper would be removed from {shown} (dry run, nothing was written)"),
+        format!("removed the helper from {shown}; `cck verify` shows what the client sends now"),
+    ];
+    changed.print(&args.change, lines, context);
     Ok(Exit::Done)
 }
 

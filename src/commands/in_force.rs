@@ -48,25 +48,25 @@ fn warn_of_refusal(state: &State, context: &mut Context) {
     }
 }
 
-/// A warning for each mode in which the key of the config is not what is sent, or not all that is sent.
-pub(crate) fn warn_if_shadowed(file: &ConfigFile, context: &mut Context) {
+/// A warning for each mode in which the key that was written, at `own`, is not what is sent, or not all that is sent.
+pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Context) {
     let Some(state) = state(file, context) else { return };
     warn_of_refusal(&state, context);
     let decision = resolve::resolve(&state);
     let names = Names { state: &state, home: context.home_var() };
     let blame = |mode| -> Option<String> {
         let outcome = decision.outcome(mode);
-        if decision.meets(mode, Some(&Source::PrimaryKey)) {
+        if decision.meets(mode, Some(own)) {
             return None;
         }
         let sources = outcome.sources();
         let others: Vec<String> = sources
             .iter()
-            .filter(|source| ***source != Source::PrimaryKey)
+            .filter(|source| **source != own)
             .map(|source| names.name(&source.to_string()))
             .collect();
         let others = others.join(" and ");
-        let is_sent = sources.contains(&&Source::PrimaryKey);
+        let is_sent = sources.contains(&own);
         Some(match (is_sent, others.is_empty()) {
             (true, false) => format!("sends {others} as well as this key"),
             (false, false) => format!("sends {others} instead of this key"),

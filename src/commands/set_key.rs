@@ -3,12 +3,13 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs, FilePlan, Plan};
+use super::change::{self, FilePlan, Plan};
 use super::in_force;
-use super::target::Target;
+use super::target::{ChangeArgs, Target};
 use crate::client::DEFAULT_ONBOARDING_VERSION;
-use crate::client::keychain::{self, Item};
-use crate::context::{Context, Platform};
+use crate::client::keychain;
+use crate::client::source::Source;
+use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
 use crate::key::ApiKey;
@@ -54,11 +55,10 @@ struct Report {
 /// Runs `cck set-key`.
 pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
-    let target = Target::locate(&args.change.target, context)?;
+    let target = Target::locate(&args.change, context)?;
     let source = profile::key_source(args.source, profile.as_ref(), context)?;
     let key = source.read(context)?;
     let version = args.onboarding_version.as_deref();
-    let before = args.keychain.then(|| keychain_before(context)).transpose()?;
     let mut files = Vec::new();
     if let Some(profile) = profile.as_ref().filter(|profile| profile.entry.base_url.is_some()) {
         // Before the key: the client of the profile's directory must never send it to the usual host.
@@ -66,33 +66,25 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
             Ok(profile.base_url_edit(settings).into_iter().collect())
         }));
     }
+    if args.keychain {
+        let item = keychain::place(context).ok_or_else(|| {
+            fail("--keychain: this system has no Keychain", "leave --keychain out")
+        })?;
+        // Before the config loses its key: the client has one at every moment.
+        files
+            .push(FilePlan::new(&item, |_| Ok(vec![Edit::set(&[keychain::MEMBER], key.reveal())])));
+    }
     let in_config = (!args.keychain).then_some(&key);
     files
         .push(FilePlan::new(&target.file.path, |document| Ok(edits(document, in_config, version))));
     let plan = Plan { action: "set-key", source: Some(source.kind()), files };
-    let dry_run = args.change.target.dry_run;
-    if before.is_some() && !dry_run {
-        // Before the config loses its key: the client has one at every moment.
-        keychain::put(context, key.reveal())?;
-    }
-    let changed = match change::apply(&args.change, &target, plan, context) {
-        Err(error) => {
-            // Nothing was changed: the item is what it was.
-            match before.filter(|_| !dry_run) {
-                Some(Item::Text(old)) => keychain::put(context, old.trim())?,
-                Some(_) => _ = keychain::delete(context)?,
-                None => {}
-            }
-            return Err(error);
-        }
-        Ok(changed) => changed,
-    };
-
-    if !dry_run {
-        in_force::warn_if_shadowed(&target.file, context);
+    let changed = change::apply(&args.change, &target, plan, context)?;
+    if !args.change.dry_run {
+        let own = if args.keychain { Source::KeychainKey } else { Source::PrimaryKey };
+        in_force::warn_if_shadowed(&own, &target.file, context);
     }
 
-    if args.change.target.json {
+    if args.change.json {
         let report = Report {
             source: source.kind(),
             hint: key.hint(),
@@ -102,34 +94,27 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         return changed.print_json(&args.change, &target, report, context);
     }
     let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());
-    if args.keychain {
-        let verb = if dry_run { "would put" } else { "put" };
-        context.done(format!("{verb} the key {hint} from {from} into the Keychain"));
-        changed.print_diff(context);
-    } else if changed.shown.is_empty() {
-        context.say(format!("{shown} already holds the key {hint}; nothing to change"));
-    } else if dry_run {
-        context
-            .say(format!("{shown} would change (dry run, nothing was written); key from {from}:"));
-        changed.print_diff(context);
+    let lines = if args.keychain {
+        [
+            format!("the Keychain already holds the key {hint}; nothing to change"),
+            format!("would put the key {hint} from {from} into the Keychain"),
+            format!("put the key {hint} from {from} into the Keychain"),
+        ]
     } else {
-        context.done(format!("wrote the key {hint} from {from} to {shown}"));
+        [
+            format!("{shown} already holds the key {hint}; nothing to change"),
+            format!("{shown} would change (dry run, nothing was written); key from {from}:"),
+            format!("wrote the key {hint} from {from} to {shown}"),
+        ]
+    };
+    changed.print(&args.change, lines, context);
+    if args.keychain || args.change.dry_run {
+        changed.print_diff(context);
     }
     if let Some(note) = target.note(context) {
         context.say(format!("note: {note}"));
     }
     Ok(Exit::Done)
-}
-
-/// What the Keychain holds, if it can be written to.
-fn keychain_before(context: &Context) -> anyhow::Result<Item> {
-    if context.platform() != Platform::Macos {
-        return Err(fail("--keychain: this system has no Keychain", "leave --keychain out"));
-    }
-    match keychain::read(context).key {
-        item @ (Item::Missing | Item::Text(_)) => Ok(item),
-        item => Err(keychain::refused("cannot be written to", &item)),
-    }
 }
 
 /// What makes the client start at the prompt and send `key`; without it, the key is elsewhere.

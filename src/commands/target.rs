@@ -15,11 +15,12 @@ use crate::document::Change;
 use crate::error::fail;
 use crate::key;
 use crate::output::one_line;
+use crate::records::audit::AuditArgs;
 use crate::store;
 
-/// Flags of every command that edits the config.
+/// The flags of every command that changes the config.
 #[derive(Clone, Debug, Args)]
-pub(crate) struct TargetArgs {
+pub(crate) struct ChangeArgs {
     /// Edit this file instead of the client's
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
@@ -32,51 +33,44 @@ pub(crate) struct TargetArgs {
     /// How long to wait for another process that is writing the file
     #[arg(long, value_name = "SECONDS", default_value_t = store::LOCK_TIMEOUT.as_secs(), value_parser = clap::value_parser!(u64).range(0..=600), hide_short_help = true)]
     lock_timeout: u64,
+    #[command(flatten)]
+    pub audit: AuditArgs,
 }
 
 /// The config that is edited.
 pub(crate) struct Target {
-    /// All the paths of the client in this context.
     pub paths: Paths,
     /// The file and why it is that one.
     pub file: ConfigFile,
-    options: store::Options,
+    pub options: store::Options,
 }
 
 impl Target {
     /// Finds the config as the client would.
-    pub(crate) fn locate(args: &TargetArgs, context: &Context) -> anyhow::Result<Target> {
+    pub(crate) fn locate(args: &ChangeArgs, context: &Context) -> anyhow::Result<Target> {
         let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
         let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
         check_place(&file, context)?;
         let lock_timeout = Duration::from_secs(args.lock_timeout);
-        Ok(Target {
-            paths,
-            file,
-            options: store::Options { lock_timeout, dry_run: args.dry_run, ..Default::default() },
-        })
+        let options = store::Options { lock_timeout, dry_run: args.dry_run, ..Default::default() };
+        Ok(Target { paths, file, options })
     }
 
-    /// Refuses a config that the user named and that does not exist.
-    pub(crate) fn require_named(&self) -> anyhow::Result<()> {
-        if self.file.chosen_by == ChosenBy::Flag && !self.file.path.exists() {
-            let path = self.file.path.display();
+    /// As [`Target::locate`]; a config that the user named has to exist.
+    pub(crate) fn locate_existing(args: &ChangeArgs, context: &Context) -> anyhow::Result<Target> {
+        let target = Target::locate(args, context)?;
+        if target.file.chosen_by == ChosenBy::Flag && !target.file.path.exists() {
             return Err(fail(
-                format!("there is no file {path}"),
+                format!("there is no file {}", target.file.path.display()),
                 "check the path of --config-file",
             ));
         }
-        Ok(())
+        Ok(target)
     }
 
     /// Whether the client takes the working directory for its own (CLAUDE_CONFIG_DIR is empty).
     pub(crate) fn is_in_project(&self) -> bool {
         self.paths.claude_dir == self.paths.project
-    }
-
-    /// How the store writes.
-    pub(crate) fn options(&self) -> &store::Options {
-        &self.options
     }
 
     /// The path as the user would write it.
@@ -100,11 +94,9 @@ impl Target {
 /// Refuses a place that is not the user's own by mistake: a key in a file of the working directory is the project's, and
 /// a home that does not exist is a slip.
 fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
-    let var = context.var_os("CLAUDE_CONFIG_DIR");
-    let (is_empty, is_relative) = (
-        var.is_some_and(|dir| dir.is_empty()),
-        var.is_some_and(|dir| !dir.is_empty() && !Path::new(dir).has_root()),
-    );
+    let dir = context.var_os("CLAUDE_CONFIG_DIR").map(Path::new);
+    let is_empty = dir.is_some_and(|dir| dir.as_os_str().is_empty());
+    let is_relative = dir.is_some_and(|dir| !dir.has_root()) && !is_empty;
     let in_project = match file.chosen_by {
         ChosenBy::Flag => false,
         ChosenBy::Legacy => is_empty || is_relative,
@@ -134,13 +126,12 @@ fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
 /// A changed member as it may be shown: of a key only its hint and fingerprint.
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ShownChange {
-    /// The file that it is in.
     pub file: String,
     /// The member's path, joined by dots.
     pub member: String,
-    /// Its value before, redacted; none if it was absent.
+    /// Redacted; none if it was absent.
     pub before: Option<String>,
-    /// Its value after, redacted; none if it is removed.
+    /// Redacted; none if it is removed.
     pub after: Option<String>,
 }
 

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs, Changed, FilePlan, Plan};
-use super::target::Target;
+use super::change::{self, Changed, FilePlan, Plan};
+use super::target::{ChangeArgs, Target};
 use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::Exit;
@@ -16,7 +16,7 @@ use crate::records::undo;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Puts back what the last set-key, rotate, unset-key, approve or helper install changed, in the
-config and in settings; a second undo takes that back. A change can be undone for 7 days;
+config, in settings and in the macOS Keychain; a second undo takes that back. A change can be undone for 7 days;
 what was scrubbed is gone.")]
 pub(crate) struct UndoArgs {
     #[command(flatten)]
@@ -37,10 +37,9 @@ struct Report<'a> {
 /// Runs `cck undo`. If there is nothing to undo, the exit code is 1.
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let target = Target::locate(&args.change.target, context)?;
-    target.require_named()?;
+    let target = Target::locate_existing(&args.change, context)?;
     let shown = target.shown(context);
-    let json = args.change.target.json;
+    let json = args.change.json;
     let Some(record) = undo::load(&target.file.path, context)? else {
         if json {
             Changed::default().print_json(&args.change, &target, Report::default(), context)?;
@@ -61,7 +60,7 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
                     "look at it with `cck undo --dry-run --force`; --force puts the old values back anyway",
                 ));
             }
-            Ok(members.iter().map(undo::Member::restore).collect())
+            Ok(undo::restore(members))
         }));
     }
     let plan = Plan { action: "undo", source: None, files };
@@ -70,12 +69,12 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
         let report = Report { undone: Some(&record.action), of: Some(&record.time) };
         return changed.print_json(&args.change, &target, report, context);
     }
-    let verb = if args.change.target.dry_run { "would undo" } else { "undid" };
+    let verb = if args.change.dry_run { "would undo" } else { "undid" };
     let files: Vec<String> =
         record.files().map(|(path, _)| display(path, home.as_deref())).collect();
     let line =
         format!("{verb} the {} of {} in {}:", record.action, record.time, files.join(" and "));
-    context.done_if(!args.change.target.dry_run, line);
+    context.done_if(!args.change.dry_run, line);
     changed.print_diff(context);
     Ok(Exit::Done)
 }

@@ -1,22 +1,24 @@
 //! `cck unset-key`: removes the key from the config, and with `--scrub` from every copy of it.
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, ChangeArgs, FilePlan, Plan};
+use super::change::{self, FilePlan, Plan};
 use super::in_force;
-use super::target::Target;
+use super::target::{ChangeArgs, Target};
 use crate::client::copies::{self, Kind};
-use crate::client::keychain::{self, Item};
+use crate::client::keychain;
 use crate::client::paths;
 use crate::client::sessions;
 use crate::context::Context;
 use crate::document::Edit;
-use crate::error::Exit;
+use crate::error::{Exit, said};
 use crate::key;
 use crate::key::place;
 use crate::profile::ProfileArg;
-use crate::records::scrub::{self, Keys, Scrubbed};
+use crate::records::scrub::{self, Keys, Left, Scrubbed};
 use crate::records::{runs, undo};
 
 /// The arguments of `cck unset-key`.
@@ -42,72 +44,91 @@ pub(crate) struct UnsetKeyArgs {
 #[derive(Serialize)]
 struct Report<'a> {
     scrubbed: Option<&'a Scrubbed>,
+    /// What may still hold the key, apart from its copies.
+    left: &'a [Left],
     /// How many sessions are running that still have the key.
     running: usize,
 }
 
-/// Runs `cck unset-key`. The exit code is 1 if `--scrub` had to leave a copy as it is.
+/// Runs `cck unset-key`. The exit code is 1 if something that may hold the key had to be left as it is.
 pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let target = Target::locate(&args.change.target, context)?;
-    target.require_named()?;
-    let dry_run = args.change.target.dry_run;
+    let target = Target::locate_existing(&args.change, context)?;
+    let dry_run = args.change.dry_run;
     let keys = Keys::default();
     // What cck replaced in this config before is a copy too.
     undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));
-    let remove = FilePlan::new(&target.file.path, |document| {
-        let key = document.raw(&["primaryApiKey"]);
-        Ok(key.map(|_| Edit::remove(&["primaryApiKey"])).into_iter().collect())
-    });
-    let plan = Plan { action: "unset-key", source: None, files: vec![remove] };
+    let mut files = Vec::new();
+    let item = keychain::place(context).map(|item| (keychain::key_in(&item, context), item));
+    let mut unseen = None;
+    match item {
+        Some((Ok(_), item)) => files.push(removal(&item, keychain::MEMBER)),
+        Some((Err(error), path)) => unseen = Some((error, path)),
+        None => {}
+    }
+    files.push(removal(&target.file.path, "primaryApiKey"));
+    let plan = Plan { action: "unset-key", source: None, files };
     let changed = change::apply(&args.change, &target, plan, context).map_err(|error| {
         if args.scrub { change::with_left(error, "the copies are", context) } else { error }
     })?;
-    changed.old_key.iter().for_each(|key| keys.add(key));
-    let in_keychain = match dry_run {
-        true => matches!(keychain::read(context).key, Item::Text(_)),
-        false => keychain::delete(context)?,
-    };
+    changed.old_keys.iter().for_each(|key| keys.add(key));
     let scrubbed = args.scrub.then(|| target.scrub(&keys, context));
-    let exit = if scrubbed.as_ref().is_some_and(|scrubbed| !scrubbed.left.is_empty()) {
-        Exit::No
-    } else {
-        Exit::Done
-    };
+    let mut left = Vec::new();
+    if let Some((error, path)) = unseen {
+        if changed.shown.is_empty() && !args.scrub {
+            return Err(error);
+        }
+        left.push(Left { path, why: said(&error) });
+    }
+    let is_done = left.is_empty() && scrubbed.as_ref().is_none_or(|done| done.left.is_empty());
+    let exit = if is_done { Exit::Done } else { Exit::No };
     let running = sessions::running(&target.paths, context);
 
-    if args.change.target.json {
-        let report = Report { scrubbed: scrubbed.as_ref(), running };
+    if args.change.json {
+        let report = Report { scrubbed: scrubbed.as_ref(), left: &left, running };
         changed.print_json(&args.change, &target, report, context)?;
         return Ok(exit);
     }
     let shown = target.shown(context);
+    let in_keychain = changed.is_in_keychain();
+    let in_config = changed.shown.len() > usize::from(in_keychain);
     let hint = changed
-        .old_key
-        .as_deref()
+        .old_keys
+        .last()
         .map_or_else(|| "the key".to_owned(), |key| format!("the key {}", key::hint(key)));
-    match (changed.shown.is_empty(), dry_run) {
-        (true, _) => context.say(format!("{shown} holds no key; nothing to change there")),
-        (false, true) => {
+    match (in_config, dry_run) {
+        (false, _) => context.say(format!("{shown} holds no key; nothing to change there")),
+        (true, true) => {
             context.say(format!("would remove {hint} from {shown} (dry run, nothing was written)"));
         }
-        (false, false) => context.done(format!("removed {hint} from {shown}")),
+        (true, false) => context.done(format!("removed {hint} from {shown}")),
     }
     if in_keychain && dry_run {
         context.say("would delete the key in the Keychain");
     } else if in_keychain {
-        context.done("deleted the key in the Keychain; `cck undo` does not bring it back");
+        context.done("deleted the key in the Keychain");
     }
     if let Some(scrubbed) = &scrubbed {
         tell(scrubbed, dry_run, context);
     }
-    if running > 0 && changed.old_key.is_some() {
+    for left in &left {
+        let path = left.path.display();
+        context.warn(&format!("{path} may hold a key that Claude Code sends: {}", left.why));
+    }
+    if running > 0 && !changed.old_keys.is_empty() {
         context.warn(&still_running(running));
     }
     if !dry_run && let Some(line) = in_force::line(&target.file, context) {
         context.say(line);
     }
     Ok(exit)
+}
+
+fn removal<'a>(path: &Path, member: &'a str) -> FilePlan<'a> {
+    FilePlan::new(path, move |document| {
+        let key = document.raw(&[member]);
+        Ok(key.map(|_| Edit::remove(&[member])).into_iter().collect())
+    })
 }
 
 /// Says what became of the copies.
@@ -156,6 +177,6 @@ impl Target {
             &*paths.local_settings,
             &*paths.managed_settings,
         ];
-        scrub::scrub(found, &self.file, &settings, keys, &base, self.options(), context)
+        scrub::scrub(found, &self.file, &settings, keys, &base, &self.options, context)
     }
 }

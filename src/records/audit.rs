@@ -66,46 +66,17 @@ pub struct Record {
 /// What a command says of its change; the rest of the [`Record`] comes from the process.
 #[derive(Clone, Debug)]
 pub(crate) struct Event<'a> {
-    /// See [`Record::action`].
     pub action: &'a str,
-    /// See [`Record::config`].
     pub config: &'a Path,
-    /// See [`Record::source`].
     pub source: Option<&'a str>,
-    /// See [`Record::old`].
     pub old: Option<String>,
-    /// See [`Record::new`].
     pub new: Option<String>,
 }
 
 impl AuditArgs {
-    /// Before a change: writes that it starts. The trail is locked until it is dropped, so its lines stand in the order
-    /// of the changes. None if it cannot be written and is not required.
-    pub(crate) fn start(
-        &self,
-        event: &Event<'_>,
-        context: &Context,
-    ) -> anyhow::Result<Option<Trail>> {
-        let started = Trail::open(self, context).and_then(|mut trail| {
-            trail.append(event, "started", context)?;
-            Ok(trail)
-        });
-        match started {
-            Err(error) if self.require_audit => Err(fail(
-                format!("the audit line cannot be written, so nothing was changed: {error:#}"),
-                "fix the audit file, or leave --require-audit out",
-            )),
-            started => Ok(started.ok()),
-        }
-    }
-
-    /// Writes one line. That it cannot be written is a warning: what it describes has happened.
+    /// Writes one line; see [`Trail::log`].
     pub(crate) fn log(&self, event: &Event<'_>, outcome: &str, context: &mut Context) {
-        let written =
-            Trail::open(self, context).and_then(|mut trail| trail.append(event, outcome, context));
-        if let Err(error) = written {
-            context.warn(&format!("the audit line was not written: {error:#}"));
-        }
+        Trail::new(self).log(event, outcome, context);
     }
 }
 
@@ -119,33 +90,58 @@ pub(crate) fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<Pa
     }
 }
 
-/// The trail, open and locked.
-pub(crate) struct Trail {
-    file: File,
-    path: PathBuf,
-    is_required: bool,
+/// The trail. It is locked from the first line until it is dropped, so its lines stand in the order of the changes.
+pub(crate) struct Trail<'a> {
+    args: &'a AuditArgs,
+    open: Option<(File, PathBuf)>,
 }
 
-impl Trail {
-    fn open(args: &AuditArgs, context: &Context) -> anyhow::Result<Trail> {
-        let path = file(args.audit_file.as_deref(), context)?;
-        let shown = path.display();
-        let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
-            .with_context(|| format!("{shown}"))?;
-        Ok(Trail { file, path, is_required: args.require_audit })
+impl<'a> Trail<'a> {
+    pub(crate) fn new(args: &'a AuditArgs) -> Trail<'a> {
+        Trail { args, open: None }
+    }
+
+    /// Before a change: writes that it starts. That it cannot be written is an error only if it is required.
+    pub(crate) fn start(&mut self, event: &Event<'_>, context: &Context) -> anyhow::Result<()> {
+        match self.append(event, "started", context) {
+            Err(error) if self.args.require_audit => Err(fail(
+                format!("the audit line cannot be written, so nothing was changed: {error:#}"),
+                "fix the audit file, or leave --require-audit out",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes one line. That it cannot be written is a warning: what it describes has happened.
+    pub(crate) fn log(&mut self, event: &Event<'_>, outcome: &str, context: &mut Context) {
+        if let Err(error) = self.append(event, outcome, context) {
+            context.warn(&format!("the audit line was not written: {error:#}"));
+        }
+    }
+
+    fn open(&mut self, context: &Context) -> anyhow::Result<&mut (File, PathBuf)> {
+        if self.open.is_none() {
+            let path = file(self.args.audit_file.as_deref(), context)?;
+            let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
+                .with_context(|| path.display().to_string())?;
+            self.open = Some((file, path));
+        }
+        self.open.as_mut().context("the audit file is not open")
     }
 
     /// Adds a line, and before it one that describes the damage if the last line is not a record.
-    pub(crate) fn append(
+    fn append(
         &mut self,
         event: &Event<'_>,
         outcome: &str,
         context: &Context,
     ) -> anyhow::Result<()> {
-        let shown = self.path.display();
-        let end = self.file.seek(SeekFrom::End(0))?;
-        let last = chain::last_line(&mut self.file, end)
-            .with_context(|| format!("{shown}: cannot read"))?;
+        // What is written is there for good, whatever ends this run; the last line takes it to the disk with it.
+        let is_synced = outcome != "started" || self.args.require_audit;
+        let (file, path) = self.open(context)?;
+        let shown = path.display();
+        let end = file.seek(SeekFrom::End(0))?;
+        let last = chain::last_line(file, end).with_context(|| format!("{shown}: cannot read"))?;
         let mut prev = chain::link(None);
         let mut lines = Vec::new();
         if let Some(last) = last {
@@ -154,25 +150,18 @@ impl Trail {
             }
             prev = last.link;
             if let Some(damage) = last.damage {
-                let repair = Event {
-                    action: "repair",
-                    config: &self.path,
-                    source: None,
-                    old: None,
-                    new: None,
-                };
+                let repair =
+                    Event { action: "repair", config: path, source: None, old: None, new: None };
                 let repair =
                     Record { damage: Some(damage), ..record(&repair, "done", prev, context) };
                 prev = add(&mut lines, &repair)?;
             }
         }
         add(&mut lines, &record(event, outcome, prev, context))?;
-        // What is written is there for good, whatever ends this run; the last line takes it to the disk with it.
-        let is_synced = outcome != "started" || self.is_required;
-        let sync = || if is_synced { self.file.sync_data() } else { Ok(()) };
-        if let Err(error) = (&self.file).write_all(&lines).and_then(|()| sync()) {
+        let sync = |file: &File| if is_synced { file.sync_data() } else { Ok(()) };
+        if let Err(error) = file.write_all(&lines).and_then(|()| sync(file)) {
             // Half a line would have to be repaired.
-            let _ = self.file.set_len(end);
+            let _ = file.set_len(end);
             return Err(error).with_context(|| format!("{shown}: cannot write"));
         }
         Ok(())

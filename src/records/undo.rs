@@ -15,6 +15,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::client::keychain;
 use crate::context::Context;
 use crate::disk;
 use crate::document::{Change, Document, Edit};
@@ -72,7 +73,7 @@ impl Member {
     }
 
     /// The edit that puts the member back.
-    pub(crate) fn restore(&self) -> Edit {
+    fn restore(&self) -> Edit {
         match &self.before {
             Some(value) => Edit::set(&self.names(), value),
             None => Edit::remove(&self.names()),
@@ -151,11 +152,19 @@ impl Record {
     }
 }
 
+/// The edits that put the members back.
+pub(crate) fn restore(members: &[Member]) -> Vec<Edit> {
+    members.iter().map(Member::restore).collect()
+}
+
 /// Whether the members are in the file as the change was to leave them: a killed run may have laid the record down and
 /// not made the change.
-fn holds(file: &Path, members: &[Member]) -> bool {
-    let bytes = store::read(file).ok().flatten().map(Zeroizing::new).unwrap_or_default();
-    Document::parse(&bytes)
+fn holds(file: &Path, members: &[Member], context: &Context) -> bool {
+    let bytes = match keychain::service(file) {
+        Some(service) => keychain::read_document(service, context).ok(),
+        None => store::read(file).ok().flatten().map(Zeroizing::new),
+    };
+    Document::parse(&bytes.unwrap_or_default())
         .is_ok_and(|document| members.iter().all(|member| member.is_untouched(&document)))
 }
 
@@ -164,8 +173,8 @@ fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> 
     let Some(mut record) = read(&next(config, context)?, config)? else {
         return Ok(None);
     };
-    record.others.retain(|other| holds(&other.path, &other.members));
-    if !holds(config, &record.members) {
+    record.others.retain(|other| holds(&other.path, &other.members, context));
+    if !holds(config, &record.members, context) {
         record.members.clear();
     }
     let any = record.files().next().is_some();
@@ -209,8 +218,10 @@ fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
 /// The keys that the last change of `config` replaced or removed.
 pub(crate) fn keys(config: &Path, context: &Context) -> Vec<Zeroizing<String>> {
     let record = load(config, context).ok().flatten();
-    let members = record.iter().flat_map(|record| &record.members);
-    let keys = members.filter(|member| member.path == ["primaryApiKey"]).filter_map(|member| {
+    let members = record.iter().flat_map(Record::files).flat_map(|(_, members)| members);
+    let is_key =
+        |member: &&Member| member.path == ["primaryApiKey"] || member.path == [keychain::MEMBER];
+    let keys = members.filter(is_key).filter_map(|member| {
         let text: String = serde_json::from_str(member.before.as_ref()?.get()).ok()?;
         Some(Zeroizing::new(text.trim().to_owned()))
     });

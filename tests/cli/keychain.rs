@@ -9,12 +9,13 @@ use crate::sandbox::{Cck, KEY, OTHER, Sandbox, chmod};
 const SECURITY: &str = r#"#!/bin/bash
 echo "$@" >> "$HOME/arguments"
 [ -e "$HOME/locked" ] && exit 36
+[ -e "$HOME/hangs" ] && exec sleep 60
 item() { while [ $# -gt 0 ]; do [ "$1" = -s ] && echo "$HOME/item $2"; shift; done; }
 case $1 in
 show-keychain-info) exit 0;;
 find-generic-password) cat "$(item "$@")" 2>/dev/null || exit 44;;
 delete-generic-password) rm "$(item "$@")" 2>/dev/null || exit 44;;
--i) read -r line; eval "set -- $line"; s=$(item "$@"); hex=${!#}
+-i) read -r line; [ -e "$HOME/full" ] && exit 0; eval "set -- $line"; s=$(item "$@"); hex=${!#}
     printf "$(sed 's/../\\x&/g' <<< "$hex")" > "$s";;
 esac
 "#;
@@ -40,6 +41,50 @@ impl Mac {
 
     fn config(&self) -> String {
         fs::read_to_string(self.0.config()).unwrap_or_default()
+    }
+
+    /// The key in the item; none if there is no item.
+    fn held(&self) -> Option<String> {
+        fs::read_to_string(self.item("Claude Code")).ok()
+    }
+
+    /// A Mac with this key in the Keychain and that one in the config; "" for none.
+    fn with(item: &str, config: &str) -> Mac {
+        let mac = Mac::new();
+        if !item.is_empty() {
+            fs::write(mac.item("Claude Code"), item).unwrap();
+        }
+        mac.0.lay(".claude.json", members(config));
+        mac
+    }
+
+    fn set(&self, flag: &str, on: bool) {
+        let path = self.0.home().join(flag);
+        if on { fs::write(path, "").unwrap() } else { fs::remove_file(path).unwrap() }
+    }
+
+    /// The audit trail, which has to be whole, and no key in it nor in what `security` was given.
+    fn trail(&self) -> String {
+        self.cck(&["audit", "--check"]).run().code(0);
+        let trail = self.cck(&["audit"]).run().code(0).stdout;
+        let arguments = fs::read_to_string(self.0.home().join("arguments")).unwrap();
+        for key in [KEY, OTHER, THIRD] {
+            let hex: String = key.bytes().map(|byte| format!("{byte:02x}")).collect();
+            assert!(!arguments.contains(key) && !arguments.contains(&hex), "{arguments}");
+            assert!(!trail.contains(key), "{trail}");
+        }
+        trail
+    }
+}
+
+const THIRD: &str =
+    "sk-ant-api03-THIRDaaaaaBBBBccccDDDDeeeeFFFFggggHHHHiiiiJJJJkkkkLLLLmmmmNNNN-ooooPPPPthrd";
+
+/// A config with this key; "" for none.
+fn members(key: &str) -> String {
+    match key {
+        "" => r#"{"a":1}"#.to_owned(),
+        key => format!(r#"{{"a":1,"primaryApiKey":"{key}"}}"#),
     }
 }
 
@@ -90,4 +135,120 @@ fn set_key_says_that_the_keychain_is_sent_instead() {
     let mac = Mac::new();
     fs::write(mac.item("Claude Code"), OTHER).unwrap();
     mac.cck(&["set-key", "--stdin"]).stdin(KEY).run().code(0).err(&["Keychain", "instead"]);
+}
+
+#[test]
+fn unset_key_deletes_the_item_and_undo_brings_it_back() {
+    for config in ["", OTHER, KEY] {
+        let mac = Mac::with(KEY, config);
+        let ran = mac.cck(&["unset-key", "--dry-run"]).run().code(0);
+        ran.out(&["would delete the key in the Keychain"]);
+        assert_eq!((mac.held().as_deref(), mac.config()), (Some(KEY), members(config)));
+
+        let ran = mac.cck(&["unset-key", "--json"]).run().code(0);
+        let changes = ran.json()["changes"].clone();
+        assert_eq!(changes[0]["file"], "Keychain item Claude Code", "{changes}");
+        assert_eq!((mac.held(), mac.config()), (None, members("")));
+        assert!(mac.trail().contains("Keychain item Claude Code"));
+
+        mac.cck(&["undo"]).run().code(0).out(&["Keychain item Claude Code", "+ password"]);
+        assert_eq!((mac.held().as_deref(), mac.config()), (Some(KEY), members(config)));
+        mac.cck(&["undo"]).run().code(0);
+        assert_eq!((mac.held(), mac.config()), (None, members("")));
+        let ran = mac.cck(&["unset-key", "--scrub"]).run().code(0);
+        ran.out(&["nothing to change", "undo"]);
+        assert!(!mac.trail().contains("failed"));
+    }
+}
+
+#[test]
+fn undo_of_set_key_restores_the_item_that_was_there() {
+    for before in ["", OTHER] {
+        let mac = Mac::with(before, THIRD);
+        let ran = mac.cck(&["set-key", "--keychain", "--stdin"]).stdin(KEY).run().code(0);
+        assert!(!ran.stderr.contains("instead"), "{ran:?}");
+        assert_eq!(mac.held().as_deref(), Some(KEY));
+        mac.cck(&["undo"]).run().code(0);
+        assert_eq!(mac.held().as_deref().unwrap_or_default(), before);
+        assert!(mac.config().contains(THIRD));
+    }
+    // A key that someone else has put there since stays.
+    let mac = Mac::with("", "");
+    mac.cck(&["set-key", "--keychain", "--stdin"]).stdin(KEY).run().code(0);
+    fs::write(mac.item("Claude Code"), OTHER).unwrap();
+    mac.cck(&["undo"]).run().code(2).err(&["Keychain item Claude Code was changed", "--force"]);
+    assert_eq!(mac.held().as_deref(), Some(OTHER));
+}
+
+#[test]
+fn rotate_replaces_the_old_key_in_the_keychain_too() {
+    for (item, config, after) in [
+        (OTHER, "", (KEY, "")),
+        (OTHER, OTHER, (KEY, KEY)),
+        (THIRD, OTHER, (THIRD, KEY)),
+        ("", OTHER, ("", KEY)),
+    ] {
+        let mac = Mac::with(item, config);
+        let rotate = |args: &[&str]| mac.cck(&[&["rotate", "--stdin"], args].concat()).stdin(KEY);
+        rotate(&["--dry-run"]).run().code(0).out(&["would be replaced"]);
+        assert_eq!((mac.held().unwrap_or_default(), mac.config()), (item.into(), members(config)));
+        let ran = rotate(&[]).run().code(0).out(&["revoke the old key: sk-ant-api03-…abcd"]);
+        let now = (mac.held().unwrap_or_default(), mac.config());
+        assert_eq!(now, (after.0.into(), members(after.1)), "{item} {config}");
+        let is_named = ran.stdout.contains("note: Keychain item Claude Code holds another key");
+        assert_eq!(is_named, item == THIRD, "{ran:?}");
+        assert_eq!(ran.stderr.contains("instead of this key"), item == THIRD, "{ran:?}");
+        mac.trail();
+        rotate(&[]).run().code(0).out(&["nothing to rotate"]);
+    }
+    Mac::with("", "").cck(&["rotate", "--stdin"]).stdin(KEY).run().code(2).err(&["no key"]);
+}
+
+#[test]
+fn a_locked_keychain_is_named_and_the_same_command_completes_the_change() {
+    let mac = Mac::with(OTHER, OTHER);
+    mac.set("locked", true);
+    let rotate = || mac.cck(&["rotate", "--stdin"]).stdin(KEY).run();
+    rotate().code(1).err(&["Keychain item Claude Code", "locked", "unlock-keychain"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(KEY)));
+    mac.set("locked", false);
+    rotate().code(0).out(&["revoke the old key: sk-ant-api03-…abcd"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(KEY), members(KEY)));
+
+    mac.set("locked", true);
+    let ran = mac.cck(&["unset-key", "--json"]).run().code(1);
+    assert_eq!(ran.json()["left"][0]["path"], "Keychain item Claude Code");
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(KEY), members("")));
+    mac.cck(&["unset-key"]).run().code(2).err(&["locked", "unlock-keychain"]);
+    rotate().code(2).err(&["locked", "unlock-keychain"]);
+    mac.set("locked", false);
+    mac.cck(&["unset-key"]).run().code(0);
+    assert_eq!(mac.held(), None);
+}
+
+#[test]
+fn an_item_that_cannot_be_written_leaves_everything_as_it_was() {
+    let mac = Mac::with(OTHER, THIRD);
+    mac.set("full", true);
+    let ran = mac.cck(&["set-key", "--keychain", "--stdin"]).stdin(KEY).run().code(2);
+    ran.err(&["did not take the key"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
+    let trail = mac.trail();
+    assert!(trail.contains("started") && trail.contains("failed"), "{trail}");
+    mac.cck(&["undo"]).run().code(1).out(&["no change to undo"]);
+}
+
+#[test]
+fn a_security_that_hangs_is_waited_for_once() {
+    let mac = Mac::with(OTHER, "");
+    mac.set("hangs", true);
+    for args in [&["unset-key"][..], &["rotate", "--stdin"], &["set-key", "--keychain", "--stdin"]]
+    {
+        let start = std::time::Instant::now();
+        mac.cck(args).stdin(KEY).run().code(2).err(&["in time", "try:"]);
+        assert!(start.elapsed() < std::time::Duration::from_secs(4), "{args:?}");
+    }
+    mac.0.lay(".claude.json", members(OTHER));
+    mac.cck(&["unset-key"]).run().code(1).err(&["Keychain item Claude Code", "in time"]);
+    assert_eq!(mac.config(), members(""));
 }

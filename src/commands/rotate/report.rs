@@ -9,7 +9,6 @@ use super::{Pending, RotateArgs};
 use crate::admin::Listed;
 use crate::context::Context;
 use crate::key::ApiKey;
-use crate::key::source::KeySource;
 use crate::output::one_line;
 use crate::records::scrub::Scrubbed;
 
@@ -59,110 +58,92 @@ struct Report<'a> {
     checked_online: bool,
     scrubbed: &'a Scrubbed,
     retired: Option<&'a Listed>,
-    left: &'a [String],
+    left: Vec<String>,
     running: usize,
 }
 
-/// Reports that the config holds the new key already, and that no rotation to it was cut off.
-pub(crate) fn print_nothing(
-    args: &RotateArgs,
-    target: &Target,
-    source: &KeySource,
-    new: &ApiKey,
-    changed: &Changed,
-    context: &mut Context,
-) -> anyhow::Result<()> {
-    let (hint, fingerprint) = (new.hint(), new.fingerprint());
-    if args.change.target.json {
-        let named = || Named { hint: &hint, fingerprint: &fingerprint };
-        let report = Report {
-            source: source.kind(),
-            old: named(),
-            new: named(),
-            older: Vec::new(),
-            checked_online: args.online || args.retire_old,
-            scrubbed: &Scrubbed::default(),
-            retired: None,
-            left: &[],
-            running: 0,
-        };
-        changed.print_json(&args.change, target, report, context)?;
-    } else {
-        let shown = target.shown(context);
-        context.say(format!("{shown} already holds the key {hint}; there is nothing to rotate"));
-    }
-    Ok(())
+/// What was rotated.
+pub(crate) struct Rotated<'a> {
+    pub args: &'a RotateArgs,
+    /// The kind of source that the new key is from.
+    pub source: &'static str,
+    /// Where the key is, for people.
+    pub place: &'a str,
+    pub new: &'a ApiKey,
+    /// None if the new key was there already, and no rotation to it was cut off.
+    pub olds: &'a [&'a Pending],
+    pub changed: &'a Changed,
+    pub done: &'a Done,
 }
 
-/// Prints the report.
-#[expect(clippy::too_many_arguments, reason = "it reports on the whole command")]
-pub(crate) fn print(
-    args: &RotateArgs,
-    target: &Target,
-    source: &KeySource,
-    new: &ApiKey,
-    olds: &[Pending],
-    changed: &Changed,
-    done: &Done,
-    context: &mut Context,
-) -> anyhow::Result<()> {
-    let Some((old, older)) = olds.split_last() else { return Ok(()) };
-    let left = done.left();
-    let (new_hint, new_fingerprint) = (new.hint(), new.fingerprint());
-    let dry_run = args.change.target.dry_run;
-    if args.change.target.json {
+impl Rotated<'_> {
+    /// Prints the report.
+    pub(crate) fn print(&self, target: &Target, context: &mut Context) -> anyhow::Result<()> {
+        let Rotated { args, place, new, olds, changed, done, .. } = *self;
+        if args.change.json {
+            return self.print_json(target, context);
+        }
+        let (new, dry_run) = (new.hint(), args.change.dry_run);
+        let Some(old) = olds.last() else {
+            context.say(format!("{place} already holds the key {new}; there is nothing to rotate"));
+            return Ok(());
+        };
+        let old = &old.old_hint;
+        if dry_run {
+            context.say(format!(
+                "{old} would be replaced with {new} in {place} (dry run, nothing was written)"
+            ));
+        } else if changed.shown.is_empty() {
+            context.done(format!("{new} was already in {place}; went on with what was left"));
+        } else {
+            context.done(format!("replaced {old} with {new} in {place}"));
+        }
+        changed.print_diff(context);
+        unset_key::tell(&done.scrubbed, dry_run, context);
+        for key in &done.retired {
+            let name = one_line(&key.name);
+            context.say(format!("the old key is {}: {} {name}", key.status, key.id));
+        }
+        let left = done.left();
+        if !dry_run && done.retired.is_empty() && left.is_empty() {
+            for old in olds {
+                context.say(format!("revoke the old key: {}", old.name()));
+            }
+        }
+        if done.running > 0 && !dry_run {
+            context.warn(&unset_key::still_running(done.running));
+        }
+        let steps = if left.len() == 1 { "this is" } else { "these steps are" };
+        match (left.is_empty(), dry_run) {
+            (true, _) => {}
+            (false, true) => {
+                context.warn("the new key would be in place, with this left to do:");
+            }
+            (false, false) => context.warn(&format!(
+                "the new key is in place, and {steps} left to do; run the same command again after:"
+            )),
+        }
+        left.iter().for_each(|step| context.warn(step));
+        Ok(())
+    }
+
+    fn print_json(&self, target: &Target, context: &mut Context) -> anyhow::Result<()> {
+        let Rotated { args, new, done, .. } = self;
+        let (hint, fingerprint) = (new.hint(), new.fingerprint());
+        let named = || Named { hint: &hint, fingerprint: &fingerprint };
+        let mut olds: Vec<_> = self.olds.iter().map(|old| Named::from(*old)).collect();
         let report = Report {
-            source: source.kind(),
-            old: old.into(),
-            new: Named { hint: &new_hint, fingerprint: &new_fingerprint },
-            older: older.iter().map(Named::from).collect(),
+            source: self.source,
+            old: olds.pop().unwrap_or_else(named),
+            new: named(),
+            older: olds,
             checked_online: args.online || args.retire_old,
             scrubbed: &done.scrubbed,
             retired: done.retired.last(),
-            left: &left,
+            left: done.left(),
             running: done.running,
         };
-        changed.print_json(&args.change, target, report, context)?;
-        return Ok(());
+        self.changed.print_json(&args.change, target, report, context)?;
+        Ok(())
     }
-    let (shown, old_hint) = (target.shown(context), &old.old_hint);
-    let line = match (changed.shown.is_empty(), dry_run) {
-        (_, true) => {
-            format!(
-                "{old_hint} would be replaced with {new_hint} in {shown} (dry run, nothing was written)"
-            )
-        }
-        (true, _) => format!("{new_hint} was already in {shown}; went on with what was left"),
-        (false, _) => format!("replaced {old_hint} with {new_hint} in {shown}"),
-    };
-    context.done_if(!dry_run, line);
-    if !changed.shown.is_empty() || dry_run {
-        changed.print_diff(context);
-    }
-    unset_key::tell(&done.scrubbed, dry_run, context);
-    for key in &done.retired {
-        context.say(format!("the old key is {}: {} {}", key.status, key.id, one_line(&key.name)));
-    }
-    if !dry_run && done.retired.is_empty() && left.is_empty() {
-        for old in olds {
-            context.say(format!("revoke the old key: {}", old.name()));
-        }
-    }
-    if done.running > 0 && !dry_run {
-        context.warn(&unset_key::still_running(done.running));
-    }
-    if !left.is_empty() {
-        let steps = if left.len() == 1 { "this is" } else { "these steps are" };
-        context.warn(&if dry_run {
-            "the new key would be in place, with this left to do:".to_owned()
-        } else {
-            format!(
-                "the new key is in place, and {steps} left to do; run the same command again after:"
-            )
-        });
-        for step in &left {
-            context.warn(step);
-        }
-    }
-    Ok(())
 }
