@@ -18,6 +18,8 @@ pub mod installed;
 pub(crate) mod json;
 pub mod keychain;
 pub mod launch;
+pub(crate) mod layers;
+pub mod login;
 pub mod paths;
 pub mod policy;
 pub(crate) mod reason;

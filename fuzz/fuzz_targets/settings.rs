@@ -8,9 +8,10 @@ use std::path::Path;
 
 use cck::client::config;
 use cck::client::federation::AnthropicProfile;
+use cck::client::login::read_credentials;
 use cck::client::settings::Settings;
 use cck::client::source::{Layer, Source};
-use cck::client::state::{Reading, read_credentials};
+use cck::client::state::Reading;
 use cck::client::{Client, headers};
 use cck::document::Document;
 use cck::key::{self, ApiKey};
@@ -64,7 +65,7 @@ fn json(data: &[u8]) {
             Err(reading) => assert_eq!(reading, Reading::Empty, "what can be edited can be read"),
         }
     }
-    let _ = AnthropicProfile::parse("p", Some(data), Some(data), Some(0o600));
+    let _ = AnthropicProfile::parse("p", data, Some(data), Some(0o600));
     let (records, broken) = chain::read(data);
     assert!(broken.is_some() || records.is_empty() == data.is_empty());
     let _ = serde_json::from_slice::<cck::records::undo::Record>(data);

@@ -1,7 +1,6 @@
 //! The client's config: what of it decides which credential is sent. It may have hundreds of megabytes, so it is read
 //! once, in blocks, and only these members are kept.
 
-use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -14,12 +13,77 @@ use super::json::{Json, NotJson};
 use super::paths::project_key;
 use super::rules::Rule;
 use super::settings::variable_name;
-use super::state::{Answers, Config, FileState, OddPrimary, Reading, Secret};
+use super::state::{FileState, Reading, Secret};
+use super::variables::Env;
 use crate::disk;
 use crate::json::{BOM, Pick};
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
 const BLOCK: usize = 32 << 10;
+
+/// A list of the client's answers about keys, as it tests it: by `includes`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Answers {
+    /// Absent, or of a type that holds nothing.
+    #[default]
+    None,
+    /// The last characters of keys.
+    List(Vec<String>),
+    /// A text in place of a list: 2.0.77 searches it, for 2.1.330 it is not a list.
+    Text(String),
+    /// A number, boolean or object: 2.0.77 fails on it, for 2.1.330 it is not a list.
+    Odd,
+}
+
+impl Answers {
+    fn of(value: Option<Json<'_>>) -> Answers {
+        let Some(value) = value.filter(|value| !value.is_null()) else { return Answers::None };
+        match (value.items(), value.string()) {
+            (Some(items), _) => Answers::List(items.into_iter().filter_map(Json::string).collect()),
+            (None, Some(text)) => Answers::Text(text),
+            (None, None) => Answers::Odd,
+        }
+    }
+
+    /// Whether the key that ends so is in the list; `None` if the client fails on it.
+    pub(crate) fn include(&self, client: Client, suffix: &str) -> Option<bool> {
+        match self {
+            Answers::List(list) => Some(list.iter().any(|item| item == suffix)),
+            Answers::Text(text) if !client.has(Rule::ApprovalsMustBeLists) => {
+                Some(text.contains(suffix))
+            }
+            Answers::Odd if !client.has(Rule::ApprovalsMustBeLists) => None,
+            Answers::None | Answers::Text(_) | Answers::Odd => Some(false),
+        }
+    }
+}
+
+/// A `primaryApiKey` that is not text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OddPrimary {
+    pub kind: &'static str,
+    /// Whether JavaScript takes it for true.
+    pub truthy: bool,
+}
+
+/// What the global config says.
+#[derive(Clone, Debug, Default)]
+pub struct Config {
+    /// `primaryApiKey`, if it is text.
+    pub primary_key: Option<Secret>,
+    pub odd_primary: Option<OddPrimary>,
+    /// Whether `hasCompletedOnboarding` holds.
+    pub onboarded: bool,
+    /// `customApiKeyResponses.approved`.
+    pub approved: Answers,
+    /// `customApiKeyResponses.rejected`.
+    pub rejected: Answers,
+    pub env: Env,
+    /// The names in it whose values are not text.
+    pub odd_env: Vec<String>,
+    /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
+    pub trusted: bool,
+}
 
 /// The members of a config that matter, as they are written.
 #[derive(Clone, Debug, Default)]
@@ -147,57 +211,48 @@ impl Picked {
         let [key, onboarded, answers, _] = self.members.as_slice() else {
             return Ok(Config::default());
         };
-        let (key, onboarded, answers) = (json(key), json(onboarded), json(answers));
-        let list = |name| match answers.and_then(|answers| answers.get(name)) {
-            None => Answers::None,
-            Some(value) if value.literal() == Some("null") => Answers::None,
-            Some(value) => match (value.items(), value.string()) {
-                (Some(items), _) => {
-                    Answers::List(items.into_iter().filter_map(Json::string).collect())
-                }
-                (None, Some(text)) => Answers::Text(text),
-                (None, None) => Answers::Odd,
-            },
-        };
-        // 2.1.268 and later skip null, arrays and objects; before text is made of them (2.0.77, 2.1.267, 2.1.331, observed
-        // 2026-11).
-        let counts = |value: &Json<'_>| {
-            !client.has(Rule::ConfigVariablesMustBeScalars)
-                || value.is_string()
-                || value.literal().is_some_and(|literal| literal != "null")
-        };
+        let (key, answers) = (json(key), json(answers));
+        let list = |name| Answers::of(answers.and_then(|answers| answers.get(name)));
         let is_text = |key: &Json<'_>| {
             key.is_string()
                 || (!client.has(Rule::PrimaryKeyMustBeText)
                     && key.number().is_some_and(|number| number != 0.0))
         };
-        let null_unsets = client.has(Rule::NullUnsetsConfigVariable);
-        let (mut variables, mut odd_env) = (BTreeMap::new(), Vec::new());
-        for (name, value) in self.env() {
-            if !counts(&value) {
-                continue;
-            }
-            let name = variable_name(name);
-            let is_null = value.literal() == Some("null");
-            let text = if is_null && null_unsets { String::new() } else { value.to_js_string() };
-            odd_env.retain(|odd| *odd != name);
-            if !value.is_string() && !is_null {
-                odd_env.push(name.clone());
-            }
-            variables.insert(name, Secret::new(text));
-        }
+        let (env, odd_env) = self.variables(client);
         Ok(Config {
             primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
             odd_primary: key
                 .filter(|key| !is_text(key))
                 .map(|key| OddPrimary { kind: key.kind(), truthy: key.is_truthy() }),
-            onboarded: onboarded.is_some_and(Json::is_truthy),
+            onboarded: json(onboarded).is_some_and(Json::is_truthy),
             approved: list("approved"),
             rejected: list("rejected"),
-            env: variables,
+            env,
             odd_env,
             trusted: self.trusted,
         })
+    }
+
+    /// The variables of the `env` block, and the names of those whose values are not text.
+    fn variables(&self, client: Client) -> (Env, Vec<String>) {
+        let (mut env, mut odd) = (Env::new(), Vec::new());
+        for (name, value) in self.env() {
+            // 2.1.268 and later skip null, arrays and objects; before text is made of them (2.0.77, 2.1.267, 2.1.331,
+            // observed 2026-11).
+            let is_scalar = value.is_string() || (value.literal().is_some() && !value.is_null());
+            if client.has(Rule::ConfigVariablesMustBeScalars) && !is_scalar {
+                continue;
+            }
+            let name = variable_name(name);
+            odd.retain(|odd| *odd != name);
+            if !value.is_string() && !value.is_null() {
+                odd.push(name.clone());
+            }
+            let unsets = value.is_null() && client.has(Rule::NullUnsetsConfigVariable);
+            let text = if unsets { String::new() } else { value.to_js_string() };
+            env.insert(name, Secret::new(text));
+        }
+        (env, odd)
     }
 }
 

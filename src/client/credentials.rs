@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use super::config::Answers;
 use super::decision::{Dialog, Mode, Standing};
-use super::federation::{self, Grant};
+use super::federation;
+use super::login::{Scopes, is_past};
 use super::rules::Rule;
-use super::settings::{self, js_trim, names};
+use super::settings::{self, Settings, js_trim, names};
 use super::source::{Layer, Source};
-use super::state::{Answers, HelperRun, Scopes, Secret, State, is_past};
-use super::variables::{self, Place};
+use super::state::{HelperRun, Secret, State};
+use super::variables::{self, Place, at_start};
 use crate::key;
 
 /// What became of a source.
@@ -26,7 +28,6 @@ impl Note {
         Note { standing, because: because.into(), by: None }
     }
 
-    /// What is noted of a source that another goes before.
     pub(crate) fn shadowed(by: &Source, because: impl Into<String>) -> Note {
         Note { by: Some(by.clone()), ..Note::new(Standing::Shadowed, because) }
     }
@@ -52,6 +53,17 @@ impl Standings {
         self.note(source, Note::new(Standing::Unset, because));
     }
 
+    fn shadow(&mut self, source: &Source, by: &Source) {
+        self.note(source, Note::shadowed(by, format!("{by} comes first")));
+    }
+
+    /// Takes credentials out, and notes that they do not count.
+    fn take_out<const N: usize>(&mut self, all: [&mut Option<Credential>; N], because: &str) {
+        for credential in all.into_iter().filter_map(Option::take) {
+            self.ignore(&credential.source, because);
+        }
+    }
+
     /// What was noted of a source.
     pub(crate) fn of(&self, source: &Source) -> Note {
         self.0.get(source).cloned().unwrap_or_else(|| Note::new(Standing::Unset, "not set"))
@@ -71,22 +83,19 @@ pub(crate) struct Credential {
     pub source: Source,
     /// Its value, where it is known here.
     pub secret: Option<Secret>,
+    /// Why the client gets none of it; it then sends nothing.
+    pub failure: Option<String>,
 }
 
 impl Credential {
-    fn new(source: Source, secret: &Secret) -> Credential {
-        Credential { source, secret: Some(secret.clone()) }
-    }
-
-    /// One whose value is not known here.
-    fn unknown(source: Source) -> Credential {
-        Credential { source, secret: None }
+    pub(crate) fn new(source: Source, secret: Option<Secret>) -> Credential {
+        Credential { source, secret, failure: None }
     }
 }
 
 impl From<&Place> for Credential {
     fn from(place: &Place) -> Credential {
-        Credential::new(place.source.clone(), &place.value)
+        Credential::new(place.source.clone(), Some(place.value.clone()))
     }
 }
 
@@ -106,11 +115,11 @@ pub(crate) struct Credentials {
     /// The OAuth token of a variable, a file descriptor or a well-known file.
     pub oauth: Option<Credential>,
     /// Federation or an explicit Anthropic profile.
-    pub grant: Option<Grant>,
+    pub grant: Option<Credential>,
     /// The stored login.
     pub login: Option<Credential>,
     /// The default Anthropic profile.
-    pub default_profile: Option<Grant>,
+    pub default_profile: Option<Credential>,
     /// `primaryApiKey`.
     pub primary: Option<Credential>,
     /// What the client asks about them.
@@ -119,6 +128,15 @@ pub(crate) struct Credentials {
     pub fails: bool,
     /// Why the client does not start with them.
     pub refusal: Option<(Source, String)>,
+}
+
+impl Credentials {
+    /// All that count.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Credential> {
+        let own = [&self.gateway_login, &self.token, &self.key, &self.helper, &self.oauth];
+        let stored = [&self.grant, &self.login, &self.default_profile, &self.primary];
+        own.into_iter().chain(stored).flatten()
+    }
 }
 
 /// Finds the credentials of `state` in `mode`.
@@ -137,30 +155,22 @@ struct Finder<'s, 'n> {
 
 impl<'s> Finder<'s, '_> {
     fn find(&mut self) {
-        let state = self.state;
         // What it does is judged with the headers; here the values that it hides are noted.
         self.variable(names::HEADERS);
         self.found.oauth = self.oauth();
         self.found.login = self.login();
-        self.found.gateway = state.variables.is_gateway();
+        self.found.gateway = self.state.variables.is_gateway();
         self.found.token = self.token();
         self.found.helper = self.helper();
         self.found.primary = self.primary();
         let login_first = self.login_goes_first();
-        let key = self.variable(names::KEY);
-        let is_approved = |finder: &mut Self, key: &&Place| {
-            finder.found.gateway || login_first.is_some() || finder.is_approved(key)
-        };
-        let key = key.filter(|key| is_approved(self, key)).map(Credential::from);
-        let descriptor = self.by_descriptor(names::KEY_DESCRIPTOR, key.as_ref());
-        let well_known = self.well_known(Source::WellKnownKey, ".api_key");
-        self.found.key = self.first_of([key, descriptor, well_known]);
-        if let Some((reason, all)) = login_first {
-            self.drop_keys(&reason, all);
+        self.found.key = self.key(login_first.is_some());
+        match &login_first {
+            Some((reason, all)) => self.drop_keys(reason, *all),
+            None => self.dead_descriptor(),
         }
-        self.dead_descriptor();
         self.grants();
-        self.host();
+        self.refuse_for_host();
         self.refuse();
         self.simple();
         self.gateway_login();
@@ -170,29 +180,22 @@ impl<'s> Finder<'s, '_> {
     fn first_of(&mut self, all: [Option<Credential>; 3]) -> Option<Credential> {
         let mut all = all.into_iter().flatten();
         let first = all.next()?;
-        for other in all {
-            self.shadow(&other.source, &first.source);
-        }
+        all.for_each(|other| self.standings.shadow(&other.source, &first.source));
         Some(first)
     }
 
-    fn shadow(&mut self, source: &Source, by: &Source) {
-        self.standings.note(source, Note::shadowed(by, format!("{by} comes first")));
-    }
-
-    fn drop(&mut self, credential: Option<Credential>, reason: &str) {
-        if let Some(credential) = credential {
-            self.standings.ignore(&credential.source, reason);
-        }
-    }
-
-    /// The effective value of a variable; those it hides are noted.
-    fn variable(&mut self, name: &str) -> Option<&'s Place> {
+    /// Notes the places of a variable that the client does not read.
+    fn unread(&mut self, name: &str) {
         for place in self.state.variables.places(name) {
             if let Some(reason) = place.ignored {
                 self.standings.ignore(&place.source, reason);
             }
         }
+    }
+
+    /// The effective value of a variable; those it hides are noted.
+    fn variable(&mut self, name: &str) -> Option<&'s Place> {
+        self.unread(name);
         self.effective(name, self.state.variables.read(name))
     }
 
@@ -227,16 +230,24 @@ impl<'s> Finder<'s, '_> {
         if !self.found.gateway {
             return self.variable(names::TOKEN).map(Credential::from);
         }
-        let state = self.state;
-        for place in state.variables.read(names::TOKEN) {
-            if place.source.is_of_project() {
-                let reason = "a gateway's token is not taken from a project";
-                self.standings.ignore(&place.source, reason);
-            }
+        let places = self.state.variables.read(names::TOKEN);
+        let (of_project, others): (Vec<_>, Vec<_>) =
+            places.partition(|place| place.source.is_of_project());
+        for place in of_project {
+            let reason = "a gateway's token is not taken from a project";
+            self.standings.ignore(&place.source, reason);
         }
-        let places = state.variables.read(names::TOKEN);
-        self.effective(names::TOKEN, places.filter(|place| !place.source.is_of_project()))
-            .map(Credential::from)
+        self.effective(names::TOKEN, others.into_iter()).map(Credential::from)
+    }
+
+    /// The API key, if it is approved or need not be: a gateway, or a login that goes first, leaves it out anyway.
+    fn key(&mut self, login_first: bool) -> Option<Credential> {
+        let key = self.variable(names::KEY);
+        let key = key.filter(|key| self.found.gateway || login_first || self.is_approved(key));
+        let key = key.map(Credential::from);
+        let descriptor = self.by_descriptor(names::KEY_DESCRIPTOR, key.as_ref());
+        let well_known = self.well_known(Source::WellKnownKey);
+        self.first_of([key, descriptor, well_known])
     }
 
     /// Whether the client counts the effective ANTHROPIC_API_KEY.
@@ -250,22 +261,18 @@ impl<'s> Finder<'s, '_> {
         if (self.mode == Mode::Print && !is_editor) || (is_editor && simple) {
             return true;
         }
-        let config = &state.config;
         let key = place.value.reveal();
         // 2.0.77 compares the raw end, blanks included; 2.1.330 trims first (observed 2026-11).
         let key = if state.client.has(Rule::KeyIsTrimmed) { js_trim(key) } else { key };
         let include = |answers: &Answers| answers.include(state.client, key::suffix(key));
-        let (approved, rejected) = match (include(&config.approved), include(&config.rejected)) {
-            (Some(true), _) => (true, false),
-            (Some(false), Some(rejected)) => (false, rejected),
+        let rejected = match (include(&state.config.approved), include(&state.config.rejected)) {
+            (Some(true), _) => return true,
+            (Some(false), Some(rejected)) => rejected,
             _ => {
                 self.found.fails = true;
-                (false, true)
+                true
             }
         };
-        if approved {
-            return true;
-        }
         if !rejected && !is_editor {
             self.found.dialogs.push(Dialog::ApproveEnvKey);
         }
@@ -313,7 +320,7 @@ impl<'s> Finder<'s, '_> {
             HelperRun::Printed(secret, _) => Some(secret.clone()),
             _ => None,
         };
-        in_force.map(|layer| Credential { source: Source::Helper(layer), secret })
+        in_force.map(|layer| Credential::new(Source::Helper(layer), secret))
     }
 
     /// `primaryApiKey`, if it counts: text, and not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
@@ -324,65 +331,55 @@ impl<'s> Finder<'s, '_> {
             let standing = if odd.kind == "null" { Standing::Unset } else { Standing::Ignored };
             self.standings.note(&Source::PrimaryKey, Note::new(standing, reason));
         }
-        let key = config.primary_key.as_ref().filter(|key| !js_trim(key.reveal()).is_empty());
+        let key = config.primary_key.clone().filter(|key| !js_trim(key.reveal()).is_empty());
         // The Keychain's goes before it, and ranks as it does (2.0.77, 2.1.112, observed 2026-11-25).
-        if let Some(first) = &self.state.keychain_key {
-            if key.is_some() {
-                self.shadow(&Source::PrimaryKey, &Source::KeychainKey);
-            }
-            return Some(Credential::new(Source::KeychainKey, first));
-        }
-        key.map(|key| Credential::new(Source::PrimaryKey, key))
+        let in_keychain = self.state.keychain_key();
+        let all = [(Source::KeychainKey, in_keychain), (Source::PrimaryKey, key)];
+        let [first, second] =
+            all.map(|(source, key)| key.map(|key| Credential::new(source, Some(key))));
+        self.first_of([first, second, None])
     }
 
     /// The key or token that comes by a file descriptor, if that is open. It is read from the process's environment only,
     /// and an API key that comes so needs no approval (1.0.128, 2.0.77, 2.1.330, observed 2026-11). 0.2.109 does not know
     /// these variables (observed 2026-11-24).
     fn by_descriptor(&mut self, name: &str, higher: Option<&Credential>) -> Option<Credential> {
+        self.unread(name);
+        let state = self.state;
         let source = Source::env(name);
-        for place in self.state.variables.places(name) {
-            if let Some(reason) = place.ignored {
-                self.standings.ignore(&place.source, reason);
-            }
-        }
-        let value = self.state.process.get(name).filter(|value| !value.is_empty())?;
-        if self.state.client.is_v0() {
+        let value = at_start(&state.process, name)?;
+        let is_open = || state.facts.open_descriptors.iter().any(|open| open == value.reveal());
+        if state.client.is_v0() {
             self.standings.ignore(&source, UNKNOWN);
-            return None;
-        }
-        if !self.state.facts.open_descriptors.iter().any(|open| open == value.reveal()) {
+        } else if !is_open() {
             let reason = "it names no open file descriptor, or one with nothing in it";
             self.standings.ignore(&source, reason);
-            return None;
+        } else if let Some(higher) = higher {
+            self.standings.shadow(&source, &higher.source);
+        } else {
+            return Some(Credential::new(source, None));
         }
-        if let Some(higher) = higher {
-            self.shadow(&source, &higher.source);
-            return None;
-        }
-        Some(Credential::unknown(source))
+        None
     }
 
     /// The key or token that a cloud session left in a file (2.1.200, 2.1.332, observed 2026-11-25).
-    fn well_known(&mut self, source: Source, name: &str) -> Option<Credential> {
-        let text = self.state.facts.text(&self.state.paths.well_known.join(name))?;
+    fn well_known(&mut self, source: Source) -> Option<Credential> {
+        let text = self.state.well_known(&source)?;
         if !self.state.client.has(Rule::WellKnownFilesAreRead) {
             self.standings.ignore(&source, "this client does not read that file");
             return None;
         }
-        Some(Credential { source, secret: Some(Secret::new(text)) })
+        Some(Credential::new(source, Some(text)))
     }
 
     /// A descriptor named for an API key keeps OAuth tokens and the stored login out even where it gives no key, being
     /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
     fn dead_descriptor(&mut self) {
-        let named = self.state.process.get(names::KEY_DESCRIPTOR);
-        let is_named = !self.state.client.is_v0() && named.is_some_and(|value| !value.is_empty());
-        if !is_named || self.found.key.is_some() || self.login_goes_first().is_some() {
-            return;
-        }
-        let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
-        for credential in [self.found.oauth.take(), self.found.login.take()] {
-            self.drop(credential, &reason);
+        let found = &mut self.found;
+        let is_named = at_start(&self.state.process, names::KEY_DESCRIPTOR).is_some();
+        if is_named && !self.state.client.is_v0() && found.key.is_none() {
+            let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
+            self.standings.take_out([&mut found.oauth, &mut found.login], &reason);
         }
     }
 
@@ -393,28 +390,29 @@ impl<'s> Finder<'s, '_> {
         } else {
             self.variable(names::OAUTH)
         };
+        let lacks_scope = || {
+            let scopes = state.variables.effective(names::OAUTH_SCOPES);
+            state.client.has(Rule::OauthScopesAreKnown)
+                && scopes.is_some_and(|scopes| {
+                    let mut words = scopes.value.reveal().split([' ', ',']);
+                    !words.any(|scope| scope.trim() == "user:inference")
+                })
+        };
+        let reason = if state.client.is_v0() {
+            // 0.2.109, observed 2026-11.
+            Some(UNKNOWN)
+        } else {
+            lacks_scope().then_some("CLAUDE_CODE_OAUTH_SCOPES lacks user:inference")
+        };
+        if let (Some(reason), Some(place)) = (reason, variable) {
+            self.standings.ignore(&place.source, reason);
+        }
         if state.client.is_v0() {
-            if let Some(place) = variable {
-                // 0.2.109, observed 2026-11.
-                self.standings.ignore(&place.source, UNKNOWN);
-            }
             return None;
         }
-        let scopes = state.variables.effective(names::OAUTH_SCOPES);
-        let lacks_scope = scopes.is_some_and(|scopes| {
-            let mut words = scopes.value.reveal().split([' ', ',']);
-            !words.any(|scope| scope.trim() == "user:inference")
-        });
-        let variable = match variable {
-            Some(place) if lacks_scope && state.client.has(Rule::OauthScopesAreKnown) => {
-                let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
-                self.standings.ignore(&place.source, reason);
-                None
-            }
-            other => other.map(Credential::from),
-        };
+        let variable = variable.filter(|_| reason.is_none()).map(Credential::from);
         let descriptor = self.by_descriptor(names::OAUTH_DESCRIPTOR, variable.as_ref());
-        let well_known = self.well_known(Source::WellKnownToken, ".oauth_token");
+        let well_known = self.well_known(Source::WellKnownToken);
         self.first_of([variable, descriptor, well_known])
     }
 
@@ -423,14 +421,14 @@ impl<'s> Finder<'s, '_> {
     /// by a block (2.0.77, 2.1.20, observed 2026-11-24).
     fn reads_oauth_late(&self) -> bool {
         let state = self.state;
-        let at_start = |name| state.process.get(name).filter(|value| !value.is_empty());
         let key_counts = |key: &Secret| {
             let approved = &state.config.approved;
             self.mode == Mode::Print
                 || approved.include(state.client, key::suffix(key.reveal())) == Some(true)
         };
         state.client.has(Rule::OauthIsReadLate)
-            && (at_start(names::TOKEN).is_some() || at_start(names::KEY).is_some_and(key_counts))
+            && (at_start(&state.process, names::TOKEN).is_some()
+                || at_start(&state.process, names::KEY).is_some_and(key_counts))
     }
 
     /// The stored login, if it counts: an expired one does, one without the scope does not (0.2.109, 1.0.128, 2.0.77,
@@ -439,24 +437,21 @@ impl<'s> Finder<'s, '_> {
         let state = self.state;
         let source = &state.login_source;
         if state.hidden_login.is_some() {
-            self.shadow(&Source::Login, source);
+            self.standings.shadow(&Source::Login, source);
         }
         let login = state.login.as_ref()?;
-        let socket = state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
+        // An expired login is refreshed before the first request: what will be sent is not known (2.0.77, 2.1.332, observed
+        // 2026-11-25).
+        let secret = (!login.is_refreshed(state.now)).then(|| login.token.clone());
+        let odd = login.scopes == Scopes::Odd;
+        let failure = odd.then(|| "the client fails on the scopes of the stored login".to_owned());
+        let mut found = Some(Credential { failure, ..Credential::new(source.clone(), secret) });
         if login.scopes == Scopes::Lacking {
-            self.standings.ignore(source, "its scopes lack user:inference");
-            return None;
+            self.standings.take_out([&mut found], "its scopes lack user:inference");
+        } else if state.has_socket() {
+            self.standings.take_out([&mut found], "ANTHROPIC_UNIX_SOCKET keeps it out");
         }
-        if socket && state.client.has(Rule::UnixSocketIsKnown) {
-            self.standings.ignore(source, "ANTHROPIC_UNIX_SOCKET keeps it out");
-            return None;
-        }
-        Some(Credential {
-            source: source.clone(),
-            // An expired login is refreshed before the first request: what will be sent is not known (2.0.77, 2.1.332,
-            // observed 2026-11-25).
-            secret: (!login.is_refreshed(state.now)).then(|| login.token.clone()),
-        })
+        found
     }
 
     /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
@@ -468,27 +463,23 @@ impl<'s> Finder<'s, '_> {
         if state.is_simple() {
             return None;
         }
-        let remote =
-            state.client.has(Rule::RemoteLoginBeatsKey) && state.variables.is_on(names::REMOTE);
-        let rule = match state.entrypoint() {
-            "claude-desktop" => Some(Rule::RemoteLoginBeatsAll),
-            "local-agent" => Some(Rule::AgentLoginBeatsAll),
-            _ => None,
+        let has = |rule| state.client.has(rule);
+        let remote = has(Rule::RemoteLoginBeatsKey) && state.variables.is_on(names::REMOTE);
+        let desktop = match state.entrypoint() {
+            "claude-desktop" => has(Rule::RemoteLoginBeatsAll),
+            "local-agent" => has(Rule::AgentLoginBeatsAll),
+            _ => false,
         };
-        let desktop = rule.is_some_and(|rule| state.client.has(rule));
-        let socket = state.client.has(Rule::UnixSocketIsKnown)
-            && state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
-        let of_process =
-            found.oauth.as_ref().is_some_and(|oauth| oauth.source == Source::env(names::OAUTH));
-        if (remote || desktop) && (found.oauth.is_some() || found.login.is_some()) {
+        let oauth = found.oauth.as_ref();
+        if (remote || desktop) && (oauth.is_some() || found.login.is_some()) {
             let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
-            let all = state.client.has(Rule::RemoteLoginBeatsAll);
-            Some((format!("{who} is set, and a login goes before every key"), all))
-        } else if socket && of_process {
-            Some((
-                "with ANTHROPIC_UNIX_SOCKET, CLAUDE_CODE_OAUTH_TOKEN goes first".to_owned(),
-                true,
-            ))
+            let reason = format!("{who} is set, and a login goes before every key");
+            Some((reason, has(Rule::RemoteLoginBeatsAll)))
+        } else if state.has_socket()
+            && oauth.is_some_and(|oauth| oauth.source == Source::env(names::OAUTH))
+        {
+            let reason = "with ANTHROPIC_UNIX_SOCKET, CLAUDE_CODE_OAUTH_TOKEN goes first";
+            Some((reason.to_owned(), true))
         } else {
             None
         }
@@ -497,13 +488,11 @@ impl<'s> Finder<'s, '_> {
     /// Takes out everything that a login goes before.
     fn drop_keys(&mut self, reason: &str, all: bool) {
         let found = &mut self.found;
-        let is_variable = |key: &mut Credential| key.source.is_variable(names::KEY);
-        let mut out = vec![found.key.take_if(|key| all || is_variable(key))];
+        let mut key = found.key.take_if(|key| all || key.source.is_variable(names::KEY));
+        self.standings.take_out([&mut key], reason);
         if all {
-            out.extend([found.token.take(), found.helper.take(), found.primary.take()]);
-        }
-        for credential in out {
-            self.drop(credential, reason);
+            let others = [&mut found.token, &mut found.helper, &mut found.primary];
+            self.standings.take_out(others, reason);
         }
     }
 
@@ -512,47 +501,37 @@ impl<'s> Finder<'s, '_> {
         let state = self.state;
         if !state.client.has(Rule::ProfilesAreKnown) {
             // 2.0.77 knows none of it (observed 2026-11).
-            for name in [names::PROFILE, names::FEDERATION_RULE] {
-                for place in state.variables.places(name) {
-                    self.standings.ignore(&place.source, UNKNOWN);
-                }
+            for place in [names::PROFILE, names::FEDERATION_RULE]
+                .into_iter()
+                .flat_map(|name| state.variables.places(name))
+            {
+                self.standings.ignore(&place.source, UNKNOWN);
             }
             return;
         }
-        let explicit = self.variable(names::PROFILE).map(|place| place.source.clone());
-        let rule = self.variable(names::FEDERATION_RULE).map(|place| place.source.clone());
-        let judged = federation::judge(state, explicit, rule);
-        for (source, reason) in judged.ignored {
-            self.standings.ignore(&source, reason);
-        }
-        if let Some(grant) = &judged.grant
+        let [explicit, rule] = [names::PROFILE, names::FEDERATION_RULE]
+            .map(|name| self.variable(name).map(|place| place.source.clone()));
+        let (grant, default) = federation::judge(state, explicit, rule, self.standings);
+        if let Some(grant) = &grant
             && let Some(login) = self.found.login.take()
         {
             let reason = format!("{} takes the stored login out of use", grant.source);
             self.standings.note(&login.source, Note::shadowed(&grant.source, reason));
         }
-        if let Some(grant) = &judged.default_profile
+        if let Some(default) = &default
             && !state.client.has(Rule::LoginBeatsDefaultProfile)
             && let Some(login) = self.found.login.take()
         {
-            self.shadow(&login.source, &grant.source);
+            self.standings.shadow(&login.source, &default.source);
         }
-        self.found.grant = judged.grant;
-        self.found.default_profile = judged.default_profile;
+        (self.found.grant, self.found.default_profile) = (grant, default);
     }
 
     /// In a host's session nothing counts but the environment of the process (2.1.200, 2.1.332, observed 2026-11-25).
-    fn host(&mut self) {
-        if !self.state.is_of_host() {
-            return;
-        }
-        let found = &mut self.found;
-        let grants = [found.grant.take(), found.default_profile.take()];
-        for credential in [found.primary.take(), found.login.take()] {
-            self.drop(credential, HOST);
-        }
-        for grant in grants.into_iter().flatten() {
-            self.standings.ignore(&grant.source, HOST);
+    fn refuse_for_host(&mut self) {
+        if self.state.is_of_host() {
+            let Credentials { primary, login, grant, default_profile, .. } = &mut self.found;
+            self.standings.take_out([primary, login, grant, default_profile], HOST);
         }
     }
 
@@ -560,44 +539,38 @@ impl<'s> Finder<'s, '_> {
     /// pass. The method `gateway` refuses everything but the login of a gateway. A login is looked up online, so cck cannot
     /// tell whether it belongs to the organization (2.1.76 to 2.1.332, observed 2026-11-25).
     fn refuse(&mut self) {
-        let (state, client, found) = (self.state, self.state.client, &self.found);
-        // With a socket nothing is refused (2.1.332, observed 2026-11-26).
-        let socket = state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
-        if socket && client.has(Rule::UnixSocketIsKnown) {
+        let (state, found) = (self.state, &self.found);
+        let has = |rule| state.client.has(rule);
+        // Through a socket, whose other end decides, everything passes (2.1.332, observed 2026-11-26).
+        if state.has_socket() {
             return;
         }
         let managed = || state.layers.iter().filter(|layer| layer.layer.is_managed());
         let method = managed().find_map(|layer| layer.login_method.as_deref());
         let gateway = method == Some("gateway");
-        let method = method.filter(|_| !gateway || client.has(Rule::ForcedGatewayIsKnown));
+        let method = method.filter(|_| !gateway || has(Rule::ForcedGatewayIsKnown));
         let organizations = managed().find_map(|layer| layer.organizations);
         let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };
-        // SIMPLE keeps helpers out, yet they are refused.
-        let helper = || {
-            let named = |helper: &String| !helper.is_empty();
-            let mut layers = state.layers.iter();
-            let layer = layers.find(|layer| layer.helper.as_ref().is_some_and(named))?;
-            Some(Source::Helper(layer.layer))
+        let has_helper =
+            |layer: &&Settings| layer.helper.as_ref().is_some_and(|helper| !helper.is_empty());
+        let first = |all: &[&Option<Credential>]| {
+            all.iter().find_map(|found| found.as_ref()).map(|found| found.source.clone())
         };
-        let source = |credential: &Option<Credential>| Some(credential.as_ref()?.source.clone());
-        let (key, token) = (source(&found.key), source(&found.token));
-        let helper = source(&found.helper).or_else(|| helper().filter(|_| state.is_simple()));
-        let (primary, oauth, login) =
-            (source(&found.primary), source(&found.oauth), source(&found.login));
-        let headers = settings::effective(state, names::HEADERS).map(|place| place.source.clone());
-        let keys = key.or(token).or(helper);
-        let logins = oauth.or(login);
-        let forced = method.is_some() || organizations.is_some();
-        let socket = state.process.get(names::UNIX_SOCKET).is_some_and(|path| !path.is_empty());
+        // SIMPLE keeps helpers out, yet they are refused.
+        let simple_helper = || state.layers.iter().find(has_helper).filter(|_| state.is_simple());
+        let keys = first(&[&found.key, &found.token, &found.helper])
+            .or_else(|| simple_helper().map(|layer| Source::Helper(layer.layer)));
+        let (primary, logins) = (first(&[&found.primary]), first(&[&found.oauth, &found.login]));
         let mut checked = false;
-        let refused = if gateway && client.has(Rule::ForcedGatewayRefusesAll) {
-            keys.or(primary).or(logins).or(headers)
+        let refused = if gateway && has(Rule::ForcedGatewayRefusesAll) {
+            let headers = settings::effective(state, names::HEADERS);
+            keys.or(primary).or(logins).or(headers.map(|place| place.source.clone()))
         } else if keys.is_some() {
-            // Through a socket, whose other end decides, keys pass (2.1.332, observed 2026-11-26).
-            keys.filter(|_| forced && !socket && client.has(Rule::ForcedLoginRefusesKeys))
-        } else if organizations == Some(0) && client.has(Rule::EmptyOrganizationsStop) {
+            let forced = method.is_some() || organizations.is_some();
+            keys.filter(|_| forced && has(Rule::ForcedLoginRefusesKeys))
+        } else if organizations == Some(0) && has(Rule::EmptyOrganizationsStop) {
             primary.or(logins)
-        } else if organizations.is_some() && client.has(Rule::OrganizationIsChecked) {
+        } else if organizations.is_some() && has(Rule::OrganizationIsChecked) {
             checked = true;
             logins
         } else {
@@ -619,28 +592,24 @@ impl<'s> Finder<'s, '_> {
         if !self.state.is_simple() {
             return;
         }
-        let found = &mut self.found;
-        let key = found.key.take_if(|key| !key.source.is_variable(names::KEY));
-        let grants = [found.grant.take(), found.default_profile.take()];
-        for credential in [key, found.oauth.take(), found.login.take(), found.primary.take()] {
-            self.drop(credential, SIMPLE);
-        }
-        for grant in grants.into_iter().flatten() {
-            self.standings.ignore(&grant.source, SIMPLE);
-        }
+        let Credentials { key, oauth, login, primary, grant, default_profile, .. } =
+            &mut self.found;
+        let mut other_key = key.take_if(|key| !key.source.is_variable(names::KEY));
+        let all = [&mut other_key, oauth, login, primary, grant, default_profile];
+        self.standings.take_out(all, SIMPLE);
     }
 
     /// The login of a cloud gateway goes before everything (2.1.200, 2.1.332, observed 2026-11-25).
     fn gateway_login(&mut self) {
+        let now = self.state.now;
         let Some(login) = &self.state.gateway else { return };
         if !self.state.client.has(Rule::CloudGatewayIsKnown) {
             self.standings.ignore(&Source::Gateway, "this client does not know it");
-        } else if !login.counts(self.state.now) {
+        } else if !login.counts(now) {
             self.standings.ignore(&Source::Gateway, "it has expired, and cannot be refreshed");
         } else {
-            let mut credential = Credential::new(Source::Gateway, &login.token);
-            credential.secret.take_if(|_| is_past(login.expires_at, self.state.now));
-            self.found.gateway_login = Some(credential);
+            let secret = (!is_past(login.expires_at, now)).then(|| login.token.clone());
+            self.found.gateway_login = Some(Credential::new(Source::Gateway, secret));
         }
     }
 }

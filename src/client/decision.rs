@@ -20,17 +20,11 @@ pub enum Provider {
     /// The Anthropic API, or a gateway that stands for it.
     #[default]
     Anthropic,
-    /// Amazon Bedrock.
     Bedrock,
-    /// Google Vertex AI.
     Vertex,
-    /// Microsoft Foundry.
     Foundry,
-    /// Bedrock's Mantle.
     Mantle,
-    /// Claude on AWS, run by Anthropic.
     AnthropicAws,
-    /// Claude on Google Cloud, run by Anthropic.
     AnthropicGoogleCloud,
 }
 
@@ -61,7 +55,7 @@ impl Provider {
         }
     }
 
-    /// The provider's name in reports.
+    /// Its name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Provider::Anthropic => "anthropic",
@@ -91,7 +85,6 @@ pub enum Dialog {
 }
 
 impl Dialog {
-    /// The dialog's name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Dialog::InvalidConfig => "invalid_config",
@@ -117,7 +110,6 @@ pub enum Standing {
 }
 
 impl Standing {
-    /// The standing's name in reports.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Standing::Used => "used",
@@ -131,7 +123,6 @@ impl Standing {
 /// A credential as a header carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// Where it comes from.
     pub source: Source,
     /// The value of the header, as it will be sent; none where it is not known here.
     pub value: Option<Secret>,
@@ -140,10 +131,8 @@ pub struct Sent {
 /// What one header carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Header {
-    /// It is not sent.
     #[default]
     Absent,
-    /// A credential.
     From(Sent),
     /// It is sent without a credential in it, because this source gave none.
     Invalid(Source),
@@ -172,7 +161,6 @@ impl Header {
 pub struct Stop {
     /// What programs know it by.
     pub code: &'static str,
-    /// Why, for people.
     pub reason: String,
     /// The source that is refused, if it is one.
     pub source: Option<Source>,
@@ -181,11 +169,8 @@ pub struct Stop {
 /// What the client does in one mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    /// Who it sends to.
     pub provider: Provider,
-    /// The header `x-api-key`.
     pub x_api_key: Header,
-    /// The header `authorization`.
     pub authorization: Header,
     /// Whether it sends a request at all.
     pub sends: bool,
@@ -209,29 +194,22 @@ impl Outcome {
 
     /// Whether `expected` (or, without it, whichever one) is sent, and nothing else.
     pub fn meets(&self, expected: Option<&Source>) -> bool {
-        let invalid = [&self.x_api_key, &self.authorization]
-            .into_iter()
-            .any(|header| matches!(header, Header::Invalid(_)));
+        let headers = [&self.x_api_key, &self.authorization];
+        let invalid = headers.iter().any(|header| matches!(header, Header::Invalid(_)));
         let sources = self.sources();
-        self.sends
-            && !invalid
-            && sources.len() == 1
-            && expected.is_none_or(|expected| sources.contains(&expected))
+        let is_met = expected.is_none_or(|expected| sources.contains(&expected));
+        self.sends && !invalid && sources.len() == 1 && is_met
     }
 }
 
 /// A source that could give a credential, and what became of it.
 #[derive(Debug)]
 pub struct Candidate {
-    /// The source.
     pub source: Source,
     /// Its credential, where it is known.
     pub secret: Option<Secret>,
-    /// What became of it in print mode.
     pub print: Standing,
-    /// What became of it in interactive mode.
     pub interactive: Standing,
-    /// Why.
     pub because: String,
     /// The source that goes before it, if one does.
     pub shadowed_by: Option<Source>,
@@ -240,9 +218,7 @@ pub struct Candidate {
 /// The judgement.
 #[derive(Debug)]
 pub struct Decision {
-    /// What the client does in print mode.
     pub print: Outcome,
-    /// What it does in interactive mode.
     pub interactive: Outcome,
     /// All sources, in order of precedence.
     pub candidates: Vec<Candidate>,
@@ -264,7 +240,6 @@ impl Decision {
         outcome.meets(expected) || (outcome.meets(None) && expected.is_some_and(same))
     }
 
-    /// What the client does in that mode.
     pub fn outcome(&self, mode: Mode) -> &Outcome {
         match mode {
             Mode::Print => &self.print,

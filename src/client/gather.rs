@@ -23,7 +23,7 @@ use super::policy::{self, Policy};
 use super::rules::Rule;
 use super::settings::{self, decode_settings, names};
 use super::state::{FileState, HelperRun, Reading, Secret, State};
-use super::variables::matters;
+use super::variables::{Env, matters};
 use super::worktree;
 use crate::context::{Context, Platform};
 use crate::disk;
@@ -39,10 +39,9 @@ const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 /// What is on the machine.
 #[derive(Debug)]
 pub struct Facts {
-    /// Where the files are.
     pub roots: Roots,
     /// The environment that the client would be started with, as far as its names matter.
-    pub process: BTreeMap<String, Secret>,
+    pub process: Env,
     /// The files that are there, and their bytes.
     pub files: BTreeMap<PathBuf, (FileState, Zeroizing<Vec<u8>>)>,
     /// The configs that are there.
@@ -59,7 +58,6 @@ pub struct Facts {
     pub server_settings: Option<Zeroizing<Vec<u8>>>,
     /// What a managed `policyHelper` gave when it was run, or how it failed.
     pub policy: Option<Result<Option<Secret>, String>>,
-    /// The items of the macOS Keychain.
     pub keychain: Keychain,
     /// The machine's policy and the user's, as the system keeps them.
     pub policies: [Policy; 2],
@@ -84,7 +82,7 @@ impl Facts {
     pub fn empty(roots: Roots) -> Facts {
         Facts {
             roots,
-            process: BTreeMap::new(),
+            process: Env::new(),
             files: BTreeMap::new(),
             configs: BTreeMap::new(),
             drop_ins: Vec::new(),
@@ -129,9 +127,8 @@ impl Facts {
         }));
         // First of all, while cck itself has no file open.
         facts.open_descriptors = open_descriptors(&facts.process);
-        facts.now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .map_or(0.0, |elapsed| elapsed.as_secs_f64());
+        let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        facts.now = elapsed.map_or(0.0, |elapsed| elapsed.as_secs_f64());
         let project = facts.roots.project.clone();
         let is_windows = context.platform() == Platform::Windows;
         // Not read on Windows (2.1.332 under Wine, observed 2026-11-25).
@@ -274,22 +271,14 @@ impl Facts {
             None => self.profiles_dir.clone()?,
         };
         let name = name.map_or_else(|| self.active_profile(&dir), |name| name.trim().to_owned());
-        if !is_name(&name) {
-            return None;
-        }
-        let bytes = |kind: &str| {
+        let [config, credentials] = ["configs", "credentials"].map(|kind| {
             let (file, bytes) = self.file(&dir.join(format!("{kind}/{name}.json")));
             (file.reading == Reading::Read).then_some((bytes, file.attributes))
-        };
-        let (config, _) = bytes("configs")?;
-        let credentials = bytes("credentials");
+        });
+        let (config, _) = config.filter(|_| is_name(&name))?;
         let mode = credentials.and_then(|(_, attributes)| Some(attributes?.mode));
-        Some(AnthropicProfile::parse(
-            &name,
-            Some(config),
-            credentials.map(|(bytes, _)| bytes),
-            mode,
-        ))
+        let credentials = credentials.map(|(bytes, _)| bytes);
+        Some(AnthropicProfile::parse(&name, config, credentials, mode))
     }
 }
 
@@ -339,24 +328,21 @@ pub fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the legacy config replaces the global one for the newest client; a dangling link is as absent.
-pub(crate) fn is_legacy_config(_: Client, path: &Path) -> bool {
-    fs::metadata(path)
-        .is_ok_and(|metadata| !metadata.is_dir() && (!metadata.is_file() || metadata.len() > 0))
+/// Whether the file at `path` replaces the global config, as the legacy config of `client`.
+pub(crate) fn is_legacy_config(client: Client, path: &Path) -> bool {
+    files::look(path).0.is_legacy_config(client)
 }
 
 /// The drop-ins of managed settings, in the order they are merged: by name.
 fn drop_ins(dir: &Path) -> Vec<PathBuf> {
-    let mut paths: Vec<PathBuf> = disk::entries(dir)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .filter(|path| {
-            !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-        })
-        .collect();
+    let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
+    let is_hidden = |path: &Path| {
+        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
     // Directories of that name are passed over.
-    paths.retain(|path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir()));
+    let is_file = |path: &Path| fs::metadata(path).is_ok_and(|metadata| !metadata.is_dir());
+    let mut paths = disk::entries(dir).unwrap_or_default();
+    paths.retain(|path| is_json(path) && !is_hidden(path) && is_file(path));
     paths.sort();
     paths
 }

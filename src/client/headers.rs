@@ -7,11 +7,10 @@ use super::Client;
 use super::credentials::{Credential, Credentials};
 use super::decision::{Header, Mode, Outcome, Sent};
 use super::destination;
-use super::federation::Grant;
 use super::rules::Rule;
 use super::settings::{self, js_trim, names};
 use super::source::{Origin, Source};
-use super::state::{HelperRun, Scopes, Secret, State};
+use super::state::{HelperRun, Secret, State};
 use crate::key::command::Ended;
 
 /// What custom headers say of credentials.
@@ -19,9 +18,8 @@ use crate::key::command::Ended;
 pub struct Custom<'a> {
     /// The variable they are in.
     pub source: Option<Source>,
-    /// The value of the last `x-api-key` line.
+    /// The value of the last such line.
     pub x_api_key: Option<&'a str>,
-    /// The value of the last `authorization` line.
     pub authorization: Option<&'a str>,
     /// The values of all other lines.
     pub others: Vec<&'a str>,
@@ -85,48 +83,202 @@ fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// Decides the two headers, separately, and whether a request is sent with them (1.0.128, 2.0.77, 2.1.330, observed
-/// 2026-11). Returns what keeps the client from sending.
-pub(crate) fn decide(
-    state: &State,
-    mode: Mode,
-    found: &Credentials,
-    custom: &Custom<'_>,
-    outcome: &mut Outcome,
-) -> Option<String> {
-    if found.fails {
-        return Some("the client fails on customApiKeyResponses".to_owned());
+/// What decides the two headers.
+pub(crate) struct Request<'a> {
+    pub state: &'a State,
+    pub mode: Mode,
+    pub found: &'a Credentials,
+    pub custom: &'a Custom<'a>,
+}
+
+impl Request<'_> {
+    /// Decides the two headers, separately, and whether a request is sent with them (1.0.128, 2.0.77, 2.1.330, observed
+    /// 2026-11). Returns what keeps the client from sending.
+    pub(crate) fn decide(&self, outcome: &mut Outcome) -> Option<String> {
+        let Request { state, found, custom, .. } = *self;
+        if found.fails {
+            return Some("the client fails on customApiKeyResponses".to_owned());
+        }
+        if let Some(login) = &found.gateway_login {
+            // Of custom headers only x-api-key goes along (2.1.332, observed 2026-11-25).
+            outcome.authorization = header(state, login, bearer);
+            outcome.x_api_key = custom.header(custom.x_api_key).unwrap_or_default();
+            outcome.sends = true;
+            return None;
+        }
+        let failure = if state.client.is_v0() {
+            self.of_v0(outcome);
+            None
+        } else {
+            self.of_v1(outcome)
+        };
+        outcome.sends = failure.is_none() && self.is_enough(outcome);
+        let failure = failure.or_else(|| self.unsendable(outcome));
+        if outcome.sends
+            && outcome.authorization == Header::Absent
+            && state.client.has(Rule::UserinfoIsSent)
+            && destination::has_user(state)
+            && let Some(place) = settings::effective(state, names::BASE_URL)
+        {
+            outcome.authorization = Header::Invalid(place.source.clone());
+        }
+        failure
     }
-    if let Some(login) = &found.gateway_login {
-        // Of custom headers only x-api-key goes along (2.1.332, observed 2026-11-25).
-        outcome.authorization = header(state, login, bearer);
-        outcome.x_api_key = custom.header(custom.x_api_key).unwrap_or_default();
-        outcome.sends = true;
-        return None;
-    }
-    let failure = if state.client.is_v0() {
-        of_v0(state, found, custom, outcome);
+
+    fn of_v1(&self, outcome: &mut Outcome) -> Option<String> {
+        let Request { state, found, custom, .. } = *self;
+        let oauth = self.oauth();
+        if let Some(failure) = oauth.and_then(|oauth| oauth.failure.clone()) {
+            return Some(failure);
+        }
+        let as_bearer = |credential: &Credential| header(state, credential, bearer);
+        let [token, helper, oauth_header] =
+            [found.token.as_ref(), found.helper.as_ref(), oauth].map(|own| own.map(as_bearer));
+        // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
+        let is_granted = oauth.is_some()
+            && [found.grant.as_ref(), found.default_profile.as_ref()].contains(&oauth);
+        let replacement = custom.header(custom.authorization).filter(|_| !is_granted);
+        let hidden_oauth = oauth_header.clone().filter(|_| replacement.is_some());
+        outcome.authorization =
+            token.or(helper).or(replacement).or(oauth_header).unwrap_or_default();
+
+        let as_key = |credential: &Credential| header(state, credential, str::to_owned);
+        // A helper that is too late leaves the header out, and nothing takes its place.
+        let is_late = helper_is_late(state, self.mode, found);
+        let of_helper = |helper| if is_late { Header::Absent } else { as_key(helper) };
+        let primary = found.primary.as_ref().filter(|_| oauth.is_none());
+        let own_key = found.key.as_ref().map(as_key);
+        let own_key = own_key.or_else(|| found.helper.as_ref().map(of_helper));
+        let own_key = own_key.or_else(|| primary.map(as_key)).filter(|_| !found.gateway);
+        let custom_key = custom.header(custom.x_api_key);
+        // What a custom header replaces is made into a header anyway, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
+        let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
+        let mut hidden = hidden_key.into_iter().chain(&hidden_oauth);
+        if let Some(failure) = hidden.find_map(|header| unfit(state, header)) {
+            return Some(failure);
+        }
+        outcome.x_api_key = custom_key.or(own_key).unwrap_or_default();
+
+        // A token that is set to nothing is sent as an empty Bearer where no other is (1.0.128, 2.0.77; not 2.1.330; observed
+        // 2026-11).
+        if !state.client.has(Rule::EmptyTokenIsUnset)
+            && outcome.authorization == Header::Absent
+            && let Some(place) = state.variables.read(names::TOKEN).next()
+        {
+            outcome.authorization = Header::Invalid(place.source.clone());
+        }
         None
-    } else {
-        of_v1(state, mode, found, custom, outcome)
-    };
-    outcome.sends = failure.is_none() && is_enough(state.client, found, outcome);
-    let failure = failure.or_else(|| unsendable(state, mode, found, custom, outcome));
-    if outcome.sends
-        && outcome.authorization == Header::Absent
-        && state.client.has(Rule::UserinfoIsSent)
-        && destination::has_user(state)
-        && let Some(place) = settings::effective(state, names::BASE_URL)
-    {
-        outcome.authorization = Header::Invalid(place.source.clone());
     }
-    failure
+
+    /// The OAuth token in use. `primaryApiKey` goes before federation and profiles, also where those have taken a login out
+    /// of use.
+    fn oauth(&self) -> Option<&Credential> {
+        let found = self.found;
+        if found.token.is_some() || found.helper.is_some() || found.key.is_some() {
+            return None;
+        }
+        let [grant, default] = [&found.grant, &found.default_profile]
+            .map(|grant| grant.as_ref().filter(|_| found.primary.is_none()));
+        found.oauth.as_ref().or(grant).or(found.login.as_ref()).or(default)
+    }
+
+    /// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY, but no custom header.
+    fn of_v0(&self, outcome: &mut Outcome) {
+        let Request { state, found, custom, .. } = *self;
+        let key = found.key.as_ref().or(found.primary.as_ref()).filter(|_| found.login.is_none());
+        let token = found.token.as_ref().map(|token| header(state, token, bearer));
+        let authorization = custom.header(custom.authorization);
+        outcome.authorization = match &found.login {
+            Some(login) => authorization.unwrap_or_else(|| from(state, login, bearer)),
+            None => token.or(authorization).unwrap_or_default(),
+        };
+        let key = key.map(|key| from(state, key, str::to_owned));
+        outcome.x_api_key = custom.header(custom.x_api_key).or(key).unwrap_or_default();
+    }
+
+    /// Whether a request is sent with these headers.
+    fn is_enough(&self, outcome: &Outcome) -> bool {
+        let Request { state: State { client, .. }, found, .. } = *self;
+        // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
+        let has_own = found.all().next().is_some();
+        if !client.has(Rule::CustomHeadersSuffice) && !has_own {
+            return false;
+        }
+        // With a blank key they sent nothing but a token; later ones send a helper's output too (1.0.128, 2.0.22, 2.0.60).
+        let has_blank_key =
+            matches!(&outcome.x_api_key, Header::Invalid(source) if source.is_variable(names::KEY));
+        let newer = client.has(Rule::FailedHelperIsSentEmpty);
+        if has_blank_key && !newer && found.token.is_none() {
+            return false;
+        }
+        // A helper that fails, a login of blanks or a token set to nothing is sent as an empty Bearer (2.0.77, 2.1.330); 1.0.128
+        // has then nothing to send with. An empty custom header suffices to none (2.0.77, 2.1.330; observed 2026-11).
+        let suffices = |header: &Header| match header {
+            Header::Absent => false,
+            Header::From(_) => true,
+            Header::Invalid(Source::Variable(_, name)) => {
+                newer && name != names::HEADERS && name != names::KEY
+            }
+            Header::Invalid(_) => newer,
+        };
+        let is_blank_login =
+            matches!(outcome.authorization, Header::Invalid(Source::Login | Source::KeychainLogin));
+        [&outcome.x_api_key, &outcome.authorization].into_iter().any(suffices) || is_blank_login
+    }
+
+    /// Why a request with these headers cannot be sent.
+    fn unsendable(&self, outcome: &Outcome) -> Option<String> {
+        let Request { state, mode, found, custom } = *self;
+        if !outcome.sends {
+            return None;
+        }
+        let client = state.client;
+        // 2.1.330, interactive, observed 2026-11: it comes to its prompt and sends nothing.
+        if let Some(odd) = state.config.odd_primary.filter(|odd| odd.truthy)
+            && mode == Mode::Interactive
+            && client.has(Rule::OddPrimaryKeyStops)
+            && found.key.is_none()
+            && found.helper.is_none()
+        {
+            return Some(format!("the client fails on primaryApiKey, which is {}", odd.kind));
+        }
+        // Such a value stayed what it was in the environment, and the client took it for text (2.1.113, 2.1.205, observed
+        // 2026-11-24).
+        let is_odd = |name: &&str| {
+            let of_config = Source::Variable(Origin::Config, (*name).to_owned());
+            state.config.odd_env.iter().any(|odd| odd == name)
+                && settings::effective(state, name).is_some_and(|place| place.source == of_config)
+        };
+        if client.has(Rule::OddConfigVariableStops)
+            && let Some(name) = [names::KEY, names::TOKEN].into_iter().find(is_odd)
+        {
+            return Some(format!("the client fails on {name} in the config, which is not text"));
+        }
+        // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
+        if custom.has_bad_name || (custom.has_empty_name && client.has(Rule::EmptyHeaderNameStops))
+        {
+            return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
+        }
+        if custom.others.iter().any(|value| !value.is_empty() && !fits_header(client, value)) {
+            return Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have".into());
+        }
+        [&outcome.x_api_key, &outcome.authorization].into_iter().find_map(|header| {
+            // Before 2.1.227, output that could not be read as a key was no empty one (1.0.128, 2.0.77, observed 2026-11).
+            if let Header::Invalid(Source::Helper(_)) = header
+                && !client.has(Rule::HelperMustPrintOneKey)
+                && let HelperRun::Failed(ended, _) = &state.helper
+                && !matches!(ended, Ended::Code(_) | Ended::Signal(_))
+            {
+                return Some(format!("the helper {ended}"));
+            }
+            unfit(state, header)
+        })
+    }
 }
 
 /// The header of a credential: without a value, where it holds nothing that can be one.
 fn header(state: &State, credential: &Credential, make: fn(&str) -> String) -> Header {
-    let source = credential.source.clone();
-    let is_nothing = match (&source, &credential.secret) {
+    let is_nothing = match (&credential.source, &credential.secret) {
         (Source::Helper(_), _) => helper_failure(state).is_some(),
         // A blank login is sent as nothing by all, a blank variable before 2.1.212, where it is a key or token anyway
         // (1.0.128, 2.0.77, 2.1.200, 2.1.211, observed 2026-11-24).
@@ -134,103 +286,10 @@ fn header(state: &State, credential: &Credential, make: fn(&str) -> String) -> H
         (_, None) => false,
     };
     if is_nothing {
-        return Header::Invalid(source);
-    }
-    let value = credential
-        .secret
-        .as_ref()
-        .map(|secret| Secret::new(make(trimmed(state.client, &source, secret.reveal()))));
-    Header::From(Sent { source, value })
-}
-
-fn bearer(token: &str) -> String {
-    format!("Bearer {token}")
-}
-
-fn of_v1(
-    state: &State,
-    mode: Mode,
-    found: &Credentials,
-    custom: &Custom<'_>,
-    outcome: &mut Outcome,
-) -> Option<String> {
-    let header = |credential: &Credential, make| header(state, credential, make);
-    let helper = found.helper.as_ref().map(|helper| header(helper, bearer));
-    let token = found.token.as_ref().map(|token| header(token, bearer));
-    let decided = token.is_some() || helper.is_some();
-
-    // `primaryApiKey` goes before federation and profiles, also where those have taken a login out of use.
-    let grant = |grant: &Option<Grant>| grant.clone().filter(|_| found.primary.is_none());
-    let of_grant = |grant: Grant| {
-        let credential = Credential { source: grant.source, secret: grant.secret };
-        (Some((credential, true)), grant.failure)
-    };
-    let (oauth, failure) = if decided || found.key.is_some() {
-        (None, None)
-    } else if let Some(oauth) = &found.oauth {
-        (Some((oauth.clone(), false)), None)
-    } else if let Some(grant) = grant(&found.grant) {
-        of_grant(grant)
-    } else if let Some(login) = &found.login {
-        let odd = state.login.as_ref().is_some_and(|login| login.scopes == Scopes::Odd);
-        let failure = odd.then(|| "the client fails on the scopes of the stored login".to_owned());
-        (Some((login.clone(), false)), failure)
-    } else if let Some(grant) = grant(&found.default_profile) {
-        of_grant(grant)
+        Header::Invalid(credential.source.clone())
     } else {
-        (None, None)
-    };
-    if failure.is_some() {
-        return failure;
+        from(state, credential, make)
     }
-    let is_granted = oauth.as_ref().is_some_and(|(_, granted)| *granted);
-    let oauth = oauth.map(|(credential, _)| header(&credential, bearer));
-    let oauth_in_use = oauth.is_some();
-    // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
-    let replacement = custom.header(custom.authorization).filter(|_| !is_granted);
-    let hidden_oauth = oauth.clone().filter(|_| replacement.is_some());
-    let own = token.or(helper).or(replacement).or(oauth);
-    outcome.authorization = own.unwrap_or_default();
-    let same = |credential: &Credential| header(credential, str::to_owned);
-    // A helper that is too late leaves the header out, and nothing takes its place.
-    let is_late = helper_is_late(state, mode, found);
-    let helper =
-        found.helper.as_ref().map(|helper| if is_late { Header::Absent } else { same(helper) });
-    let primary = found.primary.as_ref().filter(|_| !oauth_in_use);
-    let own_key = found.key.as_ref().map(same).or(helper).or_else(|| primary.map(same));
-    let own_key = own_key.filter(|_| !found.gateway);
-    let custom_key = custom.header(custom.x_api_key);
-    // What a custom header replaces is made into a header anyway, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
-    let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
-    if let Some(failure) =
-        hidden_key.into_iter().chain(&hidden_oauth).find_map(|header| unfit(state, header))
-    {
-        return Some(failure);
-    }
-    outcome.x_api_key = custom_key.or(own_key).unwrap_or_default();
-
-    // A token that is set to nothing is sent as an empty Bearer where no other is (1.0.128, 2.0.77; not 2.1.330; observed
-    // 2026-11).
-    if !state.client.has(Rule::EmptyTokenIsUnset)
-        && outcome.authorization == Header::Absent
-        && let Some(place) = state.variables.read(names::TOKEN).next()
-    {
-        outcome.authorization = Header::Invalid(place.source.clone());
-    }
-    None
-}
-
-/// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY, but no custom header.
-fn of_v0(state: &State, found: &Credentials, custom: &Custom<'_>, outcome: &mut Outcome) {
-    let key = found.key.as_ref().or(found.primary.as_ref()).filter(|_| found.login.is_none());
-    let token = found.token.as_ref().map(|token| header(state, token, bearer));
-    let authorization = custom.header(custom.authorization);
-    outcome.authorization = match &found.login {
-        Some(login) => authorization.unwrap_or_else(|| from(state, login, bearer)),
-        None => token.or(authorization).unwrap_or_default(),
-    };
-    let key = key.map(|key| from(state, key, str::to_owned));
-    outcome.x_api_key = custom.header(custom.x_api_key).or(key).unwrap_or_default();
 }
 
 /// The header of a credential, blank or not.
@@ -239,6 +298,10 @@ fn from(state: &State, credential: &Credential, make: fn(&str) -> String) -> Hea
     let value = credential.secret.as_ref();
     let value = value.map(|secret| make(trimmed(state.client, &source, secret.reveal())));
     Header::From(Sent { source, value: value.map(Secret::new) })
+}
+
+fn bearer(token: &str) -> String {
+    format!("Bearer {token}")
 }
 
 /// A helper that takes longer than this beside a TOKEN is too late (0.1 s usually is in time, 0.2 s is not; 2.1.332,
@@ -258,96 +321,6 @@ fn helper_is_late(state: &State, mode: Mode, found: &Credentials) -> bool {
         HelperRun::NotRun => Duration::ZERO,
     };
     took > IN_TIME && helper_races(state, mode, found)
-}
-
-/// Whether a request is sent with these headers.
-fn is_enough(client: Client, found: &Credentials, outcome: &Outcome) -> bool {
-    // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
-    let own = [&found.token, &found.key, &found.helper, &found.oauth, &found.login, &found.primary];
-    if !client.has(Rule::CustomHeadersSuffice) && own.into_iter().all(Option::is_none) {
-        return false;
-    }
-    // With a blank key they sent nothing but a token; later ones send a helper's output too (1.0.128, 2.0.22, 2.0.60).
-    let has_blank_key =
-        matches!(&outcome.x_api_key, Header::Invalid(source) if source.is_variable(names::KEY));
-    let newer = client.has(Rule::FailedHelperIsSentEmpty);
-    if has_blank_key && !newer && found.token.is_none() {
-        return false;
-    }
-    let headers = [&outcome.x_api_key, &outcome.authorization];
-    let a_credential = headers.iter().any(|header| header.source().is_some());
-    // A helper that fails, a login of blanks or a token set to nothing is sent as an empty Bearer (2.0.77, 2.1.330); 1.0.128
-    // has then nothing to send with. An empty custom header suffices to none (2.0.77, 2.1.330; observed 2026-11).
-    let invalid = headers.iter().any(|header| match header {
-        Header::Invalid(Source::Variable(_, name)) => name != names::HEADERS && name != names::KEY,
-        Header::Invalid(_) => newer || !matches!(header, Header::Invalid(Source::Helper(_))),
-        _ => false,
-    });
-    a_credential
-        || (invalid && newer)
-        || (invalid
-            && matches!(
-                outcome.authorization,
-                Header::Invalid(Source::Login | Source::KeychainLogin)
-            ))
-}
-
-/// Why a request with these headers cannot be sent.
-fn unsendable(
-    state: &State,
-    mode: Mode,
-    found: &Credentials,
-    custom: &Custom<'_>,
-    outcome: &Outcome,
-) -> Option<String> {
-    if !outcome.sends {
-        return None;
-    }
-    let client = state.client;
-    // 2.1.330, interactive, observed 2026-11: it comes to its prompt and sends nothing.
-    let odd = state.config.odd_primary.filter(|odd| odd.truthy);
-    if let Some(odd) = odd
-        && mode == Mode::Interactive
-        && client.has(Rule::OddPrimaryKeyStops)
-        && found.key.is_none()
-        && found.helper.is_none()
-    {
-        return Some(format!("the client fails on primaryApiKey, which is {}", odd.kind));
-    }
-    // Such a value stayed what it was in the environment, and the client took it for text (2.1.113, 2.1.205, observed
-    // 2026-11-24).
-    let is_odd = |name: &&str| {
-        state.config.odd_env.iter().any(|odd| odd == name)
-            && settings::effective(state, name).is_some_and(|place| {
-                place.source == Source::Variable(Origin::Config, (**name).to_owned())
-            })
-    };
-    if client.has(Rule::OddConfigVariableStops)
-        && let Some(name) = [names::KEY, names::TOKEN].iter().find(|name| is_odd(name))
-    {
-        return Some(format!("the client fails on {name} in the config, which is not text"));
-    }
-    // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
-    if custom.has_bad_name || (custom.has_empty_name && client.has(Rule::EmptyHeaderNameStops)) {
-        return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
-    }
-    if custom.others.iter().any(|value| !value.is_empty() && !fits_header(client, value)) {
-        return Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have".into());
-    }
-    for header in [&outcome.x_api_key, &outcome.authorization] {
-        // Before 2.1.227, output that could not be read as a key was no empty one (1.0.128, 2.0.77, observed 2026-11).
-        if let Header::Invalid(Source::Helper(_)) = header
-            && !client.has(Rule::HelperMustPrintOneKey)
-            && let HelperRun::Failed(ended, _) = &state.helper
-            && !matches!(ended, Ended::Code(_) | Ended::Signal(_))
-        {
-            return Some(format!("the helper {ended}"));
-        }
-        if let Some(failure) = unfit(state, header) {
-            return Some(failure);
-        }
-    }
-    None
 }
 
 /// Why no header can hold the value, if none can.

@@ -91,7 +91,6 @@ impl<'a> Json<'a> {
         self.0
     }
 
-    /// Whether this is a string.
     pub(crate) fn is_string(self) -> bool {
         self.0.starts_with('"')
     }
@@ -120,7 +119,10 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// Whether this is an object.
+    pub(crate) fn is_null(self) -> bool {
+        self.0 == "null"
+    }
+
     pub(crate) fn is_object(self) -> bool {
         self.0.starts_with('{')
     }

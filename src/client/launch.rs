@@ -5,6 +5,7 @@
 //! value of another option too. Everything else is parsed by commander, which refuses what it does not know.
 
 use std::ffi::{OsStr, OsString};
+use std::iter::Peekable;
 use std::path::Path;
 
 use clap::ValueEnum;
@@ -19,13 +20,11 @@ use crate::context::Context;
 /// The question's launch. The default is a plain `claude` on a terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launch {
-    /// The program, as it was named.
     pub program: Option<OsString>,
     /// The mode that the options choose; none where no command line was given.
     pub mode: Option<Mode>,
     /// The last `--settings`: a file's name or JSON. An empty one is as none.
     pub settings: Option<String>,
-    /// The first `--settings`.
     first_settings: Option<String>,
     /// The last `--setting-sources`, as it is written.
     pub setting_sources: Option<String>,
@@ -42,7 +41,6 @@ pub struct Launch {
 /// The value of `--settings`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagSettings<'a> {
-    /// The settings themselves.
     Json(&'a str),
     /// A file, relative to the directory that the client starts in.
     File(&'a Path),
@@ -85,49 +83,19 @@ impl Launcher {
 impl Launch {
     /// Reads `claude ARGS…`, the program first. It may be left out if the first argument is an option.
     pub fn parse(line: &[OsString]) -> Launch {
-        let (program, args) = match line.split_first() {
-            Some((first, rest)) if !first.as_encoded_bytes().starts_with(b"-") => {
-                (Some(first.clone()), rest)
-            }
-            _ => (None, line),
-        };
-        let args: Vec<String> = args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let is_program = |first: &&OsString| !first.as_encoded_bytes().starts_with(b"-");
+        let program = line.first().filter(is_program).cloned();
+        let args = line.iter().skip(program.iter().len());
+        let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
         let mut launch = Launch { program, mode: Some(Mode::Interactive), ..Launch::default() };
         launch.bare = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--bare");
         let mut rest = args.iter().map(String::as_str).peekable();
         let mut operand = None;
-        while let Some(arg) = rest.next() {
-            if arg == "--" {
-                break;
-            }
-            if !is_option(arg) {
+        while let Some(arg) = rest.next().filter(|arg| *arg != "--") {
+            if is_option(arg) {
+                launch.option(arg, &mut rest);
+            } else {
                 operand.get_or_insert(arg);
-                continue;
-            }
-            let (name, mut value) = match arg.split_once('=') {
-                Some((name, value)) if name.starts_with("--") => (name, Some(value)),
-                _ => (arg, None),
-            };
-            match kind(name) {
-                Some(Kind::Flag) if value.is_none() => launch.flag(name),
-                // `-cp` is `-c -p`; `-nNAME` is `-n NAME`.
-                None if !name.starts_with("--") && value.is_none() => launch.short(name, &mut rest),
-                Some(Kind::Flag) | None => _ = launch.unknown.get_or_insert(arg.to_owned()),
-                Some(Kind::Optional) => {
-                    if value.is_none() {
-                        rest.next_if(|next| !is_option(next));
-                    }
-                }
-                Some(kind @ (Kind::One | Kind::Many)) => {
-                    if value.is_none() {
-                        // Whatever comes next, an option too.
-                        value = rest.next();
-                        while kind == Kind::Many && rest.next_if(|next| !is_option(next)).is_some()
-                        {
-                        }
-                    }
-                    launch.take(name, value);
-                }
             }
         }
         // With `-p` anywhere, the name of a command is a prompt.
@@ -137,6 +105,38 @@ impl Launch {
             launch.refuse(format!("`claude {command}` does not start a session"));
         }
         launch
+    }
+
+    /// Takes an option, and its values from what follows.
+    fn option<'a>(&mut self, arg: &str, rest: &mut Peekable<impl Iterator<Item = &'a str>>) {
+        let (name, value) = match arg.char_indices().nth(2) {
+            _ if arg.starts_with("--") => match arg.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (arg, None),
+            },
+            // `-cp` is `-c -p`; `-nNAME` is `-n NAME`.
+            Some((end, _)) if kind(arg).is_none() => (&arg[..end], Some(&arg[end..])),
+            _ => (arg, None),
+        };
+        let is_cluster = !arg.starts_with("--");
+        match (kind(name), value) {
+            (Some(Kind::Flag), None) => self.flag(name),
+            (Some(Kind::Flag), Some(tail)) if is_cluster => {
+                self.flag(name);
+                self.option(&format!("-{tail}"), rest);
+            }
+            (None, _) if is_cluster => _ = self.unknown.get_or_insert(name.to_owned()),
+            (Some(Kind::Flag) | None, _) => _ = self.unknown.get_or_insert(arg.to_owned()),
+            (Some(Kind::Optional), None) => _ = rest.next_if(|next| !is_option(next)),
+            (Some(Kind::Optional), Some(_)) => {}
+            // Whatever comes next, an option too.
+            (Some(Kind::One), None) => self.take(name, rest.next()),
+            (Some(Kind::Many), None) => {
+                self.take(name, rest.next());
+                while rest.next_if(|next| !is_option(next)).is_some() {}
+            }
+            (Some(Kind::One | Kind::Many), value) => self.take(name, value),
+        }
     }
 
     /// Why the client ends at once with this command line, and sends nothing.
@@ -163,33 +163,6 @@ impl Launch {
         } else {
             FlagSettings::File(Path::new(text))
         })
-    }
-
-    /// Takes a cluster of options of one letter.
-    fn short<'a>(
-        &mut self,
-        cluster: &str,
-        rest: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>,
-    ) {
-        for (at, letter) in cluster.char_indices().skip(1) {
-            let name = format!("-{letter}");
-            let tail = &cluster[at + letter.len_utf8()..];
-            match kind(&name) {
-                Some(Kind::Flag) => self.flag(&name),
-                Some(kind) => {
-                    if tail.is_empty() && kind != Kind::Optional {
-                        self.take(&name, rest.next());
-                    } else if tail.is_empty() {
-                        rest.next_if(|next| !is_option(next));
-                    }
-                    return;
-                }
-                None => {
-                    self.unknown.get_or_insert(name);
-                    return;
-                }
-            }
-        }
     }
 
     fn flag(&mut self, name: &str) {
@@ -255,20 +228,21 @@ enum Kind {
 }
 
 fn kind(name: &str) -> Option<Kind> {
-    let tables = [
-        (FLAGS, Kind::Flag),
-        (ONE_VALUE, Kind::One),
-        (MANY_VALUES, Kind::Many),
-        (OPTIONAL_VALUE, Kind::Optional),
-    ];
-    tables.into_iter().find(|(names, _)| has(names, name)).map(|(_, kind)| kind)
+    OPTIONS.iter().find(|(_, names)| has(names, name)).map(|(kind, _)| *kind)
 }
 
 fn has(names: &str, name: &str) -> bool {
     names.split(' ').any(|known| known == name)
 }
 
-// The options of `claude`, hidden ones too (2.1.332).
+/// The options of `claude`, hidden ones too (2.1.332).
+const OPTIONS: [(Kind, &str); 4] = [
+    (Kind::Flag, FLAGS),
+    (Kind::One, ONE_VALUE),
+    (Kind::Many, MANY_VALUES),
+    (Kind::Optional, OPTIONAL_VALUE),
+];
+
 const FLAGS: &str = "\
     -d2e --debug-to-stderr --verbose -p --print --bare --safe-mode --init --init-only \
     --maintenance --include-hook-events --include-partial-messages --forward-subagent-text \

@@ -5,7 +5,7 @@
 use super::credentials::{self, Credentials, Standings};
 use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Stop};
 use super::destination;
-use super::headers::{self, Custom};
+use super::headers::{Custom, Request};
 use super::reason;
 use super::rules::Rule;
 use super::source::Layer;
@@ -30,10 +30,8 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
     if let Some((stop, dialogs)) = stop(state, mode, &outcome, &found) {
         outcome.dialogs = dialogs;
         let mut standings = Standings::default();
-        for (source, there) in reason::sources(state) {
-            if there {
-                standings.ignore(&source, &*stop.reason);
-            }
+        for known in reason::sources(state).into_iter().filter(|known| known.is_set) {
+            standings.ignore(&known.source, &*stop.reason);
         }
         outcome.stop = Some(stop);
         return (outcome, standings);
@@ -43,7 +41,8 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
     }
     outcome.dialogs.extend(&found.dialogs);
     let custom = Custom::of(state);
-    let failure = headers::decide(state, mode, &found, &custom, &mut outcome);
+    let request = Request { state, mode, found: &found, custom: &custom };
+    let failure = request.decide(&mut outcome);
     let failure = failure.or_else(|| destination::unusable(state));
     reason::note(state, &found, &custom, &outcome, &mut standings);
     if let Some(failure) = failure {

@@ -10,7 +10,7 @@ use super::rules::Rule;
 use super::schema;
 use super::source::{Layer, Source};
 use super::state::{Reading, Secret, State};
-use super::variables::{Place, matters};
+use super::variables::{Env, Place, matters};
 
 /// The names of the variables that decide.
 pub(crate) mod names {
@@ -47,14 +47,12 @@ pub(crate) const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 /// One layer of settings, as far as credentials go.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Which layer.
     pub layer: Layer,
     /// The file (of managed settings: the main one; none where the settings are not in a file).
     pub file: PathBuf,
-    /// `apiKeyHelper`, if it is there as text; empty text hides a lower layer's.
+    /// `apiKeyHelper`; empty text hides a lower layer's.
     pub helper: Option<String>,
-    /// The `env` block.
-    pub env: BTreeMap<String, Secret>,
+    pub env: Env,
     /// `forceLoginMethod`, where it names a method.
     pub login_method: Option<String>,
     /// `forceLoginOrgUUID`: how many organizations it names.
@@ -93,10 +91,9 @@ impl Settings {
     pub fn merge(&mut self, client: Client, bytes: &[u8]) -> Result<(), Reading> {
         let text = decode_settings(bytes);
         let one_by_one = self.layer.is_managed() && client.has(Rule::BadManagedMembersAreDropped);
-        let members = Json::object(&text).map_err(Reading::Malformed)?;
-        let Some(members) = members else {
-            return Err(Reading::Invalid("it holds no object".into()));
-        };
+        let members = Json::object(&text)
+            .map_err(Reading::Malformed)?
+            .ok_or_else(|| Reading::Invalid("it holds no object".into()))?;
         if !one_by_one && let Some(broken) = schema::violation(client, self.layer, &members) {
             return Err(Reading::Invalid(broken));
         }
@@ -157,11 +154,9 @@ pub(crate) fn helper(state: &State) -> Option<(Layer, &str)> {
         return None;
     }
     let simple = state.is_simple();
-    state
-        .layers
-        .iter()
-        .filter(|settings| !simple || settings.layer == Layer::Flag)
-        .find_map(|settings| settings.helper.as_deref().map(|helper| (settings.layer, helper)))
+    let mut layers = state.layers.iter().filter(|layer| !simple || layer.layer == Layer::Flag);
+    layers
+        .find_map(|settings| Some((settings.layer, settings.helper.as_deref()?)))
         .filter(|(_, helper)| !helper.is_empty())
 }
 
@@ -175,18 +170,16 @@ pub(crate) fn helper_variables(state: &State) -> BTreeMap<&str, &str> {
     let layers = state.layers.iter().map(|settings| &settings.env);
     // What no environment can hold is left out.
     let fits = |text: &str| !text.contains('\0');
-    for env in layers.chain([&state.config.env]) {
-        for (name, value) in env {
-            let value = if matters(name) {
-                let place = state.variables.read(name).next();
-                place.filter(|place| place.source != Source::env(name)).map(|place| &place.value)
-            } else {
-                Some(value)
-            };
-            let is_name = fits(name) && !name.is_empty() && !name.contains('=');
-            if let Some(value) = value.filter(|value| is_name && fits(value.reveal())) {
-                all.entry(name.as_str()).or_insert(value.reveal());
-            }
+    for (name, value) in layers.chain([&state.config.env]).flatten() {
+        let value = if matters(name) {
+            let place = state.variables.read(name).next();
+            place.filter(|place| place.source != Source::env(name)).map(|place| &place.value)
+        } else {
+            Some(value)
+        };
+        let is_name = fits(name) && !name.is_empty() && !name.contains('=');
+        if let Some(value) = value.filter(|value| is_name && fits(value.reveal())) {
+            all.entry(name.as_str()).or_insert(value.reveal());
         }
     }
     all

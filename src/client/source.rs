@@ -79,7 +79,6 @@ pub enum Origin {
 pub enum Source {
     /// The login of a cloud gateway.
     Gateway,
-    /// A variable.
     Variable(Origin, String),
     /// `.api_key` of a cloud session.
     WellKnownKey,
@@ -111,15 +110,15 @@ pub(crate) const VARIABLES: [&str; 8] = [
     names::FEDERATION_RULE,
 ];
 
-/// The sources with an id of their own.
-const FIXED: [(Source, &str); 7] = [
-    (Source::PrimaryKey, "config.primaryApiKey"),
-    (Source::Login, "credentials.claudeAiOauth"),
-    (Source::Gateway, "credentials.enterpriseGateway"),
-    (Source::KeychainKey, "keychain.apiKey"),
-    (Source::KeychainLogin, "keychain.claudeAiOauth"),
-    (Source::WellKnownKey, "wellknown.api_key"),
-    (Source::WellKnownToken, "wellknown.oauth_token"),
+/// The sources of which there is one.
+const FIXED: [Source; 7] = [
+    Source::PrimaryKey,
+    Source::Login,
+    Source::Gateway,
+    Source::KeychainKey,
+    Source::KeychainLogin,
+    Source::WellKnownKey,
+    Source::WellKnownToken,
 ];
 
 impl Source {
@@ -167,10 +166,13 @@ impl fmt::Display for Source {
             Source::Variable(Origin::Process, name) => write!(f, "env.{name}"),
             Source::Helper(layer) => write!(f, "{}.apiKeyHelper", layer.prefix()),
             Source::Profile(name) => write!(f, "profile.{name}"),
-            fixed => {
-                let known = FIXED.iter().find(|(source, _)| source == fixed);
-                f.write_str(known.map_or("", |(_, id)| id))
-            }
+            Source::PrimaryKey => f.write_str("config.primaryApiKey"),
+            Source::Login => f.write_str("credentials.claudeAiOauth"),
+            Source::Gateway => f.write_str("credentials.enterpriseGateway"),
+            Source::KeychainKey => f.write_str("keychain.apiKey"),
+            Source::KeychainLogin => f.write_str("keychain.claudeAiOauth"),
+            Source::WellKnownKey => f.write_str("wellknown.api_key"),
+            Source::WellKnownToken => f.write_str("wellknown.oauth_token"),
         }
     }
 }
@@ -179,41 +181,33 @@ impl FromStr for Source {
     type Err = anyhow::Error;
 
     fn from_str(id: &str) -> anyhow::Result<Source> {
-        let variable = |origin, name: &str| {
-            VARIABLES.contains(&name).then(|| Source::Variable(origin, name.to_owned()))
-        };
-        let of_settings = |layer: Layer| {
-            let rest = id.strip_prefix(layer.prefix())?.strip_prefix('.')?;
-            match rest.strip_prefix("env.") {
-                Some(name) => variable(Origin::Settings(layer), name),
-                None => (rest == "apiKeyHelper").then_some(Source::Helper(layer)),
-            }
-        };
-        let fixed =
-            || FIXED.iter().find(|(_, known)| *known == id).map(|(source, _)| source.clone());
-        let source = match id.split_once('.') {
-            Some(("profile", name)) => is_name(name).then(|| Source::Profile(name.to_owned())),
-            Some(("env", name)) => variable(Origin::Process, name),
-            Some(("config", rest)) if rest.starts_with("env.") => {
-                variable(Origin::Config, &rest["env.".len()..])
-            }
-            _ => Layer::ALL.into_iter().find_map(of_settings).or_else(fixed),
-        };
-        source.ok_or_else(|| {
-            fail(
-                // It may be a key, typed in the wrong place.
-                if id.contains("sk-ant") || id.len() > 80 {
-                    "what was given is not the id of a source of a credential".to_owned()
-                } else {
-                    format!("`{id}` is not a source of a credential")
-                },
-                "one of: any, config.primaryApiKey, env.ANTHROPIC_API_KEY, env.ANTHROPIC_AUTH_TOKEN, \
-                 env.CLAUDE_CODE_OAUTH_TOKEN, credentials.claudeAiOauth, config.env.NAME, \
-                 settings.LAYER.env.NAME, settings.LAYER.apiKeyHelper (LAYER: managed, flag, local, project, user), \
-                 keychain.apiKey, keychain.claudeAiOauth",
-            )
-        })
+        let origins = Layer::ALL.map(Origin::Settings).into_iter();
+        let variables = origins
+            .chain([Origin::Config, Origin::Process])
+            .flat_map(|origin| VARIABLES.map(|name| Source::Variable(origin, name.to_owned())));
+        let profile = id.strip_prefix("profile.").filter(|name| is_name(name));
+        variables
+            .chain(Layer::ALL.map(Source::Helper))
+            .chain(FIXED)
+            .chain(profile.map(|name| Source::Profile(name.to_owned())))
+            .find(|source| source.to_string() == id)
+            .ok_or_else(|| unknown(id))
     }
+}
+
+fn unknown(id: &str) -> anyhow::Error {
+    fail(
+        // It may be a key, typed in the wrong place.
+        if id.contains("sk-ant") || id.len() > 80 {
+            "what was given is not the id of a source of a credential".to_owned()
+        } else {
+            format!("`{id}` is not a source of a credential")
+        },
+        "one of: any, config.primaryApiKey, env.ANTHROPIC_API_KEY, env.ANTHROPIC_AUTH_TOKEN, \
+         env.CLAUDE_CODE_OAUTH_TOKEN, credentials.claudeAiOauth, config.env.NAME, \
+         settings.LAYER.env.NAME, settings.LAYER.apiKeyHelper (LAYER: managed, flag, local, project, user), \
+         keychain.apiKey, keychain.claudeAiOauth",
+    )
 }
 
 #[cfg(test)]

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use super::Client;
+use super::config::Config;
 use super::rules::Rule;
 use super::settings::{Settings, js_trim, names};
 use super::source::{Layer, Origin, Source};
-use super::state::{Config, Secret};
+use super::state::Secret;
+
+/// The environment of a process, as far as its names matter.
+pub type Env = BTreeMap<String, Secret>;
 
 /// A place that sets a variable.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// Where.
     pub source: Source,
-    /// To what; empty text counts as unset, and hides the lower places anyway.
+    /// Empty text counts as unset, and hides the lower places anyway.
     pub value: Secret,
     /// Why the client does not read the variable there, if it does not.
     pub ignored: Option<&'static str>,
@@ -30,23 +33,16 @@ pub struct Variables {
 impl Variables {
     /// `env` blocks of settings override the process's environment: layers from the highest to the lowest, then `env` of
     /// the global config, then the process (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
-    pub(crate) fn new(
-        client: Client,
-        layers: &[Settings],
-        config: &Config,
-        process: &BTreeMap<String, Secret>,
-    ) -> Variables {
+    pub(crate) fn new(client: Client, layers: &[Settings], config: &Config, process: &Env) -> Self {
         let mut variables = Variables { client, places: BTreeMap::new() };
-        let start = Start::of(client, process);
         let blocks = layers.iter().map(|layer| (Origin::Settings(layer.layer), &layer.env));
-        for (origin, env) in
-            blocks.chain([(Origin::Config, &config.env), (Origin::Process, process)])
-        {
+        let all = blocks.chain([(Origin::Config, &config.env), (Origin::Process, process)]);
+        for (origin, env) in all {
             for (name, value) in env.iter().filter(|(name, _)| matters(name)) {
                 variables.places.entry(name.clone()).or_default().push(Place {
                     source: Source::Variable(origin, name.clone()),
                     value: value.clone(),
-                    ignored: start.ignores(origin, name),
+                    ignored: ignored(client, process, origin, name),
                 });
             }
         }
@@ -79,12 +75,10 @@ impl Variables {
     /// Whether the client sends to a gateway: it is switched on, by anyone, and there is a token for it that is not a
     /// project's (2.1.195, 2.1.246, 2.1.330, observed 2026-11-24).
     pub(crate) fn is_gateway(&self) -> bool {
+        let token = || self.read(names::TOKEN).find(|place| !place.source.is_of_project());
         self.client.has(Rule::GatewayIsKnown)
             && self.is_on(names::GATEWAY)
-            && self
-                .read(names::TOKEN)
-                .find(|place| !place.source.is_of_project())
-                .is_some_and(|place| is_set(self.client, names::TOKEN, &place.value))
+            && token().is_some_and(|place| is_set(self.client, names::TOKEN, &place.value))
     }
 }
 
@@ -108,63 +102,63 @@ pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
     if client.has(trims) { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
 }
 
-/// What of the environment at the start decides which places are read.
-struct Start {
-    client: Client,
-    /// A host manages the credentials, or has named the variable that holds them.
-    host: bool,
-    socket: bool,
+/// Whether the environment of the process switches a variable on.
+pub(crate) fn is_switched_on(process: &Env, name: &str) -> bool {
+    process.get(name).is_some_and(|value| is_truthy(value.reveal()))
 }
 
 /// Whether a host manages the credentials of this process (2.1.83 to 2.1.332, observed 2026-11-25).
-pub(crate) fn is_of_host(process: &BTreeMap<String, Secret>) -> bool {
-    process.get(names::MANAGED_BY_HOST).is_some_and(|value| is_truthy(value.reveal()))
+pub(crate) fn is_of_host(process: &Env) -> bool {
+    is_switched_on(process, names::MANAGED_BY_HOST)
 }
 
-impl Start {
-    fn of(client: Client, process: &BTreeMap<String, Secret>) -> Start {
-        let has = |name: &str| process.get(name).is_some_and(|value| !value.is_empty());
-        let named = client.has(Rule::HostAuthVariableIsKnown) && has(names::HOST_AUTH);
-        Start {
-            client,
-            host: named || (client.has(Rule::HostOwnsVariables) && is_of_host(process)),
-            socket: client.has(Rule::UnixSocketIsKnown) && has(names::UNIX_SOCKET),
-        }
-    }
+/// Whether ANTHROPIC_UNIX_SOCKET is set, to a client that knows it.
+pub(crate) fn has_socket(client: Client, process: &Env) -> bool {
+    client.has(Rule::UnixSocketIsKnown) && at_start(process, names::UNIX_SOCKET).is_some()
+}
 
-    /// Why the client does not read the variable `name` where it is set; `None` where it does.
-    fn ignores(&self, origin: Origin, name: &str) -> Option<&'static str> {
-        let client = self.client;
-        let of_project = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
-        match origin {
-            // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
-            Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
-                Some("this client does not read `env` there")
-            }
-            Origin::Process => None,
-            _ if self.host && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) => {
-                Some("in a host's session only the environment of the process counts")
-            }
-            _ if self.socket && matches!(name, names::KEY | names::TOKEN | names::OAUTH) => {
-                Some("with ANTHROPIC_UNIX_SOCKET it is read from the process's environment only")
-            }
-            // 2.0.77, 2.1.330, observed 2026-11.
-            _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
-                Some("the client reads this variable from its environment only")
-            }
-            // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
-            _ if name == names::OAUTH
-                && !client.is_v0()
-                && !client.has(Rule::OauthOfSettingsCounts) =>
-            {
-                Some("this client reads it from its environment only")
-            }
-            // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
-            _ if of_project && is_weak_in_projects(client, name) => {
-                Some("the client does not take this variable from a project")
-            }
-            _ => None,
+/// What the process's environment sets a variable to, if not to nothing.
+pub(crate) fn at_start<'a>(process: &'a Env, name: &str) -> Option<&'a Secret> {
+    process.get(name).filter(|value| !value.is_empty())
+}
+
+/// Why the client does not read the variable `name` where it is set; `None` where it does.
+fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<&'static str> {
+    let of_project = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
+    // A host manages the credentials, or has named the variable that holds them.
+    let named_by_host =
+        client.has(Rule::HostAuthVariableIsKnown) && at_start(process, names::HOST_AUTH).is_some();
+    let host = named_by_host || (client.has(Rule::HostOwnsVariables) && is_of_host(process));
+    match origin {
+        // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
+        Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
+            Some("this client does not read `env` there")
         }
+        Origin::Process => None,
+        _ if host && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) => {
+            Some("in a host's session only the environment of the process counts")
+        }
+        _ if matches!(name, names::KEY | names::TOKEN | names::OAUTH)
+            && has_socket(client, process) =>
+        {
+            Some("with ANTHROPIC_UNIX_SOCKET it is read from the process's environment only")
+        }
+        // 2.0.77, 2.1.330, observed 2026-11.
+        _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
+            Some("the client reads this variable from its environment only")
+        }
+        // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
+        _ if name == names::OAUTH
+            && !client.is_v0()
+            && !client.has(Rule::OauthOfSettingsCounts) =>
+        {
+            Some("this client reads it from its environment only")
+        }
+        // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
+        _ if of_project && is_weak_in_projects(client, name) => {
+            Some("the client does not take this variable from a project")
+        }
+        _ => None,
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
 fn readings(case: &Case<'_>, problems: &mut Problems) {
     let state = case.state;
     let config = &state.config_file;
-    match describe(config) {
+    match config.reading.fault() {
         Some(what) => problems.error(
             "config-unusable",
             format!("the config {} {what}", case.show(&config.path)),
@@ -51,7 +51,7 @@ fn readings(case: &Case<'_>, problems: &mut Problems) {
         None => {}
     }
     for (layer, file) in &state.settings_files {
-        let Some(what) = describe(file) else {
+        let Some(what) = file.reading.fault() else {
             continue;
         };
         let refused = *layer == Layer::Managed && state.client.has(Rule::MalformedManagedStops);
@@ -70,27 +70,13 @@ fn readings(case: &Case<'_>, problems: &mut Problems) {
             },
         );
     }
-    if let Some(what) = describe(&state.credentials_file) {
+    if let Some(what) = state.credentials_file.reading.fault() {
         problems.warn(
             "login-unusable",
             format!("the stored login {} {what}", case.show(&state.credentials_file.path)),
             "run /login in claude",
         );
     }
-}
-
-/// What keeps a file from being used.
-fn describe(file: &FileState) -> Option<String> {
-    Some(match &file.reading {
-        Reading::Missing | Reading::Read | Reading::Empty => return None,
-        Reading::Malformed(at) => {
-            format!("is not JSON: line {}, column {}: {}", at.line, at.column, at.why)
-        }
-        Reading::Invalid(why) => format!("is not what the client takes: {why}"),
-        Reading::Unreadable(why) => format!("cannot be read: {why}"),
-        Reading::NotAFile(kind) => format!("is {kind}, not a file"),
-        Reading::TooLarge(bytes) => format!("is too large for the client ({} MiB)", bytes >> 20),
-    })
 }
 
 fn fix(case: &Case<'_>, file: &FileState) -> String {

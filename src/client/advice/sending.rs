@@ -141,7 +141,7 @@ fn dialogs(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Proble
     };
     let suffix = key::suffix(settings::js_trim(setting.value.reveal()));
     let config = &case.state.config;
-    let include = |answers: &super::super::state::Answers| {
+    let include = |answers: &super::super::config::Answers| {
         answers.include(case.state.client, suffix) == Some(true)
     };
     if include(&config.rejected) && !include(&config.approved) {

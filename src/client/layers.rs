@@ -1,0 +1,164 @@
+//! Reads the layers of settings from the facts, by the rules of one version and one launch. Pure.
+
+use std::path::{Path, PathBuf};
+
+use super::Client;
+use super::gather::Facts;
+use super::launch::{FlagSettings, Launch};
+use super::paths::Paths;
+use super::policy::Policy;
+use super::rules::Rule;
+use super::settings::{Settings, names};
+use super::source::Layer;
+use super::state::{FileState, Reading, parse};
+use super::variables::{Env, is_switched_on};
+
+/// The settings as one client reads them.
+pub(crate) struct Layers<'a> {
+    client: Client,
+    facts: &'a Facts,
+    paths: &'a Paths,
+    launch: &'a Launch,
+    process: &'a Env,
+    /// Highest layer first.
+    pub settings: Vec<Settings>,
+    /// In the order of the layers; managed drop-ins after their main file.
+    pub files: Vec<(Layer, FileState)>,
+    /// Why the client does not start with them.
+    pub refusal: Option<String>,
+}
+
+impl<'a> Layers<'a> {
+    pub(crate) fn read(
+        client: Client,
+        facts: &'a Facts,
+        paths: &'a Paths,
+        launch: &'a Launch,
+        process: &'a Env,
+    ) -> Layers<'a> {
+        let (settings, files, refusal) = (Vec::new(), Vec::new(), None);
+        let mut layers = Layers { client, facts, paths, launch, process, settings, files, refusal };
+        for layer in Layer::ALL {
+            let settings = layers.layer(layer);
+            layers.settings.push(settings);
+        }
+        layers
+    }
+
+    /// Reads one layer.
+    fn layer(&mut self, layer: Layer) -> Settings {
+        let (client, facts, launch) = (self.client, self.facts, self.launch);
+        let files = self.files_of(layer);
+        let mut settings = Settings::empty(layer, files.first().cloned().unwrap_or_default());
+        if layer == Layer::Policy
+            && let Some(Ok(Some(text))) = &facts.policy
+        {
+            _ = settings.merge(client, text.reveal().as_bytes());
+        }
+        if layer == Layer::Flag
+            && let Some(FlagSettings::Json(text)) = launch.flag_settings(client)
+        {
+            match settings.merge(client, text.as_bytes()) {
+                Err(Reading::Malformed(at)) => {
+                    let why = format!("--settings is not JSON: column {}: {}", at.column, at.why);
+                    self.refuse(why);
+                }
+                Err(reading) => {
+                    let file = FileState { reading, ..FileState::missing(Path::new("--settings")) };
+                    self.files.push((layer, file));
+                }
+                Ok(()) => {}
+            }
+        }
+        let is_read = self.reads(layer);
+        for path in files.iter().filter(|_| is_read) {
+            let (mut file, bytes) = facts.file(path);
+            parse(&mut file, || settings.merge(client, bytes));
+            if layer == Layer::Flag
+                && let Some(why) = unusable_flag(&file)
+            {
+                self.refuse(format!("--settings {}: {why}", path.display()));
+            }
+            self.files.push((layer, file));
+        }
+        if layer == Layer::Managed && client.has(Rule::RegistryIsRead) {
+            self.lay_policy(&mut settings);
+        }
+        settings
+    }
+
+    /// The files of a layer; each is laid over those before it.
+    fn files_of(&self, layer: Layer) -> Vec<PathBuf> {
+        let (client, facts, paths) = (self.client, self.facts, self.paths);
+        let with = |main: &Path, others: &[PathBuf], rule| {
+            let others = others.iter().filter(|_| client.has(rule)).cloned();
+            [main.to_path_buf()].into_iter().chain(others).collect()
+        };
+        match layer {
+            Layer::Remote | Layer::Policy => Vec::new(),
+            Layer::Managed => with(&paths.managed_settings, &facts.drop_ins, Rule::DropInsAreRead),
+            Layer::Flag => match self.launch.flag_settings(client) {
+                Some(FlagSettings::File(file)) => vec![paths.project.join(file)],
+                _ => Vec::new(),
+            },
+            Layer::Local => {
+                with(&paths.local_settings, facts.root_local.as_slice(), Rule::LocalOfRootIsRead)
+            }
+            Layer::Project => vec![paths.project_settings.clone()],
+            Layer::User => vec![paths.user_settings.clone()],
+        }
+    }
+
+    /// Whether the client reads the settings of a layer, started so (2.1.332, observed 2026-11-25).
+    fn reads(&self, layer: Layer) -> bool {
+        let name = match layer {
+            Layer::Local => "local",
+            Layer::Project => "project",
+            Layer::User => "user",
+            _ => return true,
+        };
+        let restricted = self.client.has(Rule::RestrictedIsKnown)
+            && is_switched_on(self.process, names::RESTRICTED);
+        !restricted && self.launch.reads(name)
+    }
+
+    /// Lays the system's policies over managed files. The first of the machine's policy, the files and the user's policy wins
+    /// whole; for newer clients the machine's is merged with the files (2.1.112 to 2.1.332, observed 2026-11-25).
+    fn lay_policy(&mut self, managed: &mut Settings) {
+        let merges = self.client.has(Rule::RegistryIsMerged);
+        let [machine, user] = &self.facts.policies;
+        let (text, of_machine) = match (machine, user) {
+            (Policy::Text(text), _) => (text.as_str(), true),
+            (Policy::Malformed, _) => ("", true),
+            (Policy::Missing, Policy::Text(text)) if !managed.has_content => (text.as_str(), false),
+            (Policy::Missing, _) => return,
+        };
+        let mut settings = if merges {
+            managed.clone()
+        } else {
+            Settings::empty(Layer::Managed, managed.file.clone())
+        };
+        if settings.merge(self.client, text.as_bytes()).is_ok() {
+            *managed = settings;
+        } else if of_machine && merges {
+            self.refuse(
+                "the machine's policy is malformed, and the client does not start".to_owned(),
+            );
+        }
+    }
+
+    fn refuse(&mut self, why: String) {
+        self.refusal.get_or_insert(why);
+    }
+}
+
+/// Why the client ends at once with this file as `--settings`. One that breaks the schema is ignored (2.1.332, observed
+/// 2026-11-25).
+fn unusable_flag(file: &FileState) -> Option<String> {
+    match &file.reading {
+        Reading::Read | Reading::Invalid(_) => None,
+        Reading::Missing => Some("there is no such file".into()),
+        Reading::Empty => Some("it is empty".into()),
+        _ => file.reading.fault().map(|fault| format!("it {fault}")),
+    }
+}

@@ -1,0 +1,164 @@
+//! The stored logins: the subscription's, and that of a cloud gateway. Pure.
+
+use super::Client;
+use super::gather::Facts;
+use super::json::Json;
+use super::keychain::Item;
+use super::paths::Paths;
+use super::rules::Rule;
+use super::settings::names;
+use super::source::Source;
+use super::state::{FileState, Reading, Secret, parse};
+use super::variables::Variables;
+
+/// Whether the login's scopes let it be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scopes {
+    /// They have `user:inference`.
+    Granted,
+    /// They do not, or there are none.
+    Lacking,
+    /// They are a number or an object, on which the client fails when it needs them.
+    Odd,
+}
+
+/// The stored subscription login, where it has a token.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Login {
+    /// `claudeAiOauth.accessToken`.
+    pub token: Secret,
+    pub scopes: Scopes,
+    /// `expiresAt`, in milliseconds since 1970.
+    pub expires_at: Option<f64>,
+    pub refreshable: bool,
+    /// `subscriptionType`.
+    pub plan: Option<String>,
+}
+
+/// What `.credentials.json` holds.
+#[derive(Clone, Debug, Default)]
+pub struct CredentialsFile {
+    pub login: Option<Login>,
+    pub gateway: Option<GatewayLogin>,
+}
+
+/// The login of a cloud gateway: `enterpriseGateway`, with a certificate pinned for its host in `gatewayTrust`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GatewayLogin {
+    /// Where every request goes.
+    pub url: String,
+    pub token: Secret,
+    /// `expiresAt`, in milliseconds since 1970.
+    pub expires_at: Option<f64>,
+    pub refreshable: bool,
+}
+
+impl GatewayLogin {
+    /// Whether it can be used: an expired one only if it can be refreshed (2.1.332, observed 2026-11-25).
+    pub(crate) fn counts(&self, now: f64) -> bool {
+        self.refreshable || !is_past(self.expires_at, now)
+    }
+}
+
+impl Login {
+    /// Whether the client refreshes it before it sends anything (2.0.77, 2.1.332, observed 2026-11-25).
+    pub(crate) fn is_refreshed(&self, now: f64) -> bool {
+        self.refreshable && is_past(self.expires_at, now)
+    }
+}
+
+/// Whether a time in milliseconds lies before `now`, in seconds.
+pub(crate) fn is_past(at: Option<f64>, now: f64) -> bool {
+    at.is_some_and(|at| at / 1000.0 < now)
+}
+
+/// The logins as a client finds them.
+pub(crate) struct Stored {
+    pub file: FileState,
+    /// Where the login in force is.
+    pub source: Source,
+    pub login: Option<Login>,
+    pub gateway: Option<GatewayLogin>,
+    /// The login of the file, where the Keychain's goes before it.
+    pub hidden: Option<Login>,
+}
+
+/// Finds the logins: in the Keychain, whose item goes before the file unless it is locked, absent or malformed (2.0.77,
+/// 2.1.112, observed 2026-11-25), else in the file.
+pub(crate) fn find(client: Client, facts: &Facts, paths: &Paths, variables: &Variables) -> Stored {
+    let of_project = client.has(Rule::SecureStorageDirOfProjectsCounts);
+    let dir = variables
+        .read(names::SECURE_STORAGE)
+        .find(|place| (of_project || !place.source.is_of_project()) && !place.value.is_empty());
+    let path = match dir.filter(|_| client.has(Rule::SecureStorageDirIsKnown)) {
+        Some(place) => paths.project.join(place.value.reveal()).join(".credentials.json"),
+        None => paths.credentials.clone(),
+    };
+    let (mut file, bytes) = facts.file(&path);
+    let in_file = parse(&mut file, || read_credentials(bytes)).unwrap_or_default();
+    let in_keychain = match &facts.keychain.login {
+        Item::Text(text) => read_credentials(text.as_bytes()).ok(),
+        _ => None,
+    };
+    let (source, CredentialsFile { login, gateway }, hidden) = match in_keychain {
+        Some(found) => (Source::KeychainLogin, found, in_file.login),
+        None => (Source::Login, in_file, None),
+    };
+    Stored { file, source, login, gateway, hidden }
+}
+
+/// What the bytes of a credentials file hold.
+pub fn read_credentials(bytes: &[u8]) -> Result<CredentialsFile, Reading> {
+    // Unlike the other files, this one must not begin with a BOM (2.0.77, 2.1.330, observed 2026-11).
+    let text = String::from_utf8_lossy(bytes);
+    let [login, gateway, pins] =
+        Json::pick(&text, ["claudeAiOauth", "enterpriseGateway", "gatewayTrust"])
+            .map_err(Reading::Malformed)?;
+    Ok(CredentialsFile {
+        login: login.and_then(read_login),
+        gateway: gateway.and_then(|gateway| read_gateway(gateway, pins?)),
+    })
+}
+
+fn read_login(login: Json<'_>) -> Option<Login> {
+    let token = login.get("accessToken").filter(|token| token.is_truthy())?;
+    let scopes = login.get("scopes").map_or(Scopes::Lacking, |scopes| {
+        let granted = match (scopes.items(), scopes.string()) {
+            (Some(items), _) => {
+                items.iter().any(|scope| scope.string().as_deref() == Some("user:inference"))
+            }
+            // A text is searched.
+            (None, Some(text)) => text.contains("user:inference"),
+            (None, None) if scopes.is_truthy() => return Scopes::Odd,
+            (None, None) => false,
+        };
+        if granted { Scopes::Granted } else { Scopes::Lacking }
+    });
+    Some(Login {
+        token: Secret::new(token.to_js_string()),
+        scopes,
+        expires_at: login.get("expiresAt").and_then(time),
+        refreshable: login.get("refreshToken").is_some_and(Json::is_truthy),
+        plan: login.get("subscriptionType").and_then(Json::string),
+    })
+}
+
+/// The login of a gateway; none without a certificate pinned for its host (2.1.332, observed 2026-11-25).
+fn read_gateway(gateway: Json<'_>, pins: Json<'_>) -> Option<GatewayLogin> {
+    let url = gateway.get("url").and_then(Json::string)?;
+    let token = gateway.get("jwt").and_then(Json::string).filter(|token| !token.is_empty())?;
+    let host = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    let host = host.split(['/', '?', '#']).next().unwrap_or(host);
+    pins.get(host).and_then(Json::string).filter(|pin| !pin.is_empty())?;
+    Some(GatewayLogin {
+        token: Secret::new(token),
+        expires_at: gateway.get("expiresAt").and_then(time),
+        refreshable: gateway.get("refreshToken").is_some_and(Json::is_truthy),
+        url,
+    })
+}
+
+/// A time in milliseconds, a number or its digits (2.1.332, observed 2026-11-25).
+fn time(value: Json<'_>) -> Option<f64> {
+    value.number().or_else(|| value.string()?.trim().parse().ok())
+}
