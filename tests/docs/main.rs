@@ -60,6 +60,45 @@ fn relative_links_lead_somewhere() {
     assert!(count > 5, "only {count} links were found");
 }
 
+/// Every claim of docs/security.md names tests, and they exist.
+#[test]
+fn each_claim_about_security_has_a_test() {
+    let mut tests = Vec::new();
+    let mut dirs = vec![root().join("src"), root().join("tests")];
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else if path.extension().is_some_and(|ext| ext == "rs") {
+                let text = fs::read_to_string(path).unwrap();
+                let after = text.split("#[test]\n").skip(1).filter_map(|after| {
+                    let (_, after) = after.split_once("fn ")?;
+                    after.split_once('(').map(|(name, _)| name.to_owned())
+                });
+                tests.extend(after);
+            }
+        }
+    }
+    let text = fs::read_to_string(root().join("docs/security.md")).unwrap();
+    let mut count = 0;
+    let mut in_claims = false;
+    for line in text.lines() {
+        in_claims = line.starts_with('|') && (in_claims || line.starts_with("| claim |"));
+        if !in_claims || line.starts_with("| claim |") || line.starts_with("|---") {
+            continue;
+        }
+        let cell = line.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        let names: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        assert!(!names.is_empty(), "no test: {line}");
+        for name in names {
+            assert!(tests.iter().any(|test| test == name), "{name} is not a test: {line}");
+        }
+        count += 1;
+    }
+    assert!(count > 40, "only {count} claims were found");
+}
+
 /// Every `cck COMMAND` and `--flag` of the READMEs is one that the program knows.
 #[test]
 fn commands_in_the_readmes_exist() {
