@@ -312,7 +312,7 @@ impl Context {
     pub(crate) fn require_home(&self) -> anyhow::Result<PathBuf> {
         self.home().ok_or_else(|| {
             fail(
-                format!("{HOME} is not set, so there is no home directory to look in"),
+                format!("{HOME} is not set, so the home directory is not known"),
                 format!("set {HOME}, or name the client's directory in CLAUDE_CONFIG_DIR"),
             )
         })

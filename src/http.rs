@@ -80,10 +80,15 @@ pub(crate) fn is_safe(url: &str) -> bool {
 pub(crate) struct Endpoint(Url);
 
 impl Endpoint {
-    /// The endpoint `url`; none if it is not one of HTTP. A user part, query or fragment is not used.
+    /// The endpoint `url`; none if cck cannot ask it. A user part, query or fragment is not used.
     fn parse(url: &str) -> Option<Endpoint> {
-        let url = Url::parse(url.trim()).ok()?;
-        matches!(url.scheme(), "http" | "https").then_some(Endpoint(url))
+        let endpoint = Endpoint(Url::parse(url.trim()).ok()?);
+        let can_be_asked = match endpoint.0.scheme() {
+            "http" => true,
+            "https" => ServerName::try_from(endpoint.socket().0).is_ok(),
+            _ => false,
+        };
+        can_be_asked.then_some(endpoint)
     }
 
     /// The host without the brackets of an IPv6 address, and the port.

@@ -201,7 +201,7 @@ impl Profiles {
                 }
                 None => "cck profile list shows the profiles there are".into(),
             };
-            fail(format!("there is no profile {name}"), advice)
+            fail(format!("the profile {name} does not exist"), advice)
         })
     }
 }

@@ -1,5 +1,94 @@
-//! A decision as text for people and as JSON for programs.
+//! An answer as text for people and as JSON for programs.
 
 pub mod json;
 pub(crate) mod names;
 pub mod text;
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+use crate::client::advice::{Case, Problem, values};
+use crate::client::installed;
+use crate::client::settings::names::TOKEN;
+use crate::client::source::Source;
+use names::Names;
+
+/// What the API said.
+#[derive(Debug, Serialize)]
+pub struct Online {
+    /// Who was asked.
+    pub url: String,
+    pub result: &'static str,
+    /// The HTTP status, if there was one.
+    pub status: Option<u16>,
+    #[serde(skip)]
+    pub problem: Option<Problem>,
+}
+
+impl Online {
+    /// Why the answer is not a yes; none where the API takes the credential.
+    fn doubt(&self) -> Option<String> {
+        let url = &self.url;
+        Some(match self.result {
+            "rejected" => format!("{url} rejects the credential"),
+            "unreachable" => format!("{url} could not be reached"),
+            "not-asked" => format!("{url} was not asked"),
+            _ => return None,
+        })
+    }
+}
+
+/// The answer to a question about the client.
+pub struct Answer<'a> {
+    pub(crate) case: &'a Case<'a>,
+    pub(crate) installed: &'a installed::Report,
+    pub(crate) problems: Vec<Problem>,
+    pub(crate) online: Option<Online>,
+    /// Whether every mode asked for sends what is expected, to where it may go.
+    pub(crate) verdict: bool,
+    /// Why the answer is "no" though every mode sends what is expected.
+    pub(crate) refused: Option<String>,
+}
+
+impl<'a> Answer<'a> {
+    pub fn new(
+        case: &'a Case<'a>,
+        installed: &'a installed::Report,
+        mut problems: Vec<Problem>,
+        mut online: Option<Online>,
+    ) -> Answer<'a> {
+        problems.splice(0..0, online.as_mut().and_then(|online| online.problem.take()));
+        let refusal = case.refusal.map(|refusal| refusal.reason(case.destination));
+        let refused = refusal
+            .or_else(|| values::refused(case))
+            .map(|reason| format!("the credential would {reason}"))
+            // What was asked and not answered is not a yes.
+            .or_else(|| online.as_ref().and_then(Online::doubt));
+        let meets = case.modes.iter().all(|mode| case.decision.meets(*mode, case.expected));
+        let verdict = meets && refused.is_none();
+        Answer { case, installed, problems, online, verdict, refused: refused.filter(|_| meets) }
+    }
+
+    fn names(&self) -> Names<'a> {
+        let Case { state, home, session, .. } = *self.case;
+        Names { state, home, is_session: session.is_some() }
+    }
+
+    /// The id of a source: inside of `cck run` its token has one of its own.
+    fn id(&self, source: &Source) -> String {
+        if self.case.session.is_some() && *source == Source::env(TOKEN) {
+            "session".to_owned()
+        } else {
+            source.to_string()
+        }
+    }
+
+    /// A sentence with that id in it.
+    fn with_id<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        match self.case.session {
+            Some(_) => text.replace(&Source::env(TOKEN).to_string(), "session").into(),
+            None => text.into(),
+        }
+    }
+}

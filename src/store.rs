@@ -46,7 +46,7 @@ const LINGER: Duration = Duration::from_millis(30);
 /// The same where the file was written in the last second, by whom is not known.
 const GLANCE: Duration = Duration::from_millis(8);
 
-/// What there is where there is no file.
+/// The content of a file that does not exist.
 static EMPTY: Content = Content::Whole(Vec::new());
 
 /// How an update is made.

@@ -27,8 +27,7 @@ use cck::client::surroundings::Surroundings;
 use cck::context::Context;
 use cck::key::command::Ended;
 use cck::output::sanitize;
-use cck::report::json::{self, Summary};
-use cck::report::text;
+use cck::report::{Answer, json, text};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
@@ -130,7 +129,7 @@ fn check(state: &State) {
             outcome.meets(None),
             outcome.sends && sent.len() == 1 && outcome.meets(sent.first().copied())
         );
-        let problems = advice::problems(&Case {
+        let case = Case {
             state,
             around: &around,
             decision: &decision,
@@ -140,8 +139,10 @@ fn check(state: &State) {
             modes: &[mode],
             expected: None,
             profile: None,
+            session: None,
             home: None,
-        });
+        };
+        let problems = advice::problems(&case);
         for problem in &problems {
             let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
             assert!(
@@ -150,24 +151,11 @@ fn check(state: &State) {
                     && !problem.fix.is_empty()
             );
         }
-        let summary = Summary {
-            modes: &[mode],
-            expected: None,
-            verdict: outcome.meets(None),
-            problems: &problems,
-            online: None,
-            session: None,
-            refused: None,
-            installed: &installed,
-            destination: &destination,
-            width: 80,
-            verbose: true,
-            home: None,
-        };
-        let text = plain(&text::render(state, &decision, &summary));
+        let answer = Answer::new(&case, &installed, problems, None);
+        let text = plain(&text::render(&answer, 80, true));
         assert_eq!(sanitize(&text), text, "text that drives a terminal");
         keeps_secrets(state, &serde_json::Value::from(text));
-        let report = json::render(state, &decision, &summary).expect("a report");
+        let report = json::render(&answer).expect("a report");
         let value: serde_json::Value = serde_json::from_str(&report).expect("the report is JSON");
         assert_eq!(value["schema"], 1);
         keeps_secrets(state, &value);

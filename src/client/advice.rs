@@ -65,6 +65,8 @@ pub struct Case<'a> {
     pub expected: Option<&'a Source>,
     /// The profile of cck that was asked about.
     pub profile: Option<&'a str>,
+    /// Inside of `cck run`: where the key comes from that cck adds.
+    pub session: Option<&'a str>,
     /// The home directory, for paths as the user writes them.
     pub home: Option<&'a OsStr>,
 }

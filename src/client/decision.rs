@@ -215,6 +215,15 @@ pub struct Candidate {
     pub shadowed_by: Option<Source>,
 }
 
+impl Candidate {
+    pub fn standing(&self, mode: Mode) -> Standing {
+        match mode {
+            Mode::Print => self.print,
+            Mode::Interactive => self.interactive,
+        }
+    }
+}
+
 /// The judgement.
 #[derive(Debug)]
 pub struct Decision {

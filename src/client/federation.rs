@@ -89,7 +89,7 @@ pub(crate) fn judge(
 ) -> (Option<Credential>, Option<Credential>) {
     let profile = state.profile();
     let mut of_profile = |source: &Source| {
-        let missing = || Err("no such profile".to_owned());
+        let missing = || Err("the profile does not exist".to_owned());
         let grant = profile.as_ref().map_or_else(missing, |found| found.grant(source, state.now));
         grant.map_err(|reason| standings.ignore(source, reason)).ok()
     };

@@ -157,7 +157,7 @@ impl<'a> Layers<'a> {
 fn unusable_flag(file: &FileState) -> Option<String> {
     match &file.reading {
         Reading::Read | Reading::Invalid(_) => None,
-        Reading::Missing => Some("there is no such file".into()),
+        Reading::Missing => Some("it does not exist".into()),
         Reading::Empty => Some("it is empty".into()),
         _ => file.reading.fault().map(|fault| format!("it {fault}")),
     }

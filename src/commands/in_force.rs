@@ -18,11 +18,10 @@ use crate::report::names::Names;
 pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
     let state = state(file, context)?;
     let decision = resolve::resolve(&state);
-    let names = Names { state: &state, home: context.home_var() };
+    let names = Names { state: &state, home: context.home_var(), is_session: false };
     let sent = |mode| {
         let sources = decision.outcome(mode).sources();
-        let sources: Vec<String> =
-            sources.iter().map(|source| names.name(&source.to_string())).collect();
+        let sources: Vec<String> = sources.iter().map(|source| names.name(source)).collect();
         if sources.is_empty() { "no credential".to_owned() } else { sources.join(" and ") }
     };
     let (print, interactive) = (sent(Mode::Print), sent(Mode::Interactive));
@@ -53,7 +52,7 @@ pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Co
     let Some(state) = state(file, context) else { return };
     warn_of_refusal(&state, context);
     let decision = resolve::resolve(&state);
-    let names = Names { state: &state, home: context.home_var() };
+    let names = Names { state: &state, home: context.home_var(), is_session: false };
     let blame = |mode| -> Option<String> {
         let outcome = decision.outcome(mode);
         if decision.meets(mode, Some(own)) {
@@ -63,7 +62,7 @@ pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Co
         let others: Vec<String> = sources
             .iter()
             .filter(|source| **source != own)
-            .map(|source| names.name(&source.to_string()))
+            .map(|source| names.name(source))
             .collect();
         let others = others.join(" and ");
         let is_sent = sources.contains(&own);

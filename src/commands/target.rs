@@ -61,7 +61,7 @@ impl Target {
         let target = Target::locate(args, context)?;
         if target.file.chosen_by == ChosenBy::Flag && !target.file.path.exists() {
             return Err(fail(
-                format!("there is no file {}", target.file.path.display()),
+                format!("the file {} does not exist", target.file.path.display()),
                 "check the path of --config-file",
             ));
         }

@@ -44,7 +44,7 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
         if json {
             Changed::default().print_json(&args.change, &target, Report::default(), context)?;
         } else {
-            context.say(format!("there is no change to undo in {shown}"));
+            context.say(format!("nothing to undo in {shown}"));
         }
         return Ok(Exit::No);
     };

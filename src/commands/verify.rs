@@ -5,27 +5,21 @@ pub(crate) mod online;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use crate::report::json::Online;
 use clap::{Args, ValueEnum};
 
 use crate::client::Client;
-use crate::client::advice::{self, Case, values};
+use crate::client::advice::{self, Case};
 use crate::client::decision::Mode;
-use crate::client::destination;
-use crate::client::gather;
-use crate::client::installed;
+use crate::client::destination::{self, Destination};
 use crate::client::launch::{Launch, Launcher};
-use crate::client::resolve;
 use crate::client::settings::names;
 use crate::client::source::Source;
 use crate::client::state::State;
-use crate::client::surroundings;
+use crate::client::{gather, installed, resolve, surroundings};
 use crate::context::Context;
-use crate::error::Exit;
-use crate::error::fail;
+use crate::error::{Exit, fail};
 use crate::profile::ProfileArg;
-use crate::report::json::{self, Summary};
-use crate::report::text;
+use crate::report::{Answer, json, text};
 
 /// Which modes are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,16 +32,6 @@ pub(crate) enum Modes {
     All,
 }
 
-impl Modes {
-    fn list(self) -> &'static [Mode] {
-        match self {
-            Modes::Print => &[Mode::Print],
-            Modes::Interactive => &[Mode::Interactive],
-            Modes::All => &[Mode::Print, Mode::Interactive],
-        }
-    }
-}
-
 /// Whose helper may be run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum RunHelper {
@@ -58,7 +42,7 @@ pub(crate) enum RunHelper {
 }
 
 /// Exits with 0 if the expected source, and no other, is sent in every mode asked about; with 1 if not.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct VerifyArgs {
     #[command(flatten)]
     profile: ProfileArg,
@@ -112,133 +96,125 @@ pub(crate) struct VerifyArgs {
     command: Vec<OsString>,
 }
 
-/// Runs the command.
 pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    args.profile.enter(context)?;
-    if let Some(project) = &args.project
-        && !context.cwd().join(project).is_dir()
-    {
-        return Err(fail(
-            format!("--project {}: no such directory", project.display()),
-            "name the directory that Claude Code is started in",
-        ));
-    }
-    if let Some(launcher) = args.launcher {
-        launcher.set_variables(context);
-    }
-    let launch =
-        if args.command.is_empty() { Launch::default() } else { Launch::parse(&args.command) };
-    let program = launch.program.clone();
-    let search = installed::find(context, program.as_deref(), args.launcher);
-    let (client, mut installed) = installed::choose(args.client_version, &search);
-    if args.json || args.verbose {
-        installed.others = installed::others(context, search.client.as_ref());
-    }
-    let named = args.config_file.as_ref().map(|file| context.cwd().join(file));
-    if let Some(file) = named.filter(|file| matches!(file.try_exists(), Ok(false))) {
-        return Err(fail(
-            format!("there is no file {}", file.display()),
-            "check the path of --config-file",
-        ));
-    }
-    let mut state = gather::gather(
-        context,
-        client,
-        &launch,
-        args.project.as_deref(),
-        args.config_file.as_deref(),
-    )?;
-    let session = super::run::session_source(context);
-    let expected = expected(args.expect.as_deref(), &state, session.is_some())?;
-    if args.run_helper.is_some() {
-        gather::run_policy_helper(&mut state)?;
-    }
-    if args.online {
-        destination::take_network(&state, context);
-        online::fetch_settings(&mut state, context)?;
-    }
-    let home = context.home();
-    let destination = destination::destination(&state, home.as_deref());
-    let may_run = match args.run_helper {
-        None => false,
-        Some(RunHelper::Project) => true,
-        Some(RunHelper::Trusted) => !destination.helper_is_untrusted,
-    };
-    if may_run {
-        gather::run_helper(&mut state)?;
-    }
-    let decision = resolve::resolve(&state);
-    let around = surroundings::look(&state, context);
-    let modes = match (args.mode, launch.mode) {
-        (Some(modes), _) => modes.list(),
-        (None, Some(Mode::Print)) => Modes::Print.list(),
-        (None, Some(Mode::Interactive)) => Modes::Interactive.list(),
-        (None, None) => Modes::All.list(),
-    };
-    let home = home.map(PathBuf::into_os_string);
-    let refusal = destination::may_send(&destination, args.expect_host.as_deref()).err();
-    let case = Case {
-        state: &state,
-        around: &around,
-        decision: &decision,
-        destination: &destination,
-        refusal: refusal.as_ref(),
-        unusable_clients: if args.client_version.is_none() { &search.unusable } else { &[] },
-        modes,
-        expected: expected.as_ref(),
-        profile: args.profile.profile.as_deref(),
-        home: home.as_deref(),
-    };
-    let mut problems = advice::problems(&case);
-    let meets = modes.iter().all(|mode| decision.meets(*mode, expected.as_ref()));
-    let mut online = None;
-    if args.online {
-        let mut answer =
-            online::ask(&state, &decision, modes, &destination, refusal.as_ref(), context)?;
-        problems.splice(0..0, answer.problem.take());
-        online = Some(answer);
-    }
-    // What was asked and not answered is not a yes.
-    let doubt = online.as_ref().and_then(Online::doubt);
-    let refused = refusal.as_ref().map(|refusal| refusal.reason(&destination));
-    let refused = refused.or_else(|| values::refused(&case));
-    let refused = refused.map(|reason| format!("the credential would {reason}"));
-    let verdict = meets && refused.is_none() && doubt.is_none();
-    let summary = Summary {
-        refused: refused.or(doubt).filter(|_| meets),
-        destination: &destination,
-        installed: &installed,
-        modes,
-        expected: expected.as_ref(),
-        verdict,
-        problems: &problems,
-        online: online.as_ref(),
-        session: session.as_deref(),
-        width: context.width(),
-        verbose: args.verbose,
-        home: home.as_deref(),
-    };
-    let report = if args.json {
-        json::render(&state, &decision, &summary)?
-    } else {
-        text::render(&state, &decision, &summary)
-    };
+    let width = context.width();
+    let (verdict, report) = answer(args, context, |answer| {
+        let report = if args.json {
+            json::render(answer)?
+        } else {
+            text::render(answer, width, args.verbose)
+        };
+        Ok((answer.verdict, report))
+    })?;
     if args.json || !context.quiet {
         context.out.push_str(&report);
     }
     Ok(if verdict { Exit::Done } else { Exit::No })
 }
 
+/// Finds the answer, and returns what `report` makes of it.
+pub(super) fn answer<T>(
+    args: &VerifyArgs,
+    context: &mut Context,
+    report: impl FnOnce(&Answer<'_>) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    args.profile.enter(context)?;
+    check(args, context)?;
+    if let Some(launcher) = args.launcher {
+        launcher.set_variables(context);
+    }
+    let launch =
+        if args.command.is_empty() { Launch::default() } else { Launch::parse(&args.command) };
+    let search = installed::find(context, launch.program.as_deref(), args.launcher);
+    let (client, mut installed) = installed::choose(args.client_version, &search);
+    if args.json || args.verbose {
+        installed.others = installed::others(context, search.client.as_ref());
+    }
+    let (project, config) = (args.project.as_deref(), args.config_file.as_deref());
+    let mut state = gather::gather(context, client, &launch, project, config)?;
+    let session = super::run::session_source(context);
+    let expected = expected(args.expect.as_deref(), &state, session.is_some())?;
+    let destination = measure(args, &mut state, context)?;
+    let home = context.home().map(PathBuf::into_os_string);
+    let refusal = destination::may_send(&destination, args.expect_host.as_deref()).err();
+    let case = Case {
+        state: &state,
+        around: &surroundings::look(&state, context),
+        decision: &resolve::resolve(&state),
+        destination: &destination,
+        refusal: refusal.as_ref(),
+        unusable_clients: if args.client_version.is_none() { &search.unusable } else { &[] },
+        modes: modes(args.mode, launch.mode),
+        expected: expected.as_ref(),
+        profile: args.profile.profile.as_deref(),
+        session: session.as_deref(),
+        home: home.as_deref(),
+    };
+    let problems = advice::problems(&case);
+    let online = args.online.then(|| online::ask(&case, context)).transpose()?;
+    report(&Answer::new(&case, &installed, problems, online))
+}
+
+/// Whether what the arguments name exists.
+fn check(args: &VerifyArgs, context: &Context) -> anyhow::Result<()> {
+    if let Some(project) = &args.project
+        && !context.cwd().join(project).is_dir()
+    {
+        return Err(fail(
+            format!("--project {}: the directory does not exist", project.display()),
+            "name the directory that Claude Code is started in",
+        ));
+    }
+    let config = args.config_file.as_ref().map(|file| context.cwd().join(file));
+    match config.filter(|file| matches!(file.try_exists(), Ok(false))) {
+        Some(file) => Err(fail(
+            format!("the file {} does not exist", file.display()),
+            "check the path of --config-file",
+        )),
+        None => Ok(()),
+    }
+}
+
+/// Runs the helpers, asks the server and takes the network as far as the arguments allow; where requests go then.
+fn measure(
+    args: &VerifyArgs,
+    state: &mut State,
+    context: &mut Context,
+) -> anyhow::Result<Destination> {
+    if args.run_helper.is_some() {
+        gather::run_policy_helper(state)?;
+    }
+    if args.online {
+        destination::take_network(state, context);
+        online::fetch_settings(state, context)?;
+    }
+    let destination = destination::destination(state, context.home().as_deref());
+    if args.run_helper == Some(RunHelper::Project)
+        || (args.run_helper == Some(RunHelper::Trusted) && !destination.helper_is_untrusted)
+    {
+        gather::run_helper(state)?;
+    }
+    Ok(destination)
+}
+
+fn modes(asked: Option<Modes>, launched: Option<Mode>) -> &'static [Mode] {
+    match (asked, launched) {
+        (Some(Modes::Print), _) | (None, Some(Mode::Print)) => &[Mode::Print],
+        (Some(Modes::Interactive), _) | (None, Some(Mode::Interactive)) => &[Mode::Interactive],
+        (Some(Modes::All), _) | (None, None) => &Mode::ALL,
+    }
+}
+
 /// The source to expect; none stands for any.
 ///
 /// Who has injected a key asks whether that key is sent, so without the flag a key in the config is expected.
-pub(super) fn expected(
-    id: Option<&str>,
-    state: &State,
-    is_session: bool,
-) -> anyhow::Result<Option<Source>> {
+fn expected(id: Option<&str>, state: &State, is_session: bool) -> anyhow::Result<Option<Source>> {
     match id {
         None | Some("session") if is_session => Ok(Some(Source::env(names::TOKEN))),
+        Some("session") => Err(fail(
+            "--expect session: this is not inside of `cck run`",
+            "cck run -- cck verify --expect session",
+        )),
         Some("any") => Ok(None),
         Some(id) => id.parse().map(Some),
         None => {

@@ -18,7 +18,7 @@ use crate::key::command;
 /// The variable that holds a key where nothing else is said.
 pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 
-/// The advice if there is no source.
+/// The advice if no source was given.
 pub(crate) const NAME_ONE: &str =
     "name a source: --key-env VAR, --key-file FILE, --key-command CMD or --stdin";
 

@@ -47,7 +47,7 @@ pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The text of a file of profiles; none where there is no file.
+/// The text of a file of profiles; none if it does not exist.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     let file = match disk::open(path, Open::Follow) {
         Ok(file) => file,

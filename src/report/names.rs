@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 
 use crate::client::paths::display;
+use crate::client::settings::names::TOKEN;
 use crate::client::source::Source;
 use crate::client::state::State;
 use crate::output::one_line;
@@ -11,16 +12,23 @@ use crate::output::one_line;
 pub(crate) struct Names<'a> {
     pub state: &'a State,
     pub home: Option<&'a OsStr>,
+    /// Whether the token in the environment is that of `cck run`.
+    pub is_session: bool,
 }
 
 impl Names<'_> {
+    pub(crate) fn name(&self, source: &Source) -> String {
+        self.of_id(&source.to_string())
+    }
+
     /// The name of the source with this id.
-    pub(crate) fn name(&self, id: &str) -> String {
+    fn of_id(&self, id: &str) -> String {
         let paths = &self.state.paths;
         let show = |path| one_line(&display(path, self.home));
         let config = || show(&self.state.config_file.path);
         let member = |rest: &str| rest.strip_prefix("env.").unwrap_or(rest).to_owned();
         match id.split_once('.').unwrap_or((id, "")) {
+            ("env", TOKEN) if self.is_session => "the session token of cck run".to_owned(),
             ("env", name) => format!("${name}"),
             ("config", rest) => format!("{} in {}", member(rest), config()),
             ("settings", rest) => {
@@ -44,7 +52,6 @@ impl Names<'_> {
             ("keychain", _) => "the claude.ai login in the Keychain".to_owned(),
             ("wellknown", name) => format!("the cloud session's {}", name.replace('_', " ")),
             ("profile", name) => format!("the Anthropic profile {name}"),
-            ("session", _) => "the session token of cck run".to_owned(),
             _ => id.to_owned(),
         }
     }
@@ -64,7 +71,7 @@ impl Names<'_> {
                         .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
             });
             let is_id = previous != "--expect" && (is_variable || id.parse::<Source>().is_ok());
-            words.push(if is_id { word.replace(id, &self.name(id)) } else { word.to_owned() });
+            words.push(if is_id { word.replace(id, &self.of_id(id)) } else { word.to_owned() });
             previous = word;
         }
         words.join(" ")

@@ -2,20 +2,19 @@
 
 use std::fmt::Write;
 
+use anstream::adapter::strip_str;
 use anstyle::{AnsiColor, Style};
 
-use super::json::Summary;
+use super::Answer;
 use super::names::Names;
 use crate::client::advice::{Problem, Severity};
 use crate::client::decision::{
     Candidate, Decision, Dialog, Header, Mode, Outcome, Provider, Standing,
 };
-use crate::client::settings;
+use crate::client::settings::names;
 use crate::client::source::Source;
-use crate::client::state::State;
 use crate::key;
 use crate::output::one_line;
-use crate::output::without_user;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -23,29 +22,29 @@ const WARN: Style = AnsiColor::Yellow.on_default().bold();
 const HEAD: Style = Style::new().bold();
 const DIM: Style = Style::new().dimmed();
 
-/// The report.
-pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> String {
-    let mut out = Text::new(state, decision, summary);
+/// The report, `width` columns wide; `verbose` shows every source, wanted or not.
+pub fn render(answer: &Answer<'_>, width: usize, verbose: bool) -> String {
+    let mut out = Text::new(answer, width);
     out.session();
     out.verdict();
     out.online();
     let told = out.either_or();
     out.problems(&told);
-    if !summary.verdict && summary.installed.note.is_some() {
-        out.sentence("", &summary.installed.text());
+    if !answer.verdict && answer.installed.note.is_some() {
+        out.sentence("", &answer.installed.text());
     }
-    if summary.verbose || !summary.verdict {
-        out.sources();
+    if verbose || !answer.verdict {
+        out.sources(verbose);
     }
-    if summary.verbose {
-        for mode in summary.modes {
+    if verbose {
+        for mode in answer.case.modes {
             out.headers(*mode);
         }
-        for other in &summary.installed.others {
+        for other in &answer.installed.others {
             let version = other.version.as_deref().unwrap_or("of unknown version");
             let path = one_line(&other.path.display().to_string());
-            let also = format!("also here: Claude Code {version} ({}), {path}", other.installed_by);
-            out.sentence("", &also);
+            let by = other.installed_by;
+            out.sentence("", &format!("also here: Claude Code {version} ({by}), {path}"));
         }
     }
     // An address may have a key in it.
@@ -53,16 +52,17 @@ pub fn render(state: &State, decision: &Decision, summary: &Summary<'_>) -> Stri
 }
 
 /// What is in force and the next step: `cck` without a command.
-pub(crate) fn status(state: &State, decision: &Decision, summary: &Summary<'_>) -> String {
-    let mut out = Text::new(state, decision, summary);
+pub(crate) fn status(answer: &Answer<'_>, width: usize) -> String {
+    let mut out = Text::new(answer, width);
     out.verdict();
-    let count = |severity| summary.problems.iter().filter(|p| p.severity == severity).count();
-    let next = match summary.problems.first() {
-        None if summary.verdict => "cck --help shows what else cck does".to_owned(),
+    let count =
+        |severity| answer.problems.iter().filter(|found| found.severity == severity).count();
+    let next = match answer.problems.first() {
+        None if answer.verdict => "cck --help shows what else cck does".to_owned(),
         None => "cck verify".to_owned(),
         Some(first) if first.severity == Severity::Error => {
-            if let Some(said) = out.said_above(first).filter(|_| summary.refused.is_none()) {
-                out.sentence("", &said);
+            if let Some(message) = out.not_yet_told(first).filter(|_| answer.refused.is_none()) {
+                out.sentence("", &message);
             }
             match count(Severity::Error) {
                 1 if is_command(&first.fix) => first.fix.clone(),
@@ -81,16 +81,16 @@ pub(crate) fn status(state: &State, decision: &Decision, summary: &Summary<'_>) 
 /// Text of a width, and what it is about.
 struct Text<'a> {
     text: String,
-    state: &'a State,
+    width: usize,
+    answer: &'a Answer<'a>,
     decision: &'a Decision,
-    summary: &'a Summary<'a>,
     names: Names<'a>,
 }
 
 impl<'a> Text<'a> {
-    fn new(state: &'a State, decision: &'a Decision, summary: &'a Summary<'a>) -> Self {
-        let names = Names { state, home: summary.home };
-        Text { text: String::new(), state, decision, summary, names }
+    fn new(answer: &'a Answer<'a>, width: usize) -> Self {
+        let decision = answer.case.decision;
+        Text { text: String::new(), width, answer, decision, names: answer.names() }
     }
 
     /// Adds a line as it is: what is to be copied is never wrapped.
@@ -101,18 +101,20 @@ impl<'a> Text<'a> {
 
     /// Adds a sentence after a label, broken between words.
     fn sentence(&mut self, label: &str, text: &str) {
-        let indent = 2;
-        let label = format!("{:indent$}{label}", "");
-        let start = anstream::adapter::strip_str(&label).to_string().chars().count();
-        self.wrap(&label, start, indent, text);
+        self.wrap(&format!("  {label}"), 2, text);
     }
 
-    /// Adds text after a label of `column` columns; lines after the first start at `indent`.
-    fn wrap(&mut self, label: &str, mut column: usize, indent: usize, text: &str) {
+    /// Adds text after a label, and what does not fit in the line below its beginning.
+    fn beside(&mut self, label: &str, text: &str) {
+        self.wrap(label, columns(label), text);
+    }
+
+    fn wrap(&mut self, label: &str, indent: usize, text: &str) {
         self.text.push_str(label);
+        let mut column = columns(label);
         for (at, word) in text.split(' ').enumerate() {
             let width = word.chars().count();
-            if at > 0 && column + 1 + width > self.summary.width {
+            if at > 0 && column + 1 + width > self.width {
                 let _ = write!(self.text, "\n{:indent$}", "");
                 column = indent;
             } else if at > 0 {
@@ -127,7 +129,7 @@ impl<'a> Text<'a> {
 
     /// Inside of `cck run`, whose key it is that the API gets.
     fn session(&mut self) {
-        if let Some(source) = self.summary.session {
+        if let Some(source) = self.answer.case.session {
             let text = format!(
                 "cck adds the key from {source} to each call; Claude Code has only a token for this run"
             );
@@ -137,84 +139,66 @@ impl<'a> Text<'a> {
 
     /// The first lines: yes or no, and about what.
     fn verdict(&mut self) {
-        let modes = self.summary.modes;
-        let outcomes: Vec<&Outcome> =
-            modes.iter().map(|mode| self.decision.outcome(*mode)).collect();
-        let meets: Vec<bool> =
-            modes.iter().map(|mode| self.decision.meets(*mode, self.summary.expected)).collect();
-        let same = outcomes.windows(2).all(|pair| {
-            pair[0].x_api_key == pair[1].x_api_key
-                && pair[0].authorization == pair[1].authorization
-                && pair[0].sends == pair[1].sends
-        });
-        let good = meets.iter().all(|meets| *meets);
-        if good && !self.summary.verdict {
-            // Nothing is wrong with what is sent; the server, or the host, is.
-            let errors = self.summary.problems.iter().filter(|p| p.severity == Severity::Error);
-            let why = self.summary.refused.clone();
-            let why = why.or_else(|| errors.map(|error| error.message.clone()).next());
-            let why = self.names.in_text(&one_line(&why.unwrap_or_default()));
-            self.wrap(&format!("{BAD}✗{BAD:#} "), 2, 2, &why);
-            if let Some(source) = outcomes[0].sources().first() {
-                let hint = self.hint(source).map(|hint| format!(" {hint}")).unwrap_or_default();
-                let name = self.names.name(&source.to_string());
-                self.sentence("", &format!("it is {}{hint}, from {name}", self.noun(source)));
-            }
-            return;
+        let case = self.answer.case;
+        let outcome = |mode: Mode| case.decision.outcome(mode);
+        let meets = |mode: &Mode| case.decision.meets(*mode, case.expected);
+        let good = case.modes.iter().all(meets);
+        if good && !self.answer.verdict {
+            return self.refused(outcome(case.modes[0]));
         }
+        let same = case.modes.windows(2).all(|pair| {
+            let (one, other) = (outcome(pair[0]), outcome(pair[1]));
+            one.x_api_key == other.x_api_key
+                && one.authorization == other.authorization
+                && one.sends == other.sends
+        });
         if same {
-            let who = match modes {
-                [Mode::Print] => "claude -p",
-                [Mode::Interactive] => "interactive claude",
-                _ => "Claude Code",
-            };
-            self.judge(Some(good), who, outcomes[0], good);
-            if let Some(asks) =
-                outcomes.iter().find_map(|outcome| dialogs(outcome)).filter(|_| good)
-            {
+            let who = if let [mode] = case.modes { who(*mode) } else { "Claude Code" };
+            self.judge(Some(good), who, outcome(case.modes[0]));
+            let asks = case.modes.iter().find_map(|mode| dialogs(outcome(*mode)));
+            if let Some(asks) = asks.filter(|_| good) {
                 self.sentence("", &format!("interactive claude first {asks}"));
             }
             return;
         }
         // What is wrong comes first.
-        let mut order: Vec<usize> = (0..modes.len()).collect();
-        order.sort_by_key(|at| meets[*at]);
-        for (row, at) in order.into_iter().enumerate() {
-            let who = if modes[at] == Mode::Print { "claude -p" } else { "interactive claude" };
-            let mark = if !meets[at] { Some(false) } else { (row == 0).then_some(true) };
-            self.judge(mark, who, outcomes[at], meets[at]);
+        let mut modes = case.modes.to_vec();
+        modes.sort_by_key(meets);
+        for (row, mode) in modes.iter().enumerate() {
+            let mark = if meets(mode) { (row == 0).then_some(true) } else { Some(false) };
+            self.judge(mark, who(*mode), outcome(*mode));
+        }
+    }
+
+    /// The first lines where nothing is wrong with what is sent: the server, or the host, is.
+    fn refused(&mut self, outcome: &Outcome) {
+        let why = self.answer.refused.clone().unwrap_or_default();
+        self.beside(&mark(false), &self.names.in_text(&one_line(&why)));
+        if let Some(source) = outcome.sources().first() {
+            let (noun, hint) = (self.noun(source), self.hint(source, " "));
+            self.sentence("", &format!("it is {noun}{hint}, from {}", self.names.name(source)));
         }
     }
 
     /// What one mode, or both, sends: with a mark, or as a line below one.
-    fn judge(&mut self, mark: Option<bool>, who: &str, outcome: &Outcome, meets: bool) {
-        let label = match mark {
-            Some(true) => format!("{GOOD}✓{GOOD:#} "),
-            Some(false) => format!("{BAD}✗{BAD:#} "),
-            None => "  ".to_owned(),
-        };
-        if !meets {
-            let text = format!("{who} {}", self.shortfall(outcome));
-            return self.wrap(&label, 2, 2, &text);
+    fn judge(&mut self, good: Option<bool>, who: &str, outcome: &Outcome) {
+        let label = good.map_or_else(|| "  ".to_owned(), mark);
+        if good == Some(false) {
+            return self.beside(&label, &format!("{who} {}", self.shortfall(outcome)));
         }
         let sources = outcome.sources();
         let Some(source) = sources.first() else { return };
-        if mark.is_none() && !self.summary.verdict && self.same_key(source) {
+        if good.is_none() && !self.answer.verdict && self.same_key(source) {
             let but =
                 dialogs(outcome).map(|asks| format!(", but first {asks}")).unwrap_or_default();
-            return self.wrap(&label, 2, 2, &format!("{who} sends yours{but}"));
+            return self.beside(&label, &format!("{who} sends yours{but}"));
         }
-        let hint = self.hint(source).map(|hint| format!(" {hint}")).unwrap_or_default();
-        let sent = format!("{who} will send {}{hint} to {}", self.noun(source), self.host());
-        self.wrap(&label, 2, 2, &sent);
+        let (noun, hint) = (self.noun(source), self.hint(source, " "));
+        self.beside(&label, &format!("{who} will send {noun}{hint} to {}", self.host()));
         let same = self.same_key(source) && **source != Source::PrimaryKey;
         let also = if same { ", the same key as in the config" } else { "" };
-        let from = format!(
-            "from {}{also} · {}",
-            self.names.name(&source.to_string()),
-            one_line(&self.summary.installed.text())
-        );
-        self.sentence("", &from);
+        let client = one_line(&self.answer.installed.text());
+        self.sentence("", &format!("from {}{also} · {client}", self.names.name(source)));
     }
 
     /// How what is sent differs from what was expected.
@@ -223,74 +207,50 @@ impl<'a> Text<'a> {
             return format!("uses {}: no Anthropic credential is sent", provider(outcome.provider));
         }
         if !outcome.sends {
-            let asks = if self.decision.interactive.dialogs.contains(&Dialog::Login) {
-                " and asks you to log in"
-            } else {
-                ""
-            };
-            return format!("sends no credential{asks}");
+            let asks = self.decision.interactive.dialogs.contains(&Dialog::Login);
+            return format!(
+                "sends no credential{}",
+                if asks { " and asks you to log in" } else { "" }
+            );
         }
-        let named = |source: &Source| {
-            let hint = self.hint(source).map(|hint| format!(" ({hint})")).unwrap_or_default();
-            format!("{}{hint}", self.names.name(&source.to_string()))
+        for header in [&outcome.x_api_key, &outcome.authorization] {
+            if let Header::Invalid(source) = header {
+                let name = self.names.name(source);
+                return format!("sends a request without a credential: {name} returned none");
+            }
+        }
+        let named = |source: &Source| match &*self.hint(source, "") {
+            "" => self.names.name(source),
+            hint => format!("{} ({hint})", self.names.name(source)),
         };
         let sources = outcome.sources();
-        let others: Vec<String> = sources
-            .iter()
-            .filter(|source| Some(**source) != self.summary.expected)
-            .map(|source| named(source))
-            .collect();
-        let others = others.join(" and ");
-        let invalid =
-            [&outcome.x_api_key, &outcome.authorization].into_iter().find_map(
-                |header| match header {
-                    Header::Invalid(source) => Some(self.names.name(&source.to_string())),
-                    _ => None,
-                },
-            );
-        if let Some(source) = invalid {
-            return format!("sends a request without a credential: {source} returned none");
-        }
-        match self.summary.expected {
+        let expected = self.answer.case.expected;
+        let others = sources.iter().filter(|source| Some(**source) != expected);
+        let others = others.map(|source| named(source)).collect::<Vec<_>>().join(" and ");
+        match expected {
             None if sources.len() > 1 => format!("sends two credentials: {others}"),
             None => "sends no credential".to_owned(),
             Some(expected) if sources.contains(&expected) => {
                 format!("sends {}, but also {others}", self.noun(expected))
             }
+            Some(expected) if others.is_empty() => format!("does not send {}", named(expected)),
             Some(expected) => {
-                let kind = match (self.is_key(expected), sources.first()) {
-                    (true, Some(source)) if self.is_key(source) => "another key",
-                    _ => "another credential",
-                };
-                if others.is_empty() {
-                    format!("does not send {}", named(expected))
-                } else {
-                    format!("sends {kind}: {others}")
-                }
+                let is_key = is_key(expected) && sources.first().is_some_and(|first| is_key(first));
+                let kind = if is_key { "another key" } else { "another credential" };
+                format!("sends {kind}: {others}")
             }
         }
     }
 
     /// What a source gives, in a sentence.
     fn noun(&self, source: &Source) -> &'static str {
-        if self.same_key(source) {
-            return "your key";
+        match source {
+            _ if self.same_key(source) => "your key",
+            Source::Helper(_) => "what the apiKeyHelper prints:",
+            Source::Login | Source::KeychainLogin | Source::Gateway => "the stored login",
+            _ if is_key(source) => "the key",
+            _ => "the token",
         }
-        let id = source.to_string();
-        if id.ends_with("apiKeyHelper") {
-            "what the apiKeyHelper prints:"
-        } else if id.contains("claudeAiOauth") || id.contains("Gateway") {
-            "the stored login"
-        } else if self.is_key(source) {
-            "the key"
-        } else {
-            "the token"
-        }
-    }
-
-    fn is_key(&self, source: &Source) -> bool {
-        let id = source.to_string();
-        ["rimaryApiKey", "API_KEY", "api_key", ".apiKey"].iter().any(|word| id.contains(word))
     }
 
     fn secret(&self, source: &Source) -> Option<&str> {
@@ -304,25 +264,24 @@ impl<'a> Text<'a> {
         *source == Source::PrimaryKey || (key.is_some() && self.secret(source) == key)
     }
 
-    fn hint(&self, source: &Source) -> Option<String> {
-        self.secret(source).map(|secret| one_line(&key::hint(secret)))
+    /// The hint at a source's secret after `before`; nothing where the secret is not known.
+    fn hint(&self, source: &Source, before: &str) -> String {
+        let hint = |secret| format!("{before}{}", one_line(&key::hint(secret)));
+        self.secret(source).map(hint).unwrap_or_default()
     }
 
     /// Where requests go: the host alone for the usual kind of address.
-    fn host(&self) -> String {
-        let url = one_line(&without_user(settings::base_url(self.state).1));
-        match url.strip_prefix("https://") {
-            Some(host) if !host.contains('/') => host.to_owned(),
-            _ => url,
-        }
+    fn host(&self) -> &'a str {
+        let url = &*self.answer.case.destination.shown;
+        url.strip_prefix("https://").filter(|host| !host.contains('/')).unwrap_or(url)
     }
 
-    fn has(&self, code: &str) -> bool {
-        self.summary.problems.iter().any(|problem| problem.code == code)
+    fn find(&self, code: &str) -> Option<&'a Problem> {
+        self.answer.problems.iter().find(|problem| problem.code == code)
     }
 
     fn online(&mut self) {
-        let Some(online) = self.summary.online else { return };
+        let Some(online) = &self.answer.online else { return };
         let status = online.status.map_or_else(String::new, |status| format!(" (HTTP {status})"));
         let text = match online.result {
             "valid" => format!("{} accepts it{status}", online.url),
@@ -334,63 +293,54 @@ impl<'a> Text<'a> {
     /// The two ways out of a key that is hidden by another: use the one or the other. Returns the problems that this
     /// settles.
     fn either_or(&mut self) -> Vec<&'a Problem> {
-        let find = |code| self.summary.problems.iter().find(|problem| problem.code == code);
-        let (Some(shadowed), Some(expected)) = (find("key-shadowed"), self.summary.expected) else {
+        let case = self.answer.case;
+        let (Some(shadowed), Some(expected)) = (self.find("key-shadowed"), case.expected) else {
             return Vec::new();
         };
-        let mut told = vec![shadowed];
-        let taken = self.summary.modes.iter().find_map(|mode| {
-            let sources = self.decision.outcome(*mode).sources();
-            sources.into_iter().find(|source| *source != expected).cloned()
-        });
-        let Some(other) = taken else { return Vec::new() };
-        let (mine, theirs) = match expected {
-            Source::PrimaryKey => {
-                ("the key in the config".to_owned(), self.names.name(&other.to_string()))
-            }
-            expected => {
-                (self.names.name(&expected.to_string()), self.names.name(&other.to_string()))
-            }
+        let mut sent = case.modes.iter().flat_map(|mode| case.decision.outcome(*mode).sources());
+        let Some(other) = sent.find(|source| *source != expected) else { return Vec::new() };
+        let mine = match expected {
+            Source::PrimaryKey => "the key in the config".to_owned(),
+            expected => self.names.name(expected),
         };
-        let verify = format!("cck verify --expect {other}");
-        let approve = find("env-key-not-approved").or_else(|| find("env-key-rejected"));
-        let use_other = match approve {
-            Some(problem) if other.to_string().ends_with("ANTHROPIC_API_KEY") => {
-                told.push(problem);
-                (problem.fix.clone(), Some(format!("then: {verify}")))
-            }
-            _ => (verify, None),
-        };
-        let leads = [format!("To use {mine}:"), format!("or to use {theirs}:")];
+        let leads = [format!("To use {mine}:"), format!("or to use {}:", self.names.name(other))];
         let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
-        for (lead, (fix, then)) in leads.iter().zip([(one_line(&shadowed.fix), None), use_other]) {
-            let line = format!("  {lead:pad$}   {fix}");
-            let whole = then.as_ref().map(|then| format!("{line}   ({then})"));
-            match (whole, then) {
-                (Some(whole), _) if whole.chars().count() <= self.summary.width => {
-                    self.line(&whole);
-                }
-                (_, Some(then)) => {
-                    self.line(&line);
-                    self.line(&format!("    ({then})"));
-                }
-                _ if is_command(&fix) || line.chars().count() <= self.summary.width => {
-                    self.line(&line);
-                }
-                _ => {
-                    self.sentence("", lead);
-                    self.wrap("    ", 4, 4, &fix);
-                }
+        let mut told = vec![shadowed];
+        self.way(&leads[0], pad, &one_line(&shadowed.fix), None);
+        let verify = format!("cck verify --expect {}", self.answer.id(other));
+        let approve = self.find("env-key-not-approved").or_else(|| self.find("env-key-rejected"));
+        match approve.filter(|_| other.is_variable(names::KEY)) {
+            Some(problem) => {
+                told.push(problem);
+                self.way(&leads[1], pad, &problem.fix, Some(&format!("(then: {verify})")));
             }
+            None => self.way(&leads[1], pad, &verify, None),
         }
         told
     }
 
+    /// One of two ways: in a line, if it fits or is to be copied.
+    fn way(&mut self, lead: &str, pad: usize, fix: &str, then: Option<&str>) {
+        let line = format!("  {lead:pad$}   {fix}");
+        let fits = |line: &str| line.chars().count() <= self.width;
+        match then.map(|then| (format!("{line}   {then}"), then)) {
+            Some((whole, _)) if fits(&whole) => self.line(&whole),
+            Some((_, then)) => {
+                self.line(&line);
+                self.line(&format!("    {then}"));
+            }
+            None if is_command(fix) || fits(&line) => self.line(&line),
+            None => {
+                self.sentence("", lead);
+                self.beside("    ", fix);
+            }
+        }
+    }
+
     /// The problems, except those that were told already.
     fn problems(&mut self, told: &[&Problem]) {
-        let online_above = !self.summary.verdict;
-        for problem in self.summary.problems.iter().filter(|problem| !told.contains(problem)) {
-            if problem.code == "onboarding-incomplete" && self.has("no-credential") {
+        for problem in self.answer.problems.iter().filter(|problem| !told.contains(problem)) {
+            if problem.code == "onboarding-incomplete" && self.find("no-credential").is_some() {
                 // The same command is its fix.
                 continue;
             }
@@ -398,93 +348,106 @@ impl<'a> Text<'a> {
                 Severity::Error => (BAD, "error:"),
                 Severity::Warning => (WARN, "warning:"),
             };
-            if online_above && self.said_above(problem).is_none() {
-                // The verdict has said it: only the fix is left to say.
-            } else {
-                let message = self.names.in_text(&one_line(&problem.message));
+            let message = match self.not_yet_told(problem) {
+                None if self.answer.verdict => Some(self.message(problem)),
+                message => message,
+            };
+            if let Some(message) = message {
                 self.sentence(&format!("{style}{word}{style:#} "), &message);
             }
             let fix = one_line(&problem.fix);
+            let label = format!("    {DIM}fix:{DIM:#} ");
             if is_command(&fix) || fix.contains(": cck ") {
-                self.line(&format!("    {DIM}fix:{DIM:#} {fix}"));
+                self.line(&(label + &fix));
             } else {
-                self.wrap(&format!("    {DIM}fix:{DIM:#} "), 9, 9, &fix);
+                self.beside(&label, &fix);
             }
         }
     }
 
-    /// What a problem says that the verdict has not said yet.
-    fn said_above(&self, problem: &Problem) -> Option<String> {
-        let message = self.names.in_text(&one_line(&problem.message));
-        let said = matches!(problem.code, "no-credential" | "key-shadowed")
-            || (problem.code == "other-host" && self.summary.refused.is_some())
-            || anstream::adapter::strip_str(&self.text)
-                .to_string()
-                .replace("\n  ", " ")
-                .contains(&message);
-        (!said).then_some(message)
+    fn message(&self, problem: &Problem) -> String {
+        self.names.in_text(&one_line(&problem.message))
     }
 
-    /// Every source that is there, in order of precedence, and with `--verbose` the rest in a line.
-    fn sources(&mut self) {
-        let modes = self.summary.modes;
-        let standing = |candidate: &Candidate| {
-            let all = modes.iter().map(|mode| match mode {
-                Mode::Print => candidate.print,
-                Mode::Interactive => candidate.interactive,
-            });
-            all.min_by_key(|standing| match standing {
-                Standing::Used => 0,
-                Standing::Shadowed => 1,
-                Standing::Ignored => 2,
-                Standing::Unset => 3,
-            })
-            .unwrap_or(Standing::Unset)
+    /// What a problem says, unless the verdict has said it.
+    fn not_yet_told(&self, problem: &Problem) -> Option<String> {
+        let message = self.message(problem);
+        let told = matches!(problem.code, "no-credential" | "key-shadowed")
+            || (problem.code == "other-host" && self.answer.refused.is_some())
+            || strip_str(&self.text).to_string().replace("\n  ", " ").contains(&message);
+        (!told).then_some(message)
+    }
+
+    /// Every source that is there, in order of precedence, and with `verbose` the rest in a line.
+    fn sources(&mut self, verbose: bool) {
+        let modes = self.answer.case.modes;
+        let standing = |found: &Candidate| {
+            let all = [Standing::Used, Standing::Shadowed, Standing::Ignored];
+            let holds =
+                |standing: &Standing| modes.iter().any(|mode| found.standing(*mode) == *standing);
+            all.into_iter().find(holds).unwrap_or(Standing::Unset)
         };
         let (unset, there): (Vec<&Candidate>, Vec<&Candidate>) =
-            self.decision.candidates.iter().partition(|candidate| {
-                standing(candidate) == Standing::Unset && candidate.because == "not set"
+            self.decision.candidates.iter().partition(|found| {
+                standing(found) == Standing::Unset && found.because == "not set"
             });
         if !there.is_empty() {
             self.line(&format!("\n  {HEAD}sources{HEAD:#}, highest precedence first"));
         }
-        for candidate in there {
-            let standing = standing(candidate);
+        for found in there {
+            let standing = standing(found);
             let style = match standing {
                 Standing::Used => GOOD,
                 Standing::Shadowed => WARN,
                 Standing::Ignored | Standing::Unset => DIM,
             };
             let label = format!("  {style}{:<9}{style:#}", standing.name());
-            let hint = self.hint(&candidate.source).map(|hint| format!(" {hint}"));
-            let name = self.names.name(&candidate.source.to_string());
-            self.wrap(&label, 11, 11, &format!("{name}{}", hint.unwrap_or_default()));
-            let because = self.names.in_text(&one_line(&candidate.because));
-            self.wrap(&" ".repeat(11), 11, 11, &because);
+            let name = self.names.name(&found.source);
+            self.beside(&label, &(name + &self.hint(&found.source, " ")));
+            let because = self.names.in_text(&one_line(&found.because));
+            self.beside(&" ".repeat(11), &because);
         }
-        if self.summary.verbose && !unset.is_empty() {
-            let names: Vec<String> = unset
-                .iter()
-                .map(|candidate| self.names.name(&candidate.source.to_string()))
-                .collect();
-            self.wrap(&format!("  {DIM}not set{DIM:#}  "), 11, 11, &names.join(", "));
+        if verbose && !unset.is_empty() {
+            let names: Vec<_> = unset.iter().map(|found| self.names.name(&found.source)).collect();
+            self.beside(&format!("  {DIM}not set{DIM:#}  "), &names.join(", "));
         }
     }
 
     /// The headers that one mode sends.
     fn headers(&mut self, mode: Mode) {
         let outcome = self.decision.outcome(mode);
-        let name = if mode == Mode::Print { "claude -p" } else { "interactive claude" };
-        self.line(&format!("\n  {HEAD}{name}{HEAD:#} sends to {}", self.host()));
+        self.line(&format!("\n  {HEAD}{}{HEAD:#} sends to {}", who(mode), self.host()));
         for (header, value) in
             [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
         {
-            let text = match value.taken_by() {
-                None => "not sent".to_owned(),
-                Some(source) => self.names.name(&source.to_string()),
-            };
-            self.wrap(&format!("  {header:<14} "), 17, 17, &text);
+            let source = value.taken_by().map(|source| self.names.name(source));
+            let text = source.unwrap_or_else(|| "not sent".to_owned());
+            self.beside(&format!("  {header:<14} "), &text);
         }
+    }
+}
+
+fn who(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Print => "claude -p",
+        Mode::Interactive => "interactive claude",
+    }
+}
+
+fn mark(good: bool) -> String {
+    if good { format!("{GOOD}✓{GOOD:#} ") } else { format!("{BAD}✗{BAD:#} ") }
+}
+
+/// How wide styled text is.
+fn columns(text: &str) -> usize {
+    strip_str(text).to_string().chars().count()
+}
+
+fn is_key(source: &Source) -> bool {
+    match source {
+        Source::Variable(_, name) => name.contains("API_KEY"),
+        Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey | Source::Helper(_) => true,
+        _ => false,
     }
 }
 

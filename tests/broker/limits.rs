@@ -217,13 +217,20 @@ fn verify_inside_of_a_run_says_so_and_names_the_source() {
         let script = format!("rm -f {key}; '{cck}' verify {args}");
         machine.s.cck(&["run", "--key-file", key, "--", "sh", "-c", &script]).run()
     };
-    let ran = inside("").code(0).out(&["inside cck run", key, "token"]);
+    let ran = inside("").code(0).out(&["inside cck run", key, "from the session token of cck run"]);
     assert!(!ran.stdout.contains(KEY), "{ran:?}");
     machine.s.lay("key", KEY);
     let json = inside("--json --expect session").code(0).json();
     assert!(json["session"]["key_source"].as_str().unwrap().contains(key));
     assert_eq!(json["verdict"], "yes");
+    assert_eq!(json["expected"], "session");
+    assert_eq!(json["modes"]["print"]["authorization"], "session");
+    let candidates = json["candidates"].as_array().unwrap();
+    let used = candidates.iter().filter(|found| found["print"] == "used");
+    assert_eq!(used.map(|found| &found["id"]).collect::<Vec<_>>(), ["session"]);
+    assert!(!json.to_string().contains("env.ANTHROPIC_AUTH_TOKEN"), "{json}");
     let outside = machine.s.cck(&["verify", "--json"]).run().json();
     assert_eq!(outside["session"], serde_json::Value::Null);
-    machine.s.cck(&["verify", "--expect", "session"]).run().code(2);
+    let outside = machine.s.cck(&["verify", "--expect", "session"]).run();
+    outside.code(2).err(&["not inside of `cck run`"]);
 }

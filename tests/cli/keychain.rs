@@ -235,7 +235,7 @@ fn an_item_that_cannot_be_written_leaves_everything_as_it_was() {
     assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
     let trail = mac.trail();
     assert!(trail.contains("started") && trail.contains("failed"), "{trail}");
-    mac.cck(&["undo"]).run().code(1).out(&["no change to undo"]);
+    mac.cck(&["undo"]).run().code(1).out(&["nothing to undo"]);
 }
 
 #[test]

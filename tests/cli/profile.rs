@@ -52,7 +52,7 @@ fn a_profile_is_added_listed_shown_and_removed() {
     s.cck(&add("acme", &["--key-env", "A"])).run().code(2).err(&["already", "--replace"]);
     s.cck(&add("acme", &["--key-env", "A", "--replace"])).run().code(0);
     s.cck(&["profile", "remove", "acme"]).run().code(0).out(&["removed", "stays"]);
-    s.cck(&["profile", "remove", "acme"]).run().code(2).err(&["no profile acme"]);
+    s.cck(&["profile", "remove", "acme"]).run().code(2).err(&["the profile acme does not exist"]);
 }
 
 #[test]
@@ -99,13 +99,13 @@ fn an_unknown_profile_brings_the_nearest_name() {
     s.cck(&["get-key", "--profile", "acme"])
         .run()
         .code(2)
-        .err(&["no profile acme", "cck profile add acme"]);
+        .err(&["the profile acme does not exist", "cck profile add acme"]);
     s.cck(&add("acme", &["--key-env", "A"])).run().code(0);
     for command in ["get-key", "set-key", "verify"] {
         s.cck(&[command, "--profile", "amce"])
             .run()
             .code(2)
-            .err(&["no profile amce", "did you mean acme?"]);
+            .err(&["the profile amce does not exist", "did you mean acme?"]);
     }
     let ran = s.cck(&["get-key", "--profile", "zzzzzz"]).run().code(2);
     assert!(!ran.stderr.contains("did you mean"));

@@ -367,7 +367,7 @@ fn a_place_that_is_a_slip_is_refused() {
     assert!(fs::read_to_string(backup).unwrap().contains(KEY), "the project's file is left alone");
     for command in ["unset-key", "undo"] {
         let args = [command, "--config-file", "missing.json"];
-        sandbox.cck(&args).run().code(2).err(&["there is no file", "missing.json"]);
+        sandbox.cck(&args).run().code(2).err(&["does not exist", "missing.json"]);
     }
 }
 

@@ -59,7 +59,7 @@ fn the_member_goes_with_its_comma_and_undo_puts_it_back() {
 #[test]
 fn undo_restores_what_set_key_replaced_and_refuses_what_was_changed_since() {
     let sandbox = Sandbox::new();
-    sandbox.cck(&["undo"]).run().code(1).out(&["no change to undo"]);
+    sandbox.cck(&["undo"]).run().code(1).out(&["nothing to undo"]);
     sandbox.lay(".claude.json", config(OTHER));
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     let record = fs::read_dir(sandbox.home().join(".local/state/cck/undo"))
@@ -317,7 +317,7 @@ fn what_undo_needs_is_kept_for_a_week() {
     let args = ["set-key", "--config-file", file.to_str().unwrap()];
     sandbox.cck(&args).stdin(OTHER).run().code(0);
     assert!(!record.exists());
-    sandbox.cck(&["undo"]).run().code(1).out(&["no change to undo"]);
+    sandbox.cck(&["undo"]).run().code(1).out(&["nothing to undo"]);
 }
 
 /// A session that was started before the change keeps the key that it read.

@@ -18,6 +18,7 @@ const PHRASES: &[(&str, &str)] = &[
     ("hangs on", "depends on"),
     ("is no *", "is not a"),
     ("are no *", "are not"),
+    ("there is no such", "… does not exist"),
 ];
 
 fn root() -> PathBuf {
@@ -114,6 +115,7 @@ fn a_phrase_is_found_where_it_stands_and_nowhere_else() {
         ("Somebody mends it", vec![1, 1]),
         ("is no", vec![]),
         ("There is no key; there are no keys", vec![]),
+        ("There is no such key", vec![1]),
         ("the key is no\n/// whole key", vec![1]),
     ] {
         let found: Vec<usize> = offences(text).into_iter().map(|(line, _)| line).collect();

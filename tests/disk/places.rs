@@ -30,10 +30,7 @@ fn a_named_config_that_is_missing_is_said_to_be_and_nothing_is_made_for_it() {
     let missing = home.path().join("none/config.json");
     for command in ["verify", "unset-key", "rotate", "undo"] {
         let args = [command, "--config-file", missing.to_str().unwrap()];
-        fails(
-            &home.cck(&args, &key(1)).output().unwrap(),
-            &["there is no file", "none/config.json"],
-        );
+        fails(&home.cck(&args, &key(1)).output().unwrap(), &["does not exist", "none/config.json"]);
     }
     let directory = home.path().join("elsewhere");
     let run = home.cck(&["unset-key"], "").env("CLAUDE_CONFIG_DIR", &directory).output().unwrap();

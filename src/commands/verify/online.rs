@@ -2,9 +2,10 @@
 
 use zeroize::Zeroizing;
 
-use crate::client::advice::{Problem, Severity};
-use crate::client::decision::{Decision, Header, Mode, Outcome};
-use crate::client::destination::{Destination, Refusal};
+use crate::client::address::Address;
+use crate::client::advice::{Case, Problem, Severity};
+use crate::client::decision::{Header, Outcome};
+use crate::client::destination::Refusal;
 use crate::client::server;
 use crate::client::settings;
 use crate::client::source::Source;
@@ -13,96 +14,101 @@ use crate::context::Context;
 use crate::http::{self, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::one_line;
-use crate::report::json::Online;
+use crate::report::Online;
 use crate::shell;
 
-/// Asks about the first of `modes` that sends something.
-pub(crate) fn ask(
-    state: &State,
-    decision: &Decision,
-    modes: &[Mode],
-    destination: &Destination,
-    refusal: Option<&Refusal>,
-    context: &Context,
-) -> anyhow::Result<Online> {
-    let shown = one_line(&destination.shown);
-    let answer =
-        |result, status, problem| Ok(Online { url: shown.clone(), result, status, problem });
-    let mut outcomes = modes.iter().map(|mode| decision.outcome(*mode));
-    let Some(outcome) = outcomes.find(|outcome| outcome.sends) else {
-        return answer("not-asked", None, None);
+/// Names of headers, and values that may be credentials.
+type Headers = Vec<(&'static str, Zeroizing<String>)>;
+
+/// Asks about the first mode that sends something.
+pub(crate) fn ask(case: &Case<'_>, context: &Context) -> anyhow::Result<Online> {
+    let shown = one_line(&case.destination.shown);
+    let (result, status, problem) = match request(case, &shown) {
+        Err(problem) => ("not-asked", None, problem),
+        Ok((address, headers)) => {
+            let url = format!("{address}/v1/models?limit=1");
+            let request = Request { method: "GET", url: &url, headers, body: None };
+            match http::send(context, &request)? {
+                Answer::Status { code, .. } => judge(code, &shown),
+                Answer::Unreachable(why) => {
+                    let message = format!("{shown} cannot be reached: {}", one_line(&why));
+                    let fix = "check the network, HTTPS_PROXY and SSL_CERT_FILE, then ask again";
+                    ("unreachable", None, error("unreachable", message, fix))
+                }
+            }
+        }
     };
+    Ok(Online { url: shown, result, status, problem })
+}
+
+/// Where to ask with what, or why not.
+fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), Option<Problem>> {
+    let mut outcomes = case.modes.iter().map(|mode| case.decision.outcome(*mode));
+    let outcome = outcomes.find(|outcome| outcome.sends).ok_or(None)?;
     let Some(headers) = headers(outcome, None) else {
-        let message = "the credential is not known here, so the API was not asked".to_owned();
-        let refreshed = state.login.as_ref().is_some_and(|login| login.is_refreshed(state.now));
-        let fix = if refreshed {
+        let login = case.state.login.as_ref();
+        let fix = if login.is_some_and(|login| login.is_refreshed(case.state.now)) {
             "start claude once: it refreshes the login that has expired"
         } else {
             "add --run-helper, so that the helper's output can be asked about"
-        }
-        .to_owned();
-        return answer("not-asked", None, problem("online-not-asked", message, fix));
+        };
+        let message = "the credential is not known here, so the API was not asked";
+        return Err(error("online-not-asked", message.to_owned(), fix));
     };
-    if let Some(refusal) = refusal {
-        let message =
-            format!("the credential would {}; the API was not asked", refusal.reason(destination));
-        let fix = match refusal {
-            Refusal::Untrusted(_) => format!(
+    let destination = case.destination;
+    // The address as the client takes it, whatever its text looks like to another parser.
+    let address = destination.address.as_ref();
+    if let Some(refusal) = case.refusal {
+        let reason = refusal.reason(destination);
+        let message = format!("the credential would {reason}; the API was not asked");
+        let fix = match (refusal, address) {
+            (Refusal::Untrusted(_), Ok(address)) => format!(
                 "if you mean that host: cck verify --online --expect-host {}",
-                destination
-                    .address
-                    .as_ref()
-                    .map_or("HOST".into(), |address| shell::word(address.host()))
+                shell::word(address.host())
             ),
             _ => "fix ANTHROPIC_BASE_URL, then ask again".to_owned(),
         };
-        return answer("not-asked", None, problem("online-refused", message, fix));
+        return Err(error("online-refused", message, &fix));
     }
-    // The address as the client takes it, whatever its text looks like to another parser.
-    let Ok(address) = &destination.address else { return answer("not-asked", None, None) };
+    let address = address.map_err(|_| None)?;
     if !address.is_private() && destination.redirect.is_some() {
         let message = format!(
             "{shown} was not set by you, and a credential would cross the network unencrypted; the API was not asked"
         );
-        let fix = "set ANTHROPIC_BASE_URL yourself, if you mean that host".to_owned();
-        return answer("not-asked", None, problem("online-refused", message, fix));
+        let fix = "set ANTHROPIC_BASE_URL yourself, if you mean that host";
+        return Err(error("online-refused", message, fix));
     }
-    let url = format!("{address}/v1/models?limit=1");
-    let request = Request { method: "GET", url: &url, headers, body: None };
-    match http::send(context, &request)? {
-        Answer::Unreachable(why) => {
-            let message = format!("{shown} cannot be reached: {}", one_line(&why));
-            let fix = "check the network, HTTPS_PROXY and SSL_CERT_FILE, then ask again".to_owned();
-            answer("unreachable", None, problem("unreachable", message, fix))
-        }
-        Answer::Status { code, .. } => match code {
-            200..=299 => answer("valid", Some(code), None),
-            401 | 403 => {
-                let message = format!("{shown} rejects the credential (HTTP {code})");
-                let fix = "set another key: cck set-key".to_owned();
-                answer("rejected", Some(code), problem("credential-rejected", message, fix))
-            }
-            429 => {
-                let message = format!("{shown} limits the rate of this credential (HTTP 429)");
-                let fix = "wait a minute, then ask again".to_owned();
-                answer("rate-limited", Some(code), problem("rate-limited", message, fix))
-            }
-            _ => {
-                let message = format!(
-                    "{shown} gave the answer HTTP {code}, which says nothing of the credential"
-                );
-                let fix = "check ANTHROPIC_BASE_URL: the API answers at its /v1/models".to_owned();
-                answer("unexpected", Some(code), problem("unexpected-answer", message, fix))
-            }
-        },
-    }
+    Ok((address, headers))
+}
+
+/// What a status says of the credential.
+fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>) {
+    let (result, problem, says, fix) = match code {
+        200..=299 => return ("valid", Some(code), None),
+        401 | 403 => (
+            "rejected",
+            "credential-rejected",
+            "rejects the credential (HTTP",
+            "set another key: cck set-key",
+        ),
+        429 => (
+            "rate-limited",
+            "rate-limited",
+            "limits the rate of this credential (HTTP",
+            "wait a minute, then ask again",
+        ),
+        _ => (
+            "unexpected",
+            "unexpected-answer",
+            "gave an answer that says nothing of the credential (HTTP",
+            "check ANTHROPIC_BASE_URL: the API answers at its /v1/models",
+        ),
+    };
+    (result, Some(code), error(problem, format!("{shown} {says} {code})"), fix))
 }
 
 /// The headers that the client would send, with `new` for the key of the config; none where a value is not known.
-pub(crate) fn headers(
-    outcome: &Outcome,
-    new: Option<&ApiKey>,
-) -> Option<Vec<(&'static str, Zeroizing<String>)>> {
+pub(crate) fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
     let mut headers = vec![("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned()))];
     for (name, header) in
         [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
@@ -153,6 +159,6 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     Ok(())
 }
 
-fn problem(code: &'static str, message: String, fix: String) -> Option<Problem> {
-    Some(Problem { code, severity: Severity::Error, message, fix })
+fn error(code: &'static str, message: String, fix: &str) -> Option<Problem> {
+    Some(Problem { code, severity: Severity::Error, message, fix: fix.to_owned() })
 }
