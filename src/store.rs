@@ -31,6 +31,7 @@ use crate::signals::{self, Section};
 use load::Content;
 use lock::Lock;
 use outline::Piece;
+use recovery::Aside;
 use replace::{Replaced, Site};
 use settle::{MAX_CHECKED, is_recent, load_settled, written_since};
 
@@ -133,6 +134,7 @@ pub(crate) fn update_recorded(
         name,
         target: &target,
         section: &section,
+        aside: None,
         swept: false,
         whole: false,
         first: None,
@@ -142,7 +144,14 @@ pub(crate) fn update_recorded(
     };
     let deadline = Instant::now() + options.lock_timeout;
     for _ in 0..MAX_TRIES {
-        let locks = take_locks(path, &dir, name, deadline, &section)?;
+        let locks = match take_locks(path, &dir, name, deadline, &section) {
+            Err(error) if is_read_only(&error) => {
+                // Nothing can be made beside the file, which itself may be mounted for writing.
+                let aside = work.aside.insert(Aside::of(&dir, name).ok_or(error)?);
+                vec![Lock::take(&aside.dir, &aside.name, options.lock_timeout, &section)?]
+            }
+            locks => locks?,
+        };
         if work.attempt(&locks, &mut decide, &mut record)? {
             drop(locks);
             let exposed = work.exposed;
@@ -200,6 +209,12 @@ fn take_locks(
     Ok(locks)
 }
 
+fn is_read_only(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref()
+        .is_some_and(|error: &io::Error| error.kind() == ErrorKind::ReadOnlyFilesystem)
+}
+
 /// Whether nothing can be made in a directory.
 fn is_refusal(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
@@ -210,6 +225,8 @@ struct Work<'w> {
     name: &'w OsStr,
     target: &'w Path,
     section: &'w Section,
+    /// Set if the file can only be written in place.
+    aside: Option<Aside>,
     /// Whether what killed runs have left was cleared away.
     swept: bool,
     /// Whether the outline of the file does not do.
@@ -233,7 +250,7 @@ impl Work<'_> {
         record: &mut impl FnMut(&[Change]) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
         if !self.swept {
-            recovery::recover(self.dir, self.name)?;
+            recovery::recover(self.dir, self.name, self.aside.as_ref())?;
             disk::sweep(self.dir, self.name);
             self.swept = true;
         }
@@ -256,7 +273,11 @@ impl Work<'_> {
         // Where the file was written before, what undoes the change is the first one.
         let changes = self.first.as_ref().map_or(&edited.changes, |(_, changes)| changes);
         let mut record = || record(changes);
-        let written = match replace::replace(&site, old.as_ref(), &pieces, &mut record)? {
+        let replaced = match &self.aside {
+            Some(aside) => replace::write_over(&site, aside, old.as_ref(), &pieces, &mut record),
+            None => replace::replace(&site, old.as_ref(), &pieces, &mut record),
+        };
+        let written = match replaced? {
             Replaced::Done(written) => written,
             Replaced::NotWhole => {
                 (self.whole, self.lost) = (true, lost);

@@ -7,12 +7,15 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind};
+use std::path::Path;
+use std::rc::Rc;
 
 use super::load;
 use super::outline::Piece;
 use super::replace::{Site, mode, write};
 use crate::disk::{self, Dir, Open, Stat};
 use crate::document::Document;
+use crate::private;
 
 /// What a recovery copy starts with; the lengths of the new and the old content follow, then both.
 const MAGIC: &str = "cck recovery 1";
@@ -22,40 +25,62 @@ pub(crate) fn copy_name(name: &OsStr) -> OsString {
     disk::beside(name, ".cck-recovery")
 }
 
+/// Where the lock and the recovery copy of a file are if nothing can be made beside it: the file alone is mounted for
+/// writing, in a directory that is not. The client has no lock there.
+pub(crate) struct Aside {
+    pub dir: Rc<Dir>,
+    /// What names the file there: its device and its number.
+    pub name: OsString,
+}
+
+impl Aside {
+    /// A directory of the user's own, on a disk if there is one that can be written; none if the file itself cannot.
+    pub(crate) fn of(dir: &Dir, name: &OsStr) -> Option<Aside> {
+        let (device, number) = disk::stat(&dir.open_file(name, Open::Write).ok()?).ok()?.id;
+        let dir = ["/var/tmp", "/dev/shm", "/tmp"].iter().find_map(|base| {
+            let dir = Path::new(base).join(format!("cck-{}", disk::user()));
+            private::own_dir(&dir).ok()?;
+            Dir::open(&dir).ok()
+        })?;
+        Some(Aside { dir: Rc::new(dir), name: format!("{device:x}-{number:x}").into() })
+    }
+}
+
 /// Writes `pieces`, all of them in memory, over the file, whose content is `old`, and returns what it then looks like.
 pub(crate) fn write_in_place(
     site: &Site<'_>,
+    aside: Option<&Aside>,
     stat: &Stat,
     old: &[u8],
     pieces: &[Piece<'_>],
 ) -> anyhow::Result<Stat> {
     let Site { dir, name, .. } = *site;
     let path = dir.path().join(name);
-    let copy = copy_name(name);
+    let (copies, copy) = place(dir, name, aside);
     let failed = |error| disk::refused(error, "write in place", &path);
     let new: Vec<&[u8]> = pieces.iter().filter_map(Piece::in_memory).collect();
     let length: usize = new.iter().map(|piece| piece.len()).sum();
     let head = format!("{MAGIC} {length} {}\n", old.len());
     let parts = [&[head.as_bytes()], &new[..], &[old]].concat();
     let parts: Vec<Piece<'_>> = parts.into_iter().map(Piece::Bytes).collect();
-    let made = match make_copy(dir, &copy, &parts, site) {
+    let made = match make_copy(copies, &copy, &parts, site) {
         Ok(true) => open(dir, name, stat).map_err(failed),
         Ok(false) => Err(disk::interrupted()),
         Err(error) => Err(failed(error)),
     };
     let file = made.inspect_err(|_| {
-        let _ = dir.remove_file(&copy);
+        let _ = copies.remove_file(&copy);
     })?;
     // From here on a signal waits: half of it would be worse than either.
     let result = overwrite(&file, &new, length as u64);
     if let Err(error) = result {
         // Back to the old content; where that fails too, the copy stays for the next run.
         if overwrite(&file, &[old], old.len() as u64).is_ok() {
-            let _ = dir.remove_file(&copy);
+            let _ = copies.remove_file(&copy);
         }
         return Err(failed(error));
     }
-    dir.remove_file(&copy).map_err(failed)?;
+    copies.remove_file(&copy).map_err(failed)?;
     disk::stat(&file).map_err(failed)
 }
 
@@ -82,7 +107,7 @@ fn make_copy(dir: &Dir, name: &OsStr, parts: &[Piece<'_>], site: &Site<'_>) -> i
         _ => {}
     }
     let file = dir.open_file(name, Open::New)?;
-    let (copy, target) = (disk::stat(&file)?, dir.stat(site.name)?);
+    let (copy, target) = (disk::stat(&file)?, site.dir.stat(site.name)?);
     if copy.uid != target.uid {
         // The next run may be that user's own.
         disk::set_owner(&file, Some(target.uid), None)?;
@@ -105,18 +130,22 @@ fn overwrite(file: &File, pieces: &[&[u8]], length: u64) -> io::Result<()> {
     file.sync_all()
 }
 
+fn place<'a>(dir: &'a Dir, name: &OsStr, aside: Option<&'a Aside>) -> (&'a Dir, OsString) {
+    aside.map_or_else(|| (dir, copy_name(name)), |aside| (&*aside.dir, copy_name(&aside.name)))
+}
+
 /// Ends what a killed run has begun.
-pub(crate) fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
-    let copy = copy_name(name);
+pub(crate) fn recover(dir: &Dir, name: &OsStr, aside: Option<&Aside>) -> anyhow::Result<()> {
+    let (copies, copy) = place(dir, name, aside);
     // The usual case costs one look.
-    if dir.stat(&copy).is_err() {
+    if copies.stat(&copy).is_err() {
         return Ok(());
     }
     // Without the file, what was mounted there may come back; and another user's copy does not count.
     let Ok(target) = dir.stat(name) else {
         return Ok(());
     };
-    let Some(saved) = load::load(dir, &copy)? else {
+    let Some(saved) = load::load(copies, &copy)? else {
         return Ok(());
     };
     let (owner, user) = (saved.stat.uid, disk::user());
@@ -135,7 +164,8 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr) -> anyhow::Result<()> {
         let file = open(dir, name, &file.stat).map_err(failed)?;
         overwrite(&file, &[new], new.len() as u64).map_err(failed)?;
     }
-    dir.remove_file(&copy).map_err(|error| disk::refused(error, "remove", &dir.path().join(&copy)))
+    let path = copies.path().join(&copy);
+    copies.remove_file(&copy).map_err(|error| disk::refused(error, "remove", &path))
 }
 
 /// The new and the old content in a recovery copy; `None` where it is incomplete.
@@ -200,7 +230,7 @@ mod tests {
             std::os::unix::fs::chown(&path, Some(of_file), None).unwrap();
             std::os::unix::fs::chown(&copy, Some(of_copy), None).unwrap();
         }
-        recover(&Dir::open(home.path()).unwrap(), name).unwrap();
+        recover(&Dir::open(home.path()).unwrap(), name, None).unwrap();
         (std::fs::read_to_string(&path).unwrap(), !copy.exists())
     }
 

@@ -13,7 +13,7 @@ use std::path::Path;
 use super::load::Snapshot;
 use super::lock::Lock;
 use super::outline::Piece;
-use super::recovery;
+use super::recovery::{self, Aside};
 use crate::disk::{self, Dir, Rename, Stat, Temp};
 use crate::signals::Section;
 
@@ -81,12 +81,33 @@ pub(crate) fn replace(
             let Some(content) = old.whole() else {
                 return Ok(Replaced::NotWhole);
             };
-            recovery::write_in_place(site, &old.stat, content, pieces)?
+            recovery::write_in_place(site, None, &old.stat, content, pieces)?
         }
         (Err(error), _) => return Err(refused(error)),
     };
     dir.sync().map_err(|error| disk::refused(error, "make sure of the new", &path))?;
     Ok(Replaced::Done(written))
+}
+
+/// As [`replace`], for a file that can only be written in place.
+pub(crate) fn write_over(
+    site: &Site<'_>,
+    aside: &Aside,
+    old: Option<&Snapshot>,
+    pieces: &[Piece<'_>],
+    record: &mut dyn FnMut() -> anyhow::Result<()>,
+) -> anyhow::Result<Replaced> {
+    let Some(old) = old else { return Ok(Replaced::Outrun) };
+    let Some(content) = old.whole() else { return Ok(Replaced::NotWhole) };
+    if site.section.pending() {
+        return Err(disk::interrupted());
+    }
+    record()?;
+    let is_as_read = is_as_read(site.dir, site.name, Some(&old.stat));
+    if !is_as_read || !site.locks.iter().all(Lock::is_held) {
+        return Ok(Replaced::Outrun);
+    }
+    recovery::write_in_place(site, Some(aside), &old.stat, content, pieces).map(Replaced::Done)
 }
 
 fn is_mount(error: &io::Error) -> bool {

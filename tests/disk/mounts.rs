@@ -90,6 +90,77 @@ fn a_killed_write_in_place_is_ended_by_the_next_run() {
     assert!(interrupted >= 6);
 }
 
+/// Makes HOME read-only, but for the config, which is a mount of `$R/real`, as containers have it.
+const READ_ONLY: &str = "R=$HOME/r; mkdir $R; mount -t tmpfs none $R; mv $HOME/.claude.json $R/real; : > $HOME/.claude.json; \
+                         mount --rbind $HOME $HOME; mount --bind $R/real $HOME/.claude.json; mount -o remount,bind,ro $HOME;";
+
+/// The directories that a run may put its lock and its recovery copy into, as empty ones of this namespace.
+const ASIDE: &str = "mount -t tmpfs none /var/tmp;";
+
+#[test]
+fn in_a_read_only_home_a_config_that_can_be_written_is_written_in_place() {
+    if !can_mount() {
+        return;
+    }
+    // The second time on a machine where only memory can be written.
+    for aside in [ASIDE, "mount -t tmpfs -o ro none /var/tmp; mount -t tmpfs none /dev/shm;"] {
+        let home = Home::new();
+        home.lay(BEFORE);
+        let script = format!(
+            "{aside} {READ_ONLY} $CCK -q set-key; $CCK -q unset-key; $CCK -q set-key; \
+             stat -c 'mode %a' $R/real; cat $R/real; find /var/tmp /dev/shm -path '*cck-0/*'"
+        );
+        let run = home.in_namespace(&script);
+        assert!(run.status.success(), "{}", text(&run.stderr));
+        let content = text(&run.stdout);
+        let start = format!("mode 600\n{}", &BEFORE[..BEFORE.len() - 3]);
+        assert!(content.starts_with(&start) && content.contains(&key(1)), "{content}");
+        assert!(content.ends_with("}\n"), "something was left: {content}");
+        assert_eq!(home.names(), [".claude.json", "r"]);
+    }
+    // What is read-only itself stays as it is.
+    let home = Home::new();
+    home.lay(BEFORE);
+    let script =
+        format!("{ASIDE} {READ_ONLY} mount -o remount,bind,ro $HOME/.claude.json; $CCK set-key");
+    let run = home.in_namespace(&script);
+    assert_eq!(run.status.code(), Some(2), "{}", text(&run.stderr));
+    assert!(text(&run.stderr).contains("CLAUDE_CONFIG_DIR"), "{}", text(&run.stderr));
+}
+
+#[test]
+fn a_killed_write_in_a_read_only_home_is_ended_by_the_next_run() {
+    if !can_mount() {
+        return;
+    }
+    let clean = Home::new();
+    clean.lay(BEFORE);
+    assert!(clean.cck(&["set-key"], &key(1)).output().unwrap().status.success());
+    let expected = fs::read_to_string(clean.config()).unwrap();
+    let mut interrupted = 0;
+    for call in ["fsync:1", "fsync:2", "pwrite64:1", "pwrite64:2", "ftruncate:1", "unlinkat:2"] {
+        let home = Home::new();
+        home.lay(BEFORE);
+        let (name, nth) = call.split_once(':').unwrap();
+        let script = format!(
+            "{ASIDE} {READ_ONLY} \
+             strace -f -qq -o /dev/null -e inject={name}:signal=KILL:when={nth} $CCK set-key || echo killed; \
+             find /var/tmp/cck-0 -name '*recovery*' -printf 'copy %m\n'; \
+             find /var/tmp/cck-0 -name '*.lock' -exec touch -d '11 seconds ago' {{}} +; \
+             $CCK set-key >&2; find /var/tmp/cck-0 -mindepth 1; cat $R/real"
+        );
+        let run = home.in_namespace(&script);
+        assert!(run.status.success(), "{call}: {}", text(&run.stderr));
+        let mut rest = text(&run.stdout);
+        for line in ["killed\n", "copy 600\n"] {
+            interrupted += usize::from(rest.starts_with("copy"));
+            rest = rest.strip_prefix(line).unwrap_or(&rest).to_owned();
+        }
+        assert_eq!(rest, expected, "{call}");
+    }
+    assert!(interrupted >= 3, "only {interrupted} points left a recovery copy");
+}
+
 /// A write in place under sudo that was killed can be ended by the user whose file it is.
 #[test]
 fn a_recovery_copy_belongs_to_the_owner_of_the_file() {
