@@ -6,7 +6,6 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -25,10 +24,9 @@ const MAX_SCRIPT_BYTES: u64 = 4096;
 
 const MAX_PACKAGE_BYTES: u64 = 1 << 20;
 
-/// An installed client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Installed {
-    /// Its version, if that can be told.
+    /// None if it cannot be told.
     pub version: Option<String>,
     /// What put it there.
     pub installed_by: &'static str,
@@ -57,9 +55,8 @@ pub struct Search {
 pub struct Report {
     /// The version whose rules hold, if it is known.
     pub version: Option<String>,
-    /// What put it there; none if it was named, or not found.
+    /// None if the version was named, or no client was found.
     pub installed_by: Option<&'static str>,
-    /// The program.
     pub path: Option<PathBuf>,
     /// Other clients on this machine, if they were asked for.
     pub others: Vec<Installed>,
@@ -84,23 +81,20 @@ pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report)
     if let Some(client) = named {
         return (client, Report { version: Some(client.to_string()), ..Report::default() });
     }
-    let rules = format!("rules of {NEWEST}");
-    let Some(found) = &search.client else {
-        let note = format!("not found; {rules}");
-        return (Client::V2, Report { note: Some(note), ..Report::default() });
-    };
-    let client = found.client();
-    let note = match client {
-        None => Some(format!("of unknown version; {rules}")),
-        Some(client) if client > NEWEST => Some(format!("newer than cck knows; {rules}")),
+    let found = search.client.as_ref();
+    let client = found.and_then(Installed::client);
+    let unknown = match client {
+        _ if found.is_none() => Some("not found"),
+        None => Some("of unknown version"),
+        Some(client) if client > NEWEST => Some("newer than cck knows"),
         Some(_) => None,
     };
     let report = Report {
-        version: found.version.clone(),
-        installed_by: Some(found.installed_by),
-        path: Some(found.path.clone()),
+        version: found.and_then(|found| found.version.clone()),
+        installed_by: found.map(|found| found.installed_by),
+        path: found.map(|found| found.path.clone()),
         others: Vec::new(),
-        note,
+        note: unknown.map(|unknown| format!("{unknown}; rules of {NEWEST}")),
     };
     (client.unwrap_or(Client::V2), report)
 }
@@ -110,7 +104,6 @@ pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report)
 pub enum Fault {
     /// A link to nothing.
     Dangling,
-    /// A directory.
     Directory,
     /// Not executable, or not a regular file.
     NotExecutable,
@@ -124,21 +117,20 @@ pub(crate) fn find(
 ) -> Search {
     let mut search = Search::default();
     let home = context.home();
-    if launcher == Some(Launcher::Vscode)
-        && let Some(copy) = home.as_deref().and_then(|home| in_extensions(home).into_iter().next())
-    {
-        search.client = Some(copy);
-        return search;
+    if launcher == Some(Launcher::Vscode) {
+        search.client = home.as_deref().and_then(|home| in_extensions(home).into_iter().next());
+        if search.client.is_some() {
+            return search;
+        }
     }
     let program = Path::new(program.unwrap_or(OsStr::new("claude")));
-    let candidates: Vec<PathBuf> = if program.components().count() > 1 {
+    let candidates = if program.components().count() > 1 {
         vec![context.cwd().join(program)]
     } else {
         on_path(context, program)
     };
-    for path in candidates {
+    for path in candidates.into_iter().filter(|path| fs::symlink_metadata(path).is_ok()) {
         match fault(&path) {
-            Some(Fault::Dangling) if fs::symlink_metadata(&path).is_err() => {}
             Some(fault) => search.unusable.push((path, fault)),
             None => {
                 search.client = Some(identify(&path, home.as_deref()));
@@ -152,60 +144,53 @@ pub(crate) fn find(
 /// The version of the client that a word of a command line names, be it a script for `node`.
 pub(crate) fn version_of(word: &OsStr, context: &Context) -> Option<Client> {
     let search = find(context, Some(word), None);
-    let scripts = search.unusable.into_iter().filter(|(_, why)| *why == Fault::NotExecutable);
-    let script =
-        || Some(identify(&scripts.map(|(path, _)| path).next()?, context.home().as_deref()));
+    let mut unusable = search.unusable.iter();
+    let script = || {
+        let (path, _) = unusable.find(|(_, fault)| *fault == Fault::NotExecutable)?;
+        Some(identify(path, context.home().as_deref()))
+    };
     search.client.or_else(script)?.client()
 }
 
 /// The clients that are installed other than that one, in the places where they are usually put.
 pub(crate) fn others(context: &Context, client: Option<&Installed>) -> Vec<Installed> {
+    const IN_HOME: [&str; 4] =
+        [".local/bin/claude", ".claude/local/claude", ".bun/bin/claude", ".volta/bin/claude"];
     let home = context.home();
     let home = home.as_deref();
     let mut paths = on_path(context, Path::new("claude"));
-    let in_home =
-        [".local/bin/claude", ".claude/local/claude", ".bun/bin/claude", ".volta/bin/claude"];
-    paths.extend(in_home.iter().filter_map(|path| Some(home?.join(path))));
+    paths.extend(IN_HOME.iter().filter_map(|path| Some(home?.join(path))));
     paths.extend(["/opt/homebrew/bin/claude", "/usr/local/bin/claude"].map(PathBuf::from));
+    paths.retain(|path| fault(path).is_none());
     let mut found: Vec<Installed> = Vec::new();
-    let on_disk = paths.iter().filter(|path| fault(path).is_none());
-    let all =
-        on_disk.map(|path| identify(path, home)).chain(home.map(in_extensions).unwrap_or_default());
-    for other in all {
-        let is_known = |known: &Installed| is_same(&known.path, &other.path);
-        if !client.is_some_and(is_known) && !found.iter().any(is_known) {
+    let all = paths.iter().map(|path| identify(path, home));
+    for other in all.chain(home.map(in_extensions).unwrap_or_default()) {
+        if client.into_iter().chain(&found).all(|known| !is_same(&known.path, &other.path)) {
             found.push(other);
         }
     }
     found
 }
 
-/// Every file of that name in a directory of PATH, in order.
+/// Where a program of that name may be, by PATH, in order.
 fn on_path(context: &Context, program: &Path) -> Vec<PathBuf> {
+    let ends: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
     let path = context.var_os("PATH").unwrap_or_default();
-    let names: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
-    let file = |dir: PathBuf| {
-        names.iter().map(move |end| {
-            let mut name = program.as_os_str().to_owned();
-            name.push(end);
-            dir.join(name)
-        })
-    };
     std::env::split_paths(path)
-        .map(|dir| context.cwd().join(dir))
-        .flat_map(file)
-        .filter(|path| fs::symlink_metadata(path).is_ok())
+        .flat_map(|dir| ends.iter().map(move |end| (dir.clone(), end)))
+        .map(|(dir, end)| {
+            let mut file = context.cwd().join(dir).join(program).into_os_string();
+            file.push(end);
+            file.into()
+        })
         .collect()
 }
 
 fn fault(path: &Path) -> Option<Fault> {
-    let Ok(metadata) = fs::metadata(path) else { return Some(Fault::Dangling) };
-    if metadata.is_dir() {
-        Some(Fault::Directory)
-    } else if !disk::is_program(path) {
-        Some(Fault::NotExecutable)
-    } else {
-        None
+    match fs::metadata(path) {
+        Err(_) => Some(Fault::Dangling),
+        Ok(metadata) if metadata.is_dir() => Some(Fault::Directory),
+        Ok(_) => (!disk::is_program(path)).then_some(Fault::NotExecutable),
     }
 }
 
@@ -213,57 +198,51 @@ fn fault(path: &Path) -> Option<Fault> {
 fn identify(path: &Path, home: Option<&Path>) -> Installed {
     let real = disk::real(path).unwrap_or_else(|_| path.to_path_buf());
     let (version, installed_by) = by_place(&real)
-        .or_else(|| by_shim(path, &real, home))
+        .or_else(|| by_shim(path, &real, home?))
         .or_else(|| by_script(&real))
         .map_or((None, "unknown"), |(version, by)| (Some(version), by));
     Installed { version, installed_by, path: path.to_path_buf() }
 }
 
+/// A version, and what installed it.
 type Origin = (String, &'static str);
 
 /// What the path itself says, or the package that the file is in.
 fn by_place(real: &Path) -> Option<Origin> {
     let parts: Vec<&str> = real.iter().filter_map(OsStr::to_str).collect();
-    let (name, dirs) = parts.split_last()?;
-    if is_version(name) && dirs.last() == Some(&"versions") {
-        return Some(((*name).to_owned(), "native"));
+    let has = |name: &str| parts.contains(&name);
+    if let [.., "versions", version] = parts[..]
+        && is_version(version)
+    {
+        return Some((version.to_owned(), "native"));
     }
-    for pair in dirs.windows(2) {
-        if pair[0].starts_with("claude-code") && is_version(pair[1]) && dirs.contains(&"Caskroom") {
-            return Some((pair[1].to_owned(), "homebrew"));
-        }
-    }
-    for dir in dirs {
-        // anthropic.claude-code-2.1.332-linux-x64
-        if let Some(rest) = dir.strip_prefix("anthropic.claude-code-") {
-            let version = rest.split('-').next().unwrap_or(rest);
-            if is_version(version) {
-                return Some((version.to_owned(), "editor"));
-            }
-        }
-    }
-    if let Some(version) = in_package(real) {
-        let has = |name: &str| parts.contains(&name);
-        let by = if has(".bun") {
-            "bun"
-        } else if has("pnpm") || has(".pnpm") {
-            "pnpm"
-        } else if parts.windows(2).any(|pair| pair == [".claude", "local"]) {
-            "npm-local"
-        } else {
-            "npm"
+    for pair in parts.windows(2) {
+        let after = |start: &str| pair[1].split_once(start).map_or("", |(_, rest)| rest);
+        let (version, by) = match pair[0] {
+            // Caskroom/claude-code/2.1.332
+            cask if cask.starts_with("claude-code") && has("Caskroom") => (pair[1], "homebrew"),
+            // extensions/anthropic.claude-code-2.1.332-linux-x64
+            _ if pair[1].starts_with("anthropic.claude-code-") => (after("-code-"), "editor"),
+            // /nix/store/HASH-claude-code-2.1.332
+            "store" => (after("claude-code-"), "nix"),
+            _ => continue,
         };
-        return Some((version, by));
+        let version = version.split('-').next().unwrap_or_default();
+        if is_version(version) {
+            return Some((version.to_owned(), by));
+        }
     }
-    // /nix/store/HASH-claude-code-2.1.332/bin/claude
-    let store = parts.windows(2).find(|pair| pair[0] == "store")?;
-    let (_, version) = store[1].rsplit_once("claude-code-")?;
-    is_version(version).then(|| (version.to_owned(), "nix"))
-}
-
-/// The version in the package.json of the client's package that the file is in.
-fn in_package(file: &Path) -> Option<String> {
-    file.ancestors().skip(1).take(4).find_map(|dir| package(&dir.join("package.json")))
+    let by = if has(".bun") {
+        "bun"
+    } else if has("pnpm") || has(".pnpm") {
+        "pnpm"
+    } else if parts.windows(2).any(|pair| pair == [".claude", "local"]) {
+        "npm-local"
+    } else {
+        "npm"
+    };
+    let mut packages = real.ancestors().skip(1).take(4);
+    Some((packages.find_map(|dir| package(&dir.join("package.json")))?, by))
 }
 
 /// The version in a package.json, if it is the client's.
@@ -272,19 +251,17 @@ fn package(path: &Path) -> Option<String> {
     let [name, version] = Json::pick(&text, ["name", "version"]).ok()?;
     let name = name?.string()?;
     let is_it = name == PACKAGE || name.starts_with("@anthropic-ai/claude-code-");
-    let version = version?.string()?;
-    (is_it && is_version(&version)).then_some(version)
+    version?.string().filter(|version| is_it && is_version(version))
 }
 
 /// A version manager's shim: what the manager has installed. Of several versions the newest is named.
-fn by_shim(path: &Path, real: &Path, home: Option<&Path>) -> Option<Origin> {
-    let home = home?;
+fn by_shim(path: &Path, real: &Path, home: &Path) -> Option<Origin> {
     let parts: Vec<&str> = path.iter().chain(real).filter_map(OsStr::to_str).collect();
     let has = |name: &str| parts.contains(&name);
-    let (by, root, below): (_, _, &[&str]) = if has("volta-shim") || has(".volta") {
-        ("volta", home.join(".volta/tools/image/packages").join(PACKAGE), &[""])
+    let (by, roots) = if has("volta-shim") || has(".volta") {
+        ("volta", vec![home.join(".volta/tools/image/packages").join(PACKAGE)])
     } else if has(".asdf") && has("shims") {
-        ("asdf", home.join(".asdf/installs/nodejs"), &["*"])
+        ("asdf", entries(&home.join(".asdf/installs/nodejs")))
     } else if has("mise") && (has("shims") || real.file_name() == Some(OsStr::new("mise"))) {
         let installs = home.join(".local/share/mise/installs");
         let named = ["claude", "claude-code", "npm-anthropic-ai-claude-code"];
@@ -293,15 +270,12 @@ fn by_shim(path: &Path, real: &Path, home: Option<&Path>) -> Option<Origin> {
         if let Some(version) = newest(versions.filter(|name| is_version(name))) {
             return Some((version, "mise"));
         }
-        ("mise", installs.join("node"), &["*"])
+        ("mise", entries(&installs.join("node")))
     } else {
         return None;
     };
-    let roots = if below == ["*"] { entries(&root) } else { vec![root] };
-    let packages = roots.iter().filter_map(|dir| {
-        package(&dir.join("lib/node_modules").join(PACKAGE).join("package.json"))
-    });
-    newest(packages).map(|version| (version, by))
+    let file = |root: &PathBuf| root.join("lib/node_modules").join(PACKAGE).join("package.json");
+    newest(roots.iter().filter_map(|root| package(&file(root)))).map(|version| (version, by))
 }
 
 /// A small script that starts the client: that of pnpm, of npm on Windows, of the local installation.
@@ -313,10 +287,8 @@ fn by_script(real: &Path) -> Option<Origin> {
         let named =
             ["$basedir/", "%dp0%/", "%~dp0/"].iter().find_map(|start| word.strip_prefix(start));
         let file = dir.join(named.unwrap_or(&word));
-        if !word.contains("claude") || !file.is_file() || is_same(&file, real) {
-            return None;
-        }
-        by_place(&disk::real(&file).ok()?)
+        let is_other = word.contains("claude") && file.is_file() && !is_same(&file, real);
+        is_other.then(|| by_place(&disk::real(&file).ok()?))?
     })
 }
 
@@ -331,22 +303,18 @@ fn in_extensions(home: &Path) -> Vec<Installed> {
         ".cursor-server",
         ".windsurf",
     ];
-    let mut found: Vec<Installed> = EDITORS
-        .iter()
-        .flat_map(|editor| entries(&home.join(editor).join("extensions")))
-        .filter(|dir| {
-            let name = dir.file_name().and_then(OsStr::to_str).unwrap_or_default();
-            name.to_ascii_lowercase().starts_with("anthropic.claude-code-")
-        })
-        .filter_map(|dir| {
-            let name = if cfg!(windows) { "claude.exe" } else { "claude" };
-            let native = dir.join("resources/native-binary").join(name);
-            let script = dir.join("resources/claude-code/cli.js");
-            let path = [native, script].into_iter().find(|path| path.is_file())?;
-            let (version, by) = by_place(&path)?;
-            Some(Installed { version: Some(version), installed_by: by, path })
-        })
-        .collect();
+    let native = if cfg!(windows) { "claude.exe" } else { "claude" };
+    let copy = |dir: PathBuf| {
+        let name = dir.file_name()?.to_str()?.to_ascii_lowercase();
+        let native = dir.join("resources/native-binary").join(native);
+        let script = dir.join("resources/claude-code/cli.js");
+        let path = [native, script].into_iter().find(|path| path.is_file())?;
+        let (version, installed_by) =
+            by_place(&path).filter(|_| name.starts_with("anthropic.claude-code-"))?;
+        Some(Installed { version: Some(version), installed_by, path })
+    };
+    let dirs = EDITORS.iter().flat_map(|name| entries(&home.join(name).join("extensions")));
+    let mut found: Vec<Installed> = dirs.filter_map(copy).collect();
     found.sort_by_key(|installed| std::cmp::Reverse(installed.client()));
     found
 }
@@ -368,18 +336,12 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     disk::entries(dir).unwrap_or_default()
 }
 
-/// The text of a regular file that is not longer than that.
 fn read(path: &Path, longest: u64) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    if !metadata.is_file() || metadata.len() > longest {
-        return None;
-    }
-    let mut text = String::new();
-    fs::File::open(path).ok()?.take(longest).read_to_string(&mut text).ok()?;
-    Some(text)
+    String::from_utf8(disk::read_file(path, longest).ok()?).ok()
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 #[allow(clippy::disallowed_methods, clippy::unwrap_used, reason = "a test lays its files")]
 mod tests {
     use super::*;
