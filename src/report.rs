@@ -75,20 +75,19 @@ impl<'a> Answer<'a> {
         Names { state, home, is_session: session.is_some() }
     }
 
-    /// The id of a source: inside of `cck run` its token has one of its own.
-    fn id(&self, source: &Source) -> String {
-        if self.case.session.is_some() && *source == Source::env(TOKEN) {
-            "session".to_owned()
-        } else {
-            source.to_string()
+    /// A report for programs: inside of `cck run` the source of its token has an id of its own.
+    fn with_session<'t>(&self, report: &'t str) -> Cow<'t, str> {
+        if self.case.session.is_none() {
+            return report.into();
         }
-    }
-
-    /// A sentence with that id in it.
-    fn with_id<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        match self.case.session {
-            Some(_) => text.replace(&Source::env(TOKEN).to_string(), "session").into(),
-            None => text.into(),
+        let id = Source::env(TOKEN).to_string();
+        let mut parts = report.split(&id);
+        let mut text = parts.next().unwrap_or_default().to_owned();
+        for part in parts {
+            // `settings.user.env.ANTHROPIC_AUTH_TOKEN` is another source.
+            text += if text.ends_with('.') { &id } else { "session" };
+            text += part;
         }
+        text.into()
     }
 }

@@ -15,8 +15,8 @@ use super::decision::{Decision, Mode};
 use super::destination::{Destination, Refusal};
 use super::installed::Fault;
 use super::keychain;
-use super::paths;
-use super::settings;
+use super::paths::{self, ChosenBy};
+use super::settings::{self, names};
 use super::source::{Layer, Origin, Source};
 use super::state::State;
 use super::surroundings::Surroundings;
@@ -37,7 +37,6 @@ pub enum Severity {
 pub struct Problem {
     /// What programs know it by.
     pub code: &'static str,
-    /// How much it matters.
     pub severity: Severity,
     /// What is wrong, and where.
     pub message: String,
@@ -45,15 +44,29 @@ pub struct Problem {
     pub fix: String,
 }
 
+impl Problem {
+    pub(crate) fn error(
+        code: &'static str,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Problem {
+        Problem { code, severity: Severity::Error, message: message.into(), fix: fix.into() }
+    }
+
+    pub(crate) fn warning(
+        code: &'static str,
+        message: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Problem {
+        Problem { severity: Severity::Warning, ..Problem::error(code, message, fix) }
+    }
+}
+
 /// What the advice is about.
 pub struct Case<'a> {
-    /// The machine.
     pub state: &'a State,
-    /// What lies around its files.
     pub around: &'a Surroundings,
-    /// What the client does.
     pub decision: &'a Decision,
-    /// Where the requests go.
     pub destination: &'a Destination,
     /// Why the credential must not go there.
     pub refusal: Option<&'a Refusal>,
@@ -71,39 +84,23 @@ pub struct Case<'a> {
     pub home: Option<&'a OsStr>,
 }
 
-/// The problems found so far.
-#[derive(Default)]
-struct Problems(Vec<Problem>);
-
-impl Problems {
-    fn error(&mut self, code: &'static str, message: impl Into<String>, fix: impl Into<String>) {
-        self.add(code, Severity::Error, message.into(), fix.into());
-    }
-
-    fn warn(&mut self, code: &'static str, message: impl Into<String>, fix: impl Into<String>) {
-        self.add(code, Severity::Warning, message.into(), fix.into());
-    }
-
-    fn add(&mut self, code: &'static str, severity: Severity, message: String, fix: String) {
-        let problem = Problem { code, severity, message, fix };
-        if !self.0.contains(&problem) {
-            self.0.push(problem);
-        }
-    }
-}
-
 /// Everything to fix, errors first.
 pub fn problems(case: &Case<'_>) -> Vec<Problem> {
-    let mut problems = Problems::default();
-    sending::add(case, &mut problems);
-    places::add(case, &mut problems);
-    values::add(case, &mut problems);
-    files::add(case, &mut problems);
-    launch::add(case, &mut problems);
-    let (mut first, then): (Vec<_>, Vec<_>) =
-        problems.0.into_iter().partition(|problem| problem.severity == Severity::Error);
-    first.extend(then);
-    first
+    let mut found = Vec::new();
+    sending::add(case, &mut found);
+    places::add(case, &mut found);
+    values::add(case, &mut found);
+    files::add(case, &mut found);
+    launch::add(case, &mut found);
+    // Two modes may have the same one.
+    let mut problems: Vec<Problem> = Vec::new();
+    for problem in found {
+        if !problems.contains(&problem) {
+            problems.push(problem);
+        }
+    }
+    problems.sort_by_key(|problem| problem.severity);
+    problems
 }
 
 impl Case<'_> {
@@ -133,12 +130,33 @@ impl Case<'_> {
         settings.map_or_else(String::new, |settings| self.show(&settings.file))
     }
 
+    fn config(&self) -> String {
+        self.show(&self.state.config_file.path)
+    }
+
     /// A command of cck, for the profile that was asked about.
     fn cck(&self, command: &str) -> String {
         match self.profile {
             Some(profile) => format!("cck {command} --profile {profile}"),
             None => format!("cck {command}"),
         }
+    }
+
+    /// What sets a key. cck writes none into a file of the working directory, which CLAUDE_CONFIG_DIR may have the client
+    /// read.
+    fn set_key(&self) -> String {
+        let is_relative =
+            self.state.paths.config_dir_var.as_ref().is_some_and(|dir| dir.is_relative());
+        let is_legacy = self.state.config_choice.chosen_by == ChosenBy::Legacy;
+        if is_relative || (self.around.config_dir_is_empty && is_legacy) {
+            "unset CLAUDE_CONFIG_DIR; cck set-key".to_owned()
+        } else {
+            self.cck("set-key")
+        }
+    }
+
+    fn is_session_token(&self, source: &Source) -> bool {
+        self.session.is_some() && *source == Source::env(names::TOKEN)
     }
 
     /// Whether cck itself is the helper in force.
@@ -153,24 +171,28 @@ impl Case<'_> {
             Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
                 self.layer_file(*layer)
             }
-            _ => self.show(&self.state.config_file.path),
+            _ => self.config(),
         }
     }
 
     /// What takes a source away.
     fn remove(&self, source: &Source) -> String {
+        let keychain = |service: usize| {
+            let (program, service) =
+                (keychain::program(), &self.state.facts.keychain.services[service]);
+            format!("{program} delete-generic-password -a \"$USER\" -s '{service}'")
+        };
         match source {
-            Source::Variable(Origin::Process, name) => format!("unset {name}"),
-            Source::Variable(Origin::Config, name) => {
-                format!("remove {name} from `env` in {}", self.show(&self.state.config_file.path))
+            // It is the only one there, and unset it would leave the run without a key.
+            Source::Variable(Origin::Process, _) if self.is_session_token(source) => {
+                "exit   (ends this `cck run`)".into()
             }
-            Source::Variable(Origin::Settings(layer), name) => {
-                format!("remove {name} from `env` in {}", self.layer_file(*layer))
+            Source::Variable(Origin::Process, name) => format!("unset {name}"),
+            Source::Variable(_, name) => {
+                format!("remove {name} from `env` in {}", self.place(source))
             }
             Source::Helper(Layer::User) if self.helper_is_of_cck() => self.cck("helper remove"),
-            Source::Helper(layer) => {
-                format!("remove apiKeyHelper from {}", self.layer_file(*layer))
-            }
+            Source::Helper(_) => format!("remove apiKeyHelper from {}", self.place(source)),
             Source::PrimaryKey => self.cck("unset-key"),
             // Logging out in the client would remove primaryApiKey and the approvals too (2.1.332, observed 2026-11-25).
             Source::Login => {
@@ -182,16 +204,8 @@ impl Case<'_> {
             Source::WellKnownKey | Source::WellKnownToken => {
                 format!("empty {}", self.quote(&self.state.paths.well_known))
             }
-            Source::KeychainKey => format!(
-                "{} delete-generic-password -a \"$USER\" -s '{}'",
-                keychain::program(),
-                self.state.facts.keychain.services[0]
-            ),
-            Source::KeychainLogin => format!(
-                "{} delete-generic-password -a \"$USER\" -s '{}'",
-                keychain::program(),
-                self.state.facts.keychain.services[1]
-            ),
+            Source::KeychainKey => keychain(0),
+            Source::KeychainLogin => keychain(1),
         }
     }
 }

@@ -30,6 +30,8 @@ pub struct Surroundings {
     pub replaced_config: Option<PathBuf>,
     /// Whether the directory in CLAUDE_CONFIG_DIR is missing.
     pub config_dir_is_missing: bool,
+    /// Whether CLAUDE_CONFIG_DIR is set and empty: the client takes the working directory for its own.
+    pub config_dir_is_empty: bool,
     /// Whether something is mounted at the config's path.
     pub is_mount: bool,
     /// Keys at places, or under names, that the client does not read.
@@ -68,6 +70,8 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
             && is_mount(&state.config_file.path),
         misplaced: misplaced::find(state, context),
         config_dir_is_missing: paths.config_dir_var.is_some() && !paths.claude_dir.is_dir(),
+        config_dir_is_empty: !state.client.is_v0()
+            && context.var_os("CLAUDE_CONFIG_DIR").is_some_and(|dir| dir.is_empty()),
         unusable_helper: settings::helper(state)
             .and_then(|(_, helper)| program(helper, &paths.project, context))
             .filter(|program| !disk::is_program(program)),

@@ -5,12 +5,13 @@ use std::borrow::Cow;
 use serde::Serialize;
 
 use super::{Answer, Online};
-use crate::client::advice::Problem;
+use crate::client::advice::{Case, Problem};
 use crate::client::decision::{self, Header, Mode};
 use crate::client::destination::Trust;
 use crate::client::installed;
 use crate::client::paths::ChosenBy;
 use crate::client::settings;
+use crate::client::source::Source;
 use crate::key;
 use crate::output::{escape, without_user};
 
@@ -84,7 +85,7 @@ struct Candidate<'a> {
     fingerprint: Option<String>,
     print: &'static str,
     interactive: &'static str,
-    because: Cow<'a, str>,
+    because: &'a str,
     /// The source that goes before it.
     shadowed_by: Option<String>,
 }
@@ -93,7 +94,7 @@ struct Candidate<'a> {
 pub fn render(answer: &Answer<'_>) -> serde_json::Result<String> {
     let case = answer.case;
     let config = &case.state.config_file;
-    let outcome = |mode| case.modes.contains(&mode).then(|| answer.outcome(mode));
+    let mode = |mode| case.modes.contains(&mode).then(|| outcome(case, mode));
     let report = Report {
         schema: 1,
         client: answer.installed,
@@ -103,8 +104,8 @@ pub fn render(answer: &Answer<'_>) -> serde_json::Result<String> {
             exists: config.reading.exists(),
             mode: config.attributes.filter(|_| cfg!(unix)).map(|file| format!("{:04o}", file.mode)),
         },
-        modes: Modes { print: outcome(Mode::Print), interactive: outcome(Mode::Interactive) },
-        candidates: case.decision.candidates.iter().map(|found| answer.candidate(found)).collect(),
+        modes: Modes { print: mode(Mode::Print), interactive: mode(Mode::Interactive) },
+        candidates: case.decision.candidates.iter().map(candidate).collect(),
         problems: &answer.problems,
         online: answer.online.as_ref(),
         session: case.session.map(|key_source| Session { key_source }),
@@ -114,43 +115,40 @@ pub fn render(answer: &Answer<'_>) -> serde_json::Result<String> {
             set_by_project: case.destination.redirect.as_ref().map(|by| by.source.to_string()),
             trusted_folder: case.destination.trust == Trust::Trusted,
         },
-        expected: case.expected.map_or("any".into(), |source| answer.id(source)),
+        expected: case.expected.map_or("any".into(), Source::to_string),
         verdict: if answer.verdict { "yes" } else { "no" },
     };
     let mut text = serde_json::to_string_pretty(&report)?;
     text.push('\n');
-    Ok(escape(&key::mask(&text)).into_owned())
+    Ok(escape(&key::mask(&answer.with_session(&text))).into_owned())
 }
 
-impl Answer<'_> {
-    fn candidate<'a>(&self, found: &'a decision::Candidate) -> Candidate<'a> {
-        let secret = found.secret.as_ref().map(|secret| secret.reveal().trim());
-        Candidate {
-            id: self.id(&found.source),
-            hint: secret.map(key::hint),
-            fingerprint: secret.map(key::fingerprint),
-            print: found.print.name(),
-            interactive: found.interactive.name(),
-            because: self.with_id(&found.because),
-            shadowed_by: found.shadowed_by.as_ref().map(|source| self.id(source)),
-        }
+fn candidate(found: &decision::Candidate) -> Candidate<'_> {
+    let secret = found.secret.as_ref().map(|secret| secret.reveal().trim());
+    Candidate {
+        id: found.source.to_string(),
+        hint: secret.map(key::hint),
+        fingerprint: secret.map(key::fingerprint),
+        print: found.print.name(),
+        interactive: found.interactive.name(),
+        because: &found.because,
+        shadowed_by: found.shadowed_by.as_ref().map(Source::to_string),
     }
+}
 
-    fn outcome(&self, mode: Mode) -> Outcome {
-        let outcome = self.case.decision.outcome(mode);
-        let headers =
-            [("x_api_key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
-        let invalid = headers.iter().filter(|(_, header)| matches!(header, Header::Invalid(_)));
-        let id = |header: &Header| header.source().map(|source| self.id(source));
-        Outcome {
-            provider: outcome.provider.name(),
-            x_api_key: id(&outcome.x_api_key),
-            authorization: id(&outcome.authorization),
-            invalid: invalid.map(|(name, _)| *name).collect(),
-            sends: outcome.sends,
-            stopped_by: outcome.stop.as_ref().map(|stop| stop.code),
-            dialogs: outcome.dialogs.iter().map(|dialog| dialog.name()).collect(),
-            base_url: without_user(settings::base_url(self.case.state).1),
-        }
+fn outcome(case: &Case<'_>, mode: Mode) -> Outcome {
+    let outcome = case.decision.outcome(mode);
+    let headers = [("x_api_key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
+    let invalid = headers.iter().filter(|(_, header)| matches!(header, Header::Invalid(_)));
+    let id = |header: &Header| header.source().map(Source::to_string);
+    Outcome {
+        provider: outcome.provider.name(),
+        x_api_key: id(&outcome.x_api_key),
+        authorization: id(&outcome.authorization),
+        invalid: invalid.map(|(name, _)| *name).collect(),
+        sends: outcome.sends,
+        stopped_by: outcome.stop.as_ref().map(|stop| stop.code),
+        dialogs: outcome.dialogs.iter().map(|dialog| dialog.name()).collect(),
+        base_url: without_user(settings::base_url(case.state).1),
     }
 }

@@ -307,7 +307,8 @@ impl<'a> Text<'a> {
         let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
         let mut told = vec![shadowed];
         self.way(&leads[0], pad, &one_line(&shadowed.fix), None);
-        let verify = format!("cck verify --expect {}", self.answer.id(other));
+        let verify =
+            format!("cck verify --expect {}", self.answer.with_session(&other.to_string()));
         let approve = self.find("env-key-not-approved").or_else(|| self.find("env-key-rejected"));
         match approve.filter(|_| other.is_variable(names::KEY)) {
             Some(problem) => {

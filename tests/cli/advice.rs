@@ -174,7 +174,7 @@ fn a_fix_that_is_pasted_fixes_it() {
     let env = "ANTHROPIC_API_KEY";
     let rejected =
         format!(r#""customApiKeyResponses": {{"rejected": ["{}"]}}"#, &KEY[KEY.len() - 20..]);
-    let states: [State<'_>; 22] = [
+    let states: [State<'_>; 27] = [
         ("key-shadowed", key, &[], [LOGIN, login], true),
         ("key-shadowed", key, &[(env, "OTHER")], none, true),
         ("key-shadowed", key, &[], [SETTINGS, own], true),
@@ -197,6 +197,12 @@ fn a_fix_that_is_pasted_fixes_it() {
         ("unencrypted", key, &[("ANTHROPIC_BASE_URL", "http://g.example")], none, true),
         ("settings-malformed", key, &[], [SETTINGS, "{"], true),
         ("legacy-config", key, &[], [".claude/.config.json", "{}"], false),
+        ("config-dir-empty", key, &[("CLAUDE_CONFIG_DIR", "")], none, true),
+        ("config-dir-relative", key, &[("CLAUDE_CONFIG_DIR", "x")], none, true),
+        ("config-dir-tilde", key, &[("CLAUDE_CONFIG_DIR", "~/x y")], none, true),
+        // cck writes no key into the working directory.
+        ("no-credential", "", &[("CLAUDE_CONFIG_DIR", "x")], none, true),
+        ("key-not-set", "", &[("CLAUDE_CONFIG_DIR", "")], ["../project/.config.json", "{}"], true),
     ];
     let mut wrong = Vec::new();
     let mut count = 0;

@@ -1,156 +1,134 @@
 //! Problems in what is sent.
 
+use super::super::config::Answers;
 use super::super::decision::{Dialog, Header, Mode, Outcome, Provider, Standing};
 use super::super::headers::helper_failure;
 use super::super::settings::{self, names};
 use super::super::source::Source;
 use super::super::state::{HelperRun, Reading};
-use super::{Case, Problems};
+use super::{Case, Problem};
 use crate::key;
+use crate::output::without_user;
 
-pub(crate) fn add(case: &Case<'_>, problems: &mut Problems) {
+pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
     for mode in case.modes {
         let outcome = case.decision.outcome(*mode);
-        expected(case, *mode, outcome, problems);
-        several(case, outcome, problems);
-        dialogs(case, *mode, outcome, problems);
+        problems.extend(expected(case, *mode, outcome));
+        problems.extend(nothing(case, outcome));
+        problems.extend(several(case, outcome));
+        problems.extend(outcome.dialogs.iter().filter_map(|dialog| asked(case, *dialog)));
+        problems.extend(rejected(case).filter(|_| *mode == Mode::Interactive));
+        problems.extend(custom_headers(case, outcome));
     }
-    provider(case, problems);
-    custom_headers(case, problems);
+    problems.extend(provider(case));
     helper(case, problems);
-    login(case, problems);
+    problems.extend(login(case));
 }
 
-fn name(mode: Mode) -> &'static str {
-    match mode {
-        Mode::Print => "print",
-        Mode::Interactive => "interactive",
-    }
-}
-
-/// The expected source is not sent, or nothing is.
-fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Problems) {
-    let candidates = &case.decision.candidates;
-    let standing = |source: &Source| {
-        let candidate = candidates.iter().find(|candidate| candidate.source == *source)?;
-        let standing = match mode {
-            Mode::Print => candidate.print,
-            Mode::Interactive => candidate.interactive,
-        };
-        Some((standing, candidate))
-    };
-    if let Some(expected) = case.expected.filter(|_| !case.decision.meets(mode, case.expected)) {
-        let by = [&outcome.x_api_key, &outcome.authorization]
-            .into_iter()
-            .filter_map(Header::taken_by)
-            .find(|source| *source != expected);
-        match standing(expected) {
-            Some((Standing::Shadowed, _)) if by.is_some() => {
-                let by = by.unwrap_or(expected);
-                problems.error(
-                    "key-shadowed",
-                    format!("{expected} is not sent: {by} is sent in its place"),
-                    case.remove(by),
-                );
-            }
-            Some((Standing::Ignored | Standing::Shadowed, candidate)) => problems.error(
+/// The expected source is not sent.
+fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
+    let expected = case.expected.filter(|expected| !case.decision.meets(mode, Some(*expected)))?;
+    let mut candidates = case.decision.candidates.iter();
+    let candidate = candidates.find(|candidate| candidate.source == *expected);
+    let standing = candidate.map_or(Standing::Unset, |candidate| candidate.standing(mode));
+    let mut headers = [&outcome.x_api_key, &outcome.authorization].into_iter();
+    let by = headers.find_map(|header| header.taken_by().filter(|source| *source != expected));
+    match (standing, by) {
+        (Standing::Used, _) => None,
+        (Standing::Unset, _) => Some(Problem::error(
+            "key-not-set",
+            format!("{expected} is expected, and is not set"),
+            match expected {
+                Source::PrimaryKey => case.set_key(),
+                _ => format!(
+                    "set it, or expect another source: cck verify --expect any (now {expected})"
+                ),
+            },
+        )),
+        (Standing::Shadowed, Some(by)) => Some(Problem::error(
+            "key-shadowed",
+            format!("{expected} is not sent: {by} is sent in its place"),
+            case.remove(by),
+        )),
+        _ => {
+            let name = if mode == Mode::Print { "print" } else { "interactive" };
+            let because = candidate.map_or("", |candidate| &candidate.because);
+            Some(Problem::error(
                 "key-ignored",
-                format!("{expected} is not sent in {} mode: {}", name(mode), candidate.because),
+                format!("{expected} is not sent in {name} mode: {because}"),
                 format!("change that, then: cck verify --expect {expected}"),
-            ),
-            Some((Standing::Unset, _)) | None => problems.error(
-                "key-not-set",
-                format!("{expected} is expected, and is not set"),
-                if *expected == Source::PrimaryKey {
-                    case.cck("set-key")
-                } else {
-                    format!(
-                        "set it, or expect another source: cck verify --expect any (now {expected})"
-                    )
-                },
-            ),
-            Some((Standing::Used, _)) => {}
+            ))
         }
     }
-    let there = candidates.iter().any(|candidate| candidate.secret.is_some());
-    let nothing = !there && helper_of(case).is_none();
-    // What is wrong with an unusable config is said with the files; setting a key would not fix it.
-    let readable =
-        matches!(case.state.config_file.reading, Reading::Missing | Reading::Empty | Reading::Read);
-    if !outcome.sends && outcome.provider == Provider::Anthropic && nothing && readable {
-        problems.error(
-            "no-credential",
-            "the client finds no credential, and asks to log in",
-            case.cck("set-key"),
-        );
-    }
 }
 
-fn helper_of<'a>(case: &Case<'a>) -> Option<&'a str> {
-    settings::helper(case.state).map(|(_, helper)| helper)
+/// The client has nothing to send.
+fn nothing(case: &Case<'_>, outcome: &Outcome) -> Option<Problem> {
+    let has_one = case.decision.candidates.iter().any(|candidate| candidate.secret.is_some())
+        || settings::helper(case.state).is_some();
+    // What is wrong with an unusable config is said with the files; setting a key would not fix it.
+    let is_readable =
+        matches!(case.state.config_file.reading, Reading::Missing | Reading::Empty | Reading::Read);
+    let asks_to_log_in =
+        !outcome.sends && outcome.provider == Provider::Anthropic && !has_one && is_readable;
+    asks_to_log_in.then(|| {
+        let message = "the client finds no credential, and asks to log in";
+        Problem::error("no-credential", message, case.set_key())
+    })
 }
 
 /// Two credentials in one request, and a key that goes to a gateway.
-fn several(case: &Case<'_>, outcome: &Outcome, problems: &mut Problems) {
-    let (Some(key), Some(token)) = (outcome.x_api_key.source(), outcome.authorization.source())
-    else {
-        return;
-    };
+fn several(case: &Case<'_>, outcome: &Outcome) -> Option<Problem> {
+    let (key, token) = (outcome.x_api_key.source()?, outcome.authorization.source()?);
     if key == token {
-        return;
+        return None;
     }
-    let url = crate::output::without_user(settings::base_url(case.state).1);
-    let is_token = matches!(token, Source::Variable(_, variable) if variable == names::TOKEN);
-    if is_token && *key == Source::PrimaryKey {
-        problems.error(
+    let url = without_user(settings::base_url(case.state).1);
+    Some(if *key == Source::PrimaryKey && token.is_variable(names::TOKEN) {
+        Problem::error(
             "key-sent-to-gateway",
             format!(
                 "{key} is also sent to {url}, beside {token}; the gateway needs the token only"
             ),
             case.cck("unset-key"),
-        );
+        )
     } else {
-        problems.warn(
+        Problem::warning(
             "two-credentials",
             format!("two credentials go to {url} in one request: {key} and {token}"),
             format!("either {}, or {}", case.remove(token), case.remove(key)),
-        );
+        )
+    })
+}
+
+/// What the interactive client asks first.
+fn asked(case: &Case<'_>, dialog: Dialog) -> Option<Problem> {
+    match dialog {
+        Dialog::Onboarding => Some(Problem::warning(
+            "onboarding-incomplete",
+            "onboarding is not complete: the interactive client starts with questions that need the network",
+            case.set_key(),
+        )),
+        Dialog::ApproveEnvKey => Some(Problem::warning(
+            "env-key-not-approved",
+            "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default",
+            approve(case),
+        )),
+        Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => None,
     }
 }
 
-fn dialogs(case: &Case<'_>, mode: Mode, outcome: &Outcome, problems: &mut Problems) {
-    for dialog in &outcome.dialogs {
-        match dialog {
-            Dialog::Onboarding => problems.warn(
-                "onboarding-incomplete",
-                "onboarding is not complete: the interactive client starts with questions that need the network",
-                case.cck("set-key"),
-            ),
-            Dialog::ApproveEnvKey => problems.warn(
-                "env-key-not-approved",
-                "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default",
-                approve(case),
-            ),
-            Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => {}
-        }
-    }
-    let Some(setting) =
-        settings::effective(case.state, names::KEY).filter(|_| mode == Mode::Interactive)
-    else {
-        return;
-    };
+/// The key in ANTHROPIC_API_KEY was rejected when the interactive client asked.
+fn rejected(case: &Case<'_>) -> Option<Problem> {
+    let setting = settings::effective(case.state, names::KEY)?;
     let suffix = key::suffix(settings::js_trim(setting.value.reveal()));
     let config = &case.state.config;
-    let include = |answers: &super::super::config::Answers| {
-        answers.include(case.state.client, suffix) == Some(true)
-    };
-    if include(&config.rejected) && !include(&config.approved) {
-        problems.warn(
-            "env-key-rejected",
-            format!("the interactive client does not use {}: its use was rejected", setting.source),
-            approve(case),
-        );
-    }
+    let include = |answers: &Answers| answers.include(case.state.client, suffix) == Some(true);
+    (include(&config.rejected) && !include(&config.approved)).then(|| {
+        let source = &setting.source;
+        let message = format!("the interactive client does not use {source}: its use was rejected");
+        Problem::warning("env-key-rejected", message, approve(case))
+    })
 }
 
 /// What approves the key in ANTHROPIC_API_KEY: cck knows that of the environment only.
@@ -163,104 +141,84 @@ fn approve(case: &Case<'_>) -> String {
     }
 }
 
-fn provider(case: &Case<'_>, problems: &mut Problems) {
+fn provider(case: &Case<'_>) -> Option<Problem> {
     let provider = case.decision.print.provider;
-    if let Some((_, switch)) = Provider::SWITCHES.iter().find(|(other, _)| *other == provider)
-        && let Some(setting) = settings::effective(case.state, switch)
-    {
-        problems.warn(
-            "other-provider",
-            format!(
-                "{} sends requests to {}: no Anthropic credential is used",
-                setting.source,
-                provider.name()
-            ),
-            case.remove(&setting.source),
-        );
-    }
+    let (_, switch) = Provider::SWITCHES.iter().find(|(other, _)| *other == provider)?;
+    let source = &settings::effective(case.state, switch)?.source;
+    let name = provider.name();
+    Some(Problem::warning(
+        "other-provider",
+        format!("{source} sends requests to {name}: no Anthropic credential is used"),
+        case.remove(source),
+    ))
 }
 
-fn custom_headers(case: &Case<'_>, problems: &mut Problems) {
-    for mode in case.modes {
-        let outcome = case.decision.outcome(*mode);
-        for (header, value) in
-            [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
-        {
-            if let Some(source @ Source::Variable(_, variable)) = value.taken_by()
-                && variable == names::HEADERS
-            {
-                problems.warn(
-                    "custom-headers",
-                    format!("{source} has an {header} line, which replaces the credential"),
-                    format!("{} or that line of it", case.remove(source)),
-                );
-            }
-        }
-    }
-}
-
-fn helper(case: &Case<'_>, problems: &mut Problems) {
-    let Some((layer, _)) = settings::helper(case.state) else {
-        return;
+fn custom_headers(case: &Case<'_>, outcome: &Outcome) -> Vec<Problem> {
+    let headers = [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
+    let problem = |(name, header): (&str, &Header)| {
+        let source = header.taken_by().filter(|source| source.is_variable(names::HEADERS))?;
+        let message = format!("{source} has an {name} line, which replaces the credential");
+        let fix = format!("{} or that line of it", case.remove(source));
+        Some(Problem::warning("custom-headers", message, fix))
     };
+    headers.into_iter().filter_map(problem).collect()
+}
+
+fn helper(case: &Case<'_>, problems: &mut Vec<Problem>) {
+    let Some((layer, _)) = settings::helper(case.state) else { return };
     let source = Source::Helper(layer);
+    let remove = case.remove(&source);
     if let Some(failure) = helper_failure(case.state) {
-        problems.error(
+        problems.push(Problem::error(
             "helper-failed",
             format!("{source} {failure}"),
-            format!(
-                "either have it print the key alone and exit with 0, or {}",
-                case.remove(&source)
-            ),
-        );
+            format!("either have it print the key alone and exit with 0, or {remove}"),
+        ));
     } else if let Some(program) = &case.around.unusable_helper {
-        problems.error(
+        problems.push(Problem::error(
             "helper-not-executable",
             format!("{source} names {}, which is not a file that can be run", case.show(program)),
-            format!("either chmod +x {}, or {}", case.quote(program), case.remove(&source)),
-        );
+            format!("either chmod +x {}, or {remove}", case.quote(program)),
+        ));
     }
     if case.destination.helper_is_untrusted && case.modes.contains(&Mode::Print) {
-        let fix = match case.state.helper {
-            HelperRun::NotRun => {
-                "read it first; then, to try it: cck verify --run-helper=project".to_owned()
-            }
-            _ => case.remove(&source),
-        };
-        problems.warn(
+        let file = case.layer_file(layer);
+        problems.push(Problem::warning(
             "untrusted-helper",
             format!(
-                "`claude -p` runs apiKeyHelper of {} though you have not trusted this folder",
-                case.layer_file(layer)
+                "`claude -p` runs apiKeyHelper of {file} though you have not trusted this folder"
             ),
-            fix,
-        );
+            match case.state.helper {
+                HelperRun::NotRun => {
+                    "read it first; then, to try it: cck verify --run-helper=project".to_owned()
+                }
+                _ => remove,
+            },
+        ));
     }
 }
 
-fn login(case: &Case<'_>, problems: &mut Problems) {
-    let Some(login) = &case.state.login else {
-        return;
-    };
-    let used = case.modes.iter().any(|mode| {
-        let outcome = case.decision.outcome(*mode);
-        outcome.authorization.source() == Some(&case.state.login_source)
-    });
-    let expired = login.expires_at.is_some_and(|at| at / 1000.0 < case.state.now);
-    if used && login.is_refreshed(case.state.now) {
-        problems.warn(
+fn login(case: &Case<'_>) -> Option<Problem> {
+    let login = case.state.login.as_ref()?;
+    let source = Some(&case.state.login_source);
+    let is_used =
+        case.modes.iter().any(|mode| case.decision.outcome(*mode).authorization.source() == source);
+    if !is_used {
+        None
+    } else if login.is_refreshed(case.state.now) {
+        Some(Problem::warning(
             "login-refreshes",
             "the stored login has expired and is refreshed before the first request, so what is sent is not known here",
             "start claude once, then ask again",
-        );
-    } else if used && expired {
-        problems.warn(
+        ))
+    } else if login.expires_at.is_some_and(|at| at / 1000.0 < case.state.now) {
+        let remove = case.remove(&Source::Login);
+        Some(Problem::warning(
             "login-expired",
             "the stored login has expired; the client sends it anyway",
-            format!(
-                "either log in again with /login in claude, or {}",
-                case.remove(&Source::Login)
-            ),
-        );
+            format!("either log in again with /login in claude, or {remove}"),
+        ))
+    } else {
+        None
     }
 }

@@ -3,27 +3,18 @@
 use super::super::address::ANTHROPIC;
 use super::super::settings::{self, names};
 use super::super::source::{Origin, Source};
-use super::{Case, Problems, Severity};
+use super::{Case, Problem, Severity};
+use crate::error::Failure;
 use crate::key::shape;
 
-struct Mistake {
-    code: &'static str,
-    severity: Severity,
-    message: String,
-    fix: String,
-}
-
-pub(super) fn add(case: &Case<'_>, problems: &mut Problems) {
+pub(super) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
     for candidate in &case.decision.candidates {
-        let Some(secret) = &candidate.secret else { continue };
-        let text = settings::js_trim(secret.reveal());
-        if let Some(mistake) = mistake(case, &candidate.source, text) {
-            problems.add(mistake.code, mistake.severity, mistake.message, mistake.fix);
-        }
+        problems.extend(mistake(case, &candidate.source));
     }
-    for misplaced in &case.around.misplaced {
-        problems.warn("misplaced-key", misplaced.message.clone(), misplaced.fix.clone());
-    }
+    problems.extend(case.around.misplaced.iter().map(|misplaced| {
+        let fix = misplaced.fix.replace("cck set-key", &case.set_key());
+        Problem::warning("misplaced-key", misplaced.message.clone(), fix)
+    }));
 }
 
 /// Why the API refuses what is sent, whatever key it is: the value is of the wrong kind for its header.
@@ -31,17 +22,10 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<String> {
     if !is_first_party(case) {
         return None;
     }
-    case.modes.iter().find_map(|mode| {
-        let sources = case.decision.outcome(*mode).sources().into_iter();
-        sources.into_iter().find_map(|source| {
-            let candidates = &case.decision.candidates;
-            let candidate = candidates.iter().find(|candidate| candidate.source == *source)?;
-            let text = settings::js_trim(candidate.secret.as_ref()?.reveal());
-            let mistake = mistake(case, source, text)?;
-            (mistake.severity == Severity::Error)
-                .then(|| format!("be refused: {}", mistake.message))
-        })
-    })
+    let sources = case.modes.iter().flat_map(|mode| case.decision.outcome(*mode).sources());
+    let mut mistakes = sources.filter_map(|source| mistake(case, source));
+    let mistake = mistakes.find(|mistake| mistake.severity == Severity::Error)?;
+    Some(format!("be refused: {}", mistake.message))
 }
 
 fn is_first_party(case: &Case<'_>) -> bool {
@@ -49,109 +33,105 @@ fn is_first_party(case: &Case<'_>) -> bool {
 }
 
 /// What is wrong with the value of a source.
-fn mistake(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> {
-    let variable = match source {
-        Source::Variable(_, name) => name.as_str(),
-        Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey => names::KEY,
-        Source::Helper(_) => "apiKeyHelper",
-        _ => return None,
-    };
-    match variable {
-        names::KEY => in_key(case, source, text),
-        names::TOKEN => in_token(case, source, text),
-        names::OAUTH => in_oauth(case, source, text),
-        "apiKeyHelper" => from_helper(case, source, text),
+fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
+    let mut candidates = case.decision.candidates.iter();
+    let candidate = candidates.find(|candidate| candidate.source == *source)?;
+    let text = settings::js_trim(candidate.secret.as_ref()?.reveal());
+    match source {
+        Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey => {
+            in_key(case, source, text)
+        }
+        Source::Helper(_) => from_helper(case, source, text),
+        Source::Variable(_, name) => match name.as_str() {
+            names::KEY => in_key(case, source, text),
+            names::TOKEN => in_token(case, source, text),
+            names::OAUTH => in_oauth(case, source, text),
+            _ => None,
+        },
         _ => None,
     }
 }
 
-fn in_key(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> {
-    let replace = || match source {
-        Source::PrimaryKey | Source::KeychainKey => case.cck("set-key"),
+fn in_key(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
+    let code = "odd-key-shape";
+    let replace = match source {
+        Source::PrimaryKey | Source::KeychainKey => case.set_key(),
         _ => case.remove(source),
     };
-    let problem =
-        |severity, message, fix| Some(Mistake { code: "odd-key-shape", severity, message, fix });
     if text.starts_with("sk-ant-oat") {
-        let fix = match source {
-            Source::Variable(Origin::Process, name) => {
-                format!("export CLAUDE_CODE_OAUTH_TOKEN=\"${name}\"; unset {name}")
-            }
-            _ => format!("put it in CLAUDE_CODE_OAUTH_TOKEN, then: {}", replace()),
-        };
         let message = format!("{source} holds an OAuth token, not an API key");
-        return problem(Severity::Error, message, fix);
+        let fix = rename(source, names::OAUTH)
+            .unwrap_or_else(|| format!("put it in {}, then: {replace}", names::OAUTH));
+        return Some(Problem::error(code, message, fix));
     }
     let failure = shape::misplaced(text).or_else(|| wrong_shape(text))?;
     let severity = if is_soft(&failure) { Severity::Warning } else { Severity::Error };
-    problem(severity, format!("{source}: {failure}"), replace())
+    Some(Problem { severity, ..Problem::error(code, format!("{source}: {failure}"), replace) })
 }
 
-fn in_token(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> {
-    let error =
-        |code, message, fix| Some(Mistake { code, severity: Severity::Error, message, fix });
+fn in_token(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
     if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+        let message = format!("{source} begins with `Bearer `, which the client adds itself");
         let fix = match source {
             Source::Variable(Origin::Process, name) => {
                 format!("export {name}=\"${{{name}#* }}\"")
             }
             _ => format!("take `Bearer ` out of it in {}", case.place(source)),
         };
-        let message = format!("{source} begins with `Bearer `, which the client adds itself");
-        return error("bearer-twice", message, fix);
+        return Some(Problem::error("bearer-twice", message, fix));
     }
     if text.starts_with("sk-ant-api") && is_first_party(case) {
         let message = format!(
             "{source} holds an API key: as a Bearer token the API refuses it; it belongs in ANTHROPIC_API_KEY"
         );
-        return error("key-as-token", message, move_to_key(case, source));
+        return Some(Problem::error("key-as-token", message, move_to_key(case, source)));
     }
     let failure = wrong_shape(text).filter(|failure| !is_soft(failure))?;
     let severity = if is_first_party(case) { Severity::Error } else { Severity::Warning };
-    let message = format!("{source}: {failure}");
-    Some(Mistake { code: "odd-token", severity, message, fix: case.remove(source) })
+    let problem = Problem::error("odd-token", format!("{source}: {failure}"), case.remove(source));
+    Some(Problem { severity, ..problem })
 }
 
-fn in_oauth(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> {
+fn in_oauth(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
     let code = "odd-oauth-token";
     if text.starts_with("sk-ant-api") {
         let message = format!(
             "{source} holds an API key, not an OAuth token: it belongs in ANTHROPIC_API_KEY"
         );
-        let fix = move_to_key(case, source);
-        return Some(Mistake { code, severity: Severity::Error, message, fix });
+        return Some(Problem::error(code, message, move_to_key(case, source)));
     }
     let failure = wrong_shape(text).filter(|failure| !is_soft(failure))?;
-    let message = format!("{source}: {failure}");
-    Some(Mistake { code, severity: Severity::Error, message, fix: case.remove(source) })
+    Some(Problem::error(code, format!("{source}: {failure}"), case.remove(source)))
 }
 
-fn from_helper(case: &Case<'_>, source: &Source, text: &str) -> Option<Mistake> {
+fn from_helper(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
     let failure = shape::misplaced(text)
         .filter(|_| !text.starts_with("sk-ant-oat"))
         .or_else(|| wrong_shape(text).filter(|failure| !is_soft(failure)))?;
     let message = format!("what {source} prints is not the key alone: {failure}");
     let fix = format!("either have it print the key alone, or {}", case.remove(source));
-    Some(Mistake { code: "helper-output", severity: Severity::Error, message, fix })
+    Some(Problem::error("helper-output", message, fix))
 }
 
 /// What takes an API key from another variable to its own.
 fn move_to_key(case: &Case<'_>, source: &Source) -> String {
-    match source {
-        Source::Variable(Origin::Process, name) => {
-            format!("export ANTHROPIC_API_KEY=\"${name}\"; unset {name}")
-        }
-        _ => format!("rename it to ANTHROPIC_API_KEY in {}", case.place(source)),
-    }
+    rename(source, names::KEY)
+        .unwrap_or_else(|| format!("rename it to {} in {}", names::KEY, case.place(source)))
+}
+
+/// What gives a variable of the environment another name.
+fn rename(source: &Source, name: &str) -> Option<String> {
+    let Source::Variable(Origin::Process, old) = source else { return None };
+    Some(format!("export {name}=\"${old}\"; unset {old}"))
 }
 
 /// The mistake in a value that should be a key, in words.
-fn wrong_shape(text: &str) -> Option<crate::error::Failure> {
+fn wrong_shape(text: &str) -> Option<Failure> {
     shape::check(text).err().and_then(|error| error.downcast().ok())
 }
 
 /// Whether it may be a key anyway: a gateway's own, or a short one.
-fn is_soft(failure: &crate::error::Failure) -> bool {
+fn is_soft(failure: &Failure) -> bool {
     ["they start with sk-ant-", "too short", "that no key has"]
         .iter()
         .any(|words| failure.problem.contains(words))

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::client::address::Address;
-use crate::client::advice::{Case, Problem, Severity};
+use crate::client::advice::{Case, Problem};
 use crate::client::decision::{Header, Outcome};
 use crate::client::destination::Refusal;
 use crate::client::server;
@@ -33,7 +33,7 @@ pub(crate) fn ask(case: &Case<'_>, context: &Context) -> anyhow::Result<Online> 
                 Answer::Unreachable(why) => {
                     let message = format!("{shown} cannot be reached: {}", one_line(&why));
                     let fix = "check the network, HTTPS_PROXY and SSL_CERT_FILE, then ask again";
-                    ("unreachable", None, error("unreachable", message, fix))
+                    ("unreachable", None, Some(Problem::error("unreachable", message, fix)))
                 }
             }
         }
@@ -53,7 +53,7 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
             "add --run-helper, so that the helper's output can be asked about"
         };
         let message = "the credential is not known here, so the API was not asked";
-        return Err(error("online-not-asked", message.to_owned(), fix));
+        return Err(Some(Problem::error("online-not-asked", message, fix)));
     };
     let destination = case.destination;
     // The address as the client takes it, whatever its text looks like to another parser.
@@ -68,7 +68,7 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
             ),
             _ => "fix ANTHROPIC_BASE_URL, then ask again".to_owned(),
         };
-        return Err(error("online-refused", message, &fix));
+        return Err(Some(Problem::error("online-refused", message, fix)));
     }
     let address = address.map_err(|_| None)?;
     if !address.is_private() && destination.redirect.is_some() {
@@ -76,7 +76,7 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
             "{shown} was not set by you, and a credential would cross the network unencrypted; the API was not asked"
         );
         let fix = "set ANTHROPIC_BASE_URL yourself, if you mean that host";
-        return Err(error("online-refused", message, fix));
+        return Err(Some(Problem::error("online-refused", message, fix)));
     }
     Ok((address, headers))
 }
@@ -104,7 +104,8 @@ fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>)
             "check ANTHROPIC_BASE_URL: the API answers at its /v1/models",
         ),
     };
-    (result, Some(code), error(problem, format!("{shown} {says} {code})"), fix))
+    let problem = Problem::error(problem, format!("{shown} {says} {code})"), fix);
+    (result, Some(code), Some(problem))
 }
 
 /// The headers that the client would send, with `new` for the key of the config; none where a value is not known.
@@ -157,8 +158,4 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
         state.update(|facts| facts.server_settings = settings);
     }
     Ok(())
-}
-
-fn error(code: &'static str, message: String, fix: &str) -> Option<Problem> {
-    Some(Problem { code, severity: Severity::Error, message, fix: fix.to_owned() })
 }
