@@ -10,7 +10,7 @@ use crate::generate::{self, Generated};
 use crate::support::client::{Client, Sent};
 use crate::support::sandbox;
 use crate::support::standin::{Standin, WORD};
-use crate::support::world::World;
+use crate::support::world::{State, World};
 
 /// How the client is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl Report {
 
 /// An answer, from either side. A header without a known credential is none: `cck verify --json` says null of it.
 #[derive(Debug)]
-struct Answer {
+pub struct Answer {
     sends: bool,
     x_api_key: Option<String>,
     authorization: Option<String>,
@@ -110,7 +110,7 @@ pub fn run(seed: u64, job: &Job) -> Report {
         return report;
     }
     let client = Client::new(&version).expect("the client was installed before");
-    let told = told(&generated, &version, mode);
+    let told = told(&generated.state, &version, mode);
     let to_another = told.as_ref().is_ok_and(|answer| answer.to_another);
     let see = || seen(&client, &generated, mode, to_another);
     // A client that cannot get its token goes on trying; that it has sent nothing for so long is an answer. But one that
@@ -150,8 +150,8 @@ pub fn tail(output: &str) -> String {
 }
 
 /// What `cck verify` says.
-fn told(generated: &Generated, version: &str, mode: Mode) -> Result<Answer, String> {
-    let world = World::lay(&generated.state);
+pub fn told(state: &State, version: &str, mode: Mode) -> Result<Answer, String> {
+    let world = World::lay(state);
     let binary = std::env::var("CCK_TEST_BINARY");
     let mut words = [
         binary.as_deref().unwrap_or(env!("CARGO_BIN_EXE_cck")),
@@ -168,11 +168,11 @@ fn told(generated: &Generated, version: &str, mode: Mode) -> Result<Answer, Stri
     .map(str::to_owned)
     .to_vec();
     // The server's settings are known to those who ask it.
-    let _standin = generated.state.base_url.starts_with("unset").then(|| {
+    let _standin = state.base_url.starts_with("unset").then(|| {
         words.push("--online".into());
         Standin::serve(&world)
     });
-    if !generated.state.args.is_empty() {
+    if !state.args.is_empty() {
         words.extend(["--".into(), "claude".into()]);
         words.extend(world.args());
         if mode == Mode::Print {

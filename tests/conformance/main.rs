@@ -23,6 +23,7 @@ use std::time::Instant;
 use compare::{Mode, Report};
 use generate::Kind;
 use support::client::Client;
+use support::standin::Request;
 use support::world::{State, World};
 use support::{sandbox, scale, skip};
 
@@ -178,6 +179,12 @@ fn what_the_client_does() {
                     sent.dialogs,
                     if sent.sent { String::new() } else { compare::tail(&sent.output) },
                 );
+                eprintln!("    cck: {:?}", compare::told(state, version, *mode));
+                for Request { listener, method, path, x_api_key, authorization, .. } in
+                    sent.requests
+                {
+                    eprintln!("    {listener} {method} {path} {x_api_key:?} {authorization:?}");
+                }
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use super::standin::{Standin, WORD};
+use super::standin::{Request, Standin, WORD};
 use super::world::World;
 use super::{install, pty, sandbox};
 
@@ -29,6 +29,8 @@ pub struct Sent {
     pub output: String,
     /// Whether a bound was reached before it ended: then nothing is proved.
     pub timed_out: bool,
+    /// Every request that came, with its credentials.
+    pub requests: Vec<Request>,
 }
 
 /// One version of the client.
@@ -133,6 +135,7 @@ fn seen(standin: &Standin) -> Sent {
         to: message.as_ref().map(|message| format!("{}:{}", message.listener, message.host)),
         x_api_key: message.as_ref().and_then(|message| message.x_api_key.clone()),
         authorization: message.and_then(|message| message.authorization),
+        requests: standin.requests(),
         ..Sent::default()
     }
 }

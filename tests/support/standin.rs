@@ -2,9 +2,10 @@
 //! refresh with a known token, the settings of a server as the state says, everything else with `{}`, and remembers the
 //! credentials of each request.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::net::UnixListener;
+use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -205,7 +206,7 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
         path: words.next().unwrap_or_default().into(),
         ..Request::default()
     };
-    let mut length = 0;
+    let (mut length, mut is_packed) = (0, false);
     loop {
         line.clear();
         reader.read_until(b'\n', &mut line)?;
@@ -217,6 +218,7 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
         let value = value.trim().to_owned();
         match name.to_ascii_lowercase().as_str() {
             "content-length" => length = value.parse().unwrap_or(0),
+            "content-encoding" => is_packed = value == "gzip",
             "host" => request.host = value,
             "x-api-key" => request.x_api_key = Some(value),
             "authorization" => request.authorization = Some(value),
@@ -225,9 +227,21 @@ fn read(reader: &mut impl BufRead) -> std::io::Result<Option<Request>> {
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body)?;
+    if is_packed {
+        body = unpacked(&body)?;
+    }
     request.body = String::from_utf8_lossy(&body).into_owned();
     request.has_word = request.body.contains(WORD);
     Ok(Some(request))
+}
+
+/// What gzip packed: the client packs what it sends to the default host in a cloud session (2.1.332, observed 2026-11-26).
+fn unpacked(body: &[u8]) -> std::io::Result<Vec<u8>> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(body)?;
+    file.rewind()?;
+    let gzip = Command::new("gzip").arg("-dc").stdin(file).stderr(Stdio::null()).output()?;
+    Ok(gzip.stdout)
 }
 
 /// The status, the type and the body of the answer.
