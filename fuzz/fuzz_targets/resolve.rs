@@ -89,7 +89,7 @@ fn lay(data: &[u8]) -> Option<State> {
             b"printed" => helper = HelperRun::Printed(secret(), Duration::from_millis(1)),
             b"late" => helper = HelperRun::Printed(secret(), Duration::from_secs(1)),
             b"failed" => helper = HelperRun::Failed(Ended::Code(1), Duration::from_millis(1)),
-            b"open" => laid.open_descriptors.push(text.into_owned()),
+            b"open" => _ = laid.open_descriptors.insert(text.into_owned(), None),
             b"client" | b"config" => {}
             _ => return None,
         }

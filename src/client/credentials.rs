@@ -348,16 +348,16 @@ impl<'s> Finder<'s, '_> {
         let state = self.state;
         let source = Source::env(name);
         let value = at_start(&state.process, name)?;
-        let is_open = || state.facts.open_descriptors.iter().any(|open| open == value.reveal());
+        let open = state.facts.open_descriptors.get(value.reveal());
         if state.client.is_v0() {
             self.standings.ignore(&source, UNKNOWN);
-        } else if !is_open() {
+        } else if open.is_none() {
             let reason = "it names no open file descriptor, or one with nothing in it";
             self.standings.ignore(&source, reason);
         } else if let Some(higher) = higher {
             self.standings.shadow(&source, &higher.source);
         } else {
-            return Some(Credential::new(source, None));
+            return Some(Credential::new(source, open.cloned().flatten()));
         }
         None
     }
@@ -471,7 +471,9 @@ impl<'s> Finder<'s, '_> {
             _ => false,
         };
         let oauth = found.oauth.as_ref();
-        if (remote || desktop) && (oauth.is_some() || found.login.is_some()) {
+        // A host that names the variable of its credential has it count (2.1.332, observed 2026-11-26).
+        let named_by_host = at_start(&state.process, names::HOST_AUTH).is_some();
+        if (remote || desktop) && !named_by_host && (oauth.is_some() || found.login.is_some()) {
             let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
             let reason = format!("{who} is set, and a login goes before every key");
             Some((reason, has(Rule::RemoteLoginBeatsAll)))
@@ -541,13 +543,13 @@ impl<'s> Finder<'s, '_> {
     fn refuse(&mut self) {
         let (state, found) = (self.state, &self.found);
         let has = |rule| state.client.has(rule);
-        // Through a socket, whose other end decides, everything passes (2.1.332, observed 2026-11-26).
-        if state.has_socket() {
-            return;
-        }
         let managed = || state.layers.iter().filter(|layer| layer.layer.is_managed());
         let method = managed().find_map(|layer| layer.login_method.as_deref());
         let gateway = method == Some("gateway");
+        // Through a socket, whose other end decides, everything else passes (2.1.332, observed 2026-11-26).
+        if state.has_socket() && !(gateway && has(Rule::ForcedGatewayRefusesAll)) {
+            return;
+        }
         let method = method.filter(|_| !gateway || has(Rule::ForcedGatewayIsKnown));
         let organizations = managed().find_map(|layer| layer.organizations);
         let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };

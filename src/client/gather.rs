@@ -53,7 +53,7 @@ pub struct Facts {
     /// Where Anthropic profiles are, unless ANTHROPIC_CONFIG_DIR says otherwise.
     pub profiles_dir: Option<PathBuf>,
     /// Those of the file descriptors named by variables that are open.
-    pub open_descriptors: Vec<String>,
+    pub open_descriptors: BTreeMap<String, Option<Secret>>,
     /// Server-managed settings: as they are cached, or as the server gave them.
     pub server_settings: Option<Zeroizing<Vec<u8>>>,
     /// What a managed `policyHelper` gave when it was run, or how it failed.
@@ -88,7 +88,7 @@ impl Facts {
             drop_ins: Vec::new(),
             root_local: None,
             profiles_dir: None,
-            open_descriptors: Vec::new(),
+            open_descriptors: BTreeMap::new(),
             server_settings: None,
             policy: None,
             keychain: Keychain::default(),

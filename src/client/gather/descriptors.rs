@@ -4,34 +4,47 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::super::settings::names;
+use super::super::settings::{js_trim, names};
 use super::super::state::{Reading, Secret};
 use super::files::read;
 
-/// The file descriptors that variables name, and that are open and not known to hold nothing.
-pub(super) fn open_descriptors(process: &BTreeMap<String, Secret>) -> Vec<String> {
+/// What the file descriptors hold that variables name and that are open, by number: nothing of one that cannot be looked
+/// into, none of one that is known to hold nothing.
+pub(super) fn open_descriptors(
+    process: &BTreeMap<String, Secret>,
+) -> BTreeMap<String, Option<Secret>> {
     let named = [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
         .into_iter()
         .filter_map(|name| process.get(name))
         .map(|value| value.reveal().to_owned());
     named
         .filter(|number| number.parse::<u32>().is_ok() && !cfg!(windows))
-        .filter(|number| may_hold_something(Path::new(&format!("/proc/self/fd/{number}"))))
+        .filter_map(|number| {
+            // The standard streams are cck's own, and other files for the client.
+            let is_standard = matches!(number.parse(), Ok(0..=2_u32));
+            let path = format!("/proc/self/fd/{number}");
+            let held = if is_standard { None } else { look_into(Path::new(&path))? };
+            Some((number, held))
+        })
         .collect()
 }
 
-/// Whether something may be read from an open descriptor. Only a file is looked into, which leaves it as it was: what is
-/// read from a pipe is gone for the client. To the client an empty one is as closed (2.0.77, 2.1.331, observed 2026-11-24).
-fn may_hold_something(descriptor: &Path) -> bool {
-    let Ok(metadata) = fs::metadata(descriptor) else {
-        return false;
-    };
-    if !metadata.is_file() {
-        return true;
+/// What may be read from an open descriptor. Only a file is looked into, which leaves it as it was: what is read from a pipe
+/// is gone for the client. To the client an empty one is as closed (2.0.77, 2.1.331, observed 2026-11-24).
+fn look_into(descriptor: &Path) -> Option<Option<Secret>> {
+    if !fs::metadata(descriptor).ok()?.is_file() {
+        return Some(None);
     }
     let (file, bytes) = read(descriptor);
-    file.reading != Reading::Empty
-        && !(file.reading == Reading::Read && bytes.trim_ascii().is_empty())
+    match file.reading {
+        Reading::Empty => None,
+        Reading::Read => {
+            let text = String::from_utf8_lossy(&bytes);
+            let text = js_trim(&text);
+            (!text.is_empty()).then(|| Some(Secret::new(text.to_owned())))
+        }
+        _ => Some(None),
+    }
 }
 
 #[cfg(test)]
@@ -43,13 +56,14 @@ mod tests {
     #[test]
     fn a_descriptor_of_an_empty_file_holds_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        for (content, holds) in [("", false), (" \n", false), ("sk-1\n", true)] {
+        for (content, holds) in [("", None), (" \n", None), (" sk-1\n", Some("sk-1"))] {
             let path = dir.path().join("key");
             fs::write(&path, content).unwrap();
-            assert_eq!(may_hold_something(&path), holds, "{content:?}");
+            let holds = holds.map(|text: &str| Some(Secret::new(text.to_owned())));
+            assert_eq!(look_into(&path), holds, "{content:?}");
         }
-        assert!(!may_hold_something(&dir.path().join("none")));
+        assert_eq!(look_into(&dir.path().join("none")), None);
         // What is not a file cannot be looked into.
-        assert!(may_hold_something(Path::new("/dev/null")));
+        assert_eq!(look_into(Path::new("/dev/null")), Some(None));
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::{Maker, OAUTH, RULE};
-use crate::support::standin::EXCHANGED;
+use crate::support::standin::{EXCHANGED, REFRESHED};
 
 impl Maker {
     /// Workload identity.
@@ -107,6 +107,7 @@ impl Maker {
             return;
         }
         let token = self.credential(OAUTH, "credentials.claudeAiOauth");
+        self.ids.insert(REFRESHED.into(), "credentials.claudeAiOauth".into());
         let mut login = json!({
             "accessToken": token, "refreshToken": "sk-ant-ort01-R", "expiresAt": 4_102_444_800_000_u64,
             "scopes": ["user:inference", "user:profile"], "subscriptionType": "max",
