@@ -48,6 +48,14 @@ impl<'a> FilePlan<'a> {
         FilePlan { path: path.to_path_buf(), decide: Box::new(decide) }
     }
 
+    /// Removes a member, if the file has it.
+    pub(crate) fn removal(path: &Path, member: &'a str) -> FilePlan<'a> {
+        FilePlan::new(path, move |document| {
+            let found = document.raw(&[member]);
+            Ok(found.map(|_| Edit::remove(&[member])).into_iter().collect())
+        })
+    }
+
     fn run(
         &mut self,
         options: &Options,

@@ -1,20 +1,21 @@
 //! `cck helper`: has the client ask cck for the key (`apiKeyHelper`), so that none rests in its config.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde_json::json;
+use zeroize::Zeroizing;
 
 use super::change::{self, FilePlan, Plan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use crate::client::Client;
 use crate::client::paths::{Paths, display};
-use crate::context::{Context, StdinKind};
+use crate::context::Context;
 use crate::document::{Document, Edit};
-use crate::error::Exit;
-use crate::error::fail;
+use crate::error::{Exit, fail};
 use crate::key::source::KeySource;
 use crate::output::one_line;
 use crate::profile::{Profile, ProfileArg, StoredSourceArgs};
@@ -88,17 +89,9 @@ struct ShowArgs {
     json: bool,
 }
 
-/// The report for programs.
+/// What the report for programs adds: the helper as it is, or now is.
 #[derive(Serialize)]
 struct Report<'a> {
-    schema: u32,
-    #[serde(flatten)]
-    helper: Shown<'a>,
-}
-
-/// The helper as it is, or now is.
-#[derive(Serialize)]
-struct Shown<'a> {
     settings: &'a str,
     helper: Option<&'a str>,
     ours: bool,
@@ -116,43 +109,33 @@ pub(crate) fn run(args: HelperArgs, context: &mut Context) -> anyhow::Result<Exi
 fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let (flags, source) = what_to_ask(args.source, profile.as_ref(), context)?;
-    let helper = command(&context.program(), &flags, args.ttl)?;
-    let target = Target::locate(&args.change, context)?;
-    check_settings_place(&target)?;
-    let settings = target.paths.user_settings.clone();
-    let shown = display(&settings, context.home_var());
-    let (dry_run, json) = (args.change.dry_run, args.change.json);
+    let program = context.program();
+    let helper = command(&program, &flags, args.ttl)?;
+    let target = locate(&args.change, context)?;
+    let settings = &target.paths.user_settings;
+    let (shown, config) = (display(settings, context.home_var()), target.shown(context));
     // Without a key from the helper the one in the config may be the last that works.
     source.read(context)?;
-    let program = context.program();
     warn_if_temporary(&program, context);
-    let (config, holds_key) = (target.shown(context), holds_key(&target)?);
-    let remove = holds_key
-        && (args.remove_primary_key
-            || (!json
-                && !dry_run
-                && confirm(&format!("{config} still holds a key; remove it?"), context)));
-
-    let mut files = vec![FilePlan::new(&settings, |document| {
+    let mut files = vec![FilePlan::new(settings, |document| {
         check_is_ours(document, args.force, &program, &shown)?;
         let mut edits = vec![Edit::set(&[HELPER], &helper)];
         edits.extend(profile.as_ref().and_then(|profile| profile.base_url_edit(document)));
         Ok(edits)
     })];
-    if remove {
-        files
-            .push(FilePlan::new(&target.file.path, |_| Ok(vec![Edit::remove(&["primaryApiKey"])])));
+    if args.remove_primary_key {
+        files.push(FilePlan::removal(&target.file.path, "primaryApiKey"));
     }
     let plan = Plan { action: "helper-install", source: Some(source.kind()), files };
     let changed = change::apply(&args.change, &target, plan, context)?;
     in_force::warn_if_led_away(&target.file, context);
-    if holds_key && !remove {
+    if !args.remove_primary_key && holds_key(&target) {
         context.warn(&format!("{config} still holds a key; --remove-primary-key removes it"));
     }
-    if json {
-        let settings = settings.to_string_lossy();
-        let helper = Shown { settings: &settings, helper: Some(&helper), ours: true };
-        return changed.print_json(&args.change, &target, helper, context);
+    if args.change.json {
+        let settings = &settings.to_string_lossy();
+        let report = Report { settings, helper: Some(&helper), ours: true };
+        return changed.print_json(&args.change, &target, report, context);
     }
     let lines = [
         format!("{shown} already has this helper; nothing to change"),
@@ -160,7 +143,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
         format!("{shown} now has the helper {helper}"),
     ];
     changed.print(&args.change, lines, context);
-    if !changed.old_keys.is_empty() && !dry_run {
+    if !changed.old_keys.is_empty() && !args.change.dry_run {
         context.say(format!(
             "removed the key from {config}; cck unset-key --scrub finds the copies of it"
         ));
@@ -168,9 +151,11 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Refuses settings that are a file of the working directory.
-fn check_settings_place(target: &Target) -> anyhow::Result<()> {
-    if target.is_in_project() {
+/// Finds the settings; refuses those that are a file of the working directory.
+fn locate(args: &ChangeArgs, context: &Context) -> anyhow::Result<Target> {
+    let target = Target::locate(args, context)?;
+    // Then the client takes it for its own directory.
+    if target.paths.claude_dir == target.paths.project {
         return Err(fail(
             format!(
                 "CLAUDE_CONFIG_DIR is empty, so the settings would be a file of this directory: {}",
@@ -179,7 +164,7 @@ fn check_settings_place(target: &Target) -> anyhow::Result<()> {
             "unset it, or make it absolute",
         ));
     }
-    Ok(())
+    Ok(target)
 }
 
 /// Warns of a program that may not be there tomorrow.
@@ -201,25 +186,10 @@ fn warn_if_temporary(program: &Path, context: &mut Context) {
 }
 
 /// Whether the config holds a key, which is of no use beside a helper.
-fn holds_key(target: &Target) -> anyhow::Result<bool> {
-    let bytes = store::read(&target.file.path)?.map(zeroize::Zeroizing::new);
-    Ok(bytes
-        .as_ref()
-        .and_then(|bytes| Document::parse(bytes).ok())
-        .is_some_and(|document| document.raw(&["primaryApiKey"]).is_some()))
-}
-
-/// Asks on the terminal; without one the answer is no.
-fn confirm(question: &str, context: &mut Context) -> bool {
-    use std::io::{BufRead, BufReader};
-
-    if context.stdin_kind() != StdinKind::Terminal {
-        return false;
-    }
-    context.warn_raw(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    let read = context.claim_stdin().map(|stdin| BufReader::new(stdin).read_line(&mut answer));
-    matches!(read, Ok(Ok(_))) && matches!(answer.trim(), "y" | "Y" | "yes")
+fn holds_key(target: &Target) -> bool {
+    let bytes = store::read(&target.file.path).ok().flatten().map(Zeroizing::new);
+    Document::parse(&bytes.unwrap_or_default())
+        .is_ok_and(|document| document.raw(&["primaryApiKey"]).is_some())
 }
 
 /// The arguments of `get-key`, and the source that they mean.
@@ -273,24 +243,19 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
 
 fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let target = Target::locate(&args.change, context)?;
-    check_settings_place(&target)?;
-    let settings = target.paths.user_settings.clone();
-    let shown = display(&settings, context.home_var());
-    let program = context.program();
-    let mut files = Vec::new();
-    if store::read(&settings)?.is_some() {
-        files.push(FilePlan::new(&settings, |document| {
-            check_is_ours(document, args.force, &program, &shown)?;
-            Ok(vec![Edit::remove(&[HELPER])])
-        }));
-    }
-    let plan = Plan { action: "helper-remove", source: None, files };
+    let target = locate(&args.change, context)?;
+    let settings = &target.paths.user_settings;
+    let (shown, program) = (display(settings, context.home_var()), context.program());
+    let file = FilePlan::new(settings, |document| {
+        check_is_ours(document, args.force, &program, &shown)?;
+        Ok(vec![Edit::remove(&[HELPER])])
+    });
+    let plan = Plan { action: "helper-remove", source: None, files: vec![file] };
     let changed = change::apply(&args.change, &target, plan, context)?;
     if args.change.json {
-        let settings = settings.to_string_lossy();
-        let helper = Shown { settings: &settings, helper: None, ours: false };
-        return changed.print_json(&args.change, &target, helper, context);
+        let settings = &settings.to_string_lossy();
+        let report = Report { settings, helper: None, ours: false };
+        return changed.print_json(&args.change, &target, report, context);
     }
     let lines = [
         format!("{shown} has no helper; nothing to remove"),
@@ -303,7 +268,7 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
 
 fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let settings = settings(context)?;
+    let settings = Paths::locate(context, Client::V2, None, None)?.user_settings;
     let bytes = store::read(&settings)?.unwrap_or_default();
     let document = Document::parse(&bytes).map_err(|malformed| {
         fail(
@@ -315,10 +280,8 @@ fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let ours = helper.as_deref().is_some_and(|helper| is_ours(helper, &context.program()));
     if args.json {
         let settings = settings.to_string_lossy();
-        context.say_json(&Report {
-            schema: 1,
-            helper: Shown { settings: &settings, helper: helper.as_deref(), ours },
-        })?;
+        let report = json!({"schema": 1, "settings": settings, "helper": helper, "ours": ours});
+        context.say_json(&report)?;
     } else {
         let shown = display(&settings, context.home_var());
         context.data(match &helper {
@@ -328,10 +291,6 @@ fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
         });
     }
     Ok(if helper.is_some() { Exit::Done } else { Exit::No })
-}
-
-fn settings(context: &Context) -> anyhow::Result<PathBuf> {
-    Ok(Paths::locate(context, Client::V2, None, None)?.user_settings)
 }
 
 fn check_is_ours(

@@ -17,7 +17,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::approve;
-use super::change::{self, FilePlan, Plan};
+use super::change::{self, Changed, FilePlan, Plan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use super::unset_key;
@@ -27,18 +27,17 @@ use crate::client::sessions;
 use crate::client::source::Source;
 use crate::context::Context;
 use crate::document::{Document, Edit};
-use crate::error::Exit;
-use crate::error::{fail, said};
+use crate::error::{Exit, fail, said};
 use crate::key::command;
 use crate::key::source::SourceArgs;
 use crate::key::{self, ApiKey};
 use crate::profile::{self, ProfileArg};
 use crate::records::audit::Event;
-use crate::records::scrub::{Keys, Left, Scrubbed};
+use crate::records::scrub::{Keys, Left};
 use crate::records::undo;
 use crate::store;
-use pending::Pending;
-use report::{Done, Rotated};
+use pending::{Pending, Records};
+use report::Done;
 
 /// The arguments of `cck rotate`.
 #[derive(Debug, Args)]
@@ -81,17 +80,9 @@ const AFTER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs `cck rotate`. The exit code is 1 if the new key is in place and something is left to do.
 pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let profile = args.profile.enter(context)?;
-    let target = Target::locate_existing(&args.change, context)?;
-    let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
-    let new = source.read(context)?;
-    if args.retire_old {
-        // Its key has to be there before anything changes.
-        Admin::new(&args.admin_url, context)?;
-    }
-    let held = Held::find(&target, context)?;
-    let records = Records::plan(&held.old, &new, &target, context)?;
-    let running = sessions::running(&target.paths, context);
+    let rotation = Rotation::prepare(args, context)?;
+    let args = &rotation.args;
+    let running = sessions::running(&rotation.target.paths, context);
     if args.retire_old && running > 0 && !args.yes {
         return Err(fail(
             unset_key::still_running(running),
@@ -99,66 +90,18 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
         ));
     }
     if args.online || args.retire_old {
-        check::check(&new, context)?;
+        check::check(&rotation.new, context)?;
     }
-    let dry_run = args.change.dry_run;
-    let olds = records.olds(&new);
-    let digests = olds.iter().map(|old| old.old_fingerprint.clone()).collect();
-    let keys = Keys::other_than(new.reveal(), digests);
-    keys.add(&held.old);
-    undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));
-    if let Some(this) = records.this.as_ref().filter(|_| !dry_run) {
-        this.save().inspect_err(|_| _ = this.remove())?;
-    }
-    let files = held.plan(&target, &keys, &records, &new);
-    let plan = Plan { action: "rotate", source: Some(source.kind()), files };
-    let changed = change::apply(&args.change, &target, plan, context).map_err(|error| {
-        // If the swap is in place, copies of the old key are left, and the record is what completes the rotation.
-        if let Some(this) = records.this.as_ref().filter(|_| !dry_run && !context.changed) {
-            let _ = this.remove();
-        }
-        change::with_left(error, "the steps after the swap are", context)
-    })?;
+    let changed = rotation.swap(context)?;
     let mut done = Done { running, ..Done::default() };
-    if let Some(last) = olds.last() {
-        done.scrubbed = target.scrub(&keys, context);
-        held.name_what_stays(&keys, &mut done.scrubbed);
-        for (name, value) in context.vars() {
-            if keys.has(value.to_string_lossy().trim()) {
-                let name = name.to_string_lossy();
-                done.failed.push(("update the environment", format!("${name} is the old key")));
-            }
-        }
-        if !dry_run {
-            finish(&args, &target, &new, &olds, &mut done, context);
-            if records.this.is_none() {
-                let event = Event {
-                    action: "rotate",
-                    config: &target.file.path,
-                    source: Some(source.kind()),
-                    old: Some(last.fingerprint().to_owned()),
-                    new: Some(new.fingerprint()),
-                };
-                args.change.audit.log(&event, "resumed", context);
-            }
-            in_force::warn_if_shadowed(&held.source(), &target.file, context);
-        }
+    if !rotation.records.olds().is_empty() {
+        rotation.complete(&mut done, context);
     }
-    let place = held.describe(&target, context);
-    let rotated = Rotated {
-        args: &args,
-        source: source.kind(),
-        place: &place,
-        new: &new,
-        olds: &olds,
-        changed: &changed,
-        done: &done,
-    };
-    rotated.print(&target, context)?;
+    rotation.print(&changed, &done, context)?;
     if !done.left().is_empty() {
         return Ok(Exit::No);
     }
-    if olds.is_empty() || dry_run {
+    if args.change.dry_run || rotation.records.olds().is_empty() {
         return Ok(Exit::Done);
     }
     // Until the report is written, nobody knows the name of the key to revoke.
@@ -172,93 +115,66 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
         }
         Ok(()) => {}
     }
-    records.remove()?;
+    rotation.records.remove()?;
     Ok(Exit::Done)
 }
 
-/// The records of this rotation and of those before it that were cut off.
-struct Records {
-    unfinished: Vec<Pending>,
-    /// None if the new key is in place already.
-    this: Option<Pending>,
-}
-
-impl Records {
-    fn plan(old: &str, new: &ApiKey, target: &Target, context: &Context) -> anyhow::Result<Self> {
-        let config = &target.file.path;
-        let make = || Pending::new(old, new, config, context);
-        let this = (old != new.reveal()).then(make).transpose()?;
-        Ok(Records { unfinished: Pending::all(config, context)?, this })
-    }
-
-    /// The rotations whose old keys are still to be named or retired, each key once, this one's last.
-    fn olds(&self, new: &ApiKey) -> Vec<&Pending> {
-        let mut olds: Vec<&Pending> = Vec::new();
-        let new = key::digest(new.reveal());
-        for pending in self.this.iter().chain(self.unfinished.iter().rev()) {
-            let is_known = |old: &&Pending| old.old_fingerprint == pending.old_fingerprint;
-            if pending.old_fingerprint != new && !olds.iter().any(is_known) {
-                olds.insert(0, pending);
-            }
-        }
-        olds
-    }
-
-    fn remove(&self) -> anyhow::Result<()> {
-        let records = self.unfinished.iter().chain(&self.this);
-        let left: Vec<_> = records.filter_map(|record| record.remove().err()).collect();
-        left.first().map_or(Ok(()), |error| {
-            Err(fail(
-                format!(
-                    "the new key is in place, but the record of this rotation is left: {error:#}"
-                ),
-                "run the same command again: it removes the record",
-            ))
-        })
-    }
-}
-
-/// The key that is rotated, and where it is: in the config, in the Keychain, or in both.
-struct Held {
+/// What is rotated.
+struct Rotation {
+    args: RotateArgs,
+    target: Target,
+    /// The kind of source that the new key is from.
+    source: &'static str,
+    new: ApiKey,
     old: Zeroizing<String>,
     in_config: bool,
     /// The Keychain's item, and the key in it.
-    item: Option<(PathBuf, anyhow::Result<Option<Zeroizing<String>>>)>,
+    item: Option<(PathBuf, Held)>,
+    records: Records,
+    /// The old key, and those of rotations before that were cut off.
+    keys: Keys,
 }
 
-impl Held {
-    fn find(target: &Target, context: &Context) -> anyhow::Result<Held> {
-        let item = keychain::place(context).map(|item| {
-            let key = keychain::key_in(&item, context);
-            (item, key)
-        });
-        let bytes = Zeroizing::new(store::read(&target.file.path)?.unwrap_or_default());
-        if let Some(old) = Document::parse(&bytes).ok().and_then(|config| primary_key(&config)) {
-            return Ok(Held { old, in_config: true, item });
+/// A key, if there is one, or why it cannot be read.
+type Held = anyhow::Result<Option<Zeroizing<String>>>;
+
+impl Rotation {
+    /// Reads the new key, and finds the old one: in the config, in the Keychain, or in both.
+    fn prepare(args: RotateArgs, context: &mut Context) -> anyhow::Result<Rotation> {
+        let profile = args.profile.enter(context)?;
+        let target = Target::locate_existing(&args.change, context)?;
+        let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
+        let new = source.read(context)?;
+        if args.retire_old {
+            // Its key has to be there before anything changes.
+            Admin::new(&args.admin_url, context)?;
         }
-        // A malformed file holds no key that could be found; the store says what is wrong with it.
-        let options = store::Options { dry_run: true, ..target.options };
-        store::update(&target.file.path, &options, |_| Ok(Vec::new()))?;
-        match item {
-            Some((item, Ok(Some(old)))) => {
-                Ok(Held { old: old.clone(), in_config: false, item: Some((item, Ok(Some(old)))) })
-            }
-            Some((_, Err(error))) => Err(error),
-            _ => Err(fail(
-                format!("{} holds no key to rotate", target.shown(context)),
-                "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
-            )),
+        let config = &target.file.path;
+        let in_config = key_in_config(&target)?;
+        let mut item = None;
+        if let Some(path) = keychain::place(context) {
+            item = match (keychain::key_in(&path, context), &in_config) {
+                // There is no other place for it.
+                (Err(error), None) => return Err(error),
+                (held, _) => Some((path, held)),
+            };
         }
+        let old = match (&in_config, &item) {
+            (Some(key), _) | (None, Some((_, Ok(Some(key))))) => key.clone(),
+            _ => return Err(no_key(&target, context)),
+        };
+        let records = Records::of(&old, &new, config, context)?;
+        let digests = records.olds().iter().map(|old| old.old_fingerprint.clone()).collect();
+        let keys = Keys::other_than(new.reveal(), digests);
+        keys.add(&old);
+        undo::keys(config, context).iter().for_each(|key| keys.add(key));
+        let (source, in_config) = (source.kind(), in_config.is_some());
+        Ok(Rotation { args, target, source, new, old, in_config, item, records, keys })
     }
 
     /// Swaps the key wherever it is, and carries the old one's approval over.
-    fn plan<'a>(
-        &'a self,
-        target: &Target,
-        keys: &'a Keys,
-        records: &'a Records,
-        new: &'a ApiKey,
-    ) -> Vec<FilePlan<'a>> {
+    fn swap(&self, context: &mut Context) -> anyhow::Result<Changed> {
+        let Rotation { new, old, keys, .. } = self;
         let mut files = Vec::new();
         if let Some((item, Ok(Some(_)))) = &self.item {
             files.push(FilePlan::new(item, |document| {
@@ -268,49 +184,122 @@ impl Held {
                 Ok(is_old.then_some(swap).into_iter().collect())
             }));
         }
-        files.push(FilePlan::new(&target.file.path, |document| {
+        files.push(FilePlan::new(&self.target.file.path, |document| {
             let now = primary_key(document);
-            let is_known = |now: &Zeroizing<String>| *now == self.old || **now == new.reveal();
+            let is_known = |now: &Zeroizing<String>| now == old || **now == new.reveal();
             if now.is_some() != self.in_config || !now.iter().all(is_known) {
                 return Err(fail("another program changed the key just now", "run this again"));
             }
             let swap = || Edit::set(&["primaryApiKey"], new.reveal());
             let mut edits: Vec<Edit> = self.in_config.then(swap).into_iter().collect();
-            if let Some(this) = &records.this {
-                edits.extend(approve::carry(document, &this.old_suffix, new.suffix()));
+            if **old != new.reveal() {
+                edits.extend(approve::carry(document, key::suffix(old), new.suffix()));
             }
             Ok(edits)
         }));
-        files
-    }
-
-    /// Where the client has the key from.
-    fn source(&self) -> Source {
-        if self.in_config { Source::PrimaryKey } else { Source::KeychainKey }
-    }
-
-    /// Where the key is, for people.
-    fn describe(&self, target: &Target, context: &Context) -> String {
-        let in_item = matches!(&self.item, Some((_, Ok(Some(key)))) if *key == self.old);
-        match (self.in_config, in_item) {
-            (true, true) => format!("{} and the Keychain", target.shown(context)),
-            (true, false) => target.shown(context),
-            (false, _) => "the Keychain".to_owned(),
+        let change = &self.args.change;
+        if !change.dry_run {
+            self.records.save()?;
         }
+        let plan = Plan { action: "rotate", source: Some(self.source), files };
+        change::apply(change, &self.target, plan, context).map_err(|error| {
+            // If the swap is in place, copies of the old key are left, and the record is what completes the rotation.
+            if !change.dry_run && !context.changed {
+                self.records.abandon();
+            }
+            change::with_left(error, "the steps after the swap are", context)
+        })
     }
 
-    /// Names the item if it could not be read, or holds another key.
-    fn name_what_stays(&self, keys: &Keys, scrubbed: &mut Scrubbed) {
+    /// The steps after the swap. What fails is noted, and the others are done anyway.
+    fn complete(&self, done: &mut Done, context: &mut Context) {
+        done.scrubbed = self.target.scrub(&self.keys, context);
         match &self.item {
-            Some((item, Err(error))) => {
-                scrubbed.left.push(Left { path: item.clone(), why: said(error) });
+            Some((path, Err(error))) => {
+                done.scrubbed.left.push(Left { path: path.clone(), why: said(error) });
             }
-            Some((item, Ok(Some(key)))) if *key != self.old && !keys.has(key) => {
-                scrubbed.others.push(item.clone());
+            Some((path, Ok(Some(key)))) if **key != *self.new.reveal() && !self.keys.has(key) => {
+                done.scrubbed.others.push(path.clone());
             }
             _ => {}
         }
+        for (name, value) in context.vars() {
+            if self.keys.has(value.to_string_lossy().trim()) {
+                let name = name.to_string_lossy();
+                done.failed.push(("update the environment", format!("${name} is the old key")));
+            }
+        }
+        let olds = self.records.olds();
+        let Some(last) = olds.last().filter(|_| !self.args.change.dry_run) else { return };
+        for old in olds.iter().filter(|_| self.args.retire_old) {
+            match self.retire(old, context) {
+                Ok(listed) => done.retired.push(listed),
+                Err(error) => done.failed.push(("retire the old key", said(&error))),
+            }
+        }
+        if let Some(problem) = self.run_command_after(last, context) {
+            done.failed.push(("run the command of --command-after", problem));
+        }
+        if self.records.is_resumed() {
+            let event = Event {
+                action: "rotate",
+                config: &self.target.file.path,
+                source: Some(self.source),
+                old: Some(last.fingerprint().to_owned()),
+                new: Some(self.new.fingerprint()),
+            };
+            self.args.change.audit.log(&event, "resumed", context);
+        }
+        let own = if self.in_config { Source::PrimaryKey } else { Source::KeychainKey };
+        in_force::warn_if_shadowed(&own, &self.target.file, context);
     }
+
+    fn retire(&self, old: &Pending, context: &Context) -> anyhow::Result<Listed> {
+        let trace = old
+            .old_trace
+            .as_ref()
+            .ok_or_else(|| fail("the old value was not a key", "there is nothing to retire"))?;
+        Admin::new(&self.args.admin_url, context)?.retire(trace)
+    }
+
+    /// Runs the command of `--command-after`, and returns what went wrong.
+    fn run_command_after(&self, old: &Pending, context: &Context) -> Option<String> {
+        let after = self.args.command_after.as_ref()?;
+        let config = self.target.file.path.to_string_lossy();
+        let fingerprint = self.new.fingerprint();
+        let variables = BTreeMap::from([
+            ("CCK_OLD_HINT", old.old_hint.as_str()),
+            ("CCK_OLD_FINGERPRINT", old.fingerprint()),
+            ("CCK_NEW_FINGERPRINT", &fingerprint),
+            ("CCK_CONFIG", &config),
+        ]);
+        match command::output_with(after, context.cwd(), AFTER_TIMEOUT, &variables) {
+            Ok(Ok(_)) => None,
+            Ok(Err(ended)) => Some(format!("it {ended}")),
+            Err(error) => Some(format!("{error:#}")),
+        }
+    }
+
+    /// Where the key is, for people.
+    fn place(&self, context: &Context) -> String {
+        let in_item = matches!(&self.item, Some((_, Ok(Some(key)))) if *key == self.old || self.keys.has(key));
+        match (self.in_config, in_item) {
+            (true, true) => format!("{} and the Keychain", self.target.shown(context)),
+            (true, false) => self.target.shown(context),
+            (false, _) => "the Keychain".to_owned(),
+        }
+    }
+}
+
+fn key_in_config(target: &Target) -> Held {
+    let bytes = Zeroizing::new(store::read(&target.file.path)?.unwrap_or_default());
+    if let Some(key) = Document::parse(&bytes).ok().and_then(|config| primary_key(&config)) {
+        return Ok(Some(key));
+    }
+    // A malformed file holds no key that could be found; the store says what is wrong with it.
+    let options = store::Options { dry_run: true, ..target.options };
+    store::update(&target.file.path, &options, |_| Ok(Vec::new()))?;
+    Ok(None)
 }
 
 fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
@@ -318,43 +307,9 @@ fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
     (!key.is_empty()).then_some(key)
 }
 
-/// The steps after the swap and the scrub. What fails is noted, and the others are done anyway.
-fn finish(
-    args: &RotateArgs,
-    target: &Target,
-    new: &ApiKey,
-    olds: &[&Pending],
-    done: &mut Done,
-    context: &mut Context,
-) {
-    for pending in olds.iter().filter(|_| args.retire_old) {
-        match retire(args, pending, context) {
-            Ok(listed) => done.retired.push(listed),
-            Err(error) => done.failed.push(("retire the old key", said(&error))),
-        }
-    }
-    let Some((after, pending)) = args.command_after.as_ref().zip(olds.last()) else { return };
-    let config = target.file.path.to_string_lossy();
-    let fingerprint = new.fingerprint();
-    let variables = BTreeMap::from([
-        ("CCK_OLD_HINT", pending.old_hint.as_str()),
-        ("CCK_OLD_FINGERPRINT", pending.fingerprint()),
-        ("CCK_NEW_FINGERPRINT", &fingerprint),
-        ("CCK_CONFIG", &config),
-    ]);
-    let cwd = context.cwd().to_path_buf();
-    let problem = match command::output_with(after, &cwd, AFTER_TIMEOUT, &variables) {
-        Ok(Ok(_)) => return,
-        Ok(Err(ended)) => format!("it {ended}"),
-        Err(error) => format!("{error:#}"),
-    };
-    done.failed.push(("run the command of --command-after", problem));
-}
-
-fn retire(args: &RotateArgs, pending: &Pending, context: &Context) -> anyhow::Result<Listed> {
-    let trace = pending
-        .old_trace
-        .as_ref()
-        .ok_or_else(|| fail("the old value was not a key", "there is nothing to retire"))?;
-    Admin::new(&args.admin_url, context)?.retire(trace)
+fn no_key(target: &Target, context: &Context) -> anyhow::Error {
+    fail(
+        format!("{} holds no key to rotate", target.shown(context)),
+        "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
+    )
 }

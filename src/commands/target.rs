@@ -68,11 +68,6 @@ impl Target {
         Ok(target)
     }
 
-    /// Whether the client takes the working directory for its own (CLAUDE_CONFIG_DIR is empty).
-    pub(crate) fn is_in_project(&self) -> bool {
-        self.paths.claude_dir == self.paths.project
-    }
-
     /// The path as the user would write it.
     pub(crate) fn shown(&self, context: &Context) -> String {
         paths::display(&self.file.path, context.home_var())

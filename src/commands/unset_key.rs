@@ -1,25 +1,21 @@
 //! `cck unset-key`: removes the key from the config, and with `--scrub` from every copy of it.
 
-use std::path::Path;
-
 use clap::Args;
 use serde::Serialize;
 
 use super::change::{self, FilePlan, Plan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::copies::{self, Kind};
+use crate::client::copies;
 use crate::client::keychain;
 use crate::client::paths;
 use crate::client::sessions;
 use crate::context::Context;
-use crate::document::Edit;
 use crate::error::{Exit, said};
 use crate::key;
-use crate::key::place;
 use crate::profile::ProfileArg;
 use crate::records::scrub::{self, Keys, Left, Scrubbed};
-use crate::records::{runs, undo};
+use crate::records::undo;
 
 /// The arguments of `cck unset-key`.
 #[derive(Debug, Args)]
@@ -62,11 +58,11 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     let item = keychain::place(context).map(|item| (keychain::key_in(&item, context), item));
     let mut unseen = None;
     match item {
-        Some((Ok(_), item)) => files.push(removal(&item, keychain::MEMBER)),
+        Some((Ok(_), item)) => files.push(FilePlan::removal(&item, keychain::MEMBER)),
         Some((Err(error), path)) => unseen = Some((error, path)),
         None => {}
     }
-    files.push(removal(&target.file.path, "primaryApiKey"));
+    files.push(FilePlan::removal(&target.file.path, "primaryApiKey"));
     let plan = Plan { action: "unset-key", source: None, files };
     let changed = change::apply(&args.change, &target, plan, context).map_err(|error| {
         if args.scrub { change::with_left(error, "the copies are", context) } else { error }
@@ -124,13 +120,6 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     Ok(exit)
 }
 
-fn removal<'a>(path: &Path, member: &'a str) -> FilePlan<'a> {
-    FilePlan::new(path, move |document| {
-        let key = document.raw(&[member]);
-        Ok(key.map(|_| Edit::remove(&[member])).into_iter().collect())
-    })
-}
-
 /// Says what became of the copies.
 pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
     let home = context.home_var().map(ToOwned::to_owned);
@@ -168,15 +157,13 @@ impl Target {
     /// Removes `keys` from every copy of this config; see [`scrub::scrub`].
     pub(crate) fn scrub(&self, keys: &Keys, context: &Context) -> Scrubbed {
         let paths = &self.paths;
-        let base = place::base(context).path;
-        let mut found = copies::find(paths, &self.file);
-        found.files.extend(runs::configs(&base).into_iter().map(|file| (file, Kind::Other)));
         let settings = [
             &*paths.user_settings,
             &*paths.project_settings,
             &*paths.local_settings,
             &*paths.managed_settings,
         ];
-        scrub::scrub(found, &self.file, &settings, keys, &base, &self.options, context)
+        let copies = copies::find(paths, &self.file);
+        scrub::scrub(copies, &self.file.path, &settings, keys, &self.options, context)
     }
 }

@@ -46,11 +46,9 @@ pub struct Record {
     pub old: Option<String>,
     /// The fingerprint of the key after.
     pub new: Option<String>,
-    /// Who, by the name in the password file, else `uid N`.
+    /// By the name in the password file, else `uid N`.
     pub user: String,
-    /// The machine's name.
     pub host: String,
-    /// The process.
     pub pid: u32,
     /// The version of cck.
     pub cck: String,
@@ -209,7 +207,6 @@ fn host(context: &Context) -> String {
     context.var("COMPUTERNAME").unwrap_or_default()
 }
 
-/// The user's name as the environment has it.
 #[cfg(windows)]
 fn user(context: &Context) -> String {
     context.var("USERNAME").unwrap_or_default()

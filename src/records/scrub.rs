@@ -11,17 +11,17 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::{runs, undo};
 use crate::client::copies::{Copies, Kind};
-use crate::client::paths::ConfigFile;
 use crate::context::Context;
-use crate::disk::{self, Open};
-use crate::document::{Document, Edit};
+use crate::disk::{self, Open, Stat};
+use crate::document::Edit;
 use crate::key;
 use crate::key::cache::Cache;
-use crate::records::undo;
+use crate::key::place;
 use crate::store;
 
-/// The name of the member that holds the key.
+/// The member of the config that holds the key.
 const MEMBER: &str = "primaryApiKey";
 
 /// A temporary file of the client's that is older was left by one that was killed: it has this name for milliseconds.
@@ -38,9 +38,9 @@ const MAX_BYTES: u64 = 1 << 30;
 pub(crate) struct Scrubbed {
     /// The files that the key was removed from.
     pub cleaned: Vec<PathBuf>,
-    /// The files that were removed: records for undo, kept keys, what a killed client has left.
+    /// Records for undo, kept keys, what a killed client has left.
     pub removed: Vec<PathBuf>,
-    /// The files that still hold the key, or may, and why.
+    /// The files that still hold the key, or may.
     pub left: Vec<Left>,
     /// The copies that hold another key, which is not touched.
     pub others: Vec<PathBuf>,
@@ -49,15 +49,14 @@ pub(crate) struct Scrubbed {
 /// A file that was left as it is.
 #[derive(Debug, Serialize)]
 pub(crate) struct Left {
-    /// The file.
     pub path: PathBuf,
-    /// Why it was left.
     pub why: String,
 }
 
 /// The keys in question.
 #[derive(Default)]
 pub(crate) struct Keys {
+    // A key of which only the digest was known is added when it is seen.
     texts: RefCell<Vec<Zeroizing<String>>>,
     /// Of keys whose text is not known any more.
     digests: Vec<String>,
@@ -149,69 +148,36 @@ fn unescape(bytes: &[u8]) -> Vec<u8> {
 /// Removes the keys from `copies` and from cck's own files. `settings` are the files that only the user edits.
 pub(crate) fn scrub(
     copies: Copies,
-    config: &ConfigFile,
+    config: &Path,
     settings: &[&Path],
     keys: &Keys,
-    base: &Path,
     options: &store::Options,
     context: &Context,
 ) -> Scrubbed {
-    let mut work = Work { keys, options, done: Scrubbed::default() };
-    // What the same command is to look for again, if it is left.
-    let mut again: Vec<PathBuf> = copies.unseen.iter().map(|(path, _)| path.clone()).collect();
+    let mut work = Work { keys, options, again: false, done: Scrubbed::default() };
     for (path, why) in copies.unseen {
-        work.done.left.push(Left { path, why });
+        work.again |= work.leave(&path, why);
     }
     let (whole, rest): (Vec<_>, Vec<_>) =
         copies.files.into_iter().partition(|(_, kind)| *kind == Kind::Config);
-    // These first: they may show a key of which only the digest was known.
-    for (path, _) in &whole {
-        work.clean(path);
+    // Whole configs first: they may show a key of which only the digest was known.
+    for (path, kind) in whole.iter().chain(&rest) {
+        work.visit(path, *kind);
     }
-    for (path, kind) in &rest {
-        work.look_at(path, *kind);
+    let base = place::base(context).path;
+    for path in runs::configs(&base) {
+        work.visit(&path, Kind::Other);
     }
-    let emptied = Cache::forget(
-        base,
-        |key| keys.has(key),
-        options.dry_run,
-        |path, error| work.leave(path, format!("it cannot be emptied: {}", disk::what(error))),
-    );
-    work.done.removed.extend(emptied);
+    work.empty_cache(&base);
     if !options.dry_run {
         for (path, _) in &whole {
-            work.check(path, "");
+            work.again |= work.check(path, "");
         }
-        work.check(&config.path, "somewhere else in the config");
+        work.check(config, "; somewhere else in the config");
     }
-    // What is never cleaned needs no other run.
-    let is_for_good = |path: &Path| {
-        matches!(disk::read_link(path), Ok(Some(_)))
-            || disk::look(path)
-                .is_ok_and(|stat| stat.kind != disk::Kind::File || stat.uid != disk::user())
-    };
-    again.extend(whole.into_iter().map(|(path, _)| path).filter(|path| !is_for_good(path)));
-    // Without its digest, only the record tells the same command, run again, which key is meant.
-    let is_needed =
-        keys.digests.is_empty() && work.done.left.iter().any(|left| again.contains(&left.path));
-    let forgotten = undo::forget(
-        &config.path,
-        |bytes| keys.found_in(bytes).is_some(),
-        options.dry_run || is_needed,
-        context,
-        |path, why| work.leave(path, why),
-    );
-    match forgotten {
-        Ok(records) if is_needed => {
-            for record in records {
-                work.leave(&record, "by it the same command, run again, knows the key");
-            }
-        }
-        Ok(removed) => work.done.removed.extend(removed),
-        Err(error) => work.leave(&config.path, format!("{error:#}")),
-    }
+    work.forget_records(config, context);
     for path in settings {
-        work.check(path, "Claude Code may send it from there");
+        work.check(path, "; Claude Code may send it from there");
     }
     work.done
 }
@@ -219,57 +185,62 @@ pub(crate) fn scrub(
 struct Work<'w> {
     keys: &'w Keys,
     options: &'w store::Options,
+    /// Whether something was left that the same command, run again, may clean.
+    again: bool,
     done: Scrubbed,
 }
 
 impl Work<'_> {
-    fn leave(&mut self, path: &Path, why: impl Into<String>) {
-        if !self.done.left.iter().any(|left| left.path == path) {
+    /// Names a file that was left; false if it was named before.
+    fn leave(&mut self, path: &Path, why: impl Into<String>) -> bool {
+        let is_new = !self.done.left.iter().any(|left| left.path == path);
+        if is_new {
             self.done.left.push(Left { path: path.to_path_buf(), why: why.into() });
+        }
+        is_new
+    }
+
+    /// Removes the key from a file, or names the file.
+    fn visit(&mut self, path: &Path, kind: Kind) {
+        let Ok(stat) = disk::look(path) else { return };
+        let is_link = matches!(disk::read_link(path), Ok(Some(_)));
+        let why = match stat.kind {
+            _ if is_link => "it is a link, and what it leads to is left alone",
+            disk::Kind::File if stat.uid != disk::user() => "it belongs to another user",
+            disk::Kind::File if kind == Kind::Config => return self.clean(path, &stat),
+            disk::Kind::File if kind == Kind::Temp && stat.size <= MAX_BYTES => {
+                return self.remove(path);
+            }
+            _ => "cck does not change it",
+        };
+        if let Some(found) = self.found_in(path) {
+            self.leave(path, format!("{why}: {found}"));
         }
     }
 
     /// Removes the key from a copy of the config.
-    fn clean(&mut self, path: &Path) {
-        let stat = match disk::look(path) {
-            Ok(stat) => stat,
-            Err(_) => return,
-        };
-        if stat.kind == disk::Kind::Link {
-            return self.leave_if_found(
-                path,
-                Open::Follow,
-                "it is a link, and what it leads to is left alone: ",
-            );
-        }
-        if stat.kind != disk::Kind::File {
-            return;
-        }
-        if stat.uid != disk::user() {
-            return self.leave_if_found(path, Open::Read, "it belongs to another user: ");
-        }
-        let (mut other, mut unknown) = (false, false);
+    fn clean(&mut self, path: &Path, stat: &Stat) {
+        let mut other = false;
         let options = store::Options { no_follow: true, ..*self.options };
         let result = store::update(path, &options, |document| {
-            let found = self.removal(document);
-            (other, unknown) = match found {
-                Found::Other => (!self.keys.is_unknown(), self.keys.is_unknown()),
-                _ => (false, false),
-            };
-            Ok(matches!(found, Found::Old).then(|| Edit::remove(&[MEMBER])).into_iter().collect())
+            let key = document.get::<String>(&[MEMBER]).map(Zeroizing::new);
+            let key = key.as_ref().map(|key| key.trim()).filter(|key| !key.is_empty());
+            let is_old = key.is_some_and(|key| self.keys.has(key));
+            other = key.is_some_and(|key| !is_old && !self.keys.is_kept(key));
+            Ok(is_old.then(|| Edit::remove(&[MEMBER])).into_iter().collect())
         });
         match result {
             Ok(outcome) if !outcome.changes.is_empty() => {
                 self.done.cleaned.push(path.to_path_buf());
             }
-            Ok(_) if unknown => {
+            Ok(_) if other && self.keys.is_unknown() => {
                 let why = "it holds a key, and the config holds none to compare it with";
-                self.leave(path, why);
+                self.again |= self.leave(path, why);
             }
             Ok(_) if other => self.done.others.push(path.to_path_buf()),
             Ok(_) => {}
             Err(error) => {
-                let bytes = read(path, Open::Read).unwrap_or_default();
+                let bytes = read(path).unwrap_or_default();
                 let found = self.keys.found_in(&bytes);
                 let may_hold = found.is_some()
                     || (bytes.is_empty() && stat.size > 0)
@@ -278,37 +249,19 @@ impl Work<'_> {
                 // Malformed copies without the key are left in peace.
                 if may_hold {
                     let found = found.map_or(String::new(), |found| format!("{found}: "));
-                    self.leave(path, format!("{found}{error}"));
+                    self.again |= self.leave(path, format!("{found}{error}"));
                 }
             }
         }
     }
 
-    fn removal(&self, document: &Document<'_>) -> Found {
-        let key: Option<String> = document.get(&[MEMBER]);
-        match key.as_deref().map(str::trim).filter(|key| !key.is_empty()) {
-            Some(key) if self.keys.has(key) => Found::Old,
-            Some(key) if !self.keys.is_kept(key) => Found::Other,
-            _ => Found::Nothing,
-        }
-    }
-
-    /// Removes what a killed client has left, and names what else holds a key.
-    fn look_at(&mut self, path: &Path, kind: Kind) {
-        let Ok(stat) = disk::look(path) else { return };
-        let is_mine = stat.kind == disk::Kind::File && stat.uid == disk::user();
-        if kind == Kind::Other || !is_mine || stat.size > MAX_BYTES {
-            let follow = if stat.kind == disk::Kind::Link { Open::Follow } else { Open::Read };
-            return self.leave_if_found(path, follow, "cck does not change it: ");
-        }
-        let found = read(path, Open::Read).and_then(|bytes| self.keys.found_in(&bytes));
-        if found.is_none() {
+    /// Removes what a killed client has left, if a key is in it.
+    fn remove(&mut self, path: &Path) {
+        if self.found_in(path).is_none() {
             return;
         }
-        let age = path
-            .symlink_metadata()
-            .and_then(|metadata| metadata.modified())
-            .map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
+        let modified = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
+        let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
         if age.is_ok_and(|age| age < LEFT_BEHIND) {
             self.leave(path, "Claude Code is writing it; run this again");
         } else if self.options.dry_run || std::fs::remove_file(path).is_ok() {
@@ -318,44 +271,60 @@ impl Work<'_> {
         }
     }
 
+    fn empty_cache(&mut self, base: &Path) {
+        let (keys, dry_run) = (self.keys, self.options.dry_run);
+        let emptied = Cache::forget(
+            base,
+            |key| keys.has(key),
+            dry_run,
+            |path, error| {
+                self.leave(path, format!("it cannot be emptied: {}", disk::what(error)));
+            },
+        );
+        self.done.removed.extend(emptied);
+    }
+
+    fn forget_records(&mut self, config: &Path, context: &Context) {
+        let keys = self.keys;
+        // Without its digest, only the record tells the same command, run again, which key is meant.
+        let is_needed = self.again && keys.digests.is_empty();
+        let forgotten = undo::forget(
+            config,
+            |bytes| keys.found_in(bytes).is_some(),
+            self.options.dry_run || is_needed,
+            context,
+            |path, why| _ = self.leave(path, why),
+        );
+        match forgotten {
+            Ok(records) if is_needed => {
+                for record in records {
+                    self.leave(&record, "by it the same command, run again, knows the key");
+                }
+            }
+            Ok(removed) => self.done.removed.extend(removed),
+            Err(error) => _ = self.leave(config, format!("{error:#}")),
+        }
+    }
+
     /// How one of the keys is in the file, or may be.
-    fn found_in(&self, path: &Path, how: Open) -> Option<&'static str> {
-        let file = disk::open(path, how).ok()?;
-        let stat = disk::stat(&file).ok()?;
-        if stat.kind == disk::Kind::File && stat.size > MAX_BYTES {
+    fn found_in(&self, path: &Path) -> Option<&'static str> {
+        let is_large = |stat: Stat| stat.kind == disk::Kind::File && stat.size > MAX_BYTES;
+        let file = disk::open(path, Open::Follow).ok()?;
+        if disk::stat(&file).is_ok_and(is_large) {
             return Some("it is larger than 1 GiB, and was not looked through");
         }
-        self.keys.found_in(&read_open(file)?)
+        self.keys.found_in(&read(path)?)
     }
 
-    fn leave_if_found(&mut self, path: &Path, how: Open, why: &str) {
-        if let Some(found) = self.found_in(path, how) {
-            self.leave(path, format!("{why}{found}"));
-        }
+    /// Names a file that still holds the key; false if it does not, or was named before.
+    fn check(&mut self, path: &Path, more: &str) -> bool {
+        self.found_in(path).is_some_and(|found| self.leave(path, format!("{found}{more}")))
     }
-
-    /// Names a file that still holds the key.
-    fn check(&mut self, path: &Path, more: &str) {
-        if let Some(found) = self.found_in(path, Open::Follow) {
-            let separator = if more.is_empty() { "" } else { "; " };
-            self.leave(path, format!("{found}{separator}{more}"));
-        }
-    }
-}
-
-/// What a copy of the config holds.
-enum Found {
-    Nothing,
-    Old,
-    Other,
 }
 
 /// The content of a regular file; none if there is none, or it cannot be read.
-fn read(path: &Path, how: Open) -> Option<Zeroizing<Vec<u8>>> {
-    read_open(disk::open(path, how).ok()?)
-}
-
-fn read_open(file: std::fs::File) -> Option<Zeroizing<Vec<u8>>> {
+fn read(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+    let file = disk::open(path, Open::Follow).ok()?;
     let stat = disk::stat(&file).ok()?;
     if stat.kind != disk::Kind::File || stat.size > MAX_BYTES {
         return None;

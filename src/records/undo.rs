@@ -6,7 +6,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
@@ -15,50 +15,45 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::state;
 use crate::client::keychain;
 use crate::context::Context;
 use crate::disk;
 use crate::document::{Change, Document, Edit};
 use crate::error::{fail, said};
 use crate::private;
-use crate::records::state;
 use crate::store;
 
 /// How long a change can be undone.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// The last change of one config, and of the settings beside it.
+/// The last change of one config, and of what else it changed.
 #[derive(Serialize, Deserialize)]
 pub struct Record {
     /// 1; another number was written by another version.
-    pub schema: u32,
+    schema: u32,
     /// When, as RFC 3339 in UTC.
     pub time: String,
     /// The command that changed it.
     pub action: String,
-    /// The config.
-    pub config: PathBuf,
-    /// The members of the config that it changed.
-    pub members: Vec<Member>,
-    /// The other files that it changed.
+    config: PathBuf,
+    members: Vec<Member>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub others: Vec<Other>,
+    others: Vec<Other>,
 }
 
 /// Another file that the same change edited.
 #[derive(Serialize, Deserialize)]
-pub struct Other {
-    /// The file.
-    pub path: PathBuf,
-    /// The members of it that were changed.
-    pub members: Vec<Member>,
+struct Other {
+    path: PathBuf,
+    members: Vec<Member>,
 }
 
 /// One changed member.
 #[derive(Serialize, Deserialize)]
-pub struct Member {
+pub(crate) struct Member {
     /// Its path from the top-level object down.
-    pub path: Vec<String>,
+    path: Vec<String>,
     /// Its value before as JSON text; none where it was absent.
     before: Option<Box<RawValue>>,
     /// SHA-256 of its value after as JSON text, by which undo knows that nobody has changed it since; none where it
@@ -72,7 +67,6 @@ impl Member {
         document.raw(&self.names()).map(digest) == self.after
     }
 
-    /// The edit that puts the member back.
     fn restore(&self) -> Edit {
         match &self.before {
             Some(value) => Edit::set(&self.names(), value),
@@ -95,7 +89,7 @@ impl Record {
     pub(crate) fn new(action: &str, config: &Path) -> Record {
         Record {
             schema: 1,
-            time: crate::records::audit::now(),
+            time: super::audit::now(),
             action: action.to_owned(),
             config: config.to_path_buf(),
             members: Vec::new(),
@@ -110,6 +104,10 @@ impl Record {
         others.chain(config)
     }
 
+    fn is_empty(&self) -> bool {
+        self.files().next().is_none()
+    }
+
     /// Lays down that `changes` are about to be made to `file`. The caller holds the lock of the audit trail, so that no
     /// two do this at once.
     pub(crate) fn prepare(
@@ -118,7 +116,7 @@ impl Record {
         changes: &[Change],
         context: &Context,
     ) -> anyhow::Result<()> {
-        if self.files().next().is_none() {
+        if self.is_empty() {
             settle(&self.config, context)?;
         }
         let members = changes.iter().map(Member::of).collect::<serde_json::Result<_>>()?;
@@ -133,7 +131,7 @@ impl Record {
 
     /// Removes the prepared record of a change that was not made.
     pub(crate) fn abandon(&self, context: &Context) {
-        if self.files().next().is_some() {
+        if !self.is_empty() {
             let _ = next(&self.config, context).and_then(|next| private::remove(&next));
         }
     }
@@ -177,8 +175,7 @@ fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> 
     if !holds(config, &record.members, context) {
         record.members.clear();
     }
-    let any = record.files().next().is_some();
-    Ok(any.then_some(record))
+    Ok(Some(record).filter(|record| !record.is_empty()))
 }
 
 /// Ends what a killed run has left: its record is the last one, if its change took effect.
@@ -263,8 +260,7 @@ pub(crate) fn expire(context: &Context) {
     let Ok(dir) = state::dir(context) else { return };
     for file in private::list(&dir.join("undo")).unwrap_or_default() {
         let modified = fs::symlink_metadata(&file).and_then(|metadata| metadata.modified());
-        let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-        if age.is_ok_and(|age| age >= KEPT) {
+        if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= KEPT)) {
             let _ = private::remove(&file);
         }
     }

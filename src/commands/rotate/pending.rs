@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::admin::Trace;
 use crate::context::Context;
 use crate::disk;
+use crate::error::fail;
 use crate::key::{self, ApiKey};
 use crate::private;
 use crate::records::state;
@@ -17,17 +18,12 @@ use crate::records::state;
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// 1; another number was written by another version.
-    pub schema: u32,
-    /// The old key's hint.
+    schema: u32,
     pub old_hint: String,
     /// The old key's digest.
     pub old_fingerprint: String,
-    /// The old key's last characters, by which the client's approval lists know it.
-    pub old_suffix: String,
     /// What the Admin API finds the old key by.
     pub old_trace: Option<Trace>,
-    /// The new key's digest.
-    pub new_fingerprint: String,
     /// Whether the old key's digest may be shown: not if the key could be guessed from it.
     #[serde(default = "yes")]
     is_shown: bool,
@@ -36,14 +32,12 @@ pub(crate) struct Pending {
     file: PathBuf,
 }
 
+fn yes() -> bool {
+    true
+}
+
 impl Pending {
-    /// The rotation of `old` to `new` in this config.
-    pub(crate) fn new(
-        old: &str,
-        new: &ApiKey,
-        config: &Path,
-        context: &Context,
-    ) -> anyhow::Result<Pending> {
+    fn new(old: &str, new: &ApiKey, config: &Path, context: &Context) -> anyhow::Result<Pending> {
         let (old_fingerprint, new_fingerprint) = (key::digest(old), key::digest(new.reveal()));
         let base = state::file_for(config, "rotate", context)?.with_extension("");
         let short = |fingerprint: &str| fingerprint.rsplit(':').next().unwrap_or("").to_owned();
@@ -51,43 +45,31 @@ impl Pending {
         Ok(Pending {
             schema: 1,
             old_hint: key::hint(old),
-            old_suffix: key::suffix(old).to_owned(),
             old_trace: ApiKey::parse(old).ok().map(|old| Trace::of(&old)),
             is_shown: key::is_usual_shape(old),
             file: PathBuf::from(format!("{}-{from}-{to}.json", base.display())),
             old_fingerprint,
-            new_fingerprint,
         })
     }
 
-    /// Lays the record down, before the swap.
-    pub(crate) fn save(&self) -> anyhow::Result<()> {
-        private::write(&self.file, &serde_json::to_vec(self)?)
-    }
-
     /// The records for this config.
-    pub(crate) fn all(config: &Path, context: &Context) -> anyhow::Result<Vec<Pending>> {
+    fn all(config: &Path, context: &Context) -> anyhow::Result<Vec<Pending>> {
         let base = state::file_for(config, "rotate", context)?;
         let stem = base.file_stem().unwrap_or_default().as_encoded_bytes();
-        let mut all = Vec::new();
         let dir = base.parent().unwrap_or(&base);
-        let files = private::list(dir).map_err(|error| disk::refused(error, "list", dir))?;
+        let mut files = private::list(dir).map_err(|error| disk::refused(error, "list", dir))?;
+        files.retain(|file| {
+            file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem))
+        });
+        files.sort();
+        let mut all = Vec::new();
         for file in files {
-            if !file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem)) {
-                continue;
-            }
             let Some(bytes) = private::read(&file)? else { continue };
             let pending: Pending = serde_json::from_slice(&bytes)
                 .with_context(|| format!("{} is not a record of a rotation", file.display()))?;
             all.push(Pending { file, ..pending });
         }
-        all.sort_by(|one, other| one.file.cmp(&other.file));
         Ok(all)
-    }
-
-    /// Removes the record.
-    pub(crate) fn remove(&self) -> anyhow::Result<()> {
-        private::remove(&self.file).map(drop)
     }
 
     /// The old key as people recognise it.
@@ -101,6 +83,69 @@ impl Pending {
     }
 }
 
-fn yes() -> bool {
-    true
+/// The records of this rotation and of those before it that were cut off.
+pub(crate) struct Records {
+    unfinished: Vec<Pending>,
+    /// None if the new key is in place already.
+    this: Option<Pending>,
+    /// The new key's digest.
+    new: String,
+}
+
+impl Records {
+    /// Those for the rotation of `old` to `new` in this config.
+    pub(crate) fn of(
+        old: &str,
+        new: &ApiKey,
+        config: &Path,
+        context: &Context,
+    ) -> anyhow::Result<Records> {
+        let this = (old != new.reveal()).then(|| Pending::new(old, new, config, context));
+        Ok(Records {
+            unfinished: Pending::all(config, context)?,
+            this: this.transpose()?,
+            new: key::digest(new.reveal()),
+        })
+    }
+
+    /// The rotations whose old keys are still to be named or retired, each key once, this one's last.
+    pub(crate) fn olds(&self) -> Vec<&Pending> {
+        let mut olds: Vec<&Pending> = Vec::new();
+        for pending in self.this.iter().chain(self.unfinished.iter().rev()) {
+            let is_same = |old: &&Pending| old.old_fingerprint == pending.old_fingerprint;
+            if pending.old_fingerprint != self.new && !olds.iter().any(is_same) {
+                olds.insert(0, pending);
+            }
+        }
+        olds
+    }
+
+    /// Whether the new key is in place already, and only the steps after the swap are left.
+    pub(crate) fn is_resumed(&self) -> bool {
+        self.this.is_none()
+    }
+
+    /// Lays this rotation's record down, before the swap.
+    pub(crate) fn save(&self) -> anyhow::Result<()> {
+        let Some(this) = &self.this else { return Ok(()) };
+        private::write(&this.file, &serde_json::to_vec(this)?).inspect_err(|_| self.abandon())
+    }
+
+    /// Removes this rotation's record: the swap was not made.
+    pub(crate) fn abandon(&self) {
+        let _ = self.this.as_ref().map(|this| private::remove(&this.file));
+    }
+
+    /// Removes all, once the old keys are named.
+    pub(crate) fn remove(&self) -> anyhow::Result<()> {
+        let records = self.unfinished.iter().chain(&self.this);
+        let left: Vec<_> = records.filter_map(|it| private::remove(&it.file).err()).collect();
+        left.first().map_or(Ok(()), |error| {
+            let problem = "the new key is in place, but the record of this rotation is left";
+            Err(fail(
+                format!("{problem}: {error:#}"),
+                "run the same command again: it removes the record",
+            ))
+        })
+    }
 }

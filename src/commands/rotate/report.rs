@@ -3,12 +3,10 @@
 use serde::Serialize;
 
 use super::super::change::Changed;
-use super::super::target::Target;
 use super::super::unset_key;
-use super::{Pending, RotateArgs};
+use super::{Pending, Rotation};
 use crate::admin::Listed;
 use crate::context::Context;
-use crate::key::ApiKey;
 use crate::output::one_line;
 use crate::records::scrub::Scrubbed;
 
@@ -62,33 +60,24 @@ struct Report<'a> {
     running: usize,
 }
 
-/// What was rotated.
-pub(crate) struct Rotated<'a> {
-    pub args: &'a RotateArgs,
-    /// The kind of source that the new key is from.
-    pub source: &'static str,
-    /// Where the key is, for people.
-    pub place: &'a str,
-    pub new: &'a ApiKey,
-    /// None if the new key was there already, and no rotation to it was cut off.
-    pub olds: &'a [&'a Pending],
-    pub changed: &'a Changed,
-    pub done: &'a Done,
-}
-
-impl Rotated<'_> {
+impl Rotation {
     /// Prints the report.
-    pub(crate) fn print(&self, target: &Target, context: &mut Context) -> anyhow::Result<()> {
-        let Rotated { args, place, new, olds, changed, done, .. } = *self;
-        if args.change.json {
-            return self.print_json(target, context);
+    pub(super) fn print(
+        &self,
+        changed: &Changed,
+        done: &Done,
+        context: &mut Context,
+    ) -> anyhow::Result<()> {
+        if self.args.change.json {
+            return self.print_json(changed, done, context);
         }
-        let (new, dry_run) = (new.hint(), args.change.dry_run);
-        let Some(old) = olds.last() else {
+        let (place, new, dry_run) =
+            (self.place(context), self.new.hint(), self.args.change.dry_run);
+        let olds = self.records.olds();
+        let Some(Pending { old_hint: old, .. }) = olds.last() else {
             context.say(format!("{place} already holds the key {new}; there is nothing to rotate"));
             return Ok(());
         };
-        let old = &old.old_hint;
         if dry_run {
             context.say(format!(
                 "{old} would be replaced with {new} in {place} (dry run, nothing was written)"
@@ -127,23 +116,27 @@ impl Rotated<'_> {
         Ok(())
     }
 
-    fn print_json(&self, target: &Target, context: &mut Context) -> anyhow::Result<()> {
-        let Rotated { args, new, done, .. } = self;
-        let (hint, fingerprint) = (new.hint(), new.fingerprint());
+    fn print_json(
+        &self,
+        changed: &Changed,
+        done: &Done,
+        context: &mut Context,
+    ) -> anyhow::Result<()> {
+        let (hint, fingerprint) = (self.new.hint(), self.new.fingerprint());
         let named = || Named { hint: &hint, fingerprint: &fingerprint };
-        let mut olds: Vec<_> = self.olds.iter().map(|old| Named::from(*old)).collect();
+        let mut olds: Vec<_> = self.records.olds().into_iter().map(Named::from).collect();
         let report = Report {
             source: self.source,
             old: olds.pop().unwrap_or_else(named),
             new: named(),
             older: olds,
-            checked_online: args.online || args.retire_old,
+            checked_online: self.args.online || self.args.retire_old,
             scrubbed: &done.scrubbed,
             retired: done.retired.last(),
             left: done.left(),
             running: done.running,
         };
-        self.changed.print_json(&args.change, target, report, context)?;
+        changed.print_json(&self.args.change, &self.target, report, context)?;
         Ok(())
     }
 }
