@@ -4,6 +4,7 @@
 //! `POST /v1/organizations/api_keys/{id}` with `{"status":"inactive"}` switches one off (Anthropic's API reference, read
 //! 2026-11; not tried against the real service).
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
@@ -23,6 +24,8 @@ pub(crate) const VARIABLE: &str = "ANTHROPIC_ADMIN_KEY";
 const LEAD: usize = 16;
 const TAIL: usize = 4;
 
+const BY_HAND: &str = "set the old key inactive in the Console (Settings, API keys)";
+
 /// More pages are taken for a server that does not end.
 const MAX_PAGES: usize = 100;
 
@@ -34,7 +37,6 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// The trace of a key.
     pub(crate) fn of(key: &ApiKey) -> Trace {
         let key = key.reveal();
         // A short key would be kept whole.
@@ -49,18 +51,14 @@ impl Trace {
         let Some((lead, tail)) = hint.split_once("...").or_else(|| hint.split_once('…')) else {
             return false;
         };
-        let common = lead.len().min(self.lead.len());
-        let is_lead = lead.as_bytes()[..common] == self.lead.as_bytes()[..common];
-        let (short, long) =
-            if tail.len() < self.tail.len() { (tail, &*self.tail) } else { (&*self.tail, tail) };
-        !self.lead.is_empty() && tail.len() >= TAIL && is_lead && long.ends_with(short)
+        let is_lead = lead.starts_with(&*self.lead) || self.lead.starts_with(lead);
+        !self.lead.is_empty() && tail.len() >= TAIL && is_lead && tail.ends_with(&*self.tail)
     }
 }
 
 /// A key of the organisation, as the Admin API lists it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Listed {
-    /// Its id, `apikey_…`.
     pub id: String,
     /// The name that a person gave it.
     #[serde(default)]
@@ -110,23 +108,18 @@ impl<'a> Admin<'a> {
 
     /// Sets the key of this trace inactive and returns it; one that is inactive already stays so.
     pub(crate) fn retire(&self, trace: &Trace) -> anyhow::Result<Listed> {
-        let found: Vec<Listed> = self
-            .list()?
-            .into_iter()
-            .filter(|key| key.partial_key_hint.as_deref().is_some_and(|hint| trace.matches(hint)))
-            .collect();
-        let by_hand = "set it inactive in the Console (Settings, API keys)";
-        match found.as_slice() {
-            [] => Err(fail("the organisation has no key that looks like the old one", by_hand)),
+        let mut keys = self.list()?;
+        keys.retain(|key| key.partial_key_hint.as_deref().is_some_and(|hint| trace.matches(hint)));
+        match keys.as_slice() {
+            [] => Err(fail("the organisation has no key that looks like the old one", BY_HAND)),
             [key] if key.status != "active" => Ok(key.clone()),
             [key] => self.deactivate(key),
-            several => Err(fail(
-                format!(
-                    "{} keys of the organisation look like the old one, and cck does not guess",
-                    several.len()
-                ),
-                by_hand,
-            )),
+            several => {
+                let count = several.len();
+                let problem =
+                    "keys of the organisation look like the old one, and cck does not guess";
+                Err(fail(format!("{count} {problem}"), BY_HAND))
+            }
         }
     }
 
@@ -136,38 +129,29 @@ impl<'a> Admin<'a> {
         for _ in 0..MAX_PAGES {
             let page: Page = self.call("GET", &format!("?limit=1000{after}"), None)?;
             keys.extend(page.data);
-            match page.last_id.filter(|_| page.has_more) {
-                Some(id) if is_id(&id) => after = format!("&after_id={id}"),
-                Some(_) => break,
-                None => return Ok(keys),
+            if !page.has_more {
+                return Ok(keys);
             }
+            let Some(id) = page.last_id.filter(|id| is_id(id)) else { break };
+            after = format!("&after_id={id}");
         }
         // A part of the list could hide that a match is not the only one.
-        Err(fail(
-            "the Admin API's list of keys does not end",
-            "set the old key inactive in the Console",
-        ))
+        Err(fail("the Admin API's list of keys does not end", BY_HAND))
     }
 
     fn deactivate(&self, key: &Listed) -> anyhow::Result<Listed> {
         if !is_id(&key.id) {
-            return Err(fail(
-                "the Admin API gave a key an id that is none",
-                "set the old key inactive in the Console",
-            ));
+            return Err(fail("the Admin API gave a key an id that is not one", BY_HAND));
         }
-        let after: Listed =
-            self.call("POST", &format!("/{}", key.id), Some(r#"{"status":"inactive"}"#))?;
+        let body = Some(r#"{"status":"inactive"}"#);
+        let after: Listed = self.call("POST", &format!("/{}", key.id), body)?;
         if after.status == "active" {
-            return Err(fail(
-                "the Admin API says that the old key is still active",
-                "set it inactive in the Console",
-            ));
+            return Err(fail("the Admin API says that the old key is still active", BY_HAND));
         }
         Ok(after)
     }
 
-    fn call<T: for<'de> Deserialize<'de>>(
+    fn call<T: DeserializeOwned>(
         &self,
         method: &str,
         rest: &str,
@@ -181,36 +165,29 @@ impl<'a> Admin<'a> {
             header("content-type", "application/json"),
         ];
         let again = "run the same command again to complete it";
-        let (code, body) =
-            match http::send(self.context, &Request { method, url: &url, headers, body })? {
-                Answer::Status { code, body } => (code, body),
-                Answer::Unreachable(why) => {
-                    return Err(fail(
-                        format!("the Admin API cannot be reached: {}", one_line(&why)),
-                        again,
-                    ));
-                }
-            };
-        let problem = |what: &str| format!("the Admin API {what} (HTTP {code})");
-        Err(match code {
+        let request = Request { method, url: &url, headers, body };
+        let (code, body) = match http::send(self.context, &request)? {
+            Answer::Status { code, body } => (code, body),
+            Answer::Unreachable(why) => {
+                let problem = format!("the Admin API cannot be reached: {}", one_line(&why));
+                return Err(fail(problem, again));
+            }
+        };
+        let (what, advice) = match code {
             200..=299 => match serde_json::from_str(&body) {
                 Ok(answer) => return Ok(answer),
-                Err(_) => fail(problem("gave an answer that is not understood"), again),
+                Err(_) => ("gave an answer that is not understood", again),
             },
-            401 | 403 => fail(
-                problem("rejects the key in ANTHROPIC_ADMIN_KEY"),
+            401 | 403 => (
+                "rejects the key in ANTHROPIC_ADMIN_KEY",
                 "export a valid Admin API key; then run this again",
             ),
-            404 => fail(
-                problem("does not know this address"),
-                "check --admin-url, then run this again",
-            ),
-            429 => {
-                fail(problem("limits the rate"), "wait a minute, then run the same command again")
-            }
-            500.. => fail(problem("has a fault of its own"), again),
-            _ => fail(problem("refuses the request"), again),
-        })
+            404 => ("does not know this address", "check --admin-url, then run this again"),
+            429 => ("limits the rate", "wait a minute, then run the same command again"),
+            500.. => ("has a fault of its own", again),
+            _ => ("refuses the request", again),
+        };
+        Err(fail(format!("the Admin API {what} (HTTP {code})"), advice))
     }
 }
 

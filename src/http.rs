@@ -76,7 +76,6 @@ pub(crate) fn is_safe(url: &str) -> bool {
 }
 
 /// Where requests go: a base URL.
-#[derive(Clone, Debug)]
 pub(crate) struct Endpoint(Url);
 
 impl Endpoint {

@@ -1,8 +1,9 @@
 //! The user's Claude Code processes that are running: a session reads the config when it starts, and sends the key that
 //! was there until it ends.
 
-use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::PathBuf;
 
 use super::paths::Paths;
 use crate::context::Context;
@@ -10,7 +11,7 @@ use crate::context::Context;
 /// How many sessions with this config are running. Those of `cck run` do not count: they have no key of their own.
 pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
     let own = paths.config_dir_var.clone().or_else(|| context.home());
-    let is_of_this = |vars: std::io::Result<Vec<String>>| {
+    let is_of_this = |vars: io::Result<Vec<String>>| {
         // One that may not be looked into is counted; one that has just started or ended has no variables.
         let vars = match vars {
             Ok(vars) if !vars.is_empty() => vars,
@@ -25,23 +26,14 @@ pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
         var("CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST").is_none()
             && var("CLAUDE_CONFIG_DIR").or_else(|| var("HOME")) == own
     };
-    clients().into_iter().filter(|process| is_of_this(process.vars())).count()
-}
-
-/// One process of the client.
-struct Process(u32);
-
-impl Process {
-    /// Its environment.
-    fn vars(&self) -> std::io::Result<Vec<String>> {
-        strings(&Path::new("/proc").join(self.0.to_string()).join("environ"))
-    }
+    clients().into_iter().filter(|pid| is_of_this(strings(*pid, "environ"))).count()
 }
 
 /// The user's processes that are the client.
 #[cfg(target_os = "linux")]
-fn clients() -> Vec<Process> {
+fn clients() -> Vec<u32> {
     use crate::disk;
+    use std::path::Path;
 
     let mut clients = Vec::new();
     for path in disk::entries(Path::new("/proc")).unwrap_or_default() {
@@ -50,11 +42,11 @@ fn clients() -> Vec<Process> {
         if !disk::look(&path).is_ok_and(|stat| stat.uid == disk::user()) {
             continue;
         }
-        let name = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+        let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
         // One that has ended and is not yet taken note of has no command line.
-        let args = strings(&path.join("cmdline")).unwrap_or_default();
+        let args = strings(pid, "cmdline").unwrap_or_default();
         if !args.is_empty() && (name.trim_end() == "claude" || is_client(&args)) {
-            clients.push(Process(pid));
+            clients.push(pid);
         }
     }
     clients
@@ -62,7 +54,7 @@ fn clients() -> Vec<Process> {
 
 /// The user's processes that are the client, as `ps` lists them.
 #[cfg(all(unix, not(target_os = "linux")))]
-fn clients() -> Vec<Process> {
+fn clients() -> Vec<u32> {
     let user = crate::disk::user().to_string();
     let listed =
         std::process::Command::new("ps").args(["-U", &user, "-o", "pid=,command="]).output();
@@ -70,14 +62,14 @@ fn clients() -> Vec<Process> {
     let process = |line: &str| {
         let mut words = line.split_whitespace().map(str::to_owned);
         let pid = words.next()?.parse().ok()?;
-        is_client(&words.collect::<Vec<_>>()).then_some(Process(pid))
+        is_client(&words.collect::<Vec<_>>()).then_some(pid)
     };
     text.unwrap_or_default().lines().filter_map(process).collect()
 }
 
 /// Windows does not tell whose they are without a library for it.
 #[cfg(windows)]
-fn clients() -> Vec<Process> {
+fn clients() -> Vec<u32> {
     Vec::new()
 }
 
@@ -91,8 +83,9 @@ fn is_client(args: &[String]) -> bool {
                 || args.get(1).is_some_and(|arg| arg.contains("@anthropic-ai/claude-code"))))
 }
 
-fn strings(path: &Path) -> std::io::Result<Vec<String>> {
-    let bytes = std::fs::read(path)?;
+/// A file of a process that has texts with an end of their own.
+fn strings(pid: u32, name: &str) -> io::Result<Vec<String>> {
+    let bytes = fs::read(format!("/proc/{pid}/{name}"))?;
     let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
     Ok(words.map(|word| String::from_utf8_lossy(word).into_owned()).collect())
 }

@@ -17,10 +17,8 @@ use crate::disk;
 /// Copies larger than this are not looked into.
 const MAX_COPY_BYTES: u64 = 4 << 20;
 
-/// What lies around the files.
 #[derive(Debug, Default)]
 pub struct Surroundings {
-    /// The user's id.
     pub user: u32,
     /// Copies of the config that hold a key, or are too large to tell.
     pub copies: Vec<FileState>,

@@ -221,7 +221,7 @@ fn the_old_key_is_retired_only_by_a_match_that_is_sure() {
             ],
             "does not guess",
         ),
-        (vec![listed("../users/1", &hint(OTHER), "active")], "an id that is none"),
+        (vec![listed("../users/1", &hint(OTHER), "active")], "an id that is not one"),
     ] {
         let sandbox = home();
         let api = good(keys);

@@ -193,7 +193,7 @@ fn config_dir(case: &Case<'_>, problems: &mut Vec<Problem>) {
         problems.push(Problem::warning(
             "config-dir-missing",
             format!("CLAUDE_CONFIG_DIR names {real}, which is not a directory"),
-            format!("{MAKE_DIR} {dir}, or unset CLAUDE_CONFIG_DIR"),
+            format!("either {MAKE_DIR} {dir}, or unset CLAUDE_CONFIG_DIR"),
         ));
     }
 }

@@ -2,14 +2,14 @@
 
 use std::path::Path;
 
-use super::super::gather;
 use super::super::json::{Json, decode};
 use super::super::paths::display;
 use super::super::settings::names;
 use super::super::source::VARIABLES;
-use super::super::state::{Reading, State};
+use super::super::state::State;
 use super::{MAX_COPY_BYTES, Misplaced};
 use crate::context::Context;
+use crate::disk;
 use crate::key::shape;
 
 /// Names that are a variable's in other tools, or in what people remember of it.
@@ -24,74 +24,69 @@ const NEIGHBOURS: [&str; 8] = [
     "ANTHROPIC_AUTH_KEY",
 ];
 
+/// Members of settings that the client does not read.
+const IN_SETTINGS: [&str; 5] = ["apiKey", "api_key", "primaryApiKey", names::KEY, names::TOKEN];
+
+/// Members of the config that the client does not read.
+const IN_CONFIG: [&str; 3] = ["apiKeyHelper", "apiKey", names::KEY];
+
 pub(super) fn find(state: &State, context: &Context) -> Vec<Misplaced> {
-    let mut found = Vec::new();
-    in_files(state, context, &mut found);
+    let show = |path: &Path| display(path, context.home_var());
+    let mut found = in_other_configs(state, context);
+    for (_, file) in &state.settings_files {
+        for name in members(&file.path, IN_SETTINGS) {
+            let place = show(&file.path);
+            found.push(Misplaced {
+                message: format!("{place} has {name}, which the client does not read"),
+                fix: format!("cck set-key, and remove {name} from {place}"),
+            });
+        }
+    }
+    for name in members(&state.config_file.path, IN_CONFIG) {
+        let place = show(&state.config_file.path);
+        found.push(Misplaced {
+            message: format!("{place} has {name}, which the client does not read there"),
+            fix: match name {
+                "apiKeyHelper" => format!("move it to {}", show(&state.paths.user_settings)),
+                _ => "cck set-key".to_owned(),
+            },
+        });
+    }
     in_variables(state, context, &mut found);
     found
 }
 
-/// Configs and members that the client passes over.
-fn in_files(state: &State, context: &Context, found: &mut Vec<Misplaced>) {
+/// Configs with a key that the client passes over.
+fn in_other_configs(state: &State, context: &Context) -> Vec<Misplaced> {
     let show = |path: &Path| display(path, context.home_var());
     let read = &state.config_file.path;
-    let home = context.home();
-    let at_home = home.as_ref().map(|home| home.join(".claude.json"));
+    let at_home = context.home().map(|home| home.join(".claude.json"));
     let in_dir = [".claude.json", "config.json"].map(|name| state.paths.claude_dir.join(name));
-    for path in at_home.into_iter().chain(in_dir) {
-        let [key] = members(&path, ["primaryApiKey"]);
-        if path == *read || key.is_none_or(|key| key.is_empty()) {
-            continue;
-        }
-        let why = match &state.paths.config_dir_var {
-            Some(_) => format!("CLAUDE_CONFIG_DIR has the client read {}", show(read)),
-            None => format!("the client reads {}", show(read)),
-        };
-        found.push(Misplaced {
+    let why = match state.paths.config_dir_var {
+        Some(_) => format!("CLAUDE_CONFIG_DIR has the client read {}", show(read)),
+        None => format!("the client reads {}", show(read)),
+    };
+    let others = at_home.into_iter().chain(in_dir).filter(|path| path != read);
+    others
+        .filter(|path| members(path, ["primaryApiKey"]).next().is_some())
+        .map(|path| Misplaced {
             message: format!("{} holds a key, but {why}", show(&path)),
             fix: "cck set-key".into(),
-        });
-    }
-    let settings = state.settings_files.iter().map(|(_, file)| file.path.as_path());
-    for path in settings {
-        for name in ["apiKey", "api_key", "primaryApiKey", names::KEY, names::TOKEN] {
-            let [key] = members(path, [name]);
-            if key.is_some_and(|key| !key.is_empty()) {
-                found.push(Misplaced {
-                    message: format!("{} has {name}, which the client does not read", show(path)),
-                    fix: format!("cck set-key, and remove {name} from {}", show(path)),
-                });
-            }
-        }
-    }
-    for name in ["apiKeyHelper", "apiKey", names::KEY] {
-        let [value] = members(read, [name]);
-        if value.is_some_and(|value| !value.is_empty()) {
-            let fix = if name == "apiKeyHelper" {
-                format!("move it to {}", show(&state.paths.user_settings))
-            } else {
-                "cck set-key".to_owned()
-            };
-            found.push(Misplaced {
-                message: format!("{} has {name}, which the client does not read there", show(read)),
-                fix,
-            });
-        }
-    }
+        })
+        .collect()
 }
 
-/// Texts in a JSON file that is not too large.
-fn members<const N: usize>(path: &Path, names: [&str; N]) -> [Option<String>; N] {
-    const NONE: Option<String> = None;
-    if std::fs::metadata(path).map_or(0, |metadata| metadata.len()) > MAX_COPY_BYTES {
-        return [NONE; N];
-    }
-    let (file, bytes) = gather::read(path);
-    if file.reading != Reading::Read {
-        return [NONE; N];
-    }
-    Json::pick(&decode(&bytes), names)
-        .map_or([NONE; N], |found| found.map(|value| value.and_then(Json::string)))
+/// Those of the names that are members with a text, in a JSON file that is not too large.
+fn members<const N: usize>(
+    path: &Path,
+    names: [&'static str; N],
+) -> impl Iterator<Item = &'static str> {
+    let bytes = disk::read_file(path, MAX_COPY_BYTES).unwrap_or_default();
+    let text = decode(&bytes);
+    let has_text = |value: Json<'_>| value.string().is_some_and(|text| !text.is_empty());
+    let found = Json::pick(&text, names);
+    let found = found.map_or([false; N], |found| found.map(|value| value.is_some_and(has_text)));
+    names.into_iter().zip(found).filter(|(_, has)| *has).map(|(name, _)| name)
 }
 
 /// Variables whose names are nearly those that the client reads, with a key in them.
