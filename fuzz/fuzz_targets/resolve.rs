@@ -83,7 +83,7 @@ fn lay(data: &[u8]) -> Option<State> {
             b"keychain" => laid.keychain.key = Item::Text(text.into_owned().into()),
             b"login" => laid.lay(&paths.credentials, rest),
             b"wellknown" => laid.lay(&paths.well_known.join(".api_key"), rest),
-            b"identity" => laid.lay(Path::new("/work/identity"), b"token"),
+            b"identity" => laid.lay(Path::new("/srv/identity"), b"token"),
             b"profile" => laid.lay(&profiles.join("configs/default.json"), rest),
             b"tokens" => laid.lay(&profiles.join("credentials/default.json"), rest),
             b"printed" => helper = HelperRun::Printed(secret(), Duration::from_millis(1)),

@@ -17,7 +17,8 @@ use super::version::NEWEST;
 use crate::context::Context;
 use crate::disk;
 
-const PACKAGE: &str = "@anthropic-ai/claude-code";
+/// What npm calls the client.
+pub(crate) const PACKAGE: &str = "@anthropic-ai/claude-code";
 
 /// A program file, or its script, is not read further than this to find what it starts.
 const MAX_SCRIPT_BYTES: u64 = 4096;
@@ -141,15 +142,15 @@ pub(crate) fn find(
     search
 }
 
-/// The version of the client that a word of a command line names, be it a script for `node`.
-pub(crate) fn version_of(word: &OsStr, context: &Context) -> Option<Client> {
+/// The program that a word of a command line names, be it a script for `node`.
+pub(crate) fn named(word: &OsStr, context: &Context) -> Option<Installed> {
     let search = find(context, Some(word), None);
     let mut unusable = search.unusable.iter();
     let script = || {
         let (path, _) = unusable.find(|(_, fault)| *fault == Fault::NotExecutable)?;
         Some(identify(path, context.home().as_deref()))
     };
-    search.client.or_else(script)?.client()
+    search.client.or_else(script)
 }
 
 /// The clients that are installed other than that one, in the places where they are usually put.

@@ -2,26 +2,34 @@
 //! session token and the prompts there (2.0.77, 2.1.59 and 2.1.112, observed 2026-11).
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 
 use crate::client::destination::{self, Project, Trust};
+use crate::client::installed::{self, Installed};
 use crate::client::launch::Launch;
-use crate::client::{Client, gather, installed};
+use crate::client::{Client, gather};
 use crate::context::Context;
 use crate::error::fail;
+
+/// What one of unknown version is taken for.
+const OLD: Client = Client::at(2, 1, 112);
 
 /// The first version that reaches the broker through its socket, whatever a project says.
 const SAFE: Client = Client::at(2, 1, 113);
 
-/// Warns of such a client, and refuses it if this folder's settings make use of it and the folder is not trusted.
+/// Warns of such a client, and refuses it, or one of unknown version, if this folder's settings redirect it and the folder is
+/// not trusted.
 pub(super) fn check(
     command: &[OsString],
     allowed: bool,
     context: &mut Context,
 ) -> anyhow::Result<()> {
-    let Some(client) = client(command, context).filter(|client| *client < SAFE) else {
+    let Some(client) = client(command, context) else { return Ok(()) };
+    if client.is_some_and(|client| client >= SAFE) {
         return Ok(());
-    };
-    let state = gather::gather(context, client, &Launch::default(), None, None)?;
+    }
+    let shown = client.map_or_else(|| "of unknown version".to_owned(), |client| client.to_string());
+    let state = gather::gather(context, client.unwrap_or(OLD), &Launch::default(), None, None)?;
     let project = Project::of(&state.paths.project, context.home().as_deref());
     let trusted = destination::trust(&state, &project) == Trust::Trusted;
     // Each counts, not only the first that leads requests: a proxy is asked for what goes to the broker, too.
@@ -31,22 +39,43 @@ pub(super) fn check(
     {
         return Err(fail(
             format!(
-                "{} sets {}, and Claude Code {client} would send its prompts there; this folder is not trusted",
+                "{} sets {}, and Claude Code {shown} could send its prompts there; this folder is not trusted",
                 redirect.file.display(),
                 redirect.name,
             ),
             "update Claude Code to 2.1.113 or later, trust the folder in it, or add --allow-project-host",
         ));
     }
-    context.warn(&format!(
-        "Claude Code {client} can be redirected by the settings of a project; 2.1.113 and later cannot"
-    ));
+    if client.is_some() {
+        context.warn(&format!(
+            "Claude Code {shown} can be redirected by the settings of a project; 2.1.113 and later cannot"
+        ));
+    }
     Ok(())
 }
 
-/// The version of the client that the command starts, by where its program lies; never by running it. A command that is not
-/// the client may start the one on PATH.
-fn client(command: &[OsString], context: &Context) -> Option<Client> {
-    let words = command.iter().take(4).map(OsString::as_os_str).chain([OsStr::new("claude")]);
-    words.into_iter().find_map(|word| installed::version_of(word, context))
+/// The version of the client that the command starts, by where its program lies, never by running it; none inside if that
+/// cannot be told. A command that is not the client may start the one on PATH: one that is known to be old is old here, too.
+fn client(command: &[OsString], context: &Context) -> Option<Option<Client>> {
+    let mut is_unknown = false;
+    for word in command.iter().take(4) {
+        let path = Path::new(word);
+        // As npx names it, with a version after it or none.
+        let package = word.to_str().and_then(|word| word.strip_prefix(installed::PACKAGE));
+        let program = installed::named(word, context);
+        let version = match package {
+            Some(version) => version.trim_start_matches('@').parse().ok(),
+            None => program.as_ref().and_then(Installed::client),
+        };
+        if version.is_some() {
+            return Some(version);
+        }
+        let is_client = path.file_stem() == Some("claude".as_ref())
+            || path.iter().any(|part| part == "claude-code");
+        is_unknown |= package.is_some() || (is_client && program.is_some());
+    }
+    if is_unknown {
+        return Some(None);
+    }
+    installed::named(OsStr::new("claude"), context)?.client().map(Some)
 }
