@@ -18,38 +18,32 @@ pub(crate) mod prices;
 mod record;
 
 use std::path::PathBuf;
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use chrono::Local;
 use tokio::sync::oneshot;
 
 use crate::error::fail;
 use crate::http::Connector;
-use crate::key::ApiKey;
-use budget::{Budget, Ledger, Store};
+use budget::{Budget, Ledger};
 use forward::Shared;
 use guard::Token;
-use lend::Lender;
 use listen::Listeners;
 use prices::Prices;
-use record::Entry;
 
-pub(crate) use lend::Reread;
+pub(crate) use lend::{Lender, Reread};
 pub(crate) use listen::sweep;
 pub(crate) use record::Summary;
 
+/// An API that says nothing for so long is given up: the SDKs wait as long for an answer, Claude Code 300 s for the next
+/// event of one.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
+
 /// What a run's broker is made of.
 pub(crate) struct Setup {
-    pub(crate) key: ApiKey,
-    /// Whether the key is a token for `Authorization: Bearer`.
-    pub(crate) as_bearer: bool,
-    pub(crate) reread: Option<Reread>,
-    /// How old a key may be before its source is read again.
-    pub(crate) ttl: Duration,
+    pub(crate) run: String,
     pub(crate) connector: Connector,
     pub(crate) budgets: Vec<Budget>,
     /// Lists of patterns, of each of which one has to match.
@@ -63,6 +57,8 @@ pub(crate) struct Setup {
     pub(crate) project: String,
     /// Where the socket may be, best first.
     pub(crate) bases: Vec<PathBuf>,
+    /// See [`PATIENCE`].
+    pub(crate) patience: Duration,
 }
 
 /// A running broker.
@@ -70,7 +66,6 @@ pub(crate) struct Broker {
     pub(crate) socket: Option<PathBuf>,
     pub(crate) port: u16,
     shared: Arc<Shared>,
-    entries: Sender<Entry>,
     stop: oneshot::Sender<()>,
     server: JoinHandle<()>,
     recorder: JoinHandle<Summary>,
@@ -78,21 +73,9 @@ pub(crate) struct Broker {
 
 impl Broker {
     /// Binds the sockets and serves them in a thread.
-    pub(crate) fn start(setup: Setup) -> anyhow::Result<Broker> {
-        let store = setup.state.as_ref().map(|state| Store::new(state, setup.profile.as_deref()));
-        let ledger = Ledger::new(setup.budgets, store.clone(), setup.profile.clone())?;
-        let ledger = Arc::new(Mutex::new(ledger));
-        let run: String = crate::private::hex(&guard::rand::<8>());
-        let recording = record::Setup {
-            state: setup.state,
-            store,
-            durable: setup.require_log,
-            on_alert: setup.on_alert,
-            run: run.clone(),
-            profile: setup.profile.clone(),
-            project: setup.project.clone(),
-        };
-        let lender = Lender::new(setup.key, setup.as_bearer, setup.reread, setup.ttl)?;
+    pub(crate) fn start(setup: Setup, lender: Lender) -> anyhow::Result<Broker> {
+        let state = setup.state.as_deref();
+        let ledger = Ledger::new(setup.budgets.clone(), state, setup.profile.as_deref())?;
         let listeners = Listeners::bind(&setup.bases).map_err(|error| {
             fail(
                 format!("the broker cannot listen: {error:#}"),
@@ -100,22 +83,16 @@ impl Broker {
             )
         })?;
         let (socket, port) = (listeners.socket(), listeners.port);
-        let (entries, recorder) = record::start(recording, Arc::clone(&ledger))?;
-        let host = setup.connector.endpoint.authority().parse().context("the base URL's host")?;
+        let (setup, ledger) = (Arc::new(setup), Arc::new(Mutex::new(ledger)));
+        let (entries, recorder) = record::start(Arc::clone(&setup), Arc::clone(&ledger))?;
         let shared = Arc::new(Shared {
             token: Token::new(),
-            connector: setup.connector,
-            host,
+            host: setup.connector.endpoint.authority().parse().context("the base URL's host")?,
             idle: Mutex::default(),
             lender: Arc::new(lender),
-            models: setup.models,
-            require_log: setup.require_log,
+            setup,
             ledger,
-            prices: setup.prices,
-            entries: Mutex::new(entries.clone()),
-            run,
-            profile: setup.profile,
-            project: setup.project,
+            entries,
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
@@ -130,7 +107,7 @@ impl Broker {
             // What is under way ends here, and is recorded as it drops; a key's command that still runs is not waited for.
             runtime.shutdown_background();
         })?;
-        Ok(Broker { socket, port, shared, entries, stop, server, recorder })
+        Ok(Broker { socket, port, shared, stop, server, recorder })
     }
 
     /// What the child proves itself with.
@@ -138,15 +115,20 @@ impl Broker {
         self.shared.token.reveal()
     }
 
-    /// Ends all calls, and returns what came of the run and what is left of its budgets.
-    pub(crate) fn stop(self) -> (Summary, Vec<String>) {
+    /// Ends all calls, and returns what came of the run.
+    pub(crate) fn stop(self) -> Summary {
         _ = self.stop.send(());
         _ = self.server.join();
-        _ = self.entries.send(Entry::End);
-        let summary = self.recorder.join().unwrap_or_default();
-        let mut ledger = self.shared.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        (summary, ledger.left(Local::now()))
+        // With the last sender the recorder ends.
+        drop(self.shared);
+        self.recorder.thread().unpark();
+        self.recorder.join().unwrap_or_default()
     }
+}
+
+/// A name for a run, in the log.
+pub(crate) fn run_id() -> String {
+    crate::private::hex(&guard::rand::<8>())
 }
 
 /// Whether a name matches a pattern, in which `*` stands for any characters and `?` for one.
@@ -174,8 +156,64 @@ pub(crate) fn glob(pattern: &str, name: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::disallowed_methods, reason = "a test reads the log")]
 mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::path::Path;
+
     use super::*;
+    use crate::context::Context;
+    use crate::key::ApiKey;
+
+    /// A lost network, or an API that hangs: before its answer, and in the middle of it.
+    #[test]
+    fn an_api_that_says_nothing_for_too_long_is_given_up() {
+        let stream = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\nab\r\n";
+        for (begun, answer) in [("", "HTTP/1.1 502"), (stream, "HTTP/1.1 200")] {
+            let api = TcpListener::bind("127.0.0.1:0").unwrap();
+            let url = format!("http://{}", api.local_addr().unwrap());
+            let serving = thread::spawn(move || {
+                let mut stream = api.accept().unwrap().0;
+                assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+                stream.write_all(begun.as_bytes()).unwrap();
+                // Until the broker closes the connection.
+                stream.read_to_end(&mut Vec::new())
+            });
+            let dir = tempfile::tempdir().unwrap();
+            let context = Context::for_test(&[], &[], dir.path(), Path::new("/etc"));
+            let setup = Setup {
+                run: run_id(),
+                connector: Connector::new(&url, &context).unwrap(),
+                budgets: Vec::new(),
+                models: Vec::new(),
+                prices: Prices::load(&context).unwrap(),
+                require_log: false,
+                on_alert: None,
+                state: Some(dir.path().to_owned()),
+                profile: None,
+                project: String::new(),
+                bases: vec![dir.path().to_owned()],
+                patience: Duration::from_millis(300),
+            };
+            let key = ApiKey::parse("sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz").unwrap();
+            let lender = Lender::new(key, false, None, Duration::MAX).unwrap();
+            let broker = Broker::start(setup, lender).unwrap();
+            let mut child = TcpStream::connect(("127.0.0.1", broker.port)).unwrap();
+            child.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            let token = broker.token();
+            write!(child, "GET /v1/models HTTP/1.1\r\nhost: x\r\nx-api-key: {token}\r\nconnection: close\r\n\r\n").unwrap();
+            let mut text = Vec::new();
+            _ = child.read_to_end(&mut text);
+            let text = String::from_utf8_lossy(&text).into_owned();
+            assert!(text.starts_with(answer), "{text}");
+            assert!(!text.ends_with("0\r\n\r\n"), "a stream that was cut has no end: {text}");
+            serving.join().unwrap().unwrap();
+            assert_eq!(broker.stop().calls, 1);
+            let log = std::fs::read_to_string(log::file(dir.path())).unwrap();
+            assert!(log.contains("failed") && log.contains("nothing came for 300ms"), "{log}");
+        }
+    }
 
     #[test]
     fn a_glob_matches_the_whole_name() {

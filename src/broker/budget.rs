@@ -3,20 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use chrono::{DateTime, Datelike, Days, Local, Months, NaiveDateTime, NaiveTime, Timelike};
+use chrono::{Datelike, Days, Months, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
 use serde::{Deserialize, Serialize};
 
+use super::record::Alert;
 use crate::disk::Open;
 use crate::private;
 pub(crate) use crate::profile::limits::{Budget, Period, Unit, parse_amount};
 
 /// Hours that are kept: a month is the longest period.
 const KEPT_DAYS: u64 = 40;
-
-/// How long another run's lock is waited for. Each holds it for one small file.
-const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 /// What was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,12 +35,6 @@ impl Amount {
         self.usd += other.usd;
         self.tokens = self.tokens.saturating_add(other.tokens);
     }
-
-    /// Takes away what was added before.
-    fn subtract(&mut self, other: Amount) {
-        self.usd = (self.usd - other.usd).max(0.0);
-        self.tokens = self.tokens.saturating_sub(other.tokens);
-    }
 }
 
 /// The name of an hour, local: names sort as the hours do.
@@ -53,56 +45,47 @@ fn hour_name(time: NaiveDateTime) -> String {
 impl Period {
     /// When the period began that `now` is in, and when the next begins; none for a run.
     fn bounds(self, now: NaiveDateTime) -> Option<(NaiveDateTime, NaiveDateTime)> {
-        let midnight = |date: chrono::NaiveDate| date.and_time(NaiveTime::MIN);
         let today = now.date();
-        Some(match self {
+        let (first, next) = match self {
             Period::Run => return None,
             Period::Hour => {
-                let start = now.with_minute(0)?.with_second(0)?.with_nanosecond(0)?;
-                (start, start + chrono::Duration::hours(1))
+                let start = today.and_hms_opt(now.hour(), 0, 0)?;
+                return Some((start, start + TimeDelta::hours(1)));
             }
-            Period::Day => (midnight(today), midnight(today.checked_add_days(Days::new(1))?)),
+            Period::Day => (today, today.succ_opt()?),
             Period::Week => {
-                let back = u64::from(today.weekday().num_days_from_monday());
-                let start = today.checked_sub_days(Days::new(back))?;
-                (midnight(start), midnight(start.checked_add_days(Days::new(7))?))
+                let week = today.week(Weekday::Mon);
+                (week.first_day(), week.last_day().succ_opt()?)
             }
             Period::Month => {
-                let start = today.with_day(1)?;
-                (midnight(start), midnight(start.checked_add_months(Months::new(1))?))
+                let first = today.with_day(1)?;
+                (first, first + Months::new(1))
             }
-        })
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Period::Run => "for this run",
-            Period::Hour => "an hour",
-            Period::Day => "a day",
-            Period::Week => "a week",
-            Period::Month => "a month",
-        }
+        };
+        Some((first.and_time(NaiveTime::MIN), next.and_time(NaiveTime::MIN)))
     }
 }
 
 impl Budget {
     /// `5 usd a day`.
     pub(crate) fn describe(&self) -> String {
-        format!("{} {}", show(self.amount, self.unit), self.period.name())
+        let period = match self.period {
+            Period::Run => "for this run",
+            Period::Hour => "an hour",
+            Period::Day => "a day",
+            Period::Week => "a week",
+            Period::Month => "a month",
+        };
+        format!("{} {period}", show(self.amount, self.unit))
     }
 
-    /// What was used of it, given what this run and the profile's hours used.
-    pub(crate) fn spent(&self, run: Amount, spend: &Spend, now: NaiveDateTime) -> f64 {
-        match self.period.bounds(now) {
-            None => run.of(self.unit),
-            Some((start, _)) => spend.since(&hour_name(start)).of(self.unit),
-        }
-    }
-
-    /// What was used of it by all runs; none of a budget for each run.
-    pub(crate) fn stored(&self, spend: &Spend, now: NaiveDateTime) -> Option<f64> {
-        self.period.bounds(now)?;
-        Some(self.spent(Amount::default(), spend, now))
+    /// What was used of it, given what this run used and what is stored of all runs.
+    fn used(&self, run: Amount, stored: &Spend, now: NaiveDateTime) -> f64 {
+        let used = match self.period.bounds(now) {
+            None => run,
+            Some((start, _)) => stored.since(&hour_name(start)),
+        };
+        used.of(self.unit)
     }
 
     /// When it can be used again, as a part of a sentence.
@@ -146,51 +129,45 @@ impl Spend {
         sum
     }
 
-    /// Adds to the hour that `now` is in.
-    fn add(&mut self, amount: Amount, now: NaiveDateTime) {
-        self.hours.entry(hour_name(now)).or_default().add(amount);
-    }
-
-    fn forget_old(&mut self, now: NaiveDateTime) {
+    /// The same with more in the hour that `now` is in, and without what is too old for any budget.
+    pub(crate) fn plus(&self, amount: Amount, models: &[String], now: NaiveDateTime) -> Spend {
+        let mut spend = self.clone();
+        spend.hours.entry(hour_name(now)).or_default().add(amount);
+        spend.models.extend(models.iter().cloned());
         if let Some(oldest) = now.checked_sub_days(Days::new(KEPT_DAYS)) {
-            self.hours = self.hours.split_off(&hour_name(oldest));
+            spend.hours = spend.hours.split_off(&hour_name(oldest));
         }
+        spend
     }
 
     /// This hour's dollars, and the median of the hours before it; none if these are too few to say what is usual.
     pub(crate) fn hour_and_median(&self, now: NaiveDateTime) -> Option<(f64, f64)> {
         let this = hour_name(now);
-        let mut before: Vec<f64> = self
-            .hours
-            .range(..this.clone())
-            .map(|(_, amount)| amount.usd)
-            .filter(|usd| *usd > 0.0)
-            .collect();
+        let before = self.hours.range(..this.clone()).map(|(_, amount)| amount.usd);
+        let mut before: Vec<f64> = before.filter(|usd| *usd > 0.0).collect();
         before.sort_by(f64::total_cmp);
         let median = *before.get(before.len() / 2).filter(|_| before.len() >= 5)?;
         Some((self.hours.get(&this)?.usd, median))
     }
 }
 
-/// The place in which a profile's runs share what they used.
+/// The file in which a profile's runs share what they used.
 #[derive(Clone, Debug)]
-pub(crate) struct Store {
-    file: PathBuf,
-}
+pub(crate) struct Store(PathBuf);
 
 impl Store {
     /// The store of a profile, or of the runs without one.
-    pub(crate) fn new(state: &Path, profile: Option<&str>) -> Store {
+    fn new(state: &Path, profile: Option<&str>) -> Store {
         let name = profile.map_or("no-profile".to_owned(), |name| format!("profile-{name}"));
-        Store { file: state.join("spend").join(name + ".json") }
+        Store(state.join("spend").join(name + ".json"))
     }
 
     /// What is stored; nothing as long as the file is missing.
-    pub(crate) fn load(&self) -> anyhow::Result<Spend> {
-        let Some(text) = private::read(&self.file)? else { return Ok(Spend::default()) };
+    fn load(&self) -> anyhow::Result<Spend> {
+        let Some(text) = private::read(&self.0)? else { return Ok(Spend::default()) };
         serde_json::from_slice(&text).map_err(|error| {
             crate::error::fail(
-                format!("{}: {error}", self.file.display()),
+                format!("{}: {error}", self.0.display()),
                 "move the file aside; the budgets of this profile then begin anew",
             )
         })
@@ -203,25 +180,22 @@ impl Store {
         models: &[String],
         now: NaiveDateTime,
     ) -> anyhow::Result<(Spend, Spend)> {
-        let _lock = lock(&self.file.with_extension("lock"))?;
+        let _lock = lock(&self.0.with_extension("lock"))?;
         let before = self.load()?;
-        let mut after = before.clone();
-        after.add(amount, now);
-        after.models.extend(models.iter().cloned());
-        after.forget_old(now);
-        private::write(&self.file, &serde_json::to_vec(&after)?)?;
+        let after = before.plus(amount, models, now);
+        private::write(&self.0, &serde_json::to_vec(&after)?)?;
         Ok((before, after))
     }
 
     fn stamp(&self) -> Option<(SystemTime, u64)> {
-        let metadata = fs::metadata(&self.file).ok()?;
+        let metadata = fs::metadata(&self.0).ok()?;
         Some((metadata.modified().ok()?, metadata.len()))
     }
 }
 
 /// Takes the lock of a file, which is made if it is missing. It is not waited for without end.
 pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
-    private::open_locked(path, Open::Make, LOCK_WAIT)
+    private::open_locked(path, Open::Make, private::LOCK_WAIT)
         .map_err(|error| anyhow::anyhow!("cannot lock {}: {error}", path.display()))
 }
 
@@ -229,11 +203,12 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
 pub(crate) struct Ledger {
     budgets: Vec<Budget>,
     pub(crate) run: Amount,
-    /// Used, and not yet stored.
-    pending: Amount,
-    stored: Spend,
+    /// Of the run, what is in `stored`.
+    recorded: Amount,
+    pub(crate) stored: Spend,
     stamp: Option<(SystemTime, u64)>,
-    store: Option<Store>,
+    /// None without a state directory: then budgets hold for this run only.
+    pub(crate) store: Option<Store>,
     /// The profile, for advice.
     profile: Option<String>,
 }
@@ -241,39 +216,25 @@ pub(crate) struct Ledger {
 impl Ledger {
     pub(crate) fn new(
         budgets: Vec<Budget>,
-        store: Option<Store>,
-        profile: Option<String>,
+        state: Option<&Path>,
+        profile: Option<&str>,
     ) -> anyhow::Result<Ledger> {
-        let stamp = store.as_ref().and_then(Store::stamp);
-        let stored = store.as_ref().map(Store::load).transpose()?.unwrap_or_default();
+        let store = state.map(|state| Store::new(state, profile));
         Ok(Ledger {
             budgets,
             run: Amount::default(),
-            pending: Amount::default(),
-            stored,
-            stamp,
+            recorded: Amount::default(),
+            stamp: store.as_ref().and_then(Store::stamp),
+            stored: store.as_ref().map(Store::load).transpose()?.unwrap_or_default(),
             store,
-            profile,
+            profile: profile.map(str::to_owned),
         })
     }
 
-    /// Counts what a call used.
-    pub(crate) fn count(&mut self, amount: Amount) {
-        self.run.add(amount);
-        self.pending.add(amount);
-    }
-
-    /// Takes over what was stored of it.
-    pub(crate) fn stored(&mut self, amount: Amount, stored: Spend) {
-        self.pending.subtract(amount);
-        self.stored = stored;
-        self.stamp = self.store.as_ref().and_then(Store::stamp);
-    }
-
-    /// What this run and its profile used until now.
-    fn spend(&mut self, now: NaiveDateTime) -> Spend {
+    /// What this run and its profile used of each budget until now.
+    fn used(&mut self, now: NaiveDateTime) -> Vec<f64> {
         // Another run of the profile may have used something.
-        if let Some(store) = &self.store {
+        if let Some(store) = self.store.as_ref().filter(|_| !self.budgets.is_empty()) {
             let stamp = store.stamp();
             if stamp != self.stamp
                 && let Ok(stored) = store.load()
@@ -281,76 +242,72 @@ impl Ledger {
                 (self.stamp, self.stored) = (stamp, stored);
             }
         }
-        let mut spend = self.stored.clone();
-        spend.add(self.pending, now);
-        spend
+        let used = |budget: &Budget| {
+            let pending = match budget.period {
+                Period::Run => 0.0,
+                _ => (self.run.of(budget.unit) - self.recorded.of(budget.unit)).max(0.0),
+            };
+            budget.used(self.run, &self.stored, now) + pending
+        };
+        self.budgets.iter().map(used).collect()
+    }
+
+    /// What is left of each budget: how much was used of it, and a sentence.
+    pub(crate) fn left(&mut self, now: NaiveDateTime) -> Vec<(f64, String)> {
+        let used = self.used(now);
+        let left = |(budget, used): (&Budget, f64)| {
+            let left = show((budget.amount - used).max(0.0), budget.unit);
+            (used, format!("{left} left of {}", budget.describe()))
+        };
+        self.budgets.iter().zip(used).map(left).collect()
     }
 
     /// The sentence with which a call is refused, if a budget is spent.
-    pub(crate) fn refusal(&mut self, now: DateTime<Local>) -> Option<String> {
-        if self.budgets.is_empty() {
-            return None;
-        }
-        let now = now.naive_local();
-        let spend = self.spend(now);
-        let budget = self
-            .budgets
-            .iter()
-            .find(|budget| budget.spent(self.run, &spend, now) >= budget.amount)?;
-        let more = match self.profile.as_deref() {
+    pub(crate) fn refusal(&mut self, now: NaiveDateTime) -> Option<String> {
+        let used = self.used(now);
+        let mut both = self.budgets.iter().zip(used);
+        let (budget, used) = both.find(|(budget, used)| *used >= budget.amount)?;
+        let more = match &self.profile {
             Some(profile) => format!("--budget or `budget` of the profile {profile}"),
             None => "--budget".to_owned(),
         };
         Some(format!(
-            "cck: the budget of {} is spent ({}); {}. To raise it, end this run and start one with a larger {more}.",
+            "the budget of {} is spent ({}); {}. To raise it, end this run and start one with a larger {more}.",
             budget.describe(),
-            show(budget.spent(self.run, &spend, now), budget.unit),
+            show(used, budget.unit),
             budget.renewal(now),
         ))
     }
 
-    /// The thresholds that were passed between two states: `75 % of the budget of 5 usd a day is used`.
-    pub(crate) fn passed(
-        &self,
-        before: (Amount, &Spend),
-        after: (Amount, &Spend),
+    /// Takes over that so much was stored, and returns which marks of which budgets were passed by that.
+    pub(crate) fn record(
+        &mut self,
+        amount: Amount,
+        (before, after): (&Spend, Spend),
         now: NaiveDateTime,
-    ) -> Vec<(String, String)> {
-        let mut passed = Vec::new();
-        for budget in &self.budgets {
-            let share = |(run, spend)| 100.0 * budget.spent(run, spend, now) / budget.amount;
-            let (from, to) = (share(before), share(after));
+    ) -> Vec<Alert> {
+        let run = self.recorded;
+        self.recorded.add(amount);
+        self.stored = after;
+        self.stamp = self.store.as_ref().and_then(Store::stamp);
+        let passed = |budget: &Budget| {
+            let share = |run, spend| 100.0 * budget.used(run, spend, now) / budget.amount;
+            let (from, to) = (share(run, before), share(self.recorded, &self.stored));
             // Of several at once the last says it all.
-            if let Some(mark) = [100, 95, 75]
+            let mark = [100, 95, 75]
                 .into_iter()
-                .find(|mark| from < f64::from(*mark) && to >= f64::from(*mark))
-            {
-                passed.push((
-                    format!("budget-{mark}"),
-                    format!("{mark} % of the budget of {} is used", budget.describe()),
-                ));
-            }
-        }
-        passed
-    }
-
-    /// What is left of each budget: `4.68 usd of 5 usd a day`.
-    pub(crate) fn left(&mut self, now: DateTime<Local>) -> Vec<String> {
-        let now = now.naive_local();
-        let spend = self.spend(now);
-        self.budgets
-            .iter()
-            .map(|budget| {
-                let left = (budget.amount - budget.spent(self.run, &spend, now)).max(0.0);
-                format!("{} left of {}", show(left, budget.unit), budget.describe())
-            })
-            .collect()
+                .find(|mark| from < f64::from(*mark) && to >= f64::from(*mark))?;
+            let message = format!("{mark} % of the budget of {} is used", budget.describe());
+            Some((format!("budget-{mark}"), message))
+        };
+        self.budgets.iter().filter_map(passed).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::Local;
 
     fn at(text: &str) -> NaiveDateTime {
         NaiveDateTime::parse_from_str(text, "%Y-%m-%d %H:%M").unwrap()
@@ -415,41 +372,39 @@ mod tests {
             ("2026-11-25 01:00", 8.0),
             ("2026-11-25 23:00", 16.0),
         ] {
-            spend.add(Amount { usd, tokens: 1 }, at(time));
+            spend = spend.plus(Amount { usd, tokens: 1 }, &[], at(time));
         }
         let now = at("2026-11-25 23:10");
         let run = Amount { usd: 0.5, tokens: 7 };
-        let spent = |text: &str| budget(text).spent(run, &spend, now);
-        assert_eq!(spent("1usd/hour"), 16.0);
-        assert_eq!(spent("1usd/day"), 24.0);
-        assert_eq!(spent("1usd/week"), 28.0);
-        assert_eq!(spent("1usd/month"), 30.0);
-        assert_eq!(spent("1tok/month"), 4.0);
-        assert_eq!((spent("1usd"), spent("1tok")), (0.5, 7.0));
+        let used = |text: &str| budget(text).used(run, &spend, now);
+        assert_eq!(used("1usd/hour"), 16.0);
+        assert_eq!(used("1usd/day"), 24.0);
+        assert_eq!(used("1usd/week"), 28.0);
+        assert_eq!(used("1usd/month"), 30.0);
+        assert_eq!(used("1tok/month"), 4.0);
+        assert_eq!((used("1usd"), used("1tok")), (0.5, 7.0));
     }
 
     #[test]
     fn two_runs_share_a_budget_and_a_spent_one_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::new(dir.path(), Some("p"));
-        let ledger = || {
-            Ledger::new(vec![budget("5usd/day")], Some(store.clone()), Some("p".into())).unwrap()
-        };
+        let ledger = || Ledger::new(vec![budget("5usd/day")], Some(dir.path()), Some("p")).unwrap();
         let (mut one, mut other) = (ledger(), ledger());
-        let now = Local::now();
+        let now = Local::now().naive_local();
         let amount = Amount { usd: 3.0, tokens: 10 };
         for ledger in [&mut one, &mut other] {
             assert_eq!(ledger.refusal(now), None);
-            ledger.count(amount);
-            let (_, stored) = store.add(amount, &["m".into()], now.naive_local()).unwrap();
-            ledger.stored(amount, stored);
+            ledger.run.add(amount);
+            let store = ledger.store.clone().unwrap();
+            let (before, after) = store.add(amount, &["m".into()], now).unwrap();
+            ledger.record(amount, (&before, after), now);
         }
         for ledger in [&mut one, &mut other] {
             let sentence = ledger.refusal(now).expect("6 of 5 usd are spent");
             for word in ["5 usd a day", "6 usd", "renews on", "--budget", "profile p"] {
                 assert!(sentence.contains(word), "no {word} in {sentence}");
             }
-            assert_eq!(ledger.left(now), ["0 usd left of 5 usd a day"]);
+            assert_eq!(ledger.left(now), [(6.0, "0 usd left of 5 usd a day".to_owned())]);
         }
         let others = Store::new(dir.path(), None);
         assert_eq!(others.load().unwrap(), Spend::default(), "each profile has its own");
@@ -458,26 +413,27 @@ mod tests {
     #[test]
     fn what_is_not_stored_yet_counts_already() {
         let dir = tempfile::tempdir().unwrap();
-        let mut ledger =
-            Ledger::new(vec![budget("10tok/hour")], Some(Store::new(dir.path(), None)), None)
-                .unwrap();
-        let now = Local::now();
-        ledger.count(Amount { usd: 0.0, tokens: 9 });
-        assert_eq!(ledger.refusal(now), None);
-        ledger.count(Amount { usd: 0.0, tokens: 1 });
-        assert!(ledger.refusal(now).is_some());
+        for state in [Some(dir.path()), None] {
+            let mut ledger = Ledger::new(vec![budget("10tok/hour")], state, None).unwrap();
+            let now = Local::now().naive_local();
+            ledger.run.add(Amount { usd: 0.0, tokens: 9 });
+            assert_eq!(ledger.refusal(now), None);
+            ledger.run.add(Amount { usd: 0.0, tokens: 1 });
+            assert!(ledger.refusal(now).is_some());
+        }
     }
 
     #[test]
     fn an_alert_is_raised_when_its_mark_is_passed_and_only_then() {
-        let dir = tempfile::tempdir().unwrap();
-        let ledger =
-            Ledger::new(vec![budget("100tok")], Some(Store::new(dir.path(), None)), None).unwrap();
-        let spend = Spend::default();
         let marks = |from: u64, to: u64| {
-            let run = |tokens| (Amount { usd: 0.0, tokens }, &spend);
-            let passed = ledger.passed(run(from), run(to), at("2026-11-25 23:10"));
-            passed.into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
+            let mut ledger = Ledger::new(vec![budget("100tok")], None, None).unwrap();
+            let mut record = |tokens| {
+                let amount = Amount { usd: 0.0, tokens };
+                let stored = (&Spend::default(), Spend::default());
+                ledger.record(amount, stored, at("2026-11-25 23:10"))
+            };
+            record(from);
+            record(to - from).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()
         };
         assert_eq!(marks(0, 74), [""; 0]);
         assert_eq!(marks(74, 75), ["budget-75"]);
@@ -493,7 +449,7 @@ mod tests {
         for (hour, usd) in [1.0, 3.0, 2.0, 100.0, 2.0, 50.0].into_iter().enumerate() {
             let now = at(&format!("2026-11-25 {hour:02}:30"));
             assert_eq!(spend.hour_and_median(now), None);
-            spend.add(Amount { usd, tokens: 0 }, now);
+            spend = spend.plus(Amount { usd, tokens: 0 }, &[], now);
         }
         assert_eq!(spend.hour_and_median(at("2026-11-25 05:40")), Some((50.0, 2.0)));
     }

@@ -7,6 +7,10 @@ use crate::client::conflict;
 use crate::context::Context;
 use crate::key::ApiKey;
 
+/// How the names of the client's variables for secrets end.
+const SECRETS: [&str; 7] =
+    ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS", "_CREDENTIAL", "_FILE_DESCRIPTOR"];
+
 /// A key shorter than this may be found in a text by chance.
 const SHORTEST_FOUND: usize = 16;
 
@@ -18,72 +22,51 @@ const MARKS: [&str; 4] = [
     "ANTHROPIC_UNIX_SOCKET",
 ];
 
-/// What a change of the environment is.
-#[derive(Debug, PartialEq)]
-pub(crate) enum Change {
-    Remove,
-    /// A proxy's address without the password in it.
-    Set(OsString),
-}
-
-/// What is taken out of the environment, by name. The variables in `kept` stay, unless they hold the key that is lent.
-pub(crate) fn removals(
-    key: &ApiKey,
+/// What becomes of the variables that the command may not have, by name: another value (a proxy without the password in it),
+/// or none. Those in `kept` stay as they are, unless they hold the key that is lent.
+pub(crate) fn changes(
+    key: Option<&ApiKey>,
     kept: &[String],
     context: &Context,
-) -> Vec<(OsString, Change)> {
-    context
-        .vars()
-        .iter()
-        .filter_map(|(name, value)| {
-            let is_kept = kept.iter().any(|kept| name == kept.as_str());
-            let change = if holds(value, key) || (!is_kept && is_credential(name, value)) {
-                Change::Remove
-            } else if !is_kept && is_proxy(name) {
-                Change::Set(without_password(value)?)
-            } else {
-                return None;
-            };
-            Some((name.clone(), change))
-        })
-        .collect()
+) -> Vec<(OsString, Option<OsString>)> {
+    let change = |(name, value): &(OsString, OsString)| {
+        let is_kept = kept.iter().any(|kept| name == kept.as_str());
+        let upper = name.to_string_lossy().to_ascii_uppercase();
+        let change = if key.is_some_and(|key| holds(value, key)) {
+            None
+        } else if is_kept {
+            return None;
+        } else if is_credential(&upper, value) {
+            None
+        } else if ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].contains(&&*upper) {
+            Some(without_password(value)?)
+        } else {
+            return None;
+        };
+        Some((name.clone(), change))
+    };
+    context.vars().iter().filter_map(change).collect()
 }
 
 /// Whether a text holds the key.
 pub(crate) fn holds(text: &OsStr, key: &ApiKey) -> bool {
     let (text, key) = (text.as_encoded_bytes(), key.reveal().as_bytes());
     text.trim_ascii() == key
-        || (key.len() >= SHORTEST_FOUND && text.windows(key.len()).any(|part| part == key))
+        || (key.len() >= SHORTEST_FOUND && memchr::memmem::find(text, key).is_some())
 }
 
-/// Whether a variable holds a credential of the client's, names one, or has the client take another than the token.
-fn is_credential(name: &OsStr, value: &OsStr) -> bool {
-    let text = name.to_string_lossy().to_ascii_uppercase();
-    let is_ours = text.starts_with("ANTHROPIC_") || text.starts_with("CLAUDE_");
-    let is_secret = [
-        "_KEY",
-        "_TOKEN",
-        "_SECRET",
-        "_PASSWORD",
-        "_CREDENTIALS",
-        "_CREDENTIAL",
-        "_FILE_DESCRIPTOR",
-    ]
-    .into_iter()
-    .any(|end| text.ends_with(end));
-    let entrypoint = text == "CLAUDE_CODE_ENTRYPOINT";
-    (is_ours && is_secret)
-        || text.starts_with("CLAUDE_CODE_HOST_")
-        || MARKS.contains(&&*text)
-        || (entrypoint && matches!(value.to_str(), Some("claude-desktop" | "local-agent")))
+/// Whether a variable, its name in capitals, holds a credential of the client's, names one, or has the client take another
+/// than the token.
+fn is_credential(name: &str, value: &OsStr) -> bool {
+    let is_ours = name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_");
+    (is_ours && SECRETS.iter().any(|end| name.ends_with(end)))
+        || name.starts_with("CLAUDE_CODE_HOST_")
+        || MARKS.contains(&name)
+        || (name == "CLAUDE_CODE_ENTRYPOINT"
+            && matches!(value.to_str(), Some("claude-desktop" | "local-agent")))
         // With --bare the token counts as ever.
-        || (conflict::is_conflict(text.as_ref(), value) && text != "CLAUDE_CODE_SIMPLE")
+        || (conflict::is_conflict(name.as_ref(), value) && name != "CLAUDE_CODE_SIMPLE")
         || value.to_string_lossy().contains("sk-ant-")
-}
-
-fn is_proxy(name: &OsStr) -> bool {
-    let name = name.to_string_lossy().to_ascii_uppercase();
-    matches!(&*name, "HTTP_PROXY" | "HTTPS_PROXY" | "ALL_PROXY")
 }
 
 fn without_password(value: &OsStr) -> Option<OsString> {
@@ -112,13 +95,12 @@ pub(crate) fn additions(
     if is_first_party {
         added.push(("_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL", "1".into()));
     }
-    for name in ["NO_PROXY", "no_proxy"] {
-        let other = if name == "NO_PROXY" { "no_proxy" } else { "NO_PROXY" };
-        let is_set = |name: &&str| context.var(name).is_some_and(|value| !value.trim().is_empty());
-        let list = [name, other].into_iter().find(is_set).and_then(|name| context.var(name));
-        let list =
-            list.map_or(String::new(), |list| format!("{},", list.trim_end_matches([',', ' '])));
-        added.push((name, format!("{list}127.0.0.1,localhost").into()));
+    for [name, other] in [["NO_PROXY", "no_proxy"], ["no_proxy", "NO_PROXY"]] {
+        let value = |name| context.var(name).filter(|value| !value.trim().is_empty());
+        let list = value(name).or_else(|| value(other)).unwrap_or_default();
+        let list = list.trim_end_matches([',', ' ']);
+        let separator = if list.is_empty() { "" } else { "," };
+        added.push((name, format!("{list}{separator}127.0.0.1,localhost").into()));
     }
     added
 }
@@ -129,10 +111,10 @@ mod tests {
 
     const KEY: &str = "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz";
 
-    fn removed(vars: &[(&str, &str)], kept: &[&str]) -> Vec<(String, Change)> {
+    fn removed(vars: &[(&str, &str)], kept: &[&str]) -> Vec<(String, Option<OsString>)> {
         let context = Context::for_test(&[], vars, Path::new("/"), Path::new("/etc"));
         let kept: Vec<String> = kept.iter().map(ToString::to_string).collect();
-        let all = removals(&ApiKey::parse(KEY).unwrap(), &kept, &context);
+        let all = changes(Some(&ApiKey::parse(KEY).unwrap()), &kept, &context);
         all.into_iter().map(|(name, change)| (name.into_string().unwrap(), change)).collect()
     }
 
@@ -156,7 +138,7 @@ mod tests {
             ("MINE", KEY),
             ("MINE", "pre sk-ant-oat01-x"),
         ] {
-            assert_eq!(removed(&[(name, value)], &[]), [(name.to_owned(), Change::Remove)]);
+            assert_eq!(removed(&[(name, value)], &[]), [(name.to_owned(), None)]);
         }
         for (name, value) in [
             ("PATH", "/bin"),
@@ -184,7 +166,7 @@ mod tests {
     #[test]
     fn a_proxy_loses_its_password() {
         for (value, left) in [("http://u:p@h:1", "http://h:1"), ("u:p@h:1", "http://h:1")] {
-            let change = Change::Set(left.into());
+            let change = Some(left.into());
             // Windows knows one name in either case.
             let name = if cfg!(windows) { "HTTPS_PROXY" } else { "https_proxy" };
             assert_eq!(removed(&[("https_proxy", value)], &[]), [(name.to_owned(), change)]);

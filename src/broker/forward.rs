@@ -1,6 +1,7 @@
 //! One call: checked, sent on with the key, and its answer passed back as it comes.
 
 use std::convert::Infallible;
+use std::io;
 use std::pin::Pin;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,25 +12,26 @@ use bytes::Bytes;
 use chrono::Local;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
-use hyper::header::{self, HeaderMap, HeaderValue};
+use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::json;
 use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep, timeout};
 
-use super::budget::{Amount, Ledger};
-use super::glob;
+use super::budget::Ledger;
 use super::guard::{self, MAX_BODY, Route, Token};
 use super::lend::{Lender, Lent};
 use super::log::{self, Call};
 use super::meter::Meter;
-use super::prices::{Prices, Terms};
+use super::prices::Terms;
 use super::record::Entry;
-use crate::http::{Connection, Connector, reason};
+use super::{Setup, glob};
+use crate::http::{Connection, reason};
 use crate::json;
 
-/// A child that sends nothing of a body for so long is not waited for.
-const BODY_PAUSE: Duration = Duration::from_secs(60);
+/// So long a child may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(60);
 
 /// So many connections to the API wait for the next call.
 const MAX_IDLE: usize = 64;
@@ -39,20 +41,14 @@ const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
 
 /// What every call of a run is handled with.
 pub(crate) struct Shared {
+    pub(crate) setup: Arc<Setup>,
     pub(crate) token: Token,
-    pub(crate) connector: Connector,
     /// The value of the header `host`.
     pub(crate) host: HeaderValue,
     pub(crate) idle: Mutex<Vec<(Connection, Instant)>>,
     pub(crate) lender: Arc<Lender>,
-    pub(crate) models: Vec<Vec<String>>,
-    pub(crate) require_log: bool,
     pub(crate) ledger: Arc<Mutex<Ledger>>,
-    pub(crate) prices: Prices,
-    pub(crate) entries: Mutex<Sender<Entry>>,
-    pub(crate) run: String,
-    pub(crate) profile: Option<String>,
-    pub(crate) project: String,
+    pub(crate) entries: Sender<Entry>,
 }
 
 /// The body of an answer: the broker's own, or the API's.
@@ -61,33 +57,44 @@ pub(crate) type Reply = Either<Full<Bytes>, Metered>;
 /// Why a call goes no further.
 struct Refusal {
     status: StatusCode,
-    kind: &'static str,
-    /// For the log and alerts.
-    reason: String,
+    /// For the log and alerts; none if the message is short enough for them.
+    reason: Option<&'static str>,
     /// For the one who called.
     message: String,
 }
 
 impl Refusal {
-    fn new(status: StatusCode, kind: &'static str, message: impl Into<String>) -> Refusal {
-        let message = message.into();
-        Refusal { status, kind, reason: message.clone(), message: format!("cck: {message}") }
+    fn new(status: StatusCode, message: impl Into<String>) -> Refusal {
+        Refusal { status, reason: None, message: message.into() }
     }
 
     /// A spent budget, or a model that is not allowed: of all answers, this one makes the client ask once and show the
     /// sentence (2.1.120 to 2.1.332, observed 2026-11).
-    fn billing(reason: String, message: String) -> Refusal {
-        Refusal { status: StatusCode::TOO_MANY_REQUESTS, kind: "billing_error", reason, message }
+    fn billing(reason: &'static str, message: String) -> Refusal {
+        Refusal { status: StatusCode::TOO_MANY_REQUESTS, reason: Some(reason), message }
     }
 
+    /// The answer, worded as the API's errors are.
     fn answer(&self) -> Response<Reply> {
-        let error = json!({"type": self.kind, "message": self.message});
+        let kind = match self.status.as_u16() {
+            400 => "invalid_request_error",
+            401 => "authentication_error",
+            404 => "not_found_error",
+            408 => "timeout_error",
+            413 => "request_too_large",
+            429 => "billing_error",
+            _ => "api_error",
+        };
+        let error = json!({"type": kind, "message": format!("cck: {}", self.message)});
         let body = json!({"type": "error", "error": error}).to_string();
         let mut response = Response::new(Either::Left(Full::from(body)));
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        // The network may be back in a moment: that is the client's to decide.
+        if self.status != StatusCode::BAD_GATEWAY {
+            headers.insert("x-should-retry", HeaderValue::from_static("false"));
+        }
         response
     }
 }
@@ -95,7 +102,7 @@ impl Refusal {
 /// A call on its way. It is recorded when this is dropped: whatever happens, once.
 pub(crate) struct Tracked {
     shared: Arc<Shared>,
-    call: Box<Call>,
+    call: Call,
     started: Instant,
     meter: Option<Meter>,
     terms: Terms,
@@ -103,28 +110,26 @@ pub(crate) struct Tracked {
 
 impl Tracked {
     fn new(shared: Arc<Shared>, parts: &Parts) -> Tracked {
-        let header = |name: &str| {
-            let value = parts.headers.get(name)?.to_str().ok()?;
-            Some(log::text(value))
-        };
-        let call = Box::new(Call {
+        let header = |name: &str| parts.headers.get(name)?.to_str().ok().map(log::text);
+        let call = Call {
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            run: shared.run.clone(),
-            profile: shared.profile.clone(),
+            run: shared.setup.run.clone(),
+            profile: shared.setup.profile.clone(),
             session: header("x-claude-code-session-id"),
             agent: header("x-claude-code-agent-id"),
-            project: shared.project.clone(),
+            project: shared.setup.project.clone(),
             method: parts.method.to_string(),
             path: log::text(parts.uri.path()),
             decision: "aborted",
             ..Call::default()
-        });
+        };
         Tracked { shared, call, started: Instant::now(), meter: None, terms: Terms::default() }
     }
 
-    fn refuse(mut self, refusal: &Refusal) -> Response<Reply> {
-        self.call.decision = "refused";
-        self.call.reason = Some(log::text(&refusal.reason));
+    /// Ends the call with an answer of the broker's own.
+    fn end(mut self, decision: &'static str, refusal: &Refusal) -> Response<Reply> {
+        self.call.decision = decision;
+        self.call.reason = Some(log::text(refusal.reason.unwrap_or(&refusal.message)));
         self.call.status = Some(refusal.status.as_u16());
         refusal.answer()
     }
@@ -132,22 +137,22 @@ impl Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        let mut call = std::mem::take(&mut *self.call);
+        let mut call = std::mem::take(&mut self.call);
         call.duration_ms = millis(self.started);
         if let Some(meter) = &mut self.meter {
+            let prices = &self.shared.setup.prices;
             let (usage, model) = meter.finish();
-            call.set_usage(&usage);
-            let answered = model.filter(|model| self.shared.prices.knows(model));
+            let answered = model.filter(|model| prices.knows(model));
             let priced = answered.or_else(|| call.model.clone()).unwrap_or_default();
-            call.cost_usd = self.shared.prices.cost(&priced, &usage, self.terms);
-            call.prices.clone_from(&self.shared.prices.date);
+            call.usage = usage;
+            call.cost_usd = prices.cost(&priced, &usage, self.terms);
+            call.prices.clone_from(&prices.date);
             if call.decision == "passed" && !meter.is_seen() {
                 call.reason = Some("the answer reports no usage".to_owned());
             }
-            let amount = Amount { usd: call.cost_usd, tokens: call.tokens() };
-            lock(&self.shared.ledger).count(amount);
+            lock(&self.shared.ledger).run.add(call.amount());
         }
-        _ = lock(&self.shared.entries).send(Entry::Call(Box::new(call)));
+        _ = self.shared.entries.send(Entry { call, answer: None });
     }
 }
 
@@ -167,17 +172,15 @@ pub(crate) async fn handle(
     let (parts, body) = request.into_parts();
     // What follows chunks on the same connection was not checked.
     let is_last = parts.headers.contains_key(header::TRANSFER_ENCODING);
-    let mut response = match guard::route(&parts.method, &parts.uri) {
-        Some(Route::Hello) => Response::new(Either::Left(Full::from(match parts.method {
-            Method::HEAD => "",
-            _ => "{}",
-        }))),
-        route => {
-            let mut tracked = Tracked::new(Arc::clone(&shared), &parts);
-            match admit(&shared, &parts, route, body, &mut tracked).await {
-                Ok(body) => forward(&shared, parts, body, tracked).await,
-                Err(refusal) => tracked.refuse(&refusal),
-            }
+    let route = guard::route(&parts.method, &parts.uri);
+    let mut response = if route == Some(Route::Hello) {
+        let body = if parts.method == Method::HEAD { "" } else { "{}" };
+        Response::new(Either::Left(Full::from(body)))
+    } else {
+        let mut tracked = Tracked::new(Arc::clone(&shared), &parts);
+        match admit(&shared, &parts, route, body, &mut tracked).await {
+            Ok(body) => forward(&shared, parts, body, tracked).await,
+            Err(refusal) => tracked.end("refused", &refusal),
         }
     };
     if is_last {
@@ -194,13 +197,13 @@ async fn admit(
     body: Incoming,
     tracked: &mut Tracked,
 ) -> Result<Bytes, Refusal> {
-    let Some(route) = route else {
+    let route = route.ok_or_else(|| {
         let message = "this is not a path of the API that the broker serves";
-        return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found_error", message));
-    };
+        Refusal::new(StatusCode::NOT_FOUND, message)
+    })?;
     if !shared.token.is_in(&parts.headers) {
         let message = "this is not the session token of this run";
-        return Err(Refusal::new(StatusCode::UNAUTHORIZED, "authentication_error", message));
+        return Err(Refusal::new(StatusCode::UNAUTHORIZED, message));
     }
     let body = read(body).await?;
     if route == Route::Messages {
@@ -208,85 +211,50 @@ async fn admit(
         tracked.call.model = asked.model.as_deref().map(log::text);
         tracked.call.stream = asked.stream;
         tracked.terms = asked.terms;
-        // Counted even if no answer comes, as nothing.
-        tracked.meter = None;
-        allow(shared, asked.model.as_deref())?;
-        let refusal = lock(&shared.ledger).refusal(Local::now());
-        if let Some(sentence) = refusal {
-            return Err(Refusal::billing("budget".to_owned(), sentence));
+        allow(&shared.setup.models, asked.model.as_deref().unwrap_or_default())?;
+        if let Some(sentence) = lock(&shared.ledger).refusal(Local::now().naive_local()) {
+            return Err(Refusal::billing("budget", sentence));
         }
     }
-    if shared.require_log {
+    if shared.setup.require_log {
         let (answer, written) = oneshot::channel();
-        let call = Call { decision: "started", ..(*tracked.call).clone() };
-        _ = lock(&shared.entries).send(Entry::Started(Box::new(call), answer));
+        let call = Call { decision: "started", ..tracked.call.clone() };
+        _ = shared.entries.send(Entry { call, answer: Some(answer) });
         if let Err(problem) = written.await.unwrap_or_else(|_| Err("it has ended".to_owned())) {
             let message = format!(
-                "cck: the call log cannot be written ({problem}), and this run requires it. Free some space, or run without --require-log."
+                "the call log cannot be written ({problem}), and this run requires it. Free some space, or run without --require-log."
             );
-            return Err(Refusal::billing("log".to_owned(), message));
+            return Err(Refusal::billing("log", message));
         }
     }
     Ok(body)
 }
 
-/// Refuses a model that none of the patterns allows.
-fn allow(shared: &Shared, model: Option<&str>) -> Result<(), Refusal> {
-    let name = model.unwrap_or_default();
-    let allows = |patterns: &Vec<String>| {
-        patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, name))
+/// Refuses a model that none of the patterns of a list allows.
+fn allow(lists: &[Vec<String>], model: &str) -> Result<(), Refusal> {
+    let allows = |patterns: &&Vec<String>| {
+        patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, model))
     };
-    let Some(patterns) = shared.models.iter().find(|patterns| !allows(patterns)) else {
-        return Ok(());
-    };
+    let Some(patterns) = lists.iter().find(|patterns| !allows(patterns)) else { return Ok(()) };
+    let (model, patterns) = (log::text(model), patterns.join(", "));
     let message = format!(
-        "cck: the model {} is not allowed in this run ({}). To allow it, start the run with --allow-model {}.",
-        log::text(name),
-        patterns.join(", "),
-        log::text(name)
+        "the model {model} is not allowed in this run ({patterns}). To allow it, start the run with --allow-model {model}."
     );
-    Err(Refusal::billing("model".to_owned(), message))
+    Err(Refusal::billing("model", message))
 }
 
 /// The whole body of a request, within the bounds of size and time.
 async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    let too_large = || {
-        Refusal::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "request_too_large",
-            "the request is larger than 32 MB",
-        )
-    };
+    let too_large =
+        || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 32 MB");
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
-    let mut body = Limited::new(body, MAX_BODY);
-    let mut whole =
-        bytes::BytesMut::with_capacity(usize::try_from(body.size_hint().lower()).unwrap_or(0));
-    loop {
-        match tokio::time::timeout(BODY_PAUSE, body.frame()).await {
-            Ok(Some(Ok(frame))) => {
-                if let Ok(data) = frame.into_data() {
-                    whole.extend_from_slice(&data);
-                }
-            }
-            Ok(None) => return Ok(whole.freeze()),
-            Ok(Some(Err(error))) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Some(Err(_))) => {
-                return Err(Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "invalid_request_error",
-                    "the request's body is cut short",
-                ));
-            }
-            Err(_) => {
-                return Err(Refusal::new(
-                    StatusCode::REQUEST_TIMEOUT,
-                    "timeout_error",
-                    "the request's body does not end",
-                ));
-            }
-        }
+    match timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request's body is cut short")),
+        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body does not end")),
     }
 }
 
@@ -301,20 +269,16 @@ struct Asked {
 impl Asked {
     fn read(body: &[u8]) -> Result<Asked, Refusal> {
         let mut asked = Asked::default();
+        let body = json::without_bom(body);
         // What is not JSON is for the API to refuse.
-        for (name, value) in json::spans(json::without_bom(body)).unwrap_or_default() {
-            let body = json::without_bom(body);
+        for (name, value) in json::spans(body).unwrap_or_default() {
             let Ok(name) = serde_json::from_slice::<String>(&body[name]) else { continue };
             let text = || serde_json::from_slice::<String>(&body[value.clone()]).ok();
             match name.as_str() {
                 // Which of two counts, two parsers may see in two ways.
                 "model" if asked.model.is_some() => {
                     let message = "the request names two models";
-                    return Err(Refusal::new(
-                        StatusCode::BAD_REQUEST,
-                        "invalid_request_error",
-                        message,
-                    ));
+                    return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
                 }
                 "model" => asked.model = text(),
                 "stream" => asked.stream = &body[value] == b"true",
@@ -340,21 +304,13 @@ async fn forward(
     loop {
         tracked.call.key = Some(lent.fingerprint.clone());
         let request = upstream_request(shared, &parts, body.clone(), &lent);
-        let (response, connection) = match send(shared, request).await {
+        let sent = timeout(shared.setup.patience, send(shared, request)).await;
+        let (response, connection) = match sent.unwrap_or_else(|_| Err(stalled(&shared.setup))) {
             Ok(sent) => sent,
-            Err(problem) => {
-                tracked.call.decision = "failed";
-                tracked.call.reason = Some(log::text(&problem));
-                tracked.call.status = Some(StatusCode::BAD_GATEWAY.as_u16());
-                let message = format!(
-                    "{} cannot be reached: {problem}",
-                    shared.connector.endpoint.authority()
-                );
-                let mut answer =
-                    Refusal::new(StatusCode::BAD_GATEWAY, "api_error", message).answer();
-                // The network may be back in a moment: that is the client's to decide.
-                answer.headers_mut().remove("x-should-retry");
-                return answer;
+            Err(error) => {
+                let api = shared.setup.connector.endpoint.authority();
+                let message = format!("{api} cannot be reached: {}", reason(&error));
+                return tracked.end("failed", &Refusal::new(StatusCode::BAD_GATEWAY, message));
             }
         };
         if response.status() == StatusCode::UNAUTHORIZED
@@ -368,22 +324,26 @@ async fn forward(
     }
 }
 
+fn stalled(setup: &Setup) -> io::Error {
+    io::Error::other(format!("nothing came for {:?}", setup.patience))
+}
+
 fn upstream_request(
     shared: &Shared,
     parts: &Parts,
     body: Bytes,
     lent: &Lent,
 ) -> Request<Full<Bytes>> {
-    let endpoint = &shared.connector.endpoint;
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = parts.method.clone();
-    *request.uri_mut() = format!("{}{target}", endpoint.path()).parse().unwrap_or_default();
-    let mut headers: HeaderMap = parts.headers.clone();
+    let path = shared.setup.connector.endpoint.path();
+    *request.uri_mut() = format!("{path}{target}").parse().unwrap_or_default();
+    *request.headers_mut() = parts.headers.clone();
+    let headers = request.headers_mut();
     headers.insert(header::HOST, shared.host.clone());
     headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     headers.insert(lent.name.clone(), lent.value.clone());
-    *request.headers_mut() = headers;
     request
 }
 
@@ -391,20 +351,20 @@ fn upstream_request(
 async fn send(
     shared: &Shared,
     mut request: Request<Full<Bytes>>,
-) -> Result<(Response<Incoming>, Connection), String> {
+) -> io::Result<(Response<Incoming>, Connection)> {
     loop {
         let waiting = take_idle(shared).await;
         let is_new = waiting.is_none();
         let mut connection = match waiting {
             Some(connection) => connection,
-            None => shared.connector.connect().await.map_err(|error| reason(&error))?,
+            None => shared.setup.connector.connect().await?,
         };
         match connection.try_send_request(request).await {
             Ok(response) => return Ok((response, connection)),
             Err(mut error) => match error.take_message() {
                 // Not a byte of it was sent: the connection had been closed while it waited.
                 Some(unsent) if !is_new => request = unsent,
-                _ => return Err(reason(&std::io::Error::other(error.into_error()))),
+                _ => return Err(io::Error::other(error.into_error())),
             },
         }
     }
@@ -436,7 +396,8 @@ fn pass(
         let kind = header("content-type").unwrap_or_default();
         tracked.meter = Some(Meter::new(kind.starts_with("text/event-stream")));
     }
-    let mut metered = Metered { body, tracked, connection: Some(connection) };
+    let (connection, seen) = (Some(connection), Instant::now());
+    let mut metered = Metered { body, tracked, connection, seen, alarm: None };
     metered.end_if_over();
     Response::from_parts(parts, Either::Right(metered))
 }
@@ -447,6 +408,10 @@ pub(crate) struct Metered {
     tracked: Tracked,
     /// Waits for the next call once the body has ended.
     connection: Option<Connection>,
+    /// When something came last.
+    seen: Instant,
+    /// Goes off when nothing has come for too long. Set anew only when it goes off too early: not for each event.
+    alarm: Option<Pin<Box<Sleep>>>,
 }
 
 impl Metered {
@@ -464,18 +429,36 @@ impl Metered {
             idle.push((connection, Instant::now()));
         }
     }
+
+    /// Ready once nothing has come for too long.
+    fn poll_stalled(&mut self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        let setup = &self.tracked.shared.setup;
+        loop {
+            let left = setup.patience.saturating_sub(self.seen.elapsed());
+            if left.is_zero() {
+                return Poll::Ready(stalled(setup));
+            }
+            let alarm = self.alarm.get_or_insert_with(|| Box::pin(sleep(left)));
+            std::task::ready!(alarm.as_mut().poll(cx));
+            self.alarm = None;
+        }
+    }
 }
 
 impl hyper::body::Body for Metered {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = io::Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
-        let frame = std::task::ready!(Pin::new(&mut this.body).poll_frame(cx));
+        let frame = match Pin::new(&mut this.body).poll_frame(cx) {
+            Poll::Ready(frame) => frame.map(|frame| frame.map_err(io::Error::other)),
+            Poll::Pending => Some(Err(std::task::ready!(this.poll_stalled(cx)))),
+        };
+        this.seen = Instant::now();
         match &frame {
             Some(Ok(frame)) => {
                 if let (Some(data), Some(meter)) = (frame.data_ref(), &mut this.tracked.meter) {

@@ -1,17 +1,17 @@
 //! What of the child's request goes upstream: the token is checked, the API's paths pass, and every header that names a
 //! credential, an origin or a connection stays here.
 
-use std::fmt::Write as _;
 use std::io;
+use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 use memchr::memmem;
 use subtle::ConstantTimeEq;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_rustls::rustls::crypto::ring;
 use zeroize::Zeroizing;
 
@@ -29,12 +29,8 @@ impl Token {
     pub(crate) const PREFIX: &'static str = "cck-session-";
 
     pub(crate) fn new() -> Token {
-        let mut text = Zeroizing::new(String::with_capacity(Token::PREFIX.len() + 64));
-        text.push_str(Token::PREFIX);
-        for byte in Zeroizing::new(rand::<32>()).iter() {
-            _ = write!(text, "{byte:02x}");
-        }
-        Token(text)
+        let digits = Zeroizing::new(crate::private::hex(&*Zeroizing::new(rand::<32>())));
+        Token(Zeroizing::new(format!("{}{}", Token::PREFIX, *digits)))
     }
 
     pub(crate) fn reveal(&self) -> &str {
@@ -120,27 +116,29 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
 /// Takes away what may not go upstream.
 pub(crate) fn clean(headers: &mut HeaderMap) {
     remove_hop_by_hop(headers);
-    let names: Vec<HeaderName> = headers.keys().cloned().collect();
-    for name in names {
-        let text = name.as_str();
-        let is_dropped = matches!(
-            text,
-            "authorization"
-                | "x-api-key"
-                | "cookie"
-                | "host"
-                | "content-length"
-                | "accept-encoding"
-                | "expect"
-                | "via"
-                | "forwarded"
-                | "x-real-ip"
-        );
-        if is_dropped || text.starts_with("proxy-") || text.starts_with("x-forwarded-") {
-            headers.remove(&name);
-        }
+    let is_dropped = |name: &&HeaderName| {
+        let name = name.as_str();
+        DROPPED.contains(&name) || name.starts_with("proxy-") || name.starts_with("x-forwarded-")
+    };
+    let dropped: Vec<HeaderName> = headers.keys().filter(is_dropped).cloned().collect();
+    for name in dropped {
+        headers.remove(name);
     }
 }
+
+/// What the child says of itself or of its way here, and what is set anew.
+const DROPPED: [&str; 10] = [
+    "authorization",
+    "x-api-key",
+    "cookie",
+    "host",
+    "content-length",
+    "accept-encoding",
+    "expect",
+    "via",
+    "forwarded",
+    "x-real-ip",
+];
 
 /// Lets bytes of a connection pass to hyper, each head only when it is whole and can be read in one way.
 ///
@@ -187,13 +185,9 @@ pub fn check_head(head: &[u8]) -> Result<u64, &'static str> {
             return Err("a folded line, or a blank in a name");
         }
         if name.eq_ignore_ascii_case(b"content-length") {
-            let digits = std::str::from_utf8(value)
-                .ok()
-                .filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-            let value = digits
-                .and_then(|digits| digits.parse().ok())
-                .ok_or("a length that is not a number")?;
-            if length.replace(value).is_some() {
+            let digits = value.iter().all(u8::is_ascii_digit).then_some(value);
+            let value = digits.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok());
+            if length.replace(value.ok_or("a length that is not a number")?).is_some() {
                 return Err("two lengths");
             }
         } else if name.eq_ignore_ascii_case(b"transfer-encoding") {
@@ -219,50 +213,50 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            if this.allowed > 0 && !this.held.is_empty() {
-                let allowed = usize::try_from(this.allowed).unwrap_or(usize::MAX);
-                let count = this.held.len().min(allowed).min(buf.remaining());
-                buf.put_slice(&this.held[..count]);
-                this.held.advance(count);
-                this.allowed = this.allowed.saturating_sub(count as u64);
-                return Poll::Ready(Ok(()));
-            }
-            if this.is_refused {
-                return Poll::Ready(Ok(()));
-            }
-            if this.allowed >= buf.remaining() as u64 {
+            let allowed = usize::try_from(this.allowed).unwrap_or(usize::MAX);
+            if allowed > 0 {
                 let before = buf.filled().len();
-                ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                if !this.held.is_empty() {
+                    let count = this.held.len().min(allowed).min(buf.remaining());
+                    buf.put_slice(&this.held.split_to(count));
+                } else if allowed >= buf.remaining() {
+                    ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                } else {
+                    let mut rest = ReadBuf::new(buf.initialize_unfilled_to(allowed));
+                    ready!(Pin::new(&mut this.stream).poll_read(cx, &mut rest))?;
+                    let count = rest.filled().len();
+                    buf.advance(count);
+                }
                 if this.allowed != u64::MAX {
                     this.allowed -= (buf.filled().len() - before) as u64;
                 }
                 return Poll::Ready(Ok(()));
             }
-            if this.allowed == 0 && !this.held.is_empty() {
-                if let Some(end) = memmem::find(&this.held, b"\r\n\r\n") {
-                    match check_head(&this.held[..end + 4]) {
-                        Ok(body) => this.allowed = body.saturating_add(end as u64 + 4),
-                        Err(_) => this.refuse(),
-                    }
-                    continue;
-                }
-                let held = &this.held;
-                let is_bare = |at: usize| at == 0 || held[at - 1] != b'\r';
-                if memchr::memchr_iter(b'\n', held).any(is_bare) || held.len() > MAX_HEAD {
-                    this.refuse();
-                    continue;
-                }
+            if this.is_refused {
+                return Poll::Ready(Ok(()));
             }
-            let mut space = [0; 8192];
-            let mut space = ReadBuf::new(&mut space);
+            if let Some(end) = memmem::find(&this.held, b"\r\n\r\n") {
+                match check_head(&this.held[..end + 4]) {
+                    Ok(body) => this.allowed = body.saturating_add(end as u64 + 4),
+                    Err(_) => this.refuse(),
+                }
+                continue;
+            }
+            let is_bare = |at: usize| at == 0 || this.held[at - 1] != b'\r';
+            if memchr::memchr_iter(b'\n', &this.held).any(is_bare) || this.held.len() > MAX_HEAD {
+                this.refuse();
+                continue;
+            }
+            // Enough for most prompts, so that one read takes the whole request.
+            let mut space = [MaybeUninit::uninit(); 32 * 1024];
+            let mut space = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut space))?;
             if space.filled().is_empty() {
                 // The end of the stream: half a head is passed on, for hyper to say that it is half.
                 this.allowed = this.held.len() as u64;
-                if this.held.is_empty() {
+                if this.allowed == 0 {
                     return Poll::Ready(Ok(()));
                 }
-                continue;
             }
             this.held.extend_from_slice(space.filled());
         }
@@ -274,35 +268,5 @@ impl<S> Strict<S> {
         self.held = BytesMut::from(REFUSED);
         self.allowed = REFUSED.len() as u64;
         self.is_refused = true;
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Strict<S> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bufs: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
     }
 }

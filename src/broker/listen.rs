@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{Ipv4Addr, TcpListener as StdTcp};
 #[cfg(unix)]
-use std::path::Path;
-use std::path::PathBuf;
+use std::os::unix::net::UnixListener as StdUnix;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +13,8 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+#[cfg(unix)]
+use tokio::net::UnixListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::forward::{Shared, handle};
@@ -39,7 +41,7 @@ pub(crate) struct Listeners {
     tcp: StdTcp,
     pub(crate) port: u16,
     #[cfg(unix)]
-    unix: std::os::unix::net::UnixListener,
+    unix: StdUnix,
     /// The directory of the socket, which goes with the run.
     #[cfg(unix)]
     dir: tempfile::TempDir,
@@ -73,18 +75,14 @@ impl Listeners {
 
     /// Serves until it is dropped.
     pub(crate) async fn serve(self, shared: Arc<Shared>) -> io::Result<()> {
-        let connections = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         let tcp = TcpListener::from_std(self.tcp)?;
         let over_tcp = async {
             loop {
-                let permit = permit(&connections).await?;
-                match tcp.accept().await {
-                    Ok((stream, _)) => {
-                        _ = stream.set_nodelay(true);
-                        tokio::spawn(serve(stream, Arc::clone(&shared), permit));
-                    }
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
+                let place = Arc::clone(&places).acquire_owned().await;
+                let Ok((stream, _)) = accepted(tcp.accept().await).await else { continue };
+                _ = stream.set_nodelay(true);
+                tokio::spawn(serve(stream.into_split(), Arc::clone(&shared), place.ok()));
             }
         };
         #[cfg(windows)]
@@ -92,20 +90,22 @@ impl Listeners {
         #[cfg(unix)]
         {
             let path = self.dir.path().join(NAME);
-            let mut unix = tokio::net::UnixListener::from_std(self.unix)?;
+            let mut unix = UnixListener::from_std(self.unix)?;
             let mut look = tokio::time::interval(Duration::from_secs(1));
             let over_unix = async {
                 loop {
-                    let permit = permit(&connections).await?;
-                    tokio::select! {
-                        accepted = unix.accept() => match accepted {
-                            Ok((stream, _)) => _ = tokio::spawn(serve(stream, Arc::clone(&shared), permit)),
-                            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                        },
-                        // Where something clears old files away, the client finds the socket again.
-                        _ = look.tick() => if !path.exists() && let Ok(again) = listen(&path) {
-                            unix = tokio::net::UnixListener::from_std(again)?;
-                        },
+                    let place = Arc::clone(&places).acquire_owned().await;
+                    let stream = loop {
+                        tokio::select! {
+                            stream = unix.accept() => break accepted(stream).await,
+                            // Where something clears old files away, the client finds the socket again.
+                            _ = look.tick() => if !path.exists() && let Ok(again) = listen(&path) {
+                                unix = UnixListener::from_std(again)?;
+                            },
+                        }
+                    };
+                    if let Ok((stream, _)) = stream {
+                        tokio::spawn(serve(stream.into_split(), Arc::clone(&shared), place.ok()));
                     }
                 }
             };
@@ -117,13 +117,21 @@ impl Listeners {
     }
 }
 
-async fn permit(connections: &Arc<Semaphore>) -> io::Result<OwnedSemaphorePermit> {
-    Arc::clone(connections).acquire_owned().await.map_err(io::Error::other)
+/// What was accepted. After an error, such as too many open files, there is a pause.
+async fn accepted<S>(stream: io::Result<S>) -> io::Result<S> {
+    if stream.is_err() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    stream
 }
 
-async fn serve<S>(stream: S, shared: Arc<Shared>, permit: OwnedSemaphorePermit)
-where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+async fn serve<R, W>(
+    (reader, writer): (R, W),
+    shared: Arc<Shared>,
+    place: Option<OwnedSemaphorePermit>,
+) where
+    R: AsyncRead + Unpin + Send + 'static,
+    W: AsyncWrite + Unpin + Send + 'static,
 {
     let service = service_fn(|request| handle(Arc::clone(&shared), request));
     // A child that goes away is not an error here: the call's record says so.
@@ -131,23 +139,21 @@ where
         .timer(TokioTimer::new())
         .header_read_timeout(IDLE)
         .max_buf_size(MAX_HEAD)
-        .serve_connection(TokioIo::new(Strict::new(stream)), service)
+        .serve_connection(TokioIo::new(tokio::io::join(Strict::new(reader), writer)), service)
         .await;
-    drop(permit);
+    drop(place);
 }
 
 #[cfg(unix)]
-fn bind_unix(
-    bases: &[PathBuf],
-) -> anyhow::Result<(tempfile::TempDir, std::os::unix::net::UnixListener)> {
+fn bind_unix(bases: &[PathBuf]) -> anyhow::Result<(tempfile::TempDir, StdUnix)> {
     use std::os::unix::fs::PermissionsExt;
 
     let mut problem = anyhow::anyhow!("no directory is short enough for a socket");
     for base in bases {
         sweep(base);
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(PREFIX).permissions(std::fs::Permissions::from_mode(0o700));
-        let bound = builder.tempdir_in(base).and_then(|dir| {
+        let private = std::fs::Permissions::from_mode(0o700);
+        let dir = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(base);
+        let bound = dir.and_then(|dir| {
             let path = dir.path().join(NAME);
             if path.as_os_str().len() > MAX_PATH {
                 return Err(io::Error::other("the path is too long for a socket"));
@@ -166,10 +172,10 @@ fn bind_unix(
 }
 
 #[cfg(unix)]
-fn listen(path: &Path) -> io::Result<std::os::unix::net::UnixListener> {
+fn listen(path: &Path) -> io::Result<StdUnix> {
     use std::os::unix::fs::PermissionsExt;
 
-    let socket = std::os::unix::net::UnixListener::bind(path)?;
+    let socket = StdUnix::bind(path)?;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
     socket.set_nonblocking(true)?;
     Ok(socket)
@@ -200,4 +206,4 @@ pub(crate) fn sweep(base: &Path) {
 
 /// Without sockets nothing is left.
 #[cfg(windows)]
-pub(crate) fn sweep(_: &std::path::Path) {}
+pub(crate) fn sweep(_: &Path) {}

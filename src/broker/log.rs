@@ -1,22 +1,19 @@
 //! The call log: a line of JSON for each call, each with the hash of the line before. No body, header or prompt is in it.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::budget::lock;
+use super::budget::{Amount, lock};
 use super::meter::Usage;
-use crate::disk::{self, Open};
+use crate::disk::Open;
 use crate::private;
-use crate::records::audit::chain::link;
+use crate::records::audit::chain::{last_line, link};
 
 /// A log that is larger begins a new file.
 const MAX_FILE: u64 = 64 << 20;
-
-/// No line is longer.
-const MAX_LINE: u64 = 16 * 1024;
 
 /// The longest text that is taken from outside.
 const MAX_TEXT: usize = 200;
@@ -37,12 +34,8 @@ pub(crate) struct Call {
     pub(crate) status: Option<u16>,
     pub(crate) request_id: Option<String>,
     pub(crate) key: Option<String>,
-    pub(crate) input_tokens: u64,
-    pub(crate) output_tokens: u64,
-    pub(crate) cache_read_tokens: u64,
-    pub(crate) cache_write_5m_tokens: u64,
-    pub(crate) cache_write_1h_tokens: u64,
-    pub(crate) web_searches: u64,
+    #[serde(flatten)]
+    pub(crate) usage: Usage,
     pub(crate) cost_usd: f64,
     /// The date of the prices.
     pub(crate) prices: String,
@@ -57,25 +50,8 @@ pub(crate) struct Call {
 }
 
 impl Call {
-    pub(crate) fn set_usage(&mut self, usage: &Usage) {
-        self.input_tokens = usage.input;
-        self.output_tokens = usage.output;
-        self.cache_read_tokens = usage.cache_read;
-        self.cache_write_5m_tokens = usage.cache_write_5m;
-        self.cache_write_1h_tokens = usage.cache_write_1h;
-        self.web_searches = usage.web_searches;
-    }
-
-    pub(crate) fn tokens(&self) -> u64 {
-        [
-            self.input_tokens,
-            self.output_tokens,
-            self.cache_read_tokens,
-            self.cache_write_5m_tokens,
-            self.cache_write_1h_tokens,
-        ]
-        .into_iter()
-        .fold(0, u64::saturating_add)
+    pub(crate) fn amount(&self) -> Amount {
+        Amount { usd: self.cost_usd, tokens: self.usage.tokens() }
     }
 }
 
@@ -89,54 +65,55 @@ pub(crate) fn file(state: &Path) -> PathBuf {
     state.join("calls.jsonl")
 }
 
-/// The log's files, the oldest first.
+/// The log's files, the oldest first: `calls-000001.jsonl` sorts before `calls.jsonl`.
 pub(crate) fn files(state: &Path) -> io::Result<Vec<PathBuf>> {
-    let entries = match disk::entries(state) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries?,
-    };
-    let mut files = Vec::new();
-    for path in entries {
+    let mut files = private::list(state)?;
+    files.retain(|path| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        if name.starts_with("calls-") && name.ends_with(".jsonl") {
-            files.push(path);
-        }
-    }
+        name.starts_with("calls") && name.ends_with(".jsonl")
+    });
     files.sort();
-    let current = file(state);
-    if current.exists() {
-        files.push(current);
-    }
     Ok(files)
+}
+
+/// The file before the current one.
+fn older(state: &Path) -> io::Result<Option<PathBuf>> {
+    Ok(files(state)?.into_iter().rev().nth(1))
+}
+
+/// Has the next call begin a new file. The number is not that of a file that was there and was removed.
+fn rotate(state: &Path) -> io::Result<()> {
+    let older = older(state)?;
+    let number = older.as_ref().and_then(|path| path.file_stem()?.to_str()?.strip_prefix("calls-"));
+    let number = number.and_then(|number| number.parse().ok()).unwrap_or(0) + 1;
+    fs::rename(file(state), state.join(format!("calls-{number:06}.jsonl")))
 }
 
 /// Appends calls as one piece: all of them, or none.
 pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow::Result<()> {
     let _lock = lock(&state.join("calls.lock"))?;
-    let path = file(state);
-    let mut log = private::open(&path, Open::Append)?;
+    let mut log = private::open(&file(state), Open::Append)?;
     let mut end = log.seek(SeekFrom::End(0))?;
     let mut last = last_line(&mut log, end)?;
-    // What a killed run or a full disk left unfinished was never a line.
-    if last.torn > 0 {
-        end -= last.torn;
+    if let Some(torn) = last.as_ref().filter(|last| !last.ended) {
+        // What a killed run or a full disk left unfinished was never a line.
+        end = torn.start;
         log.set_len(end)?;
+        last = last_line(&mut log, end)?;
     }
-    if end == 0 {
-        last.hash = match files(state)?.iter().rev().nth(1) {
-            Some(older) => {
-                let mut older = private::open(older, Open::Append)?;
-                let end = older.seek(SeekFrom::End(0))?;
-                last_line(&mut older, end)?.hash
-            }
-            None => link(None),
-        };
+    if last.is_none()
+        && let Some(older) = older(state)?
+    {
+        let mut older = private::open(&older, Open::Append)?;
+        let end = older.seek(SeekFrom::End(0))?;
+        last = last_line(&mut older, end)?;
     }
+    let mut prev = last.map_or_else(|| link(None), |last| last.link);
     let mut text = Vec::new();
     for call in calls {
-        call.prev = last.hash;
+        call.prev = prev;
         let line = serde_json::to_vec(call)?;
-        last.hash = link(Some(&line));
+        prev = link(Some(&line));
         text.extend(line);
         text.push(b'\n');
     }
@@ -148,32 +125,9 @@ pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow:
         return Err(error.into());
     }
     if end + text.len() as u64 > MAX_FILE {
-        let number = files(state)?.len();
-        fs::rename(&path, state.join(format!("calls-{number:06}.jsonl")))?;
+        rotate(state)?;
     }
     Ok(())
-}
-
-struct LastLine {
-    /// The hash of the last whole line.
-    hash: String,
-    /// So many bytes after it have no line end.
-    torn: u64,
-}
-
-fn last_line(file: &mut File, end: u64) -> io::Result<LastLine> {
-    let start = end.saturating_sub(2 * MAX_LINE);
-    file.seek(SeekFrom::Start(start))?;
-    let mut tail = Vec::new();
-    (&mut *file).take(end - start).read_to_end(&mut tail)?;
-    let whole = memchr::memrchr(b'\n', &tail).map_or(0, |at| at + 1);
-    let torn = (tail.len() - whole) as u64;
-    let line = match tail[..whole].strip_suffix(b"\n") {
-        Some(body) => Some(&body[memchr::memrchr(b'\n', body).map_or(0, |at| at + 1)..]),
-        None if start > 0 => return Err(io::Error::other("its last line is too long for a call")),
-        None => None,
-    };
-    Ok(LastLine { hash: link(line), torn })
 }
 
 /// Where the chain breaks: the file, the line counted from 1, and why.
@@ -221,7 +175,13 @@ mod tests {
     use super::*;
 
     fn call(n: u64) -> Call {
-        Call { input_tokens: n, decision: "passed", ..Call::default() }
+        let usage = Usage { input: n, ..Usage::default() };
+        Call { usage, decision: "passed", ..Call::default() }
+    }
+
+    fn add(state: &Path, text: &str) {
+        let mut file = OpenOptions::new().append(true).create(true).open(file(state)).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
     }
 
     fn whole(state: &Path) -> (usize, bool) {
@@ -253,24 +213,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         append(dir.path(), &mut [call(1)], false).unwrap();
         for torn in ["{", "{\"time\":\"x\",\"prev\":\"", "\0\0\0"] {
-            OpenOptions::new()
-                .append(true)
-                .open(file(dir.path()))
-                .unwrap()
-                .write_all(torn.as_bytes())
-                .unwrap();
+            add(dir.path(), torn);
             append(dir.path(), &mut [call(2)], false).unwrap();
             assert!(whole(dir.path()).1, "{torn:?}");
         }
         assert_eq!(whole(dir.path()), (4, true));
         let only = tempfile::tempdir().unwrap();
-        OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(file(only.path()))
-            .unwrap()
-            .write_all(b"{\"to")
-            .unwrap();
+        add(only.path(), "{\"to");
         append(only.path(), &mut [call(1)], false).unwrap();
         assert_eq!(whole(only.path()), (1, true));
     }
@@ -280,14 +229,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         for number in 1..=2 {
             append(dir.path(), &mut [call(number)], false).unwrap();
-            fs::rename(file(dir.path()), dir.path().join(format!("calls-{number:06}.jsonl")))
-                .unwrap();
+            rotate(dir.path()).unwrap();
         }
         append(dir.path(), &mut [call(3)], false).unwrap();
         assert_eq!(files(dir.path()).unwrap().len(), 3);
         assert_eq!(whole(dir.path()), (3, true));
         fs::remove_file(dir.path().join("calls-000001.jsonl")).unwrap();
         assert!(!whole(dir.path()).1, "a file that was removed shows");
+        rotate(dir.path()).unwrap();
+        append(dir.path(), &mut [call(4)], false).unwrap();
+        let names = ["calls-000002.jsonl", "calls-000003.jsonl", "calls.jsonl"];
+        assert_eq!(files(dir.path()).unwrap(), names.map(|name| dir.path().join(name)));
     }
 
     #[test]

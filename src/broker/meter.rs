@@ -1,7 +1,7 @@
 //! Counts what an answer says it used, while its bytes pass by untouched.
 
 use memchr::memmem;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A longer line of a stream has no usage in it.
@@ -10,13 +10,18 @@ const MAX_LINE: usize = 1 << 20;
 /// A longer answer that is not a stream is not read.
 const MAX_JSON: usize = 32 << 20;
 
-/// Tokens by kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+/// Tokens by kind, named as in the call log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Usage {
+    #[serde(rename = "input_tokens")]
     pub(crate) input: u64,
+    #[serde(rename = "output_tokens")]
     pub(crate) output: u64,
+    #[serde(rename = "cache_read_tokens")]
     pub(crate) cache_read: u64,
+    #[serde(rename = "cache_write_5m_tokens")]
     pub(crate) cache_write_5m: u64,
+    #[serde(rename = "cache_write_1h_tokens")]
     pub(crate) cache_write_1h: u64,
     pub(crate) web_searches: u64,
 }
@@ -24,12 +29,12 @@ pub struct Usage {
 impl Usage {
     /// The tokens of the prompt.
     pub(crate) fn prompt(&self) -> u64 {
-        let cached = self.cache_read.saturating_add(self.cache_write());
-        self.input.saturating_add(cached)
+        let parts = [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h];
+        parts.into_iter().fold(0, u64::saturating_add)
     }
 
-    pub(crate) fn cache_write(&self) -> u64 {
-        self.cache_write_5m.saturating_add(self.cache_write_1h)
+    pub(crate) fn tokens(&self) -> u64 {
+        self.prompt().saturating_add(self.output)
     }
 
     fn read(usage: &Value) -> Usage {
@@ -48,42 +53,28 @@ impl Usage {
         }
     }
 
-    /// Of two reports on one message the higher numbers: each counts from the message's start.
-    fn max(self, other: Usage) -> Usage {
+    /// Both in one, kind by kind.
+    fn join(self, other: Usage, by: fn(u64, u64) -> u64) -> Usage {
         Usage {
-            input: self.input.max(other.input),
-            output: self.output.max(other.output),
-            cache_read: self.cache_read.max(other.cache_read),
-            cache_write_5m: self.cache_write_5m.max(other.cache_write_5m),
-            cache_write_1h: self.cache_write_1h.max(other.cache_write_1h),
-            web_searches: self.web_searches.max(other.web_searches),
-        }
-    }
-
-    fn add(self, other: Usage) -> Usage {
-        Usage {
-            input: self.input.saturating_add(other.input),
-            output: self.output.saturating_add(other.output),
-            cache_read: self.cache_read.saturating_add(other.cache_read),
-            cache_write_5m: self.cache_write_5m.saturating_add(other.cache_write_5m),
-            cache_write_1h: self.cache_write_1h.saturating_add(other.cache_write_1h),
-            web_searches: self.web_searches.saturating_add(other.web_searches),
+            input: by(self.input, other.input),
+            output: by(self.output, other.output),
+            cache_read: by(self.cache_read, other.cache_read),
+            cache_write_5m: by(self.cache_write_5m, other.cache_write_5m),
+            cache_write_1h: by(self.cache_write_1h, other.cache_write_1h),
+            web_searches: by(self.web_searches, other.web_searches),
         }
     }
 }
 
 /// What is read of a message, or of an event of its stream.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Report {
-    #[serde(default, rename = "type")]
+    #[serde(rename = "type")]
     kind: Option<String>,
-    #[serde(default)]
     id: Option<String>,
-    #[serde(default)]
     model: Option<String>,
-    #[serde(default)]
     message: Option<Box<Report>>,
-    #[serde(default)]
     usage: Option<Value>,
 }
 
@@ -159,7 +150,7 @@ impl Meter {
     fn start(&mut self, message: Option<Report>) {
         let Some(message) = message else { return };
         if self.message.is_some() && self.message != message.id {
-            self.done = self.done.add(self.current());
+            self.done = self.done.join(self.current(), u64::saturating_add);
             (self.current, self.pieces) = (Usage::default(), 0);
         }
         self.message = message.id;
@@ -169,7 +160,8 @@ impl Meter {
 
     fn report(&mut self, usage: Option<&Value>) {
         if let Some(usage) = usage {
-            self.current = self.current.max(Usage::read(usage));
+            // Each report counts from the message's start.
+            self.current = self.current.join(Usage::read(usage), u64::max);
             self.is_seen = true;
         }
     }
@@ -186,7 +178,7 @@ impl Meter {
         {
             self.start(Some(message));
         }
-        (self.done.add(self.current()), self.model.take())
+        (self.done.join(self.current(), u64::saturating_add), self.model.take())
     }
 
     /// Whether the answer reported any usage; after [`Meter::finish`].
@@ -258,7 +250,7 @@ mod tests {
         let mut meter = Meter::new(true);
         meter.feed(STREAM.as_bytes());
         meter.feed(STREAM.replace("\"m1\"", "\"m2\"").as_bytes());
-        assert_eq!(meter.finish().0, WHOLE.add(WHOLE));
+        assert_eq!(meter.finish().0, WHOLE.join(WHOLE, u64::saturating_add));
     }
 
     #[test]

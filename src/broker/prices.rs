@@ -1,9 +1,9 @@
 //! What a call costs: the price list that cck carries, and the user's own over it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
-use toml_edit::{Document, TableLike};
+use serde::Deserialize;
+use toml_edit::{DocumentMut, Item, de};
 
 use super::glob;
 use super::meter::Usage;
@@ -14,28 +14,52 @@ use crate::private;
 /// The price list of this cck.
 const LIST: &str = include_str!("prices.toml");
 
-/// The plain values of a list.
-const PLAIN: [&str; 6] =
-    ["cache-read", "cache-write-5m", "cache-write-1h", "us-only", "fast", "web-search"];
-
-/// One model: US dollars for a million tokens.
-#[derive(Clone, Debug, PartialEq)]
-struct Model {
-    input: f64,
-    output: f64,
-    cache_read: Option<f64>,
-    /// Above so many tokens of prompt, other prices.
-    long_prompt: Option<(u64, f64, f64)>,
-}
-
-/// A price list.
-#[derive(Clone, Debug)]
+/// A price list, in US dollars for a million tokens. What the plain values are is said in the list.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Prices {
     /// When the list was right; with the user's own, both dates.
     pub(crate) date: String,
-    plain: BTreeMap<String, f64>,
+    cache_read: Price,
+    cache_write_5m: Price,
+    cache_write_1h: Price,
+    us_only: Price,
+    fast: Price,
+    web_search: Price,
     /// By the pattern of their names.
     models: BTreeMap<String, Model>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+struct Model {
+    input: Price,
+    output: Price,
+    cache_read: Option<Price>,
+    long_prompt: Option<LongPrompt>,
+}
+
+/// Above so many tokens of prompt, other prices.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LongPrompt {
+    over: u64,
+    input: Price,
+    output: Price,
+}
+
+/// A number that is never below zero, which would fill a budget up again.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "f64")]
+struct Price(f64);
+
+impl TryFrom<f64> for Price {
+    type Error = &'static str;
+
+    fn try_from(price: f64) -> Result<Price, &'static str> {
+        let is_one = price.is_finite() && price >= 0.0;
+        is_one.then_some(Price(price)).ok_or("a price is a number from 0")
+    }
 }
 
 /// What the request asks for that changes its price.
@@ -48,57 +72,35 @@ pub(crate) struct Terms {
 impl Prices {
     /// The list that cck carries, with `~/.config/cck/prices.toml` over it.
     pub(crate) fn load(context: &Context) -> anyhow::Result<Prices> {
-        let mut prices =
-            Prices { date: String::new(), plain: BTreeMap::new(), models: BTreeMap::new() };
-        prices.lay(LIST).map_err(anyhow::Error::msg)?;
         // Without a home the user has no list.
-        let Ok(file) = context.config_home().map(|dir| dir.join("cck/prices.toml")) else {
-            return Ok(prices);
-        };
-        if let Some(text) = private::read(&file)? {
-            let problem = match std::str::from_utf8(&text) {
-                Ok(text) => prices.lay(text).err(),
-                Err(_) => Some("it is not UTF-8 text".to_owned()),
-            };
-            if let Some(problem) = problem {
-                return Err(malformed(&file, &problem));
-            }
-        }
-        Ok(prices)
+        let file = context.config_home().map(|dir| dir.join("cck/prices.toml"));
+        let own = file.as_ref().ok().map(|file| private::read(file)).transpose()?.flatten();
+        Prices::over(own.as_ref().map_or(b"", |text| text)).map_err(|problem| {
+            fail(
+                format!("{}: {problem}", file.unwrap_or_default().display()),
+                "correct the file, or move it aside; docs/run.md shows its form",
+            )
+        })
     }
 
-    /// Lays the values of a list over those that are there.
-    fn lay(&mut self, text: &str) -> Result<(), String> {
-        let list = Document::parse(text).map_err(|error| error.message().replace('\n', ", "))?;
-        for (name, item) in list.iter() {
-            match name {
-                "date" => {
-                    let date = item.as_str().ok_or("`date` is not a text")?;
-                    let separator = if self.date.is_empty() { "" } else { "+" };
-                    self.date = format!("{}{separator}{date}", self.date);
-                }
-                "models" => {
-                    let models = item.as_table_like().ok_or("`models` is not a table")?;
-                    for (pattern, item) in models.iter() {
-                        let model = item
-                            .as_table_like()
-                            .ok_or_else(|| format!("{pattern} is not a table"))?;
-                        let model =
-                            Model::parse(model).map_err(|why| format!("{pattern}: {why}"))?;
-                        self.models.insert(pattern.to_owned(), model);
-                    }
-                }
-                name if PLAIN.contains(&name) => {
-                    self.plain.insert(name.to_owned(), number(list.as_table(), name)?);
-                }
-                name => return Err(format!("unknown member `{name}`")),
+    /// The list that cck carries, with the values of this one over it.
+    fn over(text: &[u8]) -> Result<Prices, String> {
+        let said = |message: &str| message.replace('\n', ", ");
+        let parse = |text: &str| text.parse::<DocumentMut>().map_err(|error| said(error.message()));
+        let mut list = parse(LIST)?;
+        let own = parse(std::str::from_utf8(text).map_err(|_| "it is not UTF-8 text")?)?;
+        for (name, item) in own.as_table() {
+            let models = list.get_mut(name).and_then(Item::as_table_like_mut);
+            if let (Some(models), Some(own)) = (models, item.as_table_like()) {
+                own.iter().for_each(|(name, model)| _ = models.insert(name, model.clone()));
+            } else if let ("date", Some(date)) = (name, item.as_str()) {
+                list["date"] =
+                    format!("{}+{date}", list["date"].as_str().unwrap_or_default()).into();
+            } else {
+                list.insert(name, item.clone());
             }
         }
-        Ok(())
-    }
-
-    fn plain(&self, name: &str) -> f64 {
-        self.plain.get(name).copied().unwrap_or(1.0)
+        de::from_document(list).map_err(|error: de::Error| said(error.message()))
     }
 
     /// Whether the list has this model.
@@ -120,57 +122,22 @@ impl Prices {
             Some(model) => self.tokens(model, usage),
             None => self.models.values().map(|model| self.tokens(model, usage)).fold(0.0, f64::max),
         };
-        let us_only = if terms.us_only { self.plain("us-only") } else { 1.0 };
-        let fast = if terms.fast { self.plain("fast") } else { 1.0 };
-        tokens * us_only * fast + usage.web_searches as f64 * self.plain("web-search")
+        let us_only = if terms.us_only { self.us_only.0 } else { 1.0 };
+        let fast = if terms.fast { self.fast.0 } else { 1.0 };
+        tokens * us_only * fast + usage.web_searches as f64 * self.web_search.0
     }
 
     fn tokens(&self, model: &Model, usage: &Usage) -> f64 {
-        let (input, output) = match model.long_prompt {
-            Some((over, input, output)) if usage.prompt() > over => (input, output),
+        let (input, output) = match &model.long_prompt {
+            Some(long) if usage.prompt() > long.over => (long.input, long.output),
             _ => (model.input, model.output),
         };
-        let read = model.cache_read.unwrap_or_else(|| self.plain("cache-read"));
         let prompt = usage.input as f64
-            + usage.cache_read as f64 * read
-            + usage.cache_write_5m as f64 * self.plain("cache-write-5m")
-            + usage.cache_write_1h as f64 * self.plain("cache-write-1h");
-        (prompt * input + usage.output as f64 * output) / 1e6
+            + usage.cache_read as f64 * model.cache_read.unwrap_or(self.cache_read).0
+            + usage.cache_write_5m as f64 * self.cache_write_5m.0
+            + usage.cache_write_1h as f64 * self.cache_write_1h.0;
+        (prompt * input.0 + usage.output as f64 * output.0) / 1e6
     }
-}
-
-impl Model {
-    fn parse(table: &dyn TableLike) -> Result<Model, String> {
-        let mut model = Model {
-            input: number(table, "input")?,
-            output: number(table, "output")?,
-            cache_read: None,
-            long_prompt: None,
-        };
-        for (name, item) in table.iter() {
-            match name {
-                "input" | "output" => {}
-                "cache-read" => model.cache_read = Some(number(table, name)?),
-                "long-prompt" => {
-                    let long = item.as_table_like().ok_or("`long-prompt` is not a table")?;
-                    let over = number(long, "over")? as u64;
-                    model.long_prompt =
-                        Some((over, number(long, "input")?, number(long, "output")?));
-                }
-                name => return Err(format!("unknown member `{name}`")),
-            }
-        }
-        Ok(model)
-    }
-}
-
-/// A price: never below zero, which would fill a budget up again.
-fn number(table: &dyn TableLike, name: &str) -> Result<f64, String> {
-    let item = table.get(name).ok_or_else(|| format!("`{name}` is missing"))?;
-    let value = item.as_float().or_else(|| item.as_integer().map(|value| value as f64));
-    value
-        .filter(|value| value.is_finite() && *value >= 0.0)
-        .ok_or_else(|| format!("`{name}` is not a number from 0"))
 }
 
 /// A model's name without the provider before it, and without a date, an alias or a context size after it.
@@ -184,22 +151,12 @@ fn base_name(model: &str) -> &str {
     }
 }
 
-fn malformed(file: &Path, problem: &str) -> anyhow::Error {
-    fail(
-        format!("{}: {problem}", file.display()),
-        "correct the file, or move it aside; docs/run.md shows its form",
-    )
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn prices() -> Prices {
-        let mut prices =
-            Prices { date: String::new(), plain: BTreeMap::new(), models: BTreeMap::new() };
-        prices.lay(LIST).unwrap();
-        prices
+        Prices::over(b"").unwrap()
     }
 
     fn close(one: f64, other: f64) {
@@ -252,14 +209,28 @@ mod tests {
 
     #[test]
     fn the_users_list_lies_over_it() {
-        let mut prices = prices();
-        prices.lay("date = 'mine'\nweb-search = 1\n[models.gpt]\ninput = 0\noutput = 1\n").unwrap();
+        let list = "date = 'mine'\nweb-search = 1\nmodels.gpt = { input = 0, output = 1 }\n[models.claude-haiku-4-5]\ninput = 7\noutput = 1.5\n";
+        let prices = Prices::over(list.as_bytes()).unwrap();
         let usage = Usage { output: 1_000_000, web_searches: 1, ..Usage::default() };
         close(prices.cost("gpt", &usage, Terms::default()), 2.0);
+        close(prices.cost("claude-haiku-4-5", &usage, Terms::default()), 2.5);
+        close(prices.cost("claude-haiku-5-5", &usage, Terms::default()), 1.5);
         assert_eq!(prices.date, "2026-10+mine");
-        for text in ["x = 1", "fast = 'a'", "fast = -1", "[models.a]\ninput = 1", "models = 1", "["]
-        {
-            assert!(prices.lay(text).is_err(), "{text}");
+        for text in [
+            "x = 1",
+            "date = 1",
+            "fast = 'a'",
+            "fast = -1",
+            "fast = inf",
+            "[models.a]\ninput = 1",
+            "[models.a]\ninput = 1\noutput = 1\nx = 1",
+            "[models.a]\ninput = 1\noutput = 1\nlong-prompt = { over = 1, input = 1 }",
+            "models = 1",
+            "[",
+            "\u{0}",
+        ] {
+            assert!(Prices::over(text.as_bytes()).is_err(), "{text}");
         }
+        assert!(Prices::over(b"\xff").is_err());
     }
 }

@@ -1,8 +1,7 @@
 //! Records calls in a thread of its own, so that no answer waits for the disk: the call log, what a profile used, alerts.
 
 use std::collections::BTreeSet;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,10 +9,11 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use chrono::Local;
-use serde::Serialize;
+use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::budget::{Amount, Ledger, Store};
+use super::Setup;
+use super::budget::{Amount, Ledger, Spend};
 use super::log::{self, Call};
 
 /// How long the command of `--on-alert` may run.
@@ -22,99 +22,67 @@ const ALERT_TIME: Duration = Duration::from_secs(10);
 /// An hour that costs so many times the usual one raises an alert.
 const UNUSUAL: f64 = 5.0;
 
-/// For so long calls are collected, to be written at once: a write for each would take longer than to forward it.
+/// For so long calls are collected, to be written at once.
 const COLLECT: Duration = Duration::from_millis(20);
 
 /// So many entries are written at once.
 const BATCH: usize = 1000;
 
-/// What is to be recorded.
-pub(crate) enum Entry {
-    Call(Box<Call>),
-    /// With `--require-log`, before the call: the answer is why it could not be written.
-    Started(Box<Call>, oneshot::Sender<Result<(), String>>),
-    End,
+/// The kind of an alert, and its sentence.
+pub(crate) type Alert = (String, String);
+
+/// A call to be recorded. With `--require-log`, also before it is made: the answer is why it could not be written.
+pub(crate) struct Entry {
+    pub(crate) call: Call,
+    pub(crate) answer: Option<oneshot::Sender<Result<(), String>>>,
 }
 
 /// What came of a run.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Default)]
 pub(crate) struct Summary {
     pub(crate) calls: u64,
     pub(crate) refused: u64,
     pub(crate) used: Amount,
     pub(crate) alerts: Vec<String>,
-}
-
-/// What the recorder works with.
-pub(crate) struct Setup {
-    /// cck's state directory; without one nothing is stored.
-    pub(crate) state: Option<PathBuf>,
-    pub(crate) store: Option<Store>,
-    pub(crate) durable: bool,
-    pub(crate) on_alert: Option<String>,
-    pub(crate) run: String,
-    pub(crate) profile: Option<String>,
-    pub(crate) project: String,
-}
-
-/// What `--on-alert` reads on standard input.
-#[derive(Serialize)]
-struct Alert<'a> {
-    schema: u32,
-    time: &'a str,
-    alert: &'a str,
-    message: &'a str,
-    run: &'a str,
-    profile: Option<&'a str>,
-    project: &'a str,
+    /// What is left of each budget.
+    pub(crate) left: Vec<String>,
 }
 
 struct Recorder {
-    setup: Setup,
+    setup: Arc<Setup>,
     ledger: Arc<Mutex<Ledger>>,
     summary: Summary,
-    /// Alerts that are raised once in a run.
+    /// What raises an alert once in a run, and has.
     raised: BTreeSet<String>,
+    /// Of the calls that are being recorded.
+    alerts: Vec<Alert>,
     commands: Vec<(Child, Instant)>,
 }
 
-/// Starts the recorder; its thread ends with [`Entry::End`].
+/// Starts the recorder; its thread ends when the last sender is dropped.
 pub(crate) fn start(
-    setup: Setup,
+    setup: Arc<Setup>,
     ledger: Arc<Mutex<Ledger>>,
-) -> std::io::Result<(Sender<Entry>, JoinHandle<Summary>)> {
+) -> io::Result<(Sender<Entry>, JoinHandle<Summary>)> {
     let (sender, entries) = channel();
-    let recorder = Recorder {
-        setup,
-        ledger,
-        summary: Summary::default(),
-        raised: BTreeSet::new(),
-        commands: Vec::new(),
-    };
-    let thread = thread::Builder::new().name("record".into()).spawn(|| recorder.run(entries))?;
+    let (summary, raised, alerts, commands) = Default::default();
+    let recorder = Recorder { setup, ledger, summary, raised, alerts, commands };
+    let thread =
+        thread::Builder::new().name("record".into()).spawn(move || recorder.run(&entries))?;
     Ok((sender, thread))
 }
 
 impl Recorder {
-    fn run(mut self, entries: Receiver<Entry>) -> Summary {
-        let mut is_open = true;
-        while is_open {
-            let Ok(first) = entries.recv() else { break };
+    fn run(mut self, entries: &Receiver<Entry>) -> Summary {
+        while let Ok(first) = entries.recv() {
+            if !self.setup.require_log {
+                // Nobody waits for it. To be woken by each call would cost the calls more than their own way.
+                thread::park_timeout(COLLECT);
+            }
             let (mut calls, mut waiting) = (Vec::new(), Vec::new());
-            let (deadline, mut next) = (Instant::now() + COLLECT, Some(first));
-            while let Some(entry) = next {
-                match entry {
-                    Entry::Call(call) => calls.push(*call),
-                    Entry::Started(call, answer) => {
-                        calls.push(*call);
-                        waiting.push(answer);
-                    }
-                    Entry::End => is_open = false,
-                }
-                // Nobody waits for the record of a call that is over.
-                let is_urgent = !is_open || !waiting.is_empty() || calls.len() >= BATCH;
-                let left = deadline.saturating_duration_since(Instant::now());
-                next = if is_urgent { None } else { entries.recv_timeout(left).ok() };
+            for entry in [first].into_iter().chain(entries.try_iter()).take(BATCH) {
+                calls.push(entry.call);
+                waiting.extend(entry.answer);
             }
             let result = self.record(&mut calls);
             for answer in waiting {
@@ -123,111 +91,114 @@ impl Recorder {
             self.reap(false);
         }
         self.reap(true);
+        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        self.summary.used = ledger.run;
+        let left = ledger.left(Local::now().naive_local());
+        self.summary.left = left.into_iter().map(|(_, sentence)| sentence).collect();
         self.summary
     }
 
     fn record(&mut self, calls: &mut [Call]) -> Result<(), String> {
-        let alerts = self.count(calls);
-        let Some(last) = calls.last_mut() else { return Ok(()) };
-        last.alerts = alerts.iter().map(|(kind, _)| kind.clone()).collect();
-        for (kind, message) in alerts {
-            self.raise(&kind, message);
+        self.count(calls);
+        if let Some(last) = calls.last_mut() {
+            last.alerts = self.alerts.iter().map(|(kind, _)| kind.clone()).collect();
         }
-        let Some(state) = &self.setup.state else { return Ok(()) };
-        let result =
-            log::append(state, calls, self.setup.durable).map_err(|error| format!("{error:#}"));
-        if let Err(problem) = &result
-            && self.raised.insert("log".to_owned())
-        {
-            self.raise("log", format!("the call log cannot be written: {problem}"));
+        let result = match &self.setup.state {
+            Some(state) => log::append(state, calls, self.setup.require_log),
+            None => Ok(()),
+        };
+        let result = result.map_err(|error| format!("{error:#}"));
+        if let Err(problem) = &result {
+            self.alert_once("log", "", format!("the call log cannot be written: {problem}"));
+        }
+        for alert in std::mem::take(&mut self.alerts) {
+            self.raise(alert);
         }
         result
     }
 
-    /// Counts the calls, and returns the alerts that they raise: kinds and sentences.
-    fn count(&mut self, calls: &[Call]) -> Vec<(String, String)> {
-        let mut alerts = Vec::new();
+    /// Raises an alert, unless this was raised before.
+    fn alert_once(&mut self, kind: &str, what: &str, message: String) {
+        if self.raised.insert(format!("{kind} {what}")) {
+            self.alerts.push((kind.to_owned(), message));
+        }
+    }
+
+    /// Counts the calls, with the alerts that they raise.
+    fn count(&mut self, calls: &[Call]) {
         let (mut amount, mut models) = (Amount::default(), Vec::new());
-        for call in calls {
+        for call in calls.iter().filter(|call| call.decision != "started") {
             let model = call.model.clone().unwrap_or_default();
-            match (call.decision, call.status) {
-                ("started", _) => continue,
-                ("refused", _) => {
-                    self.summary.refused += 1;
-                    let reason = call.reason.clone().unwrap_or_default();
-                    if self.raised.insert(format!("refused {reason} {model}")) {
-                        alerts
-                            .push(("refused".to_owned(), format!("a call was refused: {reason}")));
-                    }
-                    continue;
-                }
-                (_, Some(status @ (401 | 403))) if self.raised.insert(status.to_string()) => {
-                    alerts.push((
-                        format!("upstream-{status}"),
-                        format!("the API refuses the key (HTTP {status})"),
-                    ));
-                }
-                _ => {}
+            if call.decision == "refused" {
+                self.summary.refused += 1;
+                let reason = call.reason.as_deref().unwrap_or_default();
+                let message = format!("a call was refused: {reason}");
+                self.alert_once("refused", &format!("{reason} {model}"), message);
+                continue;
+            }
+            if let Some(status @ (401 | 403)) = call.status {
+                let message = format!("the API refuses the key (HTTP {status})");
+                self.alert_once(&format!("upstream-{status}"), "", message);
             }
             self.summary.calls += 1;
-            amount.add(Amount { usd: call.cost_usd, tokens: call.tokens() });
-            if call.tokens() > 0 && !models.contains(&model) {
+            amount.add(call.amount());
+            if call.usage.tokens() > 0 && !models.contains(&model) {
                 models.push(model);
             }
         }
-        let run = self.summary.used;
-        self.summary.used.add(amount);
+        if amount != Amount::default()
+            && let Err(error) = self.store(amount, &models)
+        {
+            self.alert_once("spend", "", format!("what was used cannot be stored: {error:#}"));
+        }
+    }
+
+    /// Stores what was used, with the alerts that this raises.
+    fn store(&mut self, amount: Amount, models: &[String]) -> anyhow::Result<()> {
         let now = Local::now().naive_local();
-        let Some(store) = self.setup.store.as_ref().filter(|_| amount != Amount::default()) else {
-            return alerts;
-        };
-        let (before, after) = match store.add(amount, &models, now) {
-            Ok(stored) => stored,
-            Err(error) => {
-                if self.raised.insert("spend".to_owned()) {
-                    alerts.push((
-                        "spend".to_owned(),
-                        format!("what was used cannot be stored: {error:#}"),
-                    ));
-                }
-                return alerts;
+        let ledger = || self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let store = ledger().store.clone();
+        let (before, after) = match store {
+            // Not under the lock, for which calls would wait.
+            Some(store) => store.add(amount, models, now)?,
+            None => {
+                let before = ledger().stored.clone();
+                let after = before.plus(amount, models, now);
+                (before, after)
             }
         };
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        alerts.extend(ledger.passed((run, &before), (self.summary.used, &after), now));
         for model in after.models.difference(&before.models).filter(|_| !before.models.is_empty()) {
-            alerts.push(("new-model".to_owned(), format!("{model} was never used before")));
+            let message = format!("{model} was never used before");
+            self.alerts.push(("new-model".to_owned(), message));
         }
-        let is_unusual = |spend: &super::budget::Spend| {
+        let is_unusual = |spend: &Spend| {
             spend.hour_and_median(now).is_some_and(|(hour, median)| hour > UNUSUAL * median)
         };
         if is_unusual(&after) && !is_unusual(&before) {
-            alerts.push((
-                "unusual-hour".to_owned(),
-                format!("this hour costs more than {UNUSUAL} times the usual one"),
-            ));
+            let message = format!("this hour costs more than {UNUSUAL} times the usual one");
+            self.alerts.push(("unusual-hour".to_owned(), message));
         }
-        ledger.stored(amount, after);
-        alerts
+        let passed = ledger().record(amount, (&before, after), now);
+        self.alerts.extend(passed);
+        Ok(())
     }
 
     /// Keeps an alert for the end, and hands it to the command of `--on-alert`.
-    fn raise(&mut self, kind: &str, message: String) {
-        if let Some(command) = &self.setup.on_alert {
-            let alert = Alert {
-                schema: 1,
-                time: &crate::records::audit::now(),
-                alert: kind,
-                message: &message,
-                run: &self.setup.run,
-                profile: self.setup.profile.as_deref(),
-                project: &self.setup.project,
-            };
-            if let Ok(json) = serde_json::to_vec(&alert)
-                && let Ok(child) = spawn(command, &json)
-            {
-                self.commands.push((child, Instant::now() + ALERT_TIME));
-            }
+    fn raise(&mut self, (kind, message): Alert) {
+        let setup = &self.setup;
+        if let Some(command) = &setup.on_alert {
+            let alert = json!({
+                "schema": 1,
+                "time": crate::records::audit::now(),
+                "alert": kind,
+                "message": message,
+                "run": setup.run,
+                "profile": setup.profile,
+                "project": setup.project,
+            });
+            let deadline = Instant::now() + ALERT_TIME;
+            let child = spawn(command, alert.to_string().as_bytes());
+            self.commands.extend(child.ok().map(|child| (child, deadline)));
         }
         self.summary.alerts.push(message);
     }
@@ -251,7 +222,7 @@ impl Recorder {
 }
 
 /// Starts a command of the shell with this on its standard input.
-fn spawn(command: &str, input: &[u8]) -> std::io::Result<Child> {
+fn spawn(command: &str, input: &[u8]) -> io::Result<Child> {
     let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
     shell.args(if cfg!(windows) { ["/d", "/c", command] } else { ["-c", command, "sh"] });
     #[cfg(unix)]

@@ -13,7 +13,7 @@ use clap::Args;
 
 use crate::broker::budget::{self, Budget, Unit};
 use crate::broker::prices::Prices;
-use crate::broker::{Broker, Reread, Setup, Summary, env};
+use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
 use crate::client::paths::{Paths, display};
 use crate::client::{Client, DEFAULT_ONBOARDING_VERSION, config, gather};
 use crate::context::Context;
@@ -95,21 +95,27 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         require_log: args.require_log || limits.require_log,
         ..args
     };
-    // A model has to be allowed by both.
-    let models = vec![args.allow_model.clone(), limits.allow_models];
-    let url = base_url(&args, profile.as_ref(), context)?;
-    let connector = Connector::new(&url, context)?;
-    let is_first_party = connector.endpoint.is_first_party();
-    if !crate::http::is_safe(&url) {
-        context.warn(&format!(
-            "the key goes to {} in clear; use https",
-            connector.endpoint.authority()
-        ));
-    }
+    let connector = connector(&args, profile.as_ref(), context)?;
     redirect::check(&args.command, args.allow_project_host, context)?;
     let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
+    let profile = profile.map(|profile| profile.name);
+    let setup = Setup {
+        run: broker::run_id(),
+        connector,
+        budgets: args.budget.clone(),
+        // A model has to be allowed by both.
+        models: vec![args.allow_model.clone(), limits.allow_models],
+        prices: Prices::load(context)?,
+        require_log: args.require_log,
+        on_alert: args.on_alert.clone(),
+        state: state::dir(context).ok(),
+        profile,
+        project: context.cwd().display().to_string(),
+        bases: bases(context),
+        patience: PATIENCE,
+    };
     if args.dry_run {
-        return dry_run(&args, &models, &source, &connector, profile.as_ref(), context);
+        return dry_run(&args, &setup, &source, context);
     }
     super::change::clear_expired(context);
     let key = source.read(context)?;
@@ -120,24 +126,32 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
             "leave it out: cck adds the key to each call",
         ));
     }
-    let prices = Prices::load(context)?;
-    let removed = env::removals(&key, &args.keep_env, context);
-    let state = match state::dir(context) {
-        Ok(state) => Some(state),
-        Err(error) if args.require_log => return Err(error),
-        Err(_) => {
-            context.warn("without a state directory calls are not logged, and budgets hold for this run only");
-            None
+    if setup.state.is_none() {
+        if args.require_log {
+            state::dir(context)?;
         }
-    };
+        context.warn(
+            "without a state directory calls are not logged, and budgets hold for this run only",
+        );
+    }
     onboard(context)?;
+    lend(&args, setup, &source, key, context)
+}
+
+/// Runs the command beside the broker.
+fn lend(
+    args: &RunArgs,
+    setup: Setup,
+    source: &KeySource,
+    key: ApiKey,
+    context: &mut Context,
+) -> anyhow::Result<Exit> {
     // The store would otherwise end cck by a signal that is for the command; never given back, as those of `Signals`.
     let held = crate::signals::hold();
     held.finish();
     std::mem::forget(held);
     let mut signals = Signals::take().context("cannot take the signals")?;
-    let described = source.describe();
-    let is_logged = state.is_some();
+    let mut command = command(args, &key, context)?;
     let cwd = context.cwd().to_path_buf();
     let event = Event {
         action: "run",
@@ -146,53 +160,21 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         old: None,
         new: Some(key.fingerprint()),
     };
+    let is_logged = setup.state.is_some();
     let log = |outcome, context: &mut Context| {
         if is_logged {
             AuditArgs::default().log(&event, outcome, context);
         }
     };
     log("started", context);
-    let broker = Broker::start(Setup {
-        as_bearer: is_bearer(&source, &key),
-        reread: reread(&source, context),
-        key,
-        ttl: Duration::from_secs(args.ttl),
-        connector,
-        budgets: args.budget,
-        models,
-        prices,
-        require_log: args.require_log,
-        on_alert: args.on_alert,
-        state,
-        profile: profile.map(|profile| profile.name),
-        project: context.cwd().display().to_string(),
-        bases: bases(context),
-    })?;
-
-    let (program, arguments) = args.command.split_first().context("no command")?;
-    let mut command = Command::new(child::program(program, context));
-    // The environment is inherited and not rebuilt: then the standard library starts the command without copying this
-    // process first.
-    command.args(arguments);
-    for (name, change) in removed {
-        match change {
-            env::Change::Remove => {
-                if args.verbose {
-                    context
-                        .warn(&format!("left out of the environment: {}", name.to_string_lossy()));
-                }
-                command.env_remove(&name);
-            }
-            env::Change::Set(value) => _ = command.env(&name, value),
-        }
-    }
+    let is_first_party = setup.connector.endpoint.is_first_party();
+    let as_bearer = is_bearer(source, &key);
+    let ttl = Duration::from_secs(args.ttl);
+    let lender = Lender::new(key, as_bearer, reread(source, context), ttl)?;
+    let broker = Broker::start(setup, lender)?;
     let socket = broker.socket.as_deref();
-    command.env(SOURCE, described);
     command.envs(env::additions(socket, broker.port, broker.token(), is_first_party, context));
-    if let Some(profile_dir) = context.var_os("CLAUDE_CONFIG_DIR") {
-        // The profile's, if there is one.
-        command.env("CLAUDE_CONFIG_DIR", profile_dir);
-    }
+    command.env(SOURCE, source.describe());
     if let Some(signal) = signals.ending() {
         return Ok(Exit::Child(u8::try_from(128 + signal).unwrap_or(128)));
     }
@@ -200,7 +182,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         Ok(mut child) => signals.wait(&mut child).context("cannot wait for the command")?,
         Err(error) => {
             let (code, what) = child::start_failure(&error);
-            let shown = one_line(&program.to_string_lossy());
+            let shown = one_line(&command.get_program().to_string_lossy());
             context.error(
                 &format!("{shown}: {what} ({error})"),
                 Some("check the name, and that it is on PATH"),
@@ -208,16 +190,40 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
             code
         }
     };
-    let (summary, left) = broker.stop();
+    let summary = broker.stop();
     log("done", context);
     if std::io::stderr().is_terminal() && (summary.calls > 0 || !summary.alerts.is_empty()) {
-        context.warn_raw(&format!("{}\n", one_line(&last_line(&summary, &left))));
+        context.warn_raw(&format!("{}\n", one_line(&last_line(&summary))));
     }
     Ok(Exit::Child(code))
 }
 
+/// The command, without what it may not have of the environment.
+fn command(args: &RunArgs, key: &ApiKey, context: &mut Context) -> anyhow::Result<Command> {
+    let (program, arguments) = args.command.split_first().context("no command")?;
+    let mut command = Command::new(child::program(program, context));
+    // The environment is inherited and not rebuilt: then the standard library starts the command without copying this
+    // process first.
+    command.args(arguments);
+    for (name, value) in env::changes(Some(key), &args.keep_env, context) {
+        if let Some(value) = value {
+            command.env(name, value);
+            continue;
+        }
+        if args.verbose {
+            context.warn(&format!("left out of the environment: {}", name.to_string_lossy()));
+        }
+        command.env_remove(name);
+    }
+    if let Some(dir) = context.var_os("CLAUDE_CONFIG_DIR") {
+        // The profile's, if there is one.
+        command.env("CLAUDE_CONFIG_DIR", dir);
+    }
+    Ok(command)
+}
+
 /// What a run came to, on one line.
-fn last_line(summary: &Summary, left: &[String]) -> String {
+fn last_line(summary: &Summary) -> String {
     let used = summary.used;
     let mut line = format!(
         "cck: {} call{}, {}, {}",
@@ -229,34 +235,35 @@ fn last_line(summary: &Summary, left: &[String]) -> String {
     if summary.refused > 0 {
         _ = write!(line, ", {} refused", summary.refused);
     }
-    for text in left {
+    for text in summary.left.iter().chain(&summary.alerts) {
         _ = write!(line, " · {text}");
-    }
-    for alert in &summary.alerts {
-        _ = write!(line, " · {alert}");
     }
     line
 }
 
-/// Where calls go: what was asked for, the profile's, the environment's, or the API.
-fn base_url(
+/// Leads to where calls go: what was asked for, the profile's, the environment's, or the API.
+fn connector(
     args: &RunArgs,
     profile: Option<&Profile>,
-    context: &Context,
-) -> anyhow::Result<String> {
-    let of_profile = || profile?.entry.base_url.clone();
+    context: &mut Context,
+) -> anyhow::Result<Connector> {
     // Inside of another run the variable names that run's broker, which has a key of its own.
     let of_environment = || {
-        context
-            .var("ANTHROPIC_BASE_URL")
-            .filter(|url| !url.trim().is_empty() && !is_session(context))
+        let url = context.var("ANTHROPIC_BASE_URL").filter(|url| !url.trim().is_empty());
+        url.filter(|_| !is_session(context))
     };
-    let url = args.base_url.clone().or_else(of_profile).or_else(of_environment);
+    let url =
+        args.base_url.clone().or_else(|| profile?.entry.base_url.clone()).or_else(of_environment);
     let url = url.unwrap_or_else(|| API.to_owned());
     profile::check_base_url(&url).map_err(|problem| {
         fail(problem, "give the address alone: --base-url https://gateway.example")
     })?;
-    Ok(url)
+    let connector = Connector::new(&url, context)?;
+    if !crate::http::is_safe(&url) {
+        let api = connector.endpoint.authority();
+        context.warn(&format!("the key goes to {api} in clear; use https"));
+    }
+    Ok(connector)
 }
 
 /// Tells the command where the key comes from, for `cck verify` inside of it.
@@ -270,7 +277,7 @@ pub(super) fn session_source(context: &Context) -> Option<String> {
 /// Whether this is the command of another run, or was started by it.
 fn is_session(context: &Context) -> bool {
     let token = context.var("ANTHROPIC_AUTH_TOKEN").unwrap_or_default();
-    token.starts_with(crate::broker::guard::Token::PREFIX)
+    token.starts_with(broker::guard::Token::PREFIX)
 }
 
 /// Whether a key goes into `Authorization: Bearer`, as the client sends what is in ANTHROPIC_AUTH_TOKEN.
@@ -346,39 +353,35 @@ fn onboarding(context: &Context) -> anyhow::Result<(PathBuf, bool)> {
 /// `--dry-run`: what would happen, without reading the key.
 fn dry_run(
     args: &RunArgs,
-    models: &[Vec<String>],
+    setup: &Setup,
     source: &KeySource,
-    connector: &Connector,
-    profile: Option<&Profile>,
     context: &mut Context,
 ) -> anyhow::Result<Exit> {
     let words: Vec<_> = args.command.iter().map(|word| one_line(&word.to_string_lossy())).collect();
-    context.say(format!("would run: {}", words.join(" ")));
-    context.say(format!(
-        "the key:   from {}, added by cck; the command gets a token for this run",
-        source.describe()
-    ));
-    context.say(format!("calls go to {}", connector.endpoint.authority()));
-    if let Some(profile) = profile {
-        context.say(format!("profile:   {}", profile.name));
-    }
-    for budget in &args.budget {
-        context.say(format!("budget:    {}", budget.describe()));
-    }
-    for patterns in models.iter().filter(|patterns| !patterns.is_empty()) {
-        context.say(format!("models:    {}", patterns.join(", ")));
-    }
-    let none = ApiKey::parse("none").context("a word")?;
-    let removed = env::removals(&none, &args.keep_env, context);
-    let names: Vec<_> = removed.iter().map(|(name, _)| name.to_string_lossy()).collect();
+    let mut lines = vec![
+        format!("would run: {}", words.join(" ")),
+        format!(
+            "the key:   from {}, added by cck; the command gets a token for this run",
+            source.describe()
+        ),
+        format!("calls go to {}", setup.connector.endpoint.authority()),
+    ];
+    lines.extend(setup.profile.iter().map(|name| format!("profile:   {name}")));
+    lines.extend(setup.budgets.iter().map(|budget| format!("budget:    {}", budget.describe())));
+    let models = setup.models.iter().filter(|patterns| !patterns.is_empty());
+    lines.extend(models.map(|patterns| format!("models:    {}", patterns.join(", "))));
+    let changes = env::changes(None, &args.keep_env, context);
+    let removed = changes.iter().filter(|(_, value)| value.is_none());
+    let names: Vec<_> = removed.map(|(name, _)| name.to_string_lossy()).collect();
     if !names.is_empty() {
-        context.say(format!("left out of the environment: {}", names.join(", ")));
+        lines.push(format!("left out of the environment: {}", names.join(", ")));
     }
     let (file, onboarded) = onboarding(context)?;
     if !onboarded {
         let shown = display(&file, context.home_var());
-        context.say(format!("{shown} would get hasCompletedOnboarding"));
+        lines.push(format!("{shown} would get hasCompletedOnboarding"));
     }
-    context.say("dry run: nothing was run or written");
+    lines.push("dry run: nothing was run or written".to_owned());
+    context.say(lines.join("\n"));
     Ok(Exit::Done)
 }

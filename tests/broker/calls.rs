@@ -3,7 +3,7 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
@@ -89,32 +89,16 @@ fn a_stream_is_not_held_back() {
 
 #[test]
 fn an_abort_ends_the_call_upstream_and_counts_what_was_seen() {
-    let (ended, machine) = (Arc::new(AtomicBool::new(false)), Machine::new());
-    let theirs = Arc::clone(&ended);
-    let upstream = Upstream::start(move |_, stream| {
+    let machine = Machine::new();
+    let upstream = Upstream::start(|_, stream| {
         stream.write_all(HEAD)?;
-        chunk(stream, EVENTS[0])?;
-        chunk(stream, EVENTS[1])?;
-        chunk(stream, EVENTS[1])?;
+        [EVENTS[0], EVENTS[1], EVENTS[1]].iter().try_for_each(|event| chunk(stream, event))?;
         // The broker closes its connection: this read ends.
-        _ = stream.read(&mut [0]);
-        theirs.store(true, Ordering::SeqCst);
-        Ok(())
+        stream.read(&mut [0]).map(drop)
     });
     let run = machine.run(&upstream, &[]);
-    let mut stream = run.tcp();
-    stream.write_all(&run.request("POST /v1/messages", "", STREAM.as_bytes())).unwrap();
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    while text.matches("content_block_delta\ndata").count() < 2 {
-        let count = stream.read(&mut buffer).unwrap();
-        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
-    }
-    drop(stream);
-    let start = Instant::now();
-    while !ended.load(Ordering::SeqCst) {
-        assert!(start.elapsed() < Duration::from_secs(5), "the call upstream goes on");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    drop(run.begin(run.tcp(), "content_block_delta\"", 2));
+    upstream.wait_for_end();
     let calls = machine.wait_for_calls(1);
     assert_eq!(calls[0]["decision"], "aborted");
     assert_eq!((&calls[0]["input_tokens"], &calls[0]["output_tokens"]), (&10.into(), &2.into()));
@@ -123,13 +107,8 @@ fn an_abort_ends_the_call_upstream_and_counts_what_was_seen() {
 
 #[test]
 fn an_abort_before_the_answer_ends_the_call_upstream() {
-    let (ended, machine) = (Arc::new(AtomicBool::new(false)), Machine::new());
-    let theirs = Arc::clone(&ended);
-    let upstream = Upstream::start(move |_, stream| {
-        _ = stream.read(&mut [0]);
-        theirs.store(true, Ordering::SeqCst);
-        Ok(())
-    });
+    let machine = Machine::new();
+    let upstream = Upstream::start(|_, stream| stream.read(&mut [0]).map(drop));
     let run = machine.run(&upstream, &[]);
     let mut stream = run.tcp();
     stream.write_all(&run.request("POST /v1/messages", "", STREAM.as_bytes())).unwrap();
@@ -137,11 +116,7 @@ fn an_abort_before_the_answer_ends_the_call_upstream() {
         std::thread::sleep(Duration::from_millis(5));
     }
     drop(stream);
-    let start = Instant::now();
-    while !ended.load(Ordering::SeqCst) {
-        assert!(start.elapsed() < Duration::from_secs(5), "the call upstream goes on");
-        std::thread::sleep(Duration::from_millis(5));
-    }
+    upstream.wait_for_end();
     assert_eq!(machine.wait_for_calls(1)[0]["decision"], "aborted");
 }
 

@@ -2,15 +2,19 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{Shutdown, TcpListener};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::harness::Machine;
-use crate::upstream::{EVENTS, HEAD, Upstream, chunk};
+use crate::harness::{Machine, Run};
+use crate::sandbox::KEY;
+use crate::support::standin::Standin;
+use crate::support::tls;
+use crate::upstream::Upstream;
 
 const ASK: &str = r#"{"model":"claude-opus-5","stream":true}"#;
 
@@ -32,22 +36,48 @@ fn an_api_that_cannot_be_reached_is_said_and_nothing_hangs() {
 }
 
 #[test]
-fn a_stream_that_is_cut_upstream_is_cut_for_the_child_and_not_sent_again() {
+fn an_api_that_ends_before_its_answer_is_said() {
+    let (machine, upstream) =
+        (Machine::new(), Upstream::start(|_, stream| stream.shutdown(Shutdown::Both)));
+    let answer = machine.run(&upstream, &[]).message(ASK);
+    assert_eq!((answer.status, upstream.seen().len()), (502, 1), "it is not sent again");
+    let call = &machine.wait_for_calls(1)[0];
+    assert_eq!((&call["decision"], &call["status"]), (&"failed".into(), &502.into()));
+}
+
+/// Over TLS, to a server whose authority cck is told to trust, by the name in its certificate.
+#[test]
+fn the_key_goes_to_a_server_of_a_trusted_authority_only() {
     let machine = Machine::new();
-    let upstream = Upstream::start(|_, stream| {
-        stream.write_all(HEAD)?;
-        chunk(stream, EVENTS[0])?;
-        std::thread::sleep(Duration::from_secs(60));
-        Ok(())
-    });
-    let run = machine.run(&upstream, &[]);
-    let mut stream = run.tcp();
-    stream.write_all(&run.request("POST /v1/messages", "", ASK.as_bytes())).unwrap();
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    while !text.contains("message_start") {
-        let count = stream.read(&mut buffer).unwrap();
-        text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+    let Some((api, url)) = Standin::start_tls() else { return crate::skip::without("openssl") };
+    let authority = machine.s.lay("ca.pem", tls::authority().unwrap());
+    let authority = authority.to_str().unwrap();
+    let other_name = url.replace("localhost", "127.0.0.1");
+    for (url, vars) in [
+        (&url, &[][..]),
+        (&other_name, &[("SSL_CERT_FILE", authority)]),
+        (&url, &[("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt")]),
+    ] {
+        let answer = machine.run_with(url, &[], vars).message(ASK);
+        assert_eq!((answer.status, api.requests().len()), (502, 0), "{url} {vars:?}: {answer:?}");
+        assert!(answer.text().contains("certificate"), "{}", answer.text());
     }
+    for (count, variable) in [(1, "SSL_CERT_FILE"), (2, "NODE_EXTRA_CA_CERTS")] {
+        let run = machine.run_with(&url, &[], &[(variable, authority)]);
+        assert_eq!(run.message(ASK).status, 200, "{variable}");
+        let requests = api.requests();
+        let last = requests.last().unwrap();
+        assert_eq!((requests.len(), last.listener), (count, "https"));
+        assert_eq!((last.x_api_key.as_deref(), &last.authorization), (Some(KEY), &None));
+        assert_eq!(format!("https://{}", last.host), url);
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_upstream_is_cut_for_the_child_and_not_sent_again() {
+    let (machine, upstream) = (Machine::new(), Upstream::stalled());
+    let run = machine.run(&upstream, &[]);
+    let mut stream = run.begin(run.tcp(), "message_start\"", 1);
     upstream.cut();
     let mut rest = Vec::new();
     _ = stream.read_to_end(&mut rest);
@@ -59,41 +89,42 @@ fn a_stream_that_is_cut_upstream_is_cut_for_the_child_and_not_sent_again() {
 
 #[test]
 fn a_killed_cck_takes_the_broker_with_it_and_leaves_the_log_whole() {
-    let (machine, upstream) = (Machine::new(), Upstream::usual());
-    for round in 1..=3 {
-        let mut run = machine.run(&upstream, &[]);
+    let (machine, upstream) = (Machine::new(), Upstream::stalled());
+    for _ in 0..3 {
+        let usual = Upstream::usual();
+        let mut run = machine.run(&usual, &[]);
         assert_eq!(run.message(ASK).status, 200);
-        machine.wait_for_calls(round);
-        kill_process(Pid::from_child(&run.child), Signal::KILL).unwrap();
-        assert_eq!(run.child.wait().unwrap().signal(), Some(9));
-        let gone = std::net::TcpStream::connect(("127.0.0.1", run.port));
-        assert!(gone.is_err(), "the port is closed");
+        machine.wait_for_calls(1);
+        kill(&mut run);
+        // And in the middle of a stream.
+        let mut run = machine.run(&upstream, &[]);
+        let mut stream = run.begin(run.tcp(), "message_start\"", 1);
+        kill(&mut run);
+        _ = stream.read_to_end(&mut Vec::new());
+        upstream.wait_for_end();
     }
     machine.check();
 }
 
+fn kill(run: &mut Run) {
+    kill_process(Pid::from_child(&run.child), Signal::KILL).unwrap();
+    assert_eq!(run.child.wait().unwrap().signal(), Some(9));
+    let gone = std::net::TcpStream::connect(("127.0.0.1", run.port));
+    assert!(gone.is_err(), "the port is closed");
+}
+
 #[test]
 fn a_killed_child_ends_the_run_with_its_signal_while_a_call_is_on_its_way() {
-    let machine = Machine::new();
-    let upstream = Upstream::start(|_, stream| {
-        stream.write_all(HEAD)?;
-        chunk(stream, EVENTS[0])?;
-        std::thread::sleep(Duration::from_secs(60));
-        Ok(())
-    });
+    let (machine, upstream) = (Machine::new(), Upstream::stalled());
     let mut run = machine.run(&upstream, &[]);
-    let mut stream = run.tcp();
-    stream.write_all(&run.request("POST /v1/messages", "", ASK.as_bytes())).unwrap();
-    while upstream.seen().is_empty() {
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    std::thread::sleep(Duration::from_millis(200));
+    let _stream = run.begin(run.tcp(), "message_start\"", 1);
     let children = format!("/proc/{0}/task/{0}/children", run.child.id());
     let child: i32 = fs::read_to_string(children).unwrap().trim().parse().unwrap();
     kill_process(Pid::from_raw(child).unwrap(), Signal::KILL).unwrap();
     let start = Instant::now();
     assert_eq!(run.child.wait().unwrap().code(), Some(137));
     assert!(start.elapsed() < Duration::from_secs(5));
+    upstream.wait_for_end();
     let call = &machine.wait_for_calls(1)[0];
     assert_eq!((&call["decision"], &call["input_tokens"]), (&"aborted".into(), &10.into()));
 }
@@ -103,7 +134,9 @@ fn a_socket_that_was_removed_comes_back() {
     let (machine, upstream) = (Machine::new(), Upstream::usual());
     let run = machine.run(&upstream, &[]);
     assert_eq!(run.over_socket(ASK).status, 200);
+    let connected = UnixStream::connect(&run.socket).unwrap();
     fs::remove_file(&run.socket).unwrap();
+    run.begin(connected, "message_delta\"", 1);
     let start = Instant::now();
     while !run.socket.exists() {
         assert!(start.elapsed() < Duration::from_secs(10), "it stays away");
@@ -157,18 +190,20 @@ fn a_full_disk_leaves_no_half_line() {
     }
     let _unmount = Unmount(&state);
     let upstream = Upstream::usual();
-    let run = machine.run_with(
-        &upstream.url(),
-        &["--require-log"],
-        &[("XDG_STATE_HOME", state.to_str().unwrap())],
-    );
+    let vars = [("XDG_STATE_HOME", state.to_str().unwrap())];
+    let run = machine.run_with(&upstream.url(), &["--require-log"], &vars);
     let mut passed = 0;
     while run.message(ASK).status == 200 {
         passed += 1;
         assert!(passed < 500, "64 KB hold no more than that");
     }
     assert!(passed > 10, "{passed}");
+    let other = machine.run_with(&upstream.url(), &[], &vars);
+    for _ in 0..20 {
+        assert_eq!(other.message(ASK).status, 200, "where the log is not required, calls pass");
+    }
     run.end();
+    other.end();
     let text = fs::read(state.join("cck/calls.jsonl")).unwrap();
     assert!(text.ends_with(b"\n"), "a half line is left");
     let check = machine.s.cck(&["audit", "--check"]).env("XDG_STATE_HOME", &state).run().code(0);

@@ -180,6 +180,19 @@ impl Run {
         reply(&answer)
     }
 
+    /// Begins a call whose answer is a stream, and reads until this is in it so often.
+    pub fn begin<S: Read + Write>(&self, mut stream: S, until: &str, times: usize) -> S {
+        let body = br#"{"model":"claude-opus-5","stream":true}"#;
+        stream.write_all(&self.request("POST /v1/messages", "", body)).unwrap();
+        let (mut text, mut buffer) = (String::new(), [0; 4096]);
+        while text.matches(until).count() < times {
+            let count = stream.read(&mut buffer).unwrap();
+            assert!(count > 0, "no {until} in {text}");
+            text.push_str(&String::from_utf8_lossy(&buffer[..count]));
+        }
+        stream
+    }
+
     /// Lets the command end, and returns the exit code and standard error.
     pub fn end(mut self) -> (Option<i32>, String) {
         drop(self.stdin.take());

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A request as it arrived.
 #[derive(Clone, Debug)]
@@ -34,6 +35,8 @@ pub struct Upstream {
     port: u16,
     seen: Arc<Mutex<Vec<Seen>>>,
     open: Arc<Mutex<Vec<TcpStream>>>,
+    /// How many calls are being answered.
+    busy: Arc<AtomicUsize>,
     listener: TcpListener,
 }
 
@@ -47,10 +50,17 @@ impl Upstream {
             port: listener.local_addr().unwrap().port(),
             seen: Arc::default(),
             open: Arc::default(),
+            busy: Arc::default(),
             listener: listener.try_clone().unwrap(),
         };
         let (seen, open) = (Arc::clone(&upstream.seen), Arc::clone(&upstream.open));
-        let answer: Arc<Answer> = Arc::new(answer);
+        let busy = Arc::clone(&upstream.busy);
+        let answer: Arc<Answer> = Arc::new(move |seen, stream| {
+            busy.fetch_add(1, Ordering::SeqCst);
+            let answered = answer(seen, stream);
+            busy.fetch_sub(1, Ordering::SeqCst);
+            answered
+        });
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 open.lock().unwrap().push(stream.try_clone().unwrap());
@@ -74,6 +84,24 @@ impl Upstream {
                 json(stream, "200 OK", MESSAGE)
             }
         })
+    }
+
+    /// One that begins a stream, and then says nothing more until its connection ends.
+    pub fn stalled() -> Upstream {
+        Upstream::start(|_, stream| {
+            stream.write_all(HEAD)?;
+            chunk(stream, EVENTS[0])?;
+            stream.read(&mut [0]).map(drop)
+        })
+    }
+
+    /// Waits until no call is under way.
+    pub fn wait_for_end(&self) {
+        let start = Instant::now();
+        while self.busy.load(Ordering::SeqCst) > 0 {
+            assert!(start.elapsed() < Duration::from_secs(5), "the call upstream goes on");
+            thread::sleep(Duration::from_millis(5));
+        }
     }
 
     pub fn url(&self) -> String {

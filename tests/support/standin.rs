@@ -80,6 +80,16 @@ impl Standin {
         Standin::with(Shared::default())
     }
 
+    /// Starts one that speaks TLS, and returns its URL; none without certificates.
+    pub fn start_tls() -> Option<(Standin, String)> {
+        tls::config()?;
+        let mut standin = Standin::start();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("loopback is there");
+        let port = listener.local_addr().expect("a bound socket has an address").port();
+        standin.listen(listener, "https");
+        Some((standin, format!("https://localhost:{port}")))
+    }
+
     /// Starts one for that world: on its socket and, in namespaces, on the ports that its hosts are asked at.
     pub fn serve(world: &World) -> Standin {
         let answers = world.expand(&world.state.opt.to_string());

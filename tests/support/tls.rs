@@ -10,7 +10,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use sha2::{Digest, Sha256};
 
-/// The hosts, all of them on loopback in the namespaces of the tests.
+/// The hosts, all of them on loopback in the namespaces of the tests. The certificate is for `localhost`, too.
 pub const HOSTS: [&str; 5] = [
     "api.anthropic.com",
     "platform.claude.com",
@@ -33,7 +33,7 @@ fn certificates() -> Option<&'static Certificates> {
 fn make() -> Option<Certificates> {
     let dir = tempfile::tempdir().expect("a temporary directory can be made");
     let new = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 30";
-    let names = HOSTS.map(|host| format!("DNS:{host}")).join(",");
+    let names = HOSTS.map(|host| format!("DNS:{host},")).concat() + "DNS:localhost";
     let authority = format!("{new} -subj /CN=nobody -keyout ca.key -out ca.pem");
     let server = format!(
         "{new} -subj /CN={} -addext subjectAltName={names} -addext basicConstraints=critical,CA:FALSE \

@@ -33,6 +33,8 @@ pub(crate) struct LastLine {
     pub link: String,
     /// Whether it has its line end.
     pub ended: bool,
+    /// Where it begins.
+    pub start: u64,
     /// Why it is not a record, if it is not.
     pub damage: Option<String>,
 }
@@ -74,7 +76,7 @@ pub(crate) fn last_line(trail: &mut (impl Read + Seek), end: u64) -> io::Result<
         digest.update(block);
     }
     let damage = (!is_record).then_some(damage);
-    Ok(Some(LastLine { link: hex(&digest.finalize()), ended, damage }))
+    Ok(Some(LastLine { link: hex(&digest.finalize()), ended, start, damage }))
 }
 
 /// The first line that breaks the chain, counted from 1, and how.
