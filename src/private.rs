@@ -31,7 +31,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let (parent, name) = disk::split(path)?;
     let section = signals::hold();
     let dir = disk::open_or_make(parent)?;
-    let _lock = lock_dir(&dir)?;
+    lock_dir(&dir)?;
     disk::sweep(&dir, name);
     if section.pending() {
         return Err(disk::interrupted());
@@ -47,33 +47,22 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
 
 /// Clears away what a killed run has left beside the file at `path`: it may hold a key.
 pub(crate) fn tidy(path: &Path) {
-    let section = signals::hold();
+    let _section = signals::hold();
     if let Ok(_acting) = disk::act_for(path)
         && let Ok((parent, name)) = disk::split(path)
         && let Ok(dir) = Dir::open(parent)
-        && let Ok(_lock) = lock_dir(&dir)
+        && lock_dir(&dir).is_ok()
     {
         disk::sweep(&dir, name);
     }
-    drop(section);
 }
 
-/// The lock of a directory against other runs of cck. It ends with the process: a run that is killed leaves none.
-struct DirLock<'d>(Option<&'d File>);
-
-impl Drop for DirLock<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.map(File::unlock);
-    }
-}
-
-fn lock_dir(dir: &Dir) -> anyhow::Result<DirLock<'_>> {
-    let Some(file) = dir.lockable() else { return Ok(DirLock(None)) };
-    match disk::lock(file, LOCK_WAIT) {
-        Ok(true) => Ok(DirLock(Some(file))),
-        Ok(false) => Err(disk::refused(held_too_long(), "lock", dir.path())),
+/// Locks a directory against other runs of cck, until it is closed.
+fn lock_dir(dir: &Dir) -> anyhow::Result<()> {
+    match dir.lockable().map(|file| disk::lock(file, LOCK_WAIT)) {
+        Some(Ok(false)) => Err(disk::refused(held_too_long(), "lock", dir.path())),
         // Not every file system has these locks; the replace itself needs none.
-        Err(_) => Ok(DirLock(None)),
+        _ => Ok(()),
     }
 }
 
@@ -94,8 +83,7 @@ pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
         return Err(io::Error::other("it is not a regular file"));
     }
     if stat.links > 1 {
-        let why = "it has another name (a hard link), and may be another file";
-        return Err(io::Error::other(why));
+        return Err(io::Error::other("it has another name (a hard link), and may be another file"));
     }
     Ok(file)
 }
@@ -142,12 +130,12 @@ pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
     std::fs::rename(from, to).map_err(|error| disk::refused(error, "rename", from))
 }
 
-/// Removes the file at `path`, and returns the path if there was one.
-pub(crate) fn remove(path: &Path) -> anyhow::Result<Option<PathBuf>> {
+/// Removes the file at `path`; false if there is none.
+pub(crate) fn remove(path: &Path) -> anyhow::Result<bool> {
     let _acting = disk::act_for(path)?;
     match std::fs::remove_file(path) {
-        Ok(()) => Ok(Some(path.to_path_buf())),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(disk::refused(error, "remove", path)),
     }
 }
@@ -179,10 +167,9 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
 
 /// Why a file or directory is not safe from other users; none if it is.
 pub(crate) fn untrusted(stat: &Stat) -> Option<String> {
-    if let Some(problem) = foreign(stat) {
-        return Some(problem);
-    }
-    (stat.mode & 0o022 != 0).then(|| format!("can be written by others (mode {:04o})", stat.mode))
+    let is_open = stat.mode & 0o022 != 0;
+    let open = || is_open.then(|| format!("can be written by others (mode {:04o})", stat.mode));
+    foreign(stat).or_else(open)
 }
 
 fn foreign(stat: &Stat) -> Option<String> {

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::change::{self, FilePlan, Plan};
+use super::change::{self, FilePlan};
 use super::target::{ChangeArgs, Target};
 use crate::context::Context;
 use crate::document::{Document, Edit};
@@ -58,13 +58,7 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
     let action = if args.revoke { "revoke" } else { "approve" };
     let edits = |document: &Document<'_>| Ok(edits(document, key.suffix(), !args.revoke));
     let files = vec![FilePlan::new(&target.file.path, edits)];
-    let plan = Plan { action, source: Some("env"), files };
-    let changed = change::apply(&args.change, &target, plan, context)?;
-    if args.change.json {
-        let report =
-            Report { hint: key.hint(), fingerprint: key.fingerprint(), approved: !args.revoke };
-        return changed.print_json(&args.change, &target, report, context);
-    }
+    let changed = change::apply(&target, action, Some("env"), files, context)?;
     let (shown, hint) = (target.shown(context), key.hint());
     let state = if args.revoke { "not approved" } else { "approved" };
     let now = if args.revoke { "no longer approved" } else { "now approved" };
@@ -73,7 +67,9 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
         format!("{hint} would be {state} in {shown} (dry run, nothing was written)"),
         format!("{hint} is {now} in {shown}"),
     ];
-    changed.print(&args.change, lines, context);
+    let report =
+        Report { hint: key.hint(), fingerprint: key.fingerprint(), approved: !args.revoke };
+    changed.report(&target, report, lines, context)?;
     Ok(Exit::Done)
 }
 

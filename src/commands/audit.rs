@@ -1,7 +1,6 @@
 //! `cck audit`: shows the audit trail and checks its chain.
 
-use std::fmt::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
@@ -69,47 +68,31 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
     let is_broken = broken.is_some() || matches!(&calls, Some((_, Some(_))));
     let exit = if args.check && is_broken { Exit::No } else { Exit::Done };
     let shown_from = args.number.map_or(0, |number| records.len().saturating_sub(number));
+    let shown = &records[shown_from..];
     if args.json {
+        let chain = |is_broken: bool| if is_broken { "broken" } else { "whole" };
         let report = Report {
             schema: 1,
             file: path.display().to_string(),
-            records: &records[shown_from..],
-            chain: if broken.is_some() { "broken" } else { "whole" },
+            records: shown,
+            chain: chain(broken.is_some()),
             broken_line: broken.map(|broken| broken.line),
             calls: calls.map(|(lines, broken)| CallsReport {
                 lines,
-                chain: if broken.is_some() { "broken" } else { "whole" },
-                broken_line: broken.as_ref().map(|broken| broken.1),
-                broken_file: broken.map(|broken| broken.0.display().to_string()),
+                chain: chain(broken.is_some()),
+                broken_line: broken.as_ref().map(|(_, line, _)| *line),
+                broken_file: broken.map(|(file, ..)| file.display().to_string()),
             }),
         };
         context.say_json(&report)?;
         return Ok(exit);
     }
     if !args.check {
-        context.out.push_str(&table(&records[shown_from..]));
+        shown.iter().for_each(|record| context.out.push_str(&row(record)));
     }
-    let shown = one_line(&path.display().to_string());
-    match broken {
-        Some(Broken { line, why }) => {
-            context.say(format!("{shown}: line {line} breaks the chain: {why}"));
-        }
-        None if args.check => {
-            let lines = records.len();
-            context.say(match records.iter().filter(|record| record.damage.is_some()).count() {
-                0 => format!("{shown}: the chain of {lines} lines is whole"),
-                1 => format!("{shown}: the chain of {lines} lines is whole; 1 damaged line is described in it"),
-                n => format!("{shown}: the chain of {lines} lines is whole; {n} damaged lines are described in it"),
-            });
-        }
-        None if records.is_empty() => context.say(format!("{shown}: no change was recorded yet")),
-        None => {}
-    }
+    say_whether_whole(args.check, &path, &records, broken.as_ref(), context);
     match calls {
-        Some((_, Some((file, line, why)))) => {
-            let shown = one_line(&file.display().to_string());
-            context.say(format!("{shown}: line {line} breaks the chain: {why}"));
-        }
+        Some((_, Some((file, line, why)))) => context.say(broken_at(&file, line, why)),
         Some((lines @ 1.., None)) => {
             context.say(format!("the call log: the chain of {lines} lines is whole"));
         }
@@ -118,22 +101,42 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
     Ok(exit)
 }
 
-fn table(records: &[Record]) -> String {
-    let mut text = String::new();
-    for record in records {
-        let key =
-            |fingerprint: &Option<String>| fingerprint.clone().unwrap_or_else(|| "none".into());
-        let (old, new) = (key(&record.old), key(&record.new));
-        let source =
-            record.source.as_ref().map(|source| format!(" from {source}")).unwrap_or_default();
-        let damage =
-            record.damage.as_ref().map(|damage| format!("  ({damage})")).unwrap_or_default();
-        let line = format!(
-            "{}  {:<9} {:<7} {old} -> {new}{source}  {}@{}  {}{damage}",
-            record.time, record.action, record.outcome, record.user, record.host, record.config
-        );
-        // Writing to a String cannot fail.
-        let _ = writeln!(text, "{}", one_line(&line));
+fn say_whether_whole(
+    check: bool,
+    path: &Path,
+    records: &[Record],
+    broken: Option<&Broken>,
+    context: &mut Context,
+) {
+    let (file, lines) = (one_line(&path.display().to_string()), records.len());
+    let damaged = records.iter().filter(|record| record.damage.is_some()).count();
+    let more = match damaged {
+        0 => String::new(),
+        1 => "; 1 damaged line is described in it".to_owned(),
+        n => format!("; {n} damaged lines are described in it"),
+    };
+    match broken {
+        Some(Broken { line, why }) => context.say(broken_at(path, *line, why)),
+        None if check => context.say(format!("{file}: the chain of {lines} lines is whole{more}")),
+        None if lines == 0 => context.say(format!("{file}: no change was recorded yet")),
+        None => {}
     }
-    text
+}
+
+fn broken_at(file: &Path, line: usize, why: &str) -> String {
+    format!("{}: line {line} breaks the chain: {why}", one_line(&file.display().to_string()))
+}
+
+fn row(record: &Record) -> String {
+    let Record { time, action, outcome, user, host, config, .. } = record;
+    let [old, new] = [&record.old, &record.new].map(|key| key.as_deref().unwrap_or("none"));
+    let more = |before: &str, text: &Option<String>, after: &str| {
+        text.as_ref().map_or(String::new(), |text| format!("{before}{text}{after}"))
+    };
+    let source = more(" from ", &record.source, "");
+    let damage = more("  (", &record.damage, ")");
+    let line = format!(
+        "{time}  {action:<9} {outcome:<7} {old} -> {new}{source}  {user}@{host}  {config}{damage}"
+    );
+    one_line(&line) + "\n"
 }

@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::target::{ChangeArgs, ShownChange, Target};
+use super::target::{ShownChange, Target};
 use crate::broker;
 use crate::client::git::{self, Git};
 use crate::client::keychain;
 use crate::client::paths::ChosenBy;
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
-use crate::error::{Exit, fail, said};
+use crate::error::{fail, said};
 use crate::key::cache::Cache;
 use crate::key::fingerprint;
 use crate::key::place;
@@ -76,13 +76,6 @@ impl<'a> FilePlan<'a> {
     }
 }
 
-/// A change: its name, the kind of source of its key, and the files in the order in which they are written.
-pub(crate) struct Plan<'a> {
-    pub action: &'a str,
-    pub source: Option<&'a str>,
-    pub files: Vec<FilePlan<'a>>,
-}
-
 /// What a change did.
 #[derive(Default)]
 pub(crate) struct Changed {
@@ -93,43 +86,43 @@ pub(crate) struct Changed {
     pub old_keys: Vec<Zeroizing<String>>,
 }
 
-/// Makes the change. If it fails, nothing was changed, or `context.changed` says so.
+/// Makes the change `action` to the files, in this order; `source` is the kind of source of its key. If it fails, nothing
+/// was changed, or `context.changed` says so.
 pub(crate) fn apply(
-    args: &ChangeArgs,
     target: &Target,
-    mut plan: Plan<'_>,
+    action: &str,
+    source: Option<&str>,
+    mut files: Vec<FilePlan<'_>>,
     context: &mut Context,
 ) -> anyhow::Result<Changed> {
-    if !args.dry_run {
+    if !target.args.dry_run {
         clear_expired(context);
     }
     // A signal takes effect when the change has its records, or before it is made.
     let section = signals::hold();
-    if plan.files.len() > 1 {
-        for file in &mut plan.files {
+    if files.len() > 1 {
+        for file in &mut files {
             file.try_out(&target.options, context)?;
         }
     }
     let mut work = Work {
-        args,
-        source: plan.source,
-        options: target.options,
+        target,
+        source,
         section,
-        record: undo::Record::new(plan.action, &target.file.path),
+        record: undo::Record::new(action, &target.file.path),
         done: Vec::new(),
         changed: Changed::default(),
     };
-    let last = plan.files.len().saturating_sub(1);
-    for (at, file) in plan.files.into_iter().enumerate() {
+    let last = files.len().saturating_sub(1);
+    for (at, file) in files.into_iter().enumerate() {
         work.make(file, at == last, context)?;
     }
     Ok(work.changed)
 }
 
 struct Work<'w> {
-    args: &'w ChangeArgs,
+    target: &'w Target,
     source: Option<&'w str>,
-    options: Options,
     section: Section,
     record: undo::Record,
     /// The files that were changed.
@@ -145,12 +138,13 @@ impl Work<'_> {
         is_last: bool,
         context: &mut Context,
     ) -> anyhow::Result<()> {
-        let (args, path, action) = (self.args, file.path.clone(), self.record.action.clone());
+        let Target { args, options, .. } = self.target;
+        let (path, action) = (file.path.clone(), self.record.action.clone());
         let mut event =
             Event { action: &action, config: &path, source: self.source, old: None, new: None };
         let mut trail = Trail::new(&args.audit);
-        let (mut begun, mut refused, mut unprepared) = (false, self.options.dry_run, None);
-        let result = file.run(&self.options, context, |changes| {
+        let (mut begun, mut refused, mut unprepared) = (false, args.dry_run, None);
+        let result = file.run(options, context, |changes| {
             if !begun {
                 [event.old, event.new] = keys(changes).map(|key| key.map(|key| fingerprint(&key)));
                 refused = true;
@@ -167,7 +161,7 @@ impl Work<'_> {
         });
         let failed = result.is_err() && {
             let in_place = |outcome: store::Outcome| outcome.changes.is_empty();
-            !(begun && file.try_out(&self.options, context).is_ok_and(in_place))
+            !(begun && file.try_out(options, context).is_ok_and(in_place))
         };
         if failed {
             self.record.abandon(context);
@@ -219,21 +213,19 @@ impl Work<'_> {
     /// Puts back the files that were written before the one that failed.
     fn revert(&self, context: &mut Context) {
         context.changed = false;
-        for (path, members) in self.record.files().filter(|(path, _)| self.is_done(path)) {
-            let mut file = FilePlan::new(path, |_| Ok(undo::restore(members)));
-            if let Err(error) = file.run(&self.options, context, |_| Ok(())) {
+        let is_done = |file: &&undo::Edited| self.done.contains(&file.path);
+        for edited in self.record.files.iter().rev().filter(is_done) {
+            let path = &edited.path;
+            let mut file = FilePlan::new(path, |_| Ok(edited.restore()));
+            if let Err(error) = file.run(&self.target.options, context, |_| Ok(())) {
                 context.changed = true;
                 context.warn(&format!("{} stays changed: {}", path.display(), said(&error)));
                 continue;
             }
             let action = &self.record.action;
             let event = Event { action, config: path, source: None, old: None, new: None };
-            self.args.audit.log(&event, "reverted", context);
+            self.target.args.audit.log(&event, "reverted", context);
         }
-    }
-
-    fn is_done(&self, path: &Path) -> bool {
-        self.done.iter().any(|done| done == path)
     }
 }
 
@@ -326,41 +318,44 @@ struct Report<'a, T> {
 }
 
 impl Changed {
+    /// Prints the report: for programs, or the line that holds: there was nothing to do, it would be done, it is done.
+    pub(crate) fn report(
+        &self,
+        target: &Target,
+        more: impl Serialize,
+        [nothing, would, done]: [String; 3],
+        context: &mut Context,
+    ) -> anyhow::Result<()> {
+        if target.args.json {
+            return self.print_json(target, more, context);
+        }
+        if self.shown.is_empty() {
+            context.say(nothing);
+        } else if target.args.dry_run {
+            context.say(would);
+        } else {
+            context.done(done);
+        }
+        Ok(())
+    }
+
     /// Prints the report for programs.
     pub(crate) fn print_json(
         &self,
-        args: &ChangeArgs,
         target: &Target,
         more: impl Serialize,
         context: &mut Context,
-    ) -> anyhow::Result<Exit> {
+    ) -> anyhow::Result<()> {
         let report = Report {
             schema: 1,
             path: &target.file.path.to_string_lossy(),
             chosen_by: target.file.chosen_by,
             changed: !self.shown.is_empty(),
-            dry_run: args.dry_run,
+            dry_run: target.args.dry_run,
             changes: &self.shown,
             more,
         };
-        context.say_json(&report)?;
-        Ok(Exit::Done)
-    }
-
-    /// Prints the line that holds: there was nothing to do, it would be done, it is done.
-    pub(crate) fn print(
-        &self,
-        args: &ChangeArgs,
-        [nothing, would, done]: [String; 3],
-        context: &mut Context,
-    ) {
-        if self.shown.is_empty() {
-            context.say(nothing);
-        } else if args.dry_run {
-            context.say(would);
-        } else {
-            context.done(done);
-        }
+        Ok(context.say_json(&report)?)
     }
 
     /// Whether the Keychain's item changed.

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::change::{self, FilePlan, Plan};
+use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use crate::client::Client;
@@ -126,24 +126,20 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     if args.remove_primary_key {
         files.push(FilePlan::removal(&target.file.path, "primaryApiKey"));
     }
-    let plan = Plan { action: "helper-install", source: Some(source.kind()), files };
-    let changed = change::apply(&args.change, &target, plan, context)?;
+    let changed = change::apply(&target, "helper-install", Some(source.kind()), files, context)?;
     in_force::warn_if_led_away(&target.file, context);
     if !args.remove_primary_key && holds_key(&target) {
         context.warn(&format!("{config} still holds a key; --remove-primary-key removes it"));
-    }
-    if args.change.json {
-        let settings = &settings.to_string_lossy();
-        let report = Report { settings, helper: Some(&helper), ours: true };
-        return changed.print_json(&args.change, &target, report, context);
     }
     let lines = [
         format!("{shown} already has this helper; nothing to change"),
         format!("{shown} would get the helper {helper} (dry run, nothing was written)"),
         format!("{shown} now has the helper {helper}"),
     ];
-    changed.print(&args.change, lines, context);
-    if !changed.old_keys.is_empty() && !args.change.dry_run {
+    let report =
+        Report { settings: &settings.to_string_lossy(), helper: Some(&helper), ours: true };
+    changed.report(&target, report, lines, context)?;
+    if !(changed.old_keys.is_empty() || args.change.dry_run || args.change.json) {
         context.say(format!(
             "removed the key from {config}; cck unset-key --scrub finds the copies of it"
         ));
@@ -250,19 +246,14 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
         check_is_ours(document, args.force, &program, &shown)?;
         Ok(vec![Edit::remove(&[HELPER])])
     });
-    let plan = Plan { action: "helper-remove", source: None, files: vec![file] };
-    let changed = change::apply(&args.change, &target, plan, context)?;
-    if args.change.json {
-        let settings = &settings.to_string_lossy();
-        let report = Report { settings, helper: None, ours: false };
-        return changed.print_json(&args.change, &target, report, context);
-    }
+    let changed = change::apply(&target, "helper-remove", None, vec![file], context)?;
     let lines = [
         format!("{shown} has no helper; nothing to remove"),
         format!("the helper would be removed from {shown} (dry run, nothing was written)"),
         format!("removed the helper from {shown}; `cck verify` shows what the client sends now"),
     ];
-    changed.print(&args.change, lines, context);
+    let report = Report { settings: &settings.to_string_lossy(), helper: None, ours: false };
+    changed.report(&target, report, lines, context)?;
     Ok(Exit::Done)
 }
 

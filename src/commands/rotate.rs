@@ -17,7 +17,7 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::approve;
-use super::change::{self, Changed, FilePlan, Plan};
+use super::change::{self, Changed, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use super::unset_key;
@@ -201,8 +201,7 @@ impl Rotation {
         if !change.dry_run {
             self.records.save()?;
         }
-        let plan = Plan { action: "rotate", source: Some(self.source), files };
-        change::apply(change, &self.target, plan, context).map_err(|error| {
+        change::apply(&self.target, "rotate", Some(self.source), files, context).map_err(|error| {
             // If the swap is in place, copies of the old key are left, and the record is what completes the rotation.
             if !change.dry_run && !context.changed {
                 self.records.abandon();

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, FilePlan, Plan};
+use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use crate::client::DEFAULT_ONBOARDING_VERSION;
@@ -77,22 +77,12 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     let in_config = (!args.keychain).then_some(&key);
     files
         .push(FilePlan::new(&target.file.path, |document| Ok(edits(document, in_config, version))));
-    let plan = Plan { action: "set-key", source: Some(source.kind()), files };
-    let changed = change::apply(&args.change, &target, plan, context)?;
+    let changed = change::apply(&target, "set-key", Some(source.kind()), files, context)?;
     if !args.change.dry_run {
         let own = if args.keychain { Source::KeychainKey } else { Source::PrimaryKey };
         in_force::warn_if_shadowed(&own, &target.file, context);
     }
 
-    if args.change.json {
-        let report = Report {
-            source: source.kind(),
-            hint: key.hint(),
-            fingerprint: key.fingerprint(),
-            created: changed.created,
-        };
-        return changed.print_json(&args.change, &target, report, context);
-    }
     let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());
     let lines = if args.keychain {
         [
@@ -107,7 +97,16 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
             format!("wrote the key {hint} from {from} to {shown}"),
         ]
     };
-    changed.print(&args.change, lines, context);
+    let report = Report {
+        source: source.kind(),
+        hint: key.hint(),
+        fingerprint: key.fingerprint(),
+        created: changed.created,
+    };
+    changed.report(&target, report, lines, context)?;
+    if args.change.json {
+        return Ok(Exit::Done);
+    }
     if args.keychain || args.change.dry_run {
         changed.print_diff(context);
     }

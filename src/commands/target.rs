@@ -37,8 +37,9 @@ pub(crate) struct ChangeArgs {
     pub audit: AuditArgs,
 }
 
-/// The config that is edited.
+/// The config that is edited, and how.
 pub(crate) struct Target {
+    pub args: ChangeArgs,
     pub paths: Paths,
     /// The file and why it is that one.
     pub file: ConfigFile,
@@ -53,7 +54,7 @@ impl Target {
         check_place(&file, context)?;
         let lock_timeout = Duration::from_secs(args.lock_timeout);
         let options = store::Options { lock_timeout, dry_run: args.dry_run, ..Default::default() };
-        Ok(Target { paths, file, options })
+        Ok(Target { args: args.clone(), paths, file, options })
     }
 
     /// As [`Target::locate`]; a config that the user named has to exist.

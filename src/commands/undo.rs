@@ -3,12 +3,11 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, Changed, FilePlan, Plan};
+use super::change::{self, Changed, FilePlan};
 use super::target::{ChangeArgs, Target};
 use crate::client::paths::display;
 use crate::context::Context;
-use crate::error::Exit;
-use crate::error::fail;
+use crate::error::{Exit, fail};
 use crate::profile::ProfileArg;
 use crate::records::undo;
 
@@ -42,7 +41,7 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     let json = args.change.json;
     let Some(record) = undo::load(&target.file.path, context)? else {
         if json {
-            Changed::default().print_json(&args.change, &target, Report::default(), context)?;
+            Changed::default().print_json(&target, Report::default(), context)?;
         } else {
             context.say(format!("nothing to undo in {shown}"));
         }
@@ -50,30 +49,31 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     };
     let home = context.home_var().map(ToOwned::to_owned);
     let mut files = Vec::new();
-    for (path, members) in record.files() {
-        let shown = display(path, home.as_deref());
+    // What was changed last goes first: a key never stays without the address that was set with it.
+    for edited in record.files.iter().rev() {
+        let shown = display(&edited.path, home.as_deref());
         let (force, action, time) = (args.force, &record.action, &record.time);
-        files.push(FilePlan::new(path, move |document| {
-            if !force && !members.iter().all(|member| member.is_untouched(document)) {
+        files.push(FilePlan::new(&edited.path, move |document| {
+            if !force && !edited.is_untouched(document) {
                 return Err(fail(
                     format!("{shown} was changed after the {action} of {time}"),
                     "look at it with `cck undo --dry-run --force`; --force puts the old values back anyway",
                 ));
             }
-            Ok(undo::restore(members))
+            Ok(edited.restore())
         }));
     }
-    let plan = Plan { action: "undo", source: None, files };
-    let changed = change::apply(&args.change, &target, plan, context)?;
+    let changed = change::apply(&target, "undo", None, files, context)?;
     if json {
         let report = Report { undone: Some(&record.action), of: Some(&record.time) };
-        return changed.print_json(&args.change, &target, report, context);
+        changed.print_json(&target, report, context)?;
+        return Ok(Exit::Done);
     }
     let verb = if args.change.dry_run { "would undo" } else { "undid" };
-    let files: Vec<String> =
-        record.files().map(|(path, _)| display(path, home.as_deref())).collect();
-    let line =
-        format!("{verb} the {} of {} in {}:", record.action, record.time, files.join(" and "));
+    let names: Vec<String> =
+        record.files.iter().map(|file| display(&file.path, home.as_deref())).collect();
+    let names = names.join(" and ");
+    let line = format!("{verb} the {} of {} in {names}:", record.action, record.time);
     context.done_if(!args.change.dry_run, line);
     changed.print_diff(context);
     Ok(Exit::Done)

@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, FilePlan, Plan};
+use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use crate::client::copies;
@@ -63,8 +63,7 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
         None => {}
     }
     files.push(FilePlan::removal(&target.file.path, "primaryApiKey"));
-    let plan = Plan { action: "unset-key", source: None, files };
-    let changed = change::apply(&args.change, &target, plan, context).map_err(|error| {
+    let changed = change::apply(&target, "unset-key", None, files, context).map_err(|error| {
         if args.scrub { change::with_left(error, "the copies are", context) } else { error }
     })?;
     changed.old_keys.iter().for_each(|key| keys.add(key));
@@ -82,7 +81,7 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
 
     if args.change.json {
         let report = Report { scrubbed: scrubbed.as_ref(), left: &left, running };
-        changed.print_json(&args.change, &target, report, context)?;
+        changed.print_json(&target, report, context)?;
         return Ok(exit);
     }
     let shown = target.shown(context);

@@ -37,21 +37,20 @@ pub struct Record {
     /// The command that changed it.
     pub action: String,
     config: PathBuf,
-    members: Vec<Member>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    others: Vec<Other>,
+    /// In the order in which they were changed.
+    pub(crate) files: Vec<Edited>,
 }
 
-/// Another file that the same change edited.
+/// A file that the change edited.
 #[derive(Serialize, Deserialize)]
-struct Other {
-    path: PathBuf,
+pub(crate) struct Edited {
+    pub path: PathBuf,
     members: Vec<Member>,
 }
 
 /// One changed member.
 #[derive(Serialize, Deserialize)]
-pub(crate) struct Member {
+struct Member {
     /// Its path from the top-level object down.
     path: Vec<String>,
     /// Its value before as JSON text; none where it was absent.
@@ -61,19 +60,32 @@ pub(crate) struct Member {
     after: Option<String>,
 }
 
-impl Member {
-    /// Whether the member is still as the change left it.
+impl Edited {
+    /// Whether each member is still as the change left it.
     pub(crate) fn is_untouched(&self, document: &Document<'_>) -> bool {
-        document.raw(&self.names()).map(digest) == self.after
+        self.members.iter().all(|it| document.raw(&it.names()).map(digest) == it.after)
     }
 
-    fn restore(&self) -> Edit {
-        match &self.before {
-            Some(value) => Edit::set(&self.names(), value),
-            None => Edit::remove(&self.names()),
-        }
+    /// The edits that put the members back.
+    pub(crate) fn restore(&self) -> Vec<Edit> {
+        let restore = |member: &Member| match &member.before {
+            Some(value) => Edit::set(&member.names(), value),
+            None => Edit::remove(&member.names()),
+        };
+        self.members.iter().map(restore).collect()
     }
 
+    /// Whether the change took effect: a killed run may have laid the record down and not made it.
+    fn holds(&self, context: &Context) -> bool {
+        let bytes = match keychain::service(&self.path) {
+            Some(service) => keychain::read_document(service, context).ok(),
+            None => store::read(&self.path).ok().flatten().map(Zeroizing::new),
+        };
+        Document::parse(&bytes.unwrap_or_default()).is_ok_and(|it| self.is_untouched(&it))
+    }
+}
+
+impl Member {
     fn names(&self) -> Vec<&str> {
         self.path.iter().map(String::as_str).collect()
     }
@@ -92,46 +104,30 @@ impl Record {
             time: super::audit::now(),
             action: action.to_owned(),
             config: config.to_path_buf(),
-            members: Vec::new(),
-            others: Vec::new(),
+            files: Vec::new(),
         }
     }
 
-    /// The files that were changed, and their members.
-    pub(crate) fn files(&self) -> impl Iterator<Item = (&Path, &[Member])> {
-        let others = self.others.iter().map(|other| (&*other.path, &*other.members));
-        let config = (!self.members.is_empty()).then_some((&*self.config, &*self.members));
-        others.chain(config)
-    }
-
-    fn is_empty(&self) -> bool {
-        self.files().next().is_none()
-    }
-
-    /// Lays down that `changes` are about to be made to `file`. The caller holds the lock of the audit trail, so that no
-    /// two do this at once.
+    /// Lays down that `changes` are about to be made to the file at `path`. The caller holds the lock of the audit trail,
+    /// so that no two do this at once.
     pub(crate) fn prepare(
         &mut self,
-        file: &Path,
+        path: &Path,
         changes: &[Change],
         context: &Context,
     ) -> anyhow::Result<()> {
-        if self.is_empty() {
+        if self.files.is_empty() {
             settle(&self.config, context)?;
         }
         let members = changes.iter().map(Member::of).collect::<serde_json::Result<_>>()?;
-        if *file == self.config {
-            self.members = members;
-        } else {
-            self.others.retain(|other| other.path != file);
-            self.others.push(Other { path: file.to_path_buf(), members });
-        }
+        self.files.retain(|file| file.path != path);
+        self.files.push(Edited { path: path.to_path_buf(), members });
         self.save_next(context)
     }
 
     /// Removes the prepared record of a change that was not made.
     pub(crate) fn abandon(&self, context: &Context) {
-        if !self.is_empty() {
+        if !self.files.is_empty() {
             let _ = next(&self.config, context).and_then(|next| private::remove(&next));
         }
     }
@@ -150,32 +146,13 @@ impl Record {
     }
 }
 
-/// The edits that put the members back.
-pub(crate) fn restore(members: &[Member]) -> Vec<Edit> {
-    members.iter().map(Member::restore).collect()
-}
-
-/// Whether the members are in the file as the change was to leave them: a killed run may have laid the record down and
-/// not made the change.
-fn holds(file: &Path, members: &[Member], context: &Context) -> bool {
-    let bytes = match keychain::service(file) {
-        Some(service) => keychain::read_document(service, context).ok(),
-        None => store::read(file).ok().flatten().map(Zeroizing::new),
-    };
-    Document::parse(&bytes.unwrap_or_default())
-        .is_ok_and(|document| members.iter().all(|member| member.is_untouched(&document)))
-}
-
 /// The record that a killed run has laid down, as far as its change took effect.
 fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
     let Some(mut record) = read(&next(config, context)?, config)? else {
         return Ok(None);
     };
-    record.others.retain(|other| holds(&other.path, &other.members, context));
-    if !holds(config, &record.members, context) {
-        record.members.clear();
-    }
-    Ok(Some(record).filter(|record| !record.is_empty()))
+    record.files.retain(|file| file.holds(context));
+    Ok(Some(record).filter(|record| !record.files.is_empty()))
 }
 
 /// Ends what a killed run has left: its record is the last one, if its change took effect.
@@ -215,10 +192,10 @@ fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
 /// The keys that the last change of `config` replaced or removed.
 pub(crate) fn keys(config: &Path, context: &Context) -> Vec<Zeroizing<String>> {
     let record = load(config, context).ok().flatten();
-    let members = record.iter().flat_map(Record::files).flat_map(|(_, members)| members);
+    let files = record.iter().flat_map(|record| &record.files);
     let is_key =
         |member: &&Member| member.path == ["primaryApiKey"] || member.path == [keychain::MEMBER];
-    let keys = members.filter(is_key).filter_map(|member| {
+    let keys = files.flat_map(|file| &file.members).filter(is_key).filter_map(|member| {
         let text: String = serde_json::from_str(member.before.as_ref()?.get()).ok()?;
         Some(Zeroizing::new(text.trim().to_owned()))
     });
@@ -244,7 +221,7 @@ pub(crate) fn forget(
     for file in files.unwrap_or_default() {
         let is_old = || Ok(private::read(&file)?.is_some_and(|bytes| holds_key(&bytes)));
         let removed = if own.contains(&file) { Ok(true) } else { is_old() }
-            .and_then(|is_old| Ok(is_old && (dry_run || private::remove(&file)?.is_some())));
+            .and_then(|is_old| Ok(is_old && (dry_run || private::remove(&file)?)));
         match removed {
             Ok(true) => forgotten.push(file),
             Ok(false) => {}

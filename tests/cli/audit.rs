@@ -198,6 +198,27 @@ fn lines_are_in_the_order_of_the_changes() {
     }
 }
 
+/// A key is never without the address that was set with it, so it goes first and comes last.
+#[test]
+fn undo_goes_back_over_the_files_of_a_change_in_reverse() {
+    let sandbox = Sandbox::new();
+    let add = ["profile", "add", "a", "--key-env", "K", "--base-url", "https://g.example"];
+    sandbox.cck(&add).run().code(0);
+    sandbox.cck(&["set-key", "--profile", "a"]).env("K", KEY).run().code(0);
+    for _ in 0..2 {
+        sandbox.cck(&["undo", "--profile", "a"]).run().code(0);
+    }
+    let records = sandbox.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
+    let files = records.as_array().unwrap().iter().filter(|record| {
+        record["outcome"] == "done" && record["config"].as_str().unwrap().contains("profiles/a/")
+    });
+    let names: Vec<&str> = files
+        .map(|record| record["config"].as_str().unwrap().rsplit('/').next().unwrap())
+        .collect();
+    let (address, key) = ("settings.json", ".claude.json");
+    assert_eq!(names, [address, key, key, address, address, key]);
+}
+
 #[test]
 fn helpers_profiles_and_runs_are_in_the_trail() {
     let s = Sandbox::new();

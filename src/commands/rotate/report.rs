@@ -136,7 +136,6 @@ impl Rotation {
             left: done.left(),
             running: done.running,
         };
-        changed.print_json(&self.args.change, &self.target, report, context)?;
-        Ok(())
+        changed.print_json(&self.target, report, context)
     }
 }
