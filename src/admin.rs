@@ -14,10 +14,8 @@ use crate::http::{self, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::{one_line, without_user};
 
-/// Where the Admin API is.
 pub(crate) const DEFAULT_URL: &str = "https://api.anthropic.com";
 
-/// The variable that holds the Admin API key.
 pub(crate) const VARIABLE: &str = "ANTHROPIC_ADMIN_KEY";
 
 /// How many characters of a key's beginning and end the Admin API may show, and a [`Trace`] keeps.
@@ -56,11 +54,9 @@ impl Trace {
     }
 }
 
-/// A key of the organisation, as the Admin API lists it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Listed {
     pub id: String,
-    /// The name that a person gave it.
     #[serde(default)]
     pub name: String,
     /// `active`, `inactive`, …
@@ -78,7 +74,6 @@ struct Page {
     last_id: Option<String>,
 }
 
-/// An organisation's keys.
 pub(crate) struct Admin<'a> {
     context: &'a Context,
     url: &'a str,
@@ -86,7 +81,6 @@ pub(crate) struct Admin<'a> {
 }
 
 impl<'a> Admin<'a> {
-    /// The Admin API at `url`, with the key in [`VARIABLE`].
     pub(crate) fn new(url: &'a str, context: &'a Context) -> anyhow::Result<Admin<'a>> {
         if !http::is_safe(url) {
             return Err(fail(

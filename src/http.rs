@@ -36,7 +36,6 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// The version of the API that is asked.
 pub(crate) const API_VERSION: &str = "2023-06-01";
 
 /// The body of a request, whole: it can be sent a second time.
@@ -55,7 +54,6 @@ pub(crate) struct Request<'a> {
     pub body: Option<&'a str>,
 }
 
-/// What came of a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     Status {
@@ -96,7 +94,6 @@ impl Endpoint {
         (host, self.0.port_or_known_default().unwrap_or(0))
     }
 
-    /// The value of the header `host`.
     pub(crate) fn authority(&self) -> &str {
         &self.0[Position::BeforeHost..Position::AfterPort]
     }
@@ -106,7 +103,6 @@ impl Endpoint {
         self.0.path().trim_end_matches('/')
     }
 
-    /// Whether this is Anthropic's own API.
     pub(crate) fn is_first_party(&self) -> bool {
         let origin = &self.0[..Position::BeforeUsername];
         (origin, self.authority(), self.path()) == ("https://", address::ANTHROPIC, "")
@@ -181,7 +177,6 @@ fn proxy_socket(proxy: &Intercept) -> (&str, u16) {
     (host, proxy.uri().port_u16().unwrap_or(80))
 }
 
-/// Has the proxy connect to the endpoint.
 async fn tunnel(proxy: &Intercept, tcp: &mut TcpStream, endpoint: &Endpoint) -> io::Result<()> {
     let host = endpoint.0.host_str().unwrap_or_default();
     let to = format!("{host}:{}", endpoint.socket().1);
@@ -251,7 +246,6 @@ fn certificates(
     Ok(Some(found))
 }
 
-/// The text of a regular file.
 pub(crate) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     let bytes = Zeroizing::new(disk::read_file(path, MAX_FILE)?);
     let text = std::str::from_utf8(&bytes).map_err(io::Error::other)?;

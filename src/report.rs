@@ -17,7 +17,6 @@ use names::Names;
 /// What the API said.
 #[derive(Debug, Serialize)]
 pub struct Online {
-    /// Who was asked.
     pub url: String,
     pub result: &'static str,
     /// The HTTP status, if there was one.

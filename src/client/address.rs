@@ -21,7 +21,6 @@ pub struct Address {
     pub(crate) has_user: bool,
 }
 
-/// Why nothing can be sent to a base URL.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable(pub(crate) &'static str);
 
@@ -98,7 +97,6 @@ fn parse(url: &str) -> Result<Url, Unusable> {
     })
 }
 
-/// Whether a URL names this machine.
 pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),

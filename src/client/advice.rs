@@ -72,7 +72,6 @@ pub struct Case<'a> {
     pub refusal: Option<&'a Refusal>,
     /// What is called `claude` and cannot be started.
     pub unusable_clients: &'a [(PathBuf, Fault)],
-    /// The modes asked about.
     pub modes: &'a [Mode],
     /// The source that was expected; none for any.
     pub expected: Option<&'a Source>,
@@ -124,7 +123,6 @@ impl Case<'_> {
         }
     }
 
-    /// The file that a layer's settings are in.
     fn layer_file(&self, layer: Layer) -> String {
         let settings = self.state.layers.iter().find(|settings| settings.layer == layer);
         settings.map_or_else(String::new, |settings| self.show(&settings.file))

@@ -16,7 +16,6 @@ const REMOTE: &str = "/home/claude/.claude/remote";
 /// The names that a config has had.
 const CONFIGS: [&str; 3] = [".claude.json", ".config.json", "config.json"];
 
-/// What kind of copy a file is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A whole copy of the config: the key can be removed from it.

@@ -97,7 +97,7 @@ impl Dialog {
 }
 
 /// What became of a candidate in one mode.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     /// It is sent.
     Used,

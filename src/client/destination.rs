@@ -6,7 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::address::{Address, Unusable};
+use super::address::{ANTHROPIC, Address, Unusable};
 use super::rules::Rule;
 use super::settings::{self, names};
 use super::source::{Layer, Origin, Source};
@@ -14,6 +14,7 @@ use super::state::{FileState, Secret, State};
 use super::worktree;
 use crate::context::Context;
 use crate::disk;
+use crate::output::{one_line, without_user};
 
 /// Where requests go, and who decided that.
 pub struct Destination {
@@ -22,7 +23,8 @@ pub struct Destination {
     pub(crate) address: Result<Address, Unusable>,
     /// What the project has set to lead requests elsewhere.
     pub(crate) redirect: Option<Redirect>,
-    pub(crate) trust: Trust,
+    /// Whether the user has told the client to trust the folder.
+    pub(crate) is_trusted: bool,
     /// Whether the helper in force is that of a folder that the user has not trusted.
     pub(crate) helper_is_untrusted: bool,
 }
@@ -41,17 +43,9 @@ impl Redirect {
     }
 }
 
-/// Whether the user has told the client to trust the folder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trust {
-    Trusted,
-    Untrusted,
-}
-
 /// Why a credential must not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The address cannot be used.
     Unusable(Unusable),
     /// It is not the host that the user named.
     OtherHost(String),
@@ -65,9 +59,7 @@ pub(crate) fn may_send(destination: &Destination, named: Option<&str>) -> Result
     match (named, &destination.redirect) {
         (Some(named), _) if !address.is_host(named) => Err(Refusal::OtherHost(named.to_owned())),
         (Some(_), Some(redirect)) if !redirect.is_proxy() => Ok(()),
-        (_, Some(redirect)) if destination.trust == Trust::Untrusted => {
-            Err(Refusal::Untrusted(redirect.clone()))
-        }
+        (_, Some(redirect)) if !destination.is_trusted => Err(Refusal::Untrusted(redirect.clone())),
         _ => Ok(()),
     }
 }
@@ -101,23 +93,17 @@ pub fn destination(state: &State, home: Option<&Path>) -> Destination {
         let is_loopback = address.as_ref().is_ok_and(Address::is_loopback);
         !redirect.is_proxy() || !is_loopback
     });
-    let trust = trust(state, &project);
-    let helper_is_untrusted = trust == Trust::Untrusted
-        && settings::helper(state)
-            .is_some_and(|(layer, _)| project.file_of(&Source::Helper(layer), state).is_some());
-    Destination {
-        shown: address.as_ref().map_or_else(
-            |_| crate::output::one_line(&crate::output::without_user(url)),
-            ToString::to_string,
-        ),
-        address,
-        redirect,
-        trust,
-        helper_is_untrusted,
-    }
+    let is_trusted = is_trusted(state, &project);
+    let is_of_project = |layer| project.file_of(&Source::Helper(layer), state).is_some();
+    let helper_is_untrusted =
+        !is_trusted && settings::helper(state).is_some_and(|(layer, _)| is_of_project(layer));
+    let shown = match &address {
+        Ok(address) => address.to_string(),
+        Err(_) => one_line(&without_user(url)),
+    };
+    Destination { shown, address, redirect, is_trusted, helper_is_untrusted }
 }
 
-/// The address that requests are sent to.
 fn url(state: &State) -> &str {
     match state.gateway.as_ref().filter(|_| state.uses_gateway_login()) {
         Some(login) => &login.url,
@@ -128,7 +114,7 @@ fn url(state: &State) -> &str {
 /// Whether requests go to Anthropic itself.
 pub(crate) fn is_default_host(state: &State) -> bool {
     Address::parse(settings::base_url(state).1, state.client)
-        .is_ok_and(|address| address.host() == "api.anthropic.com")
+        .is_ok_and(|address| address.host() == ANTHROPIC)
 }
 
 /// Why nothing can be sent to the address that is set.
@@ -167,12 +153,8 @@ pub(crate) fn has_user(state: &State) -> bool {
 }
 
 /// Whether the folder is trusted: the client's config says so, and it is not the project's own file that does.
-pub(crate) fn trust(state: &State, project: &Project) -> Trust {
-    if state.config.trusted && !project.owns(&state.config_file) {
-        Trust::Trusted
-    } else {
-        Trust::Untrusted
-    }
+pub(crate) fn is_trusted(state: &State, project: &Project) -> bool {
+    state.config.trusted && !project.owns(&state.config_file)
 }
 
 const PROXIES: [&str; 6] =
@@ -197,11 +179,11 @@ pub(crate) fn project_redirects(state: &State, project: &Project) -> Vec<Redirec
 /// 2026-11-25); those of a project only if it is trusted.
 pub(crate) fn take_network(state: &State, context: &mut Context) {
     let project = Project::of(&state.paths.project, context.home().as_deref());
-    let trusted = trust(state, &project) == Trust::Trusted;
+    let is_trusted = is_trusted(state, &project);
     for name in PROXIES.into_iter().chain(["NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS"]) {
         let Some((origin, value)) = in_blocks(state, name) else { continue };
         let source = Source::Variable(origin, name.to_owned());
-        if trusted || project.file_of(&source, state).is_none() {
+        if is_trusted || project.file_of(&source, state).is_none() {
             // A relative file is taken from where the client starts.
             let value = match name {
                 "NODE_EXTRA_CA_CERTS" => state.paths.project.join(value.reveal()).into_os_string(),

@@ -8,14 +8,11 @@ use std::time::{Duration, Instant};
 use crate::context::Context;
 use crate::disk;
 
-/// How git sees a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Git {
-    /// It is in the index.
     Tracked,
     /// It is not, and nothing keeps it from being added.
     Addable,
-    /// It is ignored.
     Ignored,
     /// git could not tell.
     Unknown,

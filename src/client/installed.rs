@@ -36,13 +36,11 @@ pub struct Installed {
 }
 
 impl Installed {
-    /// The version as rules take it.
     pub(crate) fn client(&self) -> Option<Client> {
         self.version.as_deref()?.parse().ok()
     }
 }
 
-/// What was found of the client.
 #[derive(Debug, Default)]
 pub struct Search {
     /// The one that would be started.
@@ -100,7 +98,6 @@ pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report)
     (client.unwrap_or(Client::V2), report)
 }
 
-/// What is wrong with a file of the client's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// A link to nothing.
@@ -205,7 +202,6 @@ fn identify(path: &Path, home: Option<&Path>) -> Installed {
     Installed { version, installed_by, path: path.to_path_buf() }
 }
 
-/// A version, and what installed it.
 type Origin = (String, &'static str);
 
 /// What the path itself says, or the package that the file is in.

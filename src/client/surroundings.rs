@@ -24,7 +24,6 @@ pub struct Surroundings {
     pub copies: Vec<FileState>,
     /// Files with a credential inside a git work tree.
     pub in_git: Vec<(PathBuf, Git)>,
-    /// The global config that the legacy config replaces.
     pub replaced_config: Option<PathBuf>,
     /// Whether the directory in CLAUDE_CONFIG_DIR is missing.
     pub config_dir_is_missing: bool,

@@ -7,7 +7,6 @@ use serde::Serialize;
 use super::{Answer, Online};
 use crate::client::advice::{Case, Problem};
 use crate::client::decision::{self, Header, Mode};
-use crate::client::destination::Trust;
 use crate::client::installed;
 use crate::client::paths::ChosenBy;
 use crate::client::settings;
@@ -113,7 +112,7 @@ pub fn render(answer: &Answer<'_>) -> serde_json::Result<String> {
             url: &case.destination.shown,
             host: case.destination.address.as_ref().ok().map(|address| address.host()),
             set_by_project: case.destination.redirect.as_ref().map(|by| by.source.to_string()),
-            trusted_folder: case.destination.trust == Trust::Trusted,
+            trusted_folder: case.destination.is_trusted,
         },
         expected: case.expected.map_or("any".into(), Source::to_string),
         verdict: if answer.verdict { "yes" } else { "no" },

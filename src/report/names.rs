@@ -8,7 +8,6 @@ use crate::client::source::Source;
 use crate::client::state::State;
 use crate::output::one_line;
 
-/// What names depend on.
 pub(crate) struct Names<'a> {
     pub state: &'a State,
     pub home: Option<&'a OsStr>,

@@ -383,10 +383,8 @@ impl<'a> Text<'a> {
     fn sources(&mut self, verbose: bool) {
         let modes = self.answer.case.modes;
         let standing = |found: &Candidate| {
-            let all = [Standing::Used, Standing::Shadowed, Standing::Ignored];
-            let holds =
-                |standing: &Standing| modes.iter().any(|mode| found.standing(*mode) == *standing);
-            all.into_iter().find(holds).unwrap_or(Standing::Unset)
+            let all = modes.iter().map(|mode| found.standing(*mode));
+            all.min().unwrap_or(Standing::Unset)
         };
         let (unset, there): (Vec<&Candidate>, Vec<&Candidate>) =
             self.decision.candidates.iter().partition(|found| {

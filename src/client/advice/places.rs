@@ -1,6 +1,6 @@
 //! Problems with where requests go.
 
-use super::super::destination::{Refusal, Trust};
+use super::super::destination::Refusal;
 use super::super::settings::{self, names};
 use super::super::source::Source;
 use super::{Case, Problem};
@@ -72,8 +72,8 @@ fn by_project(case: &Case<'_>, shown: &str) -> Option<Problem> {
         ("host-set-by-project", format!("has the credential sent to {shown}"))
     };
     let (file, remove) = (case.show(&redirect.file), case.remove(&redirect.source));
-    let is_refused = case.destination.trust == Trust::Untrusted
-        && matches!(case.refusal, Some(Refusal::Untrusted(_)));
+    let is_refused =
+        !case.destination.is_trusted && matches!(case.refusal, Some(Refusal::Untrusted(_)));
     Some(if is_refused {
         let message = format!("this folder, which you have not trusted, {what} ({file})");
         Problem::error(code, message, remove)

@@ -25,7 +25,6 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
     problems.extend(login(case));
 }
 
-/// The expected source is not sent.
 fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
     let expected = case.expected.filter(|expected| !case.decision.meets(mode, Some(*expected)))?;
     let mut candidates = case.decision.candidates.iter();
@@ -101,7 +100,6 @@ fn several(case: &Case<'_>, outcome: &Outcome) -> Option<Problem> {
     })
 }
 
-/// What the interactive client asks first.
 fn asked(case: &Case<'_>, dialog: Dialog) -> Option<Problem> {
     match dialog {
         Dialog::Onboarding => Some(Problem::warning(

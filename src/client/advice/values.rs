@@ -32,7 +32,6 @@ fn is_first_party(case: &Case<'_>) -> bool {
     case.destination.address.as_ref().is_ok_and(|address| address.host() == ANTHROPIC)
 }
 
-/// What is wrong with the value of a source.
 fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
     let mut candidates = case.decision.candidates.iter();
     let candidate = candidates.find(|candidate| candidate.source == *source)?;

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::client::destination::{self, Project, Trust};
+use crate::client::destination::{self, Project};
 use crate::client::installed::{self, Installed};
 use crate::client::launch::Launch;
 use crate::client::{Client, gather};
@@ -31,7 +31,7 @@ pub(super) fn check(
     let shown = client.map_or_else(|| "of unknown version".to_owned(), |client| client.to_string());
     let state = gather::gather(context, client.unwrap_or(OLD), &Launch::default(), None, None)?;
     let project = Project::of(&state.paths.project, context.home().as_deref());
-    let trusted = destination::trust(&state, &project) == Trust::Trusted;
+    let trusted = destination::is_trusted(&state, &project);
     // Each counts, not only the first that leads requests: a proxy is asked for what goes to the broker, too.
     if let Some(redirect) = destination::project_redirects(&state, &project).first()
         && !trusted

@@ -127,7 +127,6 @@ pub(crate) fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers
     Some(headers)
 }
 
-/// What goes along with an OAuth token.
 fn oauth_beta() -> (&'static str, Zeroizing<String>) {
     ("anthropic-beta", Zeroizing::new("oauth-2025-04-20".to_owned()))
 }
