@@ -181,10 +181,23 @@ pub struct Outcome {
 }
 
 impl Outcome {
+    /// The two headers, by name.
+    pub(crate) fn headers(&self) -> [(&'static str, &Header); 2] {
+        [("x-api-key", &self.x_api_key), ("authorization", &self.authorization)]
+    }
+
+    /// The source that takes a header without a credential in it.
+    pub(crate) fn invalid(&self) -> Option<&Source> {
+        self.headers().into_iter().find_map(|(_, header)| match header {
+            Header::Invalid(source) => Some(source),
+            _ => None,
+        })
+    }
+
     /// The sources whose credentials are sent, each once, in the order of sources.
     pub fn sources(&self) -> Vec<&Source> {
-        let headers = [&self.x_api_key, &self.authorization];
-        let mut sources: Vec<_> = headers.into_iter().filter_map(Header::source).collect();
+        let headers = self.headers().into_iter();
+        let mut sources: Vec<_> = headers.filter_map(|(_, header)| header.source()).collect();
         if sources.first() > sources.last() {
             sources.reverse();
         }
@@ -194,11 +207,9 @@ impl Outcome {
 
     /// Whether `expected` (or, without it, whichever one) is sent, and nothing else.
     pub fn meets(&self, expected: Option<&Source>) -> bool {
-        let headers = [&self.x_api_key, &self.authorization];
-        let invalid = headers.iter().any(|header| matches!(header, Header::Invalid(_)));
         let sources = self.sources();
         let is_met = expected.is_none_or(|expected| sources.contains(&expected));
-        self.sends && !invalid && sources.len() == 1 && is_met
+        self.sends && self.invalid().is_none() && sources.len() == 1 && is_met
     }
 }
 
@@ -237,16 +248,21 @@ impl Decision {
     /// Whether that mode sends `expected`, or the same value from another source, and nothing else.
     pub fn meets(&self, mode: Mode, expected: Option<&Source>) -> bool {
         let outcome = self.outcome(mode);
-        let value = |source: &Source| {
-            let candidate = self.candidates.iter().find(|other| other.source == *source)?;
-            candidate.secret.as_ref().map(|secret| secret.reveal().trim())
-        };
         let same = |expected| {
-            value(expected).is_some_and(|expected| {
-                outcome.sources().first().and_then(|source| value(source)) == Some(expected)
+            self.secret(expected).is_some_and(|expected| {
+                outcome.sources().first().and_then(|source| self.secret(source)) == Some(expected)
             })
         };
         outcome.meets(expected) || (outcome.meets(None) && expected.is_some_and(same))
+    }
+
+    pub(crate) fn candidate(&self, source: &Source) -> Option<&Candidate> {
+        self.candidates.iter().find(|candidate| candidate.source == *source)
+    }
+
+    /// The credential of a source, where it is known, without blanks around it.
+    pub(crate) fn secret(&self, source: &Source) -> Option<&str> {
+        Some(self.candidate(source)?.secret.as_ref()?.reveal().trim())
     }
 
     pub fn outcome(&self, mode: Mode) -> &Outcome {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::disk;
+use crate::key::command;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Git {
@@ -60,11 +61,7 @@ pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
 
 /// The exit code, if the process ends in time.
 fn wait(mut child: Child, deadline: Instant) -> Option<i32> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let ended = disk::wait(left, || child.try_wait()).ok().flatten();
-    if ended.is_none() {
-        let _ = child.kill();
-        let _ = child.wait();
-    }
-    ended?.code()
+    command::end_within(deadline.saturating_duration_since(Instant::now()), &mut child)
+        .ok()??
+        .code()
 }

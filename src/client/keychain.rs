@@ -5,7 +5,6 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use sha2::{Digest, Sha256};
@@ -249,17 +248,9 @@ fn run(arguments: &[&str], input: &[u8]) -> anyhow::Result<()> {
         // A child that ends without reading has refused; its end says so.
         _ = stdin.write_all(input);
     }
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        if child.try_wait().map_err(cannot)?.is_some() {
-            return Ok(());
-        }
-        if Instant::now() >= deadline {
-            HANGS.store(true, Ordering::Relaxed);
-            _ = child.kill();
-            _ = child.wait();
-            return Err(fail("`security` did not end in time", advice));
-        }
-        thread::sleep(Duration::from_millis(2));
+    if command::end_within(PATIENCE, &mut child).map_err(cannot)?.is_none() {
+        HANGS.store(true, Ordering::Relaxed);
+        return Err(fail("`security` did not end in time", advice));
     }
+    Ok(())
 }

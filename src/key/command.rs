@@ -10,13 +10,15 @@ mod unix;
 mod windows;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
-use std::process::{ExitStatus, Stdio};
+use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
+use crate::disk;
 use crate::error::fail;
 #[cfg(unix)]
 use unix as system;
@@ -111,6 +113,16 @@ pub(crate) fn output_with(
             _ => pipe.wait(is_open),
         }
     }
+}
+
+/// Waits for a child; one that has not ended within that time is killed, and gives none.
+pub(crate) fn end_within(time: Duration, child: &mut Child) -> io::Result<Option<ExitStatus>> {
+    let ended = disk::wait(time, || child.try_wait());
+    if !matches!(ended, Ok(Some(_))) {
+        _ = child.kill();
+        _ = child.wait();
+    }
+    ended
 }
 
 fn into_text(bytes: &[u8]) -> Result<Zeroizing<String>, Ended> {

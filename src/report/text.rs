@@ -8,9 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::Answer;
 use super::names::Names;
 use crate::client::advice::{Problem, Severity};
-use crate::client::decision::{
-    Candidate, Decision, Dialog, Header, Mode, Outcome, Provider, Standing,
-};
+use crate::client::decision::{Candidate, Decision, Dialog, Mode, Outcome, Provider, Standing};
 use crate::client::settings::names;
 use crate::client::source::Source;
 use crate::key;
@@ -213,11 +211,9 @@ impl<'a> Text<'a> {
                 if asks { " and asks you to log in" } else { "" }
             );
         }
-        for header in [&outcome.x_api_key, &outcome.authorization] {
-            if let Header::Invalid(source) = header {
-                let name = self.names.name(source);
-                return format!("sends a request without a credential: {name} returned none");
-            }
+        if let Some(source) = outcome.invalid() {
+            let name = self.names.name(source);
+            return format!("sends a request without a credential: {name} returned none");
         }
         let named = |source: &Source| match &*self.hint(source, "") {
             "" => self.names.name(source),
@@ -253,21 +249,16 @@ impl<'a> Text<'a> {
         }
     }
 
-    fn secret(&self, source: &Source) -> Option<&str> {
-        let candidate = self.decision.candidates.iter().find(|found| found.source == *source)?;
-        Some(candidate.secret.as_ref()?.reveal().trim())
-    }
-
     /// Whether a source gives the key of the config.
     fn same_key(&self, source: &Source) -> bool {
-        let key = self.secret(&Source::PrimaryKey).filter(|key| !key.is_empty());
-        *source == Source::PrimaryKey || (key.is_some() && self.secret(source) == key)
+        let key = self.decision.secret(&Source::PrimaryKey).filter(|key| !key.is_empty());
+        *source == Source::PrimaryKey || (key.is_some() && self.decision.secret(source) == key)
     }
 
     /// The hint at a source's secret after `before`; nothing where the secret is not known.
     fn hint(&self, source: &Source, before: &str) -> String {
         let hint = |secret| format!("{before}{}", one_line(&key::hint(secret)));
-        self.secret(source).map(hint).unwrap_or_default()
+        self.decision.secret(source).map(hint).unwrap_or_default()
     }
 
     /// Where requests go: the host alone for the usual kind of address.
@@ -416,9 +407,7 @@ impl<'a> Text<'a> {
     fn headers(&mut self, mode: Mode) {
         let outcome = self.decision.outcome(mode);
         self.line(&format!("\n  {HEAD}{}{HEAD:#} sends to {}", who(mode), self.host()));
-        for (header, value) in
-            [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
-        {
+        for (header, value) in outcome.headers() {
             let source = value.taken_by().map(|source| self.names.name(source));
             let text = source.unwrap_or_else(|| "not sent".to_owned());
             self.beside(&format!("  {header:<14} "), &text);

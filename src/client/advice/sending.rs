@@ -27,11 +27,10 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
 
 fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
     let expected = case.expected.filter(|expected| !case.decision.meets(mode, Some(*expected)))?;
-    let mut candidates = case.decision.candidates.iter();
-    let candidate = candidates.find(|candidate| candidate.source == *expected);
+    let candidate = case.decision.candidate(expected);
     let standing = candidate.map_or(Standing::Unset, |candidate| candidate.standing(mode));
-    let mut headers = [&outcome.x_api_key, &outcome.authorization].into_iter();
-    let by = headers.find_map(|header| header.taken_by().filter(|source| *source != expected));
+    let mut takers = outcome.headers().into_iter().filter_map(|(_, header)| header.taken_by());
+    let by = takers.find(|source| *source != expected);
     match (standing, by) {
         (Standing::Used, _) => None,
         (Standing::Unset, _) => Some(Problem::error(
@@ -152,14 +151,13 @@ fn provider(case: &Case<'_>) -> Option<Problem> {
 }
 
 fn custom_headers(case: &Case<'_>, outcome: &Outcome) -> Vec<Problem> {
-    let headers = [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
     let problem = |(name, header): (&str, &Header)| {
         let source = header.taken_by().filter(|source| source.is_variable(names::HEADERS))?;
         let message = format!("{source} has an {name} line, which replaces the credential");
         let fix = format!("{} or that line of it", case.remove(source));
         Some(Problem::warning("custom-headers", message, fix))
     };
-    headers.into_iter().filter_map(problem).collect()
+    outcome.headers().into_iter().filter_map(problem).collect()
 }
 
 fn helper(case: &Case<'_>, problems: &mut Vec<Problem>) {

@@ -33,9 +33,8 @@ fn is_first_party(case: &Case<'_>) -> bool {
 }
 
 fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
-    let mut candidates = case.decision.candidates.iter();
-    let candidate = candidates.find(|candidate| candidate.source == *source)?;
-    let text = settings::js_trim(candidate.secret.as_ref()?.reveal());
+    let secret = case.decision.candidate(source)?.secret.as_ref()?;
+    let text = settings::js_trim(secret.reveal());
     match source {
         Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey => {
             in_key(case, source, text)

@@ -111,9 +111,7 @@ fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>)
 /// The headers that the client would send, with `new` for the key of the config; none where a value is not known.
 pub(crate) fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
     let mut headers = vec![("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned()))];
-    for (name, header) in
-        [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)]
-    {
+    for (name, header) in outcome.headers() {
         let Header::From(sent) = header else { continue };
         let value = match new.filter(|_| sent.source == Source::PrimaryKey) {
             Some(new) => new.reveal(),
