@@ -25,7 +25,10 @@ mod leaks;
 mod online;
 mod profile;
 mod prompt;
+mod random;
 mod recorded;
+#[path = "../conformance/rng.rs"]
+mod rng;
 mod rotate;
 mod rules;
 mod run;
