@@ -1,6 +1,6 @@
 //! The call log: a line of JSON for each call, each with the hash of the line before. No body, header or prompt is in it.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -141,7 +141,7 @@ pub(crate) fn check(state: &Path) -> io::Result<(usize, Option<Broken>)> {
     }
     let (mut count, mut before) = (0, link(None));
     for path in files(state)? {
-        let mut log = BufReader::with_capacity(1 << 16, File::open(&path)?);
+        let mut log = BufReader::with_capacity(1 << 16, private::open(&path, Open::Read)?);
         let mut line = Vec::new();
         for number in 1.. {
             line.clear();
@@ -170,7 +170,7 @@ pub(crate) fn check(state: &Path) -> io::Result<(usize, Option<Broken>)> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::OpenOptions;
+    use std::fs::{File, OpenOptions};
 
     use super::*;
 

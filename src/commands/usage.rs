@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -16,8 +15,10 @@ use serde::{Deserialize, Serialize};
 use crate::broker::budget::{self, Ledger, Period, Unit};
 use crate::broker::log;
 use crate::context::Context;
+use crate::disk::Open;
 use crate::error::{Exit, fail};
 use crate::output::one_line;
+use crate::private;
 use crate::profile::Profiles;
 use crate::records::state;
 
@@ -240,7 +241,7 @@ impl Reader {
     }
 
     fn read(&mut self, file: &Path) -> io::Result<()> {
-        let mut log = BufReader::with_capacity(BLOCK, File::open(file)?);
+        let mut log = BufReader::with_capacity(BLOCK, private::open(file, Open::Read)?);
         let mut line = Vec::new();
         while log.read_until(b'\n', &mut line)? > 0 {
             // What has no line end is being written.
