@@ -39,7 +39,6 @@ pub(crate) struct Cli {
     pub command: Option<Command>,
 }
 
-/// The commands.
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum Command {
     /// Write an API key into Claude Code's config
@@ -76,7 +75,6 @@ pub(crate) enum Command {
     Man(Lazy<commands::man::ManArgs>),
 }
 
-/// Runs the command that was asked for.
 pub(crate) fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
     context.quiet = cli.quiet;
     match cli.command {

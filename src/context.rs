@@ -14,7 +14,6 @@ use anstyle::{AnsiColor, Style};
 use crate::error::fail;
 use crate::output::{escape, mask, sanitize};
 
-/// The variable that names the home directory.
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 
 /// The directory of the machine's own settings; on Windows %ProgramData% may name another.
@@ -25,9 +24,7 @@ const ETC: &str = if cfg!(windows) { r"C:\ProgramData" } else { "/etc" };
 pub enum Platform {
     /// Linux, and any other Unix.
     Linux,
-    /// macOS.
     Macos,
-    /// Windows.
     Windows,
 }
 
@@ -53,7 +50,6 @@ impl Platform {
     }
 }
 
-/// What standard input is connected to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StdinKind {
     /// A terminal: a person can be asked.
@@ -64,7 +60,6 @@ pub(crate) enum StdinKind {
     Data,
 }
 
-/// The world of one run of cck.
 pub struct Context {
     args: Vec<OsString>,
     /// Sorted by name.
@@ -89,29 +84,17 @@ pub struct Context {
 }
 
 impl Context {
-    /// The context of this process.
     #[expect(clippy::disallowed_methods, reason = "this is the place")]
     pub(crate) fn from_process() -> Self {
         let mut context = Context {
-            args: std::env::args_os().collect(),
-            vars: Vec::new(),
             // A deleted working directory is not a reason to fail: only relative paths need it.
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             etc: PathBuf::from(ETC),
-            managed: PathBuf::new(),
-            platform: Platform::of(None),
             stdin_kind: None,
             stdin: Some(Box::new(|| Box::new(io::stdin()))),
-            out: String::new(),
-            quiet: false,
-            changed: false,
             to_process: true,
-            err: String::new(),
+            ..Context::new(std::env::args_os(), std::env::vars_os())
         };
-        for (name, value) in std::env::vars_os() {
-            context.set_var(name, value);
-        }
-        context.platform = Platform::of(context.var_os("CCK_PLATFORM"));
         context.managed = PathBuf::from(context.platform.managed());
         if cfg!(windows)
             && let Some(dir) = context.var_os("ProgramData").filter(|dir| !dir.is_empty())
@@ -123,13 +106,26 @@ impl Context {
 
     /// A context for a test: these arguments (without the program's name) and variables, in `cwd`, with `etc` as `/etc`.
     pub fn for_test(args: &[&str], vars: &[(&str, &str)], cwd: &Path, etc: &Path) -> Self {
-        let args = std::iter::once("cck").chain(args.iter().copied()).map(OsString::from).collect();
-        let mut context = Context {
-            args,
-            vars: Vec::new(),
+        let args = std::iter::once("cck").chain(args.iter().copied()).map(OsString::from);
+        Context {
             cwd: cwd.to_path_buf(),
             etc: etc.to_path_buf(),
             managed: etc.join("claude-code"),
+            ..Context::new(args, vars.iter().map(|(name, value)| (name.into(), value.into())))
+        }
+    }
+
+    /// Arguments and variables, and nothing else from the process.
+    fn new(
+        args: impl Iterator<Item = OsString>,
+        vars: impl Iterator<Item = (OsString, OsString)>,
+    ) -> Self {
+        let mut context = Context {
+            args: args.collect(),
+            vars: Vec::new(),
+            cwd: PathBuf::new(),
+            etc: PathBuf::new(),
+            managed: PathBuf::new(),
             platform: Platform::of(None),
             stdin_kind: Some(StdinKind::Nothing),
             stdin: None,
@@ -140,7 +136,7 @@ impl Context {
             err: String::new(),
         };
         for (name, value) in vars {
-            context.set_var(*name, *value);
+            context.set_var(name, value);
         }
         context.platform = Platform::of(context.var_os("CCK_PLATFORM"));
         context
@@ -162,7 +158,6 @@ impl Context {
         self.var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
 
-    /// The whole environment.
     pub(crate) fn vars(&self) -> &[(OsString, OsString)] {
         &self.vars
     }
@@ -185,7 +180,6 @@ impl Context {
         }
     }
 
-    /// Removes a variable for the rest of this run.
     pub(crate) fn remove_var(&mut self, name: &OsStr) {
         if let Ok(at) = self.find_var(name) {
             self.vars.remove(at);
@@ -244,7 +238,6 @@ impl Context {
         .unwrap_or(running)
     }
 
-    /// The working directory.
     pub(crate) fn cwd(&self) -> &Path {
         &self.cwd
     }
@@ -259,12 +252,10 @@ impl Context {
         &self.managed
     }
 
-    /// The system whose rules hold.
     pub fn platform(&self) -> Platform {
         self.platform
     }
 
-    /// The variable of the home directory, as it is set.
     pub(crate) fn home_var(&self) -> Option<&OsStr> {
         self.var_os(HOME)
     }
@@ -284,7 +275,6 @@ impl Context {
         self.account_field(5).map(PathBuf::from)
     }
 
-    /// The name of the account.
     pub(crate) fn account_name(&self) -> Option<String> {
         if cfg!(target_os = "macos") {
             return self.home()?.file_name()?.to_str().map(str::to_owned);
@@ -303,11 +293,6 @@ impl Context {
         own.get(at).filter(|field| !field.is_empty()).map(|field| (*field).to_owned())
     }
 
-    #[cfg(windows)]
-    fn account_field(&self, _: usize) -> Option<String> {
-        None
-    }
-
     /// The home directory, or an error that says how to do without.
     pub(crate) fn require_home(&self) -> anyhow::Result<PathBuf> {
         self.home().ok_or_else(|| {
@@ -318,7 +303,6 @@ impl Context {
         })
     }
 
-    /// What standard input is connected to.
     pub(crate) fn stdin_kind(&self) -> StdinKind {
         self.stdin_kind.unwrap_or_else(stdin_kind)
     }
@@ -383,7 +367,6 @@ impl Context {
         self.to_process && AutoStream::choice(&io::stdout()) != ColorChoice::Never
     }
 
-    /// Whether standard output is a terminal.
     pub(crate) fn stdout_is_terminal(&self) -> bool {
         self.to_process && io::stdout().is_terminal()
     }

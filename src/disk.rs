@@ -16,10 +16,10 @@ mod windows;
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Read, Seek};
 use std::path::{Component, Path, PathBuf};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 #[cfg(unix)]
 use unix as system;
@@ -29,8 +29,8 @@ use windows as system;
 pub(crate) use acting::act_for;
 pub(crate) use error::{interrupted, refused, what};
 pub(crate) use system::{
-    Dir, IS_SOCKET, KEEPS_OPEN, copy_attributes, is_program, look, make_dirs, open, read_at,
-    read_link, read_more, real, set_mode, set_owner, start_writing, stat, tools, user, write_at,
+    Dir, IS_SOCKET, KEEPS_OPEN, copy_attributes, is_program, look, make_dirs, open, read_link,
+    real, set_mode, set_owner, start_writing, stat, user, write_at,
 };
 pub(crate) use temp::{Temp, beside, cut, sweep};
 
@@ -48,11 +48,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// How a file is opened. None follows a link in the last part of the path, except `Follow`; none waits for a FIFO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Open {
-    /// For reading.
     Read,
-    /// For reading, through links.
     Follow,
-    /// For writing over what is there.
     Write,
     /// Made new, for its owner alone; an error if there is something.
     New,
@@ -62,7 +59,6 @@ pub(crate) enum Open {
     Append,
 }
 
-/// How a file gets another name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rename {
     /// In place of what has that name.
@@ -73,7 +69,6 @@ pub(crate) enum Rename {
     Exchange,
 }
 
-/// What is at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     File,
@@ -89,25 +84,22 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     pub kind: Kind,
-    /// Permissions.
     pub mode: u32,
     pub uid: u32,
     pub gid: u32,
-    /// How many names it has.
     pub links: u64,
     pub size: u64,
     /// Seconds since 1970, and nanoseconds.
     pub modified: (i64, u32),
-    /// The device and the number on it.
     pub id: (u64, u64),
 }
 
 /// What tells one content of a file from another, without reading it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Stamp {
-    id: (u64, u64),
-    size: u64,
-    modified: (i64, u32),
+    pub id: (u64, u64),
+    pub size: u64,
+    pub modified: (i64, u32),
 }
 
 impl Stat {
@@ -116,16 +108,18 @@ impl Stat {
     }
 }
 
-impl Dir {
-    /// The names in the directory that `wanted` picks; none where it cannot be listed.
-    pub(crate) fn names(&self, wanted: impl Fn(&OsStr) -> bool) -> Vec<std::ffi::OsString> {
-        let mut names = self.list().unwrap_or_default();
-        names.retain(|name| wanted(name));
-        names
+impl Stamp {
+    pub(crate) fn modified(&self) -> SystemTime {
+        let (seconds, nanos) = self.modified;
+        SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(seconds).unwrap_or_default(), nanos)
+    }
+
+    /// How long ago the file was modified; nothing if that is in the future.
+    pub(crate) fn age(&self) -> Duration {
+        self.modified().elapsed().unwrap_or_default()
     }
 }
 
-/// The paths of what is in a directory.
 pub(crate) fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
     let names = Dir::open(path)?.list()?;
     Ok(names.into_iter().map(|name| path.join(name)).collect())
@@ -156,7 +150,6 @@ pub(crate) fn resolve(path: &Path) -> anyhow::Result<PathBuf> {
     Err(refused(io::Error::from_raw_os_error(system::LOOP), "look up", path))
 }
 
-/// The directory and the name of a file.
 pub(crate) fn split(path: &Path) -> anyhow::Result<(&Path, &OsStr)> {
     match (path.parent(), path.components().next_back()) {
         (Some(parent), Some(Component::Normal(name))) => {
@@ -206,24 +199,15 @@ pub(crate) fn lock(file: &File, timeout: Duration) -> io::Result<bool> {
 }
 
 /// The content of a regular file of about `size` bytes; `None` if it has more than `max`.
-pub(crate) fn read_up_to(file: &File, size: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_up_to(mut file: &File, size: u64, max: u64) -> io::Result<Option<Vec<u8>>> {
     if size > max {
         return Ok(None);
     }
-    // One byte more than expected: a full buffer then means that the file has grown.
-    let expected = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
-    let mut bytes = Vec::with_capacity(expected);
-    loop {
-        if bytes.len() == bytes.capacity() {
-            bytes.reserve(64 * 1024);
-        }
-        let at = bytes.len() as u64;
-        match read_more(file, &mut bytes, at)? {
-            0 => return Ok(Some(bytes)),
-            _ if bytes.len() as u64 > max => return Ok(None),
-            _ => {}
-        }
-    }
+    // With room for one byte more, the end of a file that has not grown is seen without asking for memory.
+    let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or_default() + 1);
+    file.rewind()?;
+    file.take(max + 1).read_to_end(&mut bytes)?;
+    Ok((bytes.len() as u64 <= max).then_some(bytes))
 }
 
 /// The content of a small file; an error if it is anything else, so that a FIFO is not waited for.
@@ -240,10 +224,31 @@ pub(crate) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
 pub(crate) fn fill(file: &File, buffer: &mut [u8], at: usize) -> io::Result<usize> {
     let mut length = 0;
     while length < buffer.len() {
-        match read_at(file, &mut buffer[length..], (at + length) as u64)? {
-            0 => break,
-            read => length += read,
+        match system::read_at(file, &mut buffer[length..], (at + length) as u64) {
+            Ok(0) => break,
+            Ok(read) => length += read,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
     Ok(length)
+}
+
+/// What people type, as advice names it.
+pub(crate) mod tools {
+    const fn of(unix: &'static str, windows: &'static str) -> &'static str {
+        if cfg!(windows) { windows } else { unix }
+    }
+
+    pub(crate) const LIST: &str = of("ls -l", "icacls");
+    /// Shows a file or a directory, and not what is in it.
+    pub(crate) const LOOK: &str = of("ls -ld", "dir /q");
+    pub(crate) const MOVE: &str = of("mv", "move");
+    pub(crate) const REMOVE: &str = of("rm", "del");
+    /// Makes a directory, and those above it.
+    pub(crate) const MAKE_DIR: &str = of("mkdir -p", "mkdir");
+    /// Shows how much room a disk has.
+    pub(crate) const ROOM: &str = of("df -h", "dir");
+    /// Shows the clients that run.
+    pub(crate) const CLIENTS: &str = of("ps ax | grep claude", "tasklist | findstr claude");
 }

@@ -27,45 +27,28 @@ use crate::json::{self, Member, NotJson, Spans};
 /// One member to set or to remove.
 pub struct Edit {
     path: Vec<String>,
-    action: Action,
-}
-
-enum Action {
-    /// The value as JSON text.
-    Set(Zeroizing<String>),
-    Remove,
-    /// The value is none that JSON can hold.
-    Unserializable(String),
+    /// The value as JSON text; `None` to remove the member.
+    value: Option<Zeroizing<String>>,
 }
 
 impl Edit {
     /// Sets the member at `path`, named from the top-level object down; objects that are missing on the way are made.
     pub fn set(path: &[&str], value: &(impl Serialize + ?Sized)) -> Edit {
-        let action = match serde_json::to_string(value) {
-            Ok(text) => Action::Set(Zeroizing::new(text)),
-            Err(error) => Action::Unserializable(error.to_string()),
-        };
-        Edit { path: owned(path), action }
+        let text = serde_json::to_string(value).expect("texts, numbers, lists and maps are JSON");
+        Edit { value: Some(Zeroizing::new(text)), ..Edit::remove(path) }
     }
 
     /// Removes the member at `path`, all its duplicates included.
     pub fn remove(path: &[&str]) -> Edit {
-        Edit { path: owned(path), action: Action::Remove }
+        Edit { path: path.iter().map(|name| (*name).to_owned()).collect(), value: None }
     }
 }
 
 impl fmt::Debug for Edit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let action = match self.action {
-            Action::Remove => "remove",
-            _ => "set",
-        };
+        let action = if self.value.is_some() { "set" } else { "remove" };
         write!(f, "Edit({action} {})", self.path.join("."))
     }
-}
-
-fn owned(path: &[&str]) -> Vec<String> {
-    path.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// A JSON document whose top level is an object, as spans over its source.
@@ -158,8 +141,8 @@ impl<'a> Document<'a> {
     /// A member that is there already, with a value that is equal as JSON, is left as it is.
     pub fn apply(&self, edits: &[Edit]) -> Result<Edited<'a>, Malformed> {
         let plan = Plan::new(edits)?;
-        for edit in edits {
-            self.member(&edit.path[0]);
+        for name in edits.iter().filter_map(|edit| edit.path.first()) {
+            self.member(name);
         }
         if self.blank {
             return Ok(self.apply_to_blank(&plan));
@@ -170,7 +153,7 @@ impl<'a> Document<'a> {
     }
 
     fn apply_to_blank(&self, plan: &Plan) -> Edited<'a> {
-        let Some((value, changes)) = plan.as_value() else {
+        let Some((value, changes)) = plan.as_value(&[]) else {
             return Edited { pieces: self.pieces(Vec::new()), changes: Vec::new() };
         };
         let style = Style::around(self.text);
@@ -219,7 +202,6 @@ pub struct Edited<'a> {
 /// A member that changed, with its raw JSON text before and after.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Change {
-    /// The names from the top-level object down.
     pub path: Vec<String>,
     /// The value before; `None` where there was none. It may be a key.
     pub before: Option<String>,
@@ -239,31 +221,11 @@ impl fmt::Debug for Change {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Malformed {
     /// `JSON.parse` would refuse it here.
-    Syntax {
-        /// The line, from 1.
-        line: usize,
-        /// The character in the line, from 1.
-        column: usize,
-        /// What is wrong there.
-        message: &'static str,
-    },
+    Syntax { line: usize, column: usize, message: &'static str },
     /// The value at this path is not an object; an empty path is the top level.
-    NotAnObject {
-        /// The names from the top-level object down.
-        path: Vec<String>,
-    },
+    NotAnObject { path: Vec<String> },
     /// The source is not UTF-8 from this byte on.
-    NotUtf8 {
-        /// How many bytes are.
-        offset: usize,
-    },
-    /// The value to set at this path cannot be told in JSON. This is a fault of cck, not of the file.
-    Unserializable {
-        /// The names from the top-level object down.
-        path: Vec<String>,
-        /// Why not.
-        message: String,
-    },
+    NotUtf8 { offset: usize },
 }
 
 impl fmt::Display for Malformed {
@@ -276,9 +238,6 @@ impl fmt::Display for Malformed {
             Malformed::NotAnObject { path } => write!(f, "`{}` is not an object", path.join(".")),
             Malformed::NotUtf8 { offset } => {
                 write!(f, "not UTF-8 text from byte {} on", offset + 1)
-            }
-            Malformed::Unserializable { path, message } => {
-                write!(f, "the value for `{}` is not JSON: {message}", path.join("."))
             }
         }
     }

@@ -13,7 +13,7 @@ mod tests;
 
 use std::ops::Range;
 
-pub(crate) use members::{Member, Spans, Split, decode, items, last, members, object, span, spans};
+pub(crate) use members::{Member, Spans, decode, items, last, members, object, span, spans};
 pub(crate) use pick::Pick;
 pub(crate) use scan::Scan;
 
@@ -46,7 +46,6 @@ pub(crate) trait Visitor {
 pub struct NotJson {
     /// Bytes before the place.
     pub offset: usize,
-    /// Counted from 1.
     pub line: usize,
     /// Bytes from the start of the line, counted from 1.
     pub column: usize,

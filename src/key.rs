@@ -77,17 +77,14 @@ impl ApiKey {
         &self.0
     }
 
-    /// See [`hint`].
     pub fn hint(&self) -> String {
         hint(&self.0)
     }
 
-    /// See [`fingerprint`].
     pub(crate) fn fingerprint(&self) -> String {
         fingerprint(&self.0)
     }
 
-    /// See [`suffix`].
     pub fn suffix(&self) -> &str {
         suffix(&self.0)
     }

@@ -34,7 +34,6 @@ use cli::Cli;
 use context::Context;
 use error::{Exit, Failure};
 
-/// Runs cck as this process.
 pub fn main() -> ExitCode {
     process::disable_core_dumps();
     signals::survive_size_limit();

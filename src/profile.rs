@@ -23,7 +23,6 @@ use file::Entry;
 pub(crate) use file::{check_base_url, check_name};
 pub(crate) use place::{ready_dir, update, user_file};
 
-/// `--profile`, for the commands that work on one.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ProfileArg {
     /// Work on this profile (see `cck profile`)
@@ -32,7 +31,6 @@ pub(crate) struct ProfileArg {
 }
 
 impl ProfileArg {
-    /// Enters the profile, if one was named: see [`enter`].
     pub(crate) fn enter(&self, context: &mut Context) -> anyhow::Result<Option<Profile>> {
         self.profile.as_deref().map(|name| enter(name, context)).transpose()
     }
@@ -187,7 +185,6 @@ impl Profiles {
         Ok(())
     }
 
-    /// The profile of this name.
     pub(crate) fn find(&self, name: &str) -> anyhow::Result<&Profile> {
         if let Err(problem) = check_name(name) {
             return Err(fail(problem, "cck profile list shows the profiles there are"));
@@ -282,7 +279,6 @@ pub(crate) fn resolve(
     })
 }
 
-/// A malformed file as an error with its place.
 pub(crate) fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
     fail(
         format!(

@@ -31,29 +31,24 @@ pub(crate) struct Section(&'static Handlers, AtomicBool);
 /// Puts off TERM, INT, HUP and QUIT until the guard is dropped: a change and its records are one section. Until
 /// [`Section::finish`] a waiting signal gives the work up; from then on what is left is done first.
 pub(crate) fn hold() -> Section {
-    Section::enter()
+    let handlers = HANDLERS.get_or_init(|| {
+        let handlers = Handlers {
+            by_default: Arc::new(AtomicBool::new(true)),
+            pending: Arc::new(AtomicUsize::new(0)),
+            open: Mutex::new(0),
+            finishing: AtomicUsize::new(0),
+        };
+        // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
+        let _ = handlers.install();
+        handlers
+    });
+    let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
+    *open += 1;
+    handlers.by_default.store(false, Ordering::SeqCst);
+    Section(handlers, AtomicBool::new(false))
 }
 
 impl Section {
-    /// Begins to put signals off.
-    fn enter() -> Section {
-        let handlers = HANDLERS.get_or_init(|| {
-            let handlers = Handlers {
-                by_default: Arc::new(AtomicBool::new(true)),
-                pending: Arc::new(AtomicUsize::new(0)),
-                open: Mutex::new(0),
-                finishing: AtomicUsize::new(0),
-            };
-            // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
-            let _ = handlers.install();
-            handlers
-        });
-        let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
-        *open += 1;
-        handlers.by_default.store(false, Ordering::SeqCst);
-        Section(handlers, AtomicBool::new(false))
-    }
-
     /// Whether a signal waits and the work can still be given up for it.
     pub(crate) fn pending(&self) -> bool {
         self.0.pending.load(Ordering::SeqCst) != 0 && self.0.finishing.load(Ordering::SeqCst) == 0
@@ -94,16 +89,10 @@ pub(crate) fn survive_size_limit() {
 impl Handlers {
     fn install(&self) -> io::Result<()> {
         let ignored = ignored();
-        for signal in PUT_OFF {
-            if ignored & (1 << (signal - 1)) != 0 {
-                continue;
-            }
+        for signal in PUT_OFF.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
             end_unless_put_off(signal, Arc::clone(&self.by_default))?;
-            flag::register_usize(
-                signal,
-                Arc::clone(&self.pending),
-                signal.unsigned_abs() as usize,
-            )?;
+            let number = signal.unsigned_abs() as usize;
+            flag::register_usize(signal, Arc::clone(&self.pending), number)?;
         }
         Ok(())
     }
@@ -118,7 +107,6 @@ mod system {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
     use signal_hook::{flag, low_level};
 
-    /// The signals that are put off.
     pub(crate) const PUT_OFF: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
 
     /// Has the signal do what it does by default while `by_default` is set.
@@ -126,7 +114,6 @@ mod system {
         flag::register_conditional_default(signal, by_default).map(drop)
     }
 
-    /// Does what the signal does by default.
     pub(crate) fn end(signal: i32) {
         let _ = low_level::emulate_default_handler(signal);
     }
@@ -147,7 +134,6 @@ mod system {
     /// STATUS_CONTROL_C_EXIT, the exit code of a program that does nothing against it.
     const ENDED: i32 = 0xC000_013A_u32.cast_signed();
 
-    /// The signals that are put off.
     pub(crate) const PUT_OFF: [i32; 2] = [SIGINT, SIGBREAK];
 
     /// Has the signal end the process while `by_default` is set.
@@ -155,7 +141,6 @@ mod system {
         flag::register_conditional_shutdown(signal, ENDED, by_default).map(drop)
     }
 
-    /// Ends the process.
     pub(crate) fn end(_: i32) {
         low_level::exit(ENDED);
     }

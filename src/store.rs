@@ -10,7 +10,6 @@ pub(crate) mod lock;
 mod outline;
 mod recovery;
 mod replace;
-mod settle;
 #[cfg(test)]
 #[cfg(unix)]
 mod tests;
@@ -28,12 +27,11 @@ use crate::document::{Change, Document, Edit, Edited, Malformed};
 use crate::error::fail;
 use crate::shell;
 use crate::signals::{self, Section};
-use load::Content;
+use load::{Content, MAX_CHECKED, is_recent, load_settled, written_since};
 use lock::Lock;
 use outline::Piece;
 use recovery::Aside;
 use replace::{Replaced, Site};
-use settle::{MAX_CHECKED, is_recent, load_settled, written_since};
 
 /// How long a lock is waited for: longer than one that was left by a crash takes to go stale.
 pub(crate) const LOCK_TIMEOUT: Duration = Duration::from_secs(15);
@@ -50,7 +48,6 @@ const GLANCE: Duration = Duration::from_millis(8);
 /// The content of a file that does not exist.
 static EMPTY: Content = Content::Whole(Vec::new());
 
-/// How an update is made.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
     /// How long to wait for another holder of the lock.
@@ -67,7 +64,6 @@ impl Default for Options {
     }
 }
 
-/// What an update did.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     /// The file that was written, symlinks followed.
@@ -336,7 +332,6 @@ fn edit<'a>(
     edited.map(Some).map_err(|e| malformed(path, &e))
 }
 
-/// The error for a file that cannot be worked with.
 fn malformed(path: &Path, malformed: &Malformed) -> anyhow::Error {
     let shown = path.display();
     let problem = match malformed {

@@ -16,7 +16,7 @@ use super::settings::variable_name;
 use super::state::{FileState, Reading, Secret};
 use super::variables::Env;
 use crate::disk;
-use crate::json::{BOM, Pick};
+use crate::json::{BOM, Pick, Scan};
 
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
 const BLOCK: usize = 32 << 10;
@@ -135,7 +135,7 @@ pub fn pick(
         project.iter().flat_map(|project| project.ancestors()).filter_map(project_key).collect();
     paths.extend(above.iter().map(|dir| vec!["projects", &**dir, "hasTrustDialogAccepted"]));
 
-    let mut pick = Pick::new(&paths);
+    let mut pick = Scan::new(Pick::new(&paths));
     let mut buffer = vec![0; block];
     let (mut is_first, mut has_bom) = (true, false);
     // A file of nothing but blanks is an empty one, however long, and to JavaScript more is blank than to JSON.
@@ -159,7 +159,7 @@ pub fn pick(
             _ => break,
         }
     }
-    let mut members = pick.finish().map_err(Reading::Malformed)?;
+    let mut members = pick.finish().map_err(Reading::Malformed)?.found;
     let trust = members.split_off(fixed);
     let trusted = trust.iter().filter_map(json).any(Json::is_truthy);
     Ok(Picked { members, has_bom, trusted })

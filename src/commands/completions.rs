@@ -15,7 +15,6 @@ use crate::error::fail;
 /// The variable by which a script asks for completions. A name of our own: the usual COMPLETE may be in use.
 const VARIABLE: &str = "_CCK_COMPLETE";
 
-/// The arguments of `cck completions`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,7 +28,6 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-/// The shells there is a script for.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Shell {
     Bash,
@@ -40,23 +38,11 @@ enum Shell {
     Elvish,
 }
 
-impl Shell {
-    fn name(self) -> &'static str {
-        match self {
-            Shell::Bash => "bash",
-            Shell::Zsh => "zsh",
-            Shell::Fish => "fish",
-            Shell::Powershell => "powershell",
-            Shell::Elvish => "elvish",
-        }
-    }
-}
-
-/// Runs the command.
 pub(crate) fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
+    let shell = args.shell.to_possible_value();
     Shells::builtins()
-        .completer(args.shell.name())
+        .completer(shell.as_ref().map_or("", |shell| shell.get_name()))
         .ok_or_else(|| fail("no script for this shell", "choose another shell"))?
         .write_registration(VARIABLE, "cck", "cck", "cck", &mut script)?;
     // Standard output carries text only, without the vertical tab that the script for bash would have between words.

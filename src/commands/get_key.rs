@@ -14,7 +14,6 @@ use crate::key::place;
 use crate::key::source::{DEFAULT_VARIABLE, KeySource, NAME_ONE, Place, SourceArgs};
 use crate::profile::{self, Profile, ProfileArg};
 
-/// The arguments of `cck get-key`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,7 +30,6 @@ pub(crate) struct GetKeyArgs {
     source: SourceArgs,
 }
 
-/// Runs `cck get-key`.
 pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     change::clear_expired(context);
     let profile = args.profile.enter(context)?;
@@ -87,25 +85,9 @@ fn cached(
 
 /// Whether a variable differs between shells and terminals, and no secret store asks for it.
 fn is_bookkeeping(name: &OsStr) -> bool {
-    const NAMES: [&str; 14] = [
-        "_",
-        "SHLVL",
-        "PWD",
-        "OLDPWD",
-        "COLUMNS",
-        "LINES",
-        "COLORTERM",
-        "WINDOWID",
-        "STY",
-        "CLAUDECODE",
-        "SSH_TTY",
-        "SSH_CLIENT",
-        "SSH_CONNECTION",
-        "XDG_SESSION_ID",
-    ];
+    const NAMES: &str = "_ SHLVL PWD OLDPWD COLUMNS LINES COLORTERM WINDOWID STY CLAUDECODE SSH_TTY SSH_CLIENT SSH_CONNECTION XDG_SESSION_ID";
+    const STARTS: &str = "TERM TMUX CLAUDE_CODE_ VTE_ KONSOLE_";
     let name = name.to_string_lossy();
-    NAMES.contains(&&*name)
-        || ["TERM", "TMUX", "CLAUDE_CODE_", "VTE_", "KONSOLE_"]
-            .iter()
-            .any(|start| name.starts_with(start))
+    NAMES.split(' ').any(|known| *known == *name)
+        || STARTS.split(' ').any(|start| name.starts_with(start))
 }

@@ -9,7 +9,6 @@ use clap::{Arg, Args};
 use crate::context::Context;
 use crate::error::Exit;
 
-/// The arguments of `cck man`: none.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -69,7 +68,6 @@ const APPENDIX: &[(&str, &[(&str, &str)])] = &[
     ),
 ];
 
-/// Runs the command.
 pub(crate) fn run(
     _args: &ManArgs,
     mut root: clap::Command,
@@ -180,7 +178,6 @@ impl Page {
         self.out.push('\n');
     }
 
-    /// Words to be filled.
     fn text(&mut self, text: &str) {
         for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
             self.raw(&escape(line));
@@ -240,28 +237,8 @@ impl Page {
 
 /// `-h, --help` or `--key-file FILE` or `NAME`.
 fn heading(arg: &Arg) -> String {
-    let mut heading = String::new();
-    if let Some(short) = arg.get_short() {
-        let _ = write!(heading, "-{short}");
-    }
-    if let Some(long) = arg.get_long() {
-        let comma = if heading.is_empty() { "" } else { ", " };
-        let _ = write!(heading, "{comma}--{long}");
-    }
-    if arg.get_action().takes_values() {
-        let names = arg
-            .get_value_names()
-            .map(|names| names.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "))
-            .unwrap_or_default();
-        let blank = if heading.is_empty() { "" } else { " " };
-        let optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
-        let _ = if optional && !heading.is_empty() {
-            write!(heading, "{blank}[{names}]")
-        } else {
-            write!(heading, "{blank}{names}")
-        };
-    }
-    heading
+    let short = arg.get_short().map(|short| format!("-{short}, ")).unwrap_or_default();
+    short + &arg.to_string().replace(['<', '>'], "")
 }
 
 /// Text that roff prints as it stands: no line of it is a request, and a hyphen can be copied and pasted.

@@ -16,7 +16,6 @@ use crate::profile::file::{self, Entry};
 use crate::profile::limits::Budget;
 use crate::profile::{self, Profile, Profiles, StoredSourceArgs, profile_names};
 
-/// The arguments of `cck profile`.
 #[derive(Debug, Args)]
 pub(crate) struct ProfileArgs {
     #[command(subcommand)]
@@ -130,7 +129,6 @@ struct One<'a> {
     profile: Shown<'a>,
 }
 
-/// Runs `cck profile`.
 pub(crate) fn run(args: ProfileArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.action {
         Action::Add(args) => add(*args, context),

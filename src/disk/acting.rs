@@ -18,14 +18,11 @@ type Ids = (u32, u32);
 #[cfg(target_os = "linux")]
 mod linux {
     use std::cell::Cell;
-    use std::collections::VecDeque;
-    use std::ffi::OsString;
-    use std::io;
-    use std::os::fd::OwnedFd;
-    use std::os::unix::ffi::OsStringExt;
+    use std::io::{self, ErrorKind::NotADirectory, ErrorKind::NotFound};
+    use std::os::unix::fs::MetadataExt;
     use std::path::{Component, Path, PathBuf};
 
-    use rustix::fs::{FileType, Gid, Mode, OFlags, Uid, fstat, open, openat, readlinkat};
+    use rustix::fs::{Gid, Uid};
     use rustix::process::geteuid;
     use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -45,7 +42,7 @@ mod linux {
         // From here on the guard restores what was, if anything fails.
         let guard = Acting { before };
         change_to(None)?;
-        change_to(owner_along(path)?)?;
+        change_to(owner_along(path, 0)?)?;
         Ok(guard)
     }
 
@@ -85,62 +82,34 @@ mod linux {
     }
 
     /// The owner of the first thing along the path that is not root's; none if all is, as far as there is something.
-    fn owner_along(path: &Path) -> io::Result<Option<Ids>> {
-        let top = |path: &Path| {
-            let start = if path.has_root() { "/" } else { "." };
-            open(start, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
-        };
-        let mut at = top(path)?;
-        let mut left: VecDeque<OsString> = parts(path);
-        let mut links = 0;
-        loop {
-            let stat = fstat(&at)?;
-            if stat.st_uid != 0 {
-                return Ok(Some((stat.st_uid, stat.st_gid)));
-            }
-            let Some(name) = left.pop_front() else { return Ok(None) };
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let next: OwnedFd = match openat(&at, &name, flags, Mode::empty()) {
-                Ok(next) => next,
+    fn owner_along(path: &Path, links: usize) -> io::Result<Option<Ids>> {
+        let mut at = PathBuf::new();
+        // Of a relative path, what it starts from counts too.
+        let parts = (!path.has_root()).then_some(Component::CurDir).into_iter();
+        for part in parts.chain(path.components()) {
+            at.push(part);
+            let stat = match at.symlink_metadata() {
+                Ok(stat) => stat,
                 // What is missing will be made in a directory of root's.
-                Err(rustix::io::Errno::NOENT | rustix::io::Errno::NOTDIR) => return Ok(None),
-                Err(errno) => return Err(errno.into()),
+                Err(error) if matches!(error.kind(), NotFound | NotADirectory) => return Ok(None),
+                Err(error) => return Err(error),
             };
-            let stat = fstat(&next)?;
-            match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Directory => at = next,
-                FileType::Symlink if stat.st_uid != 0 => {
-                    return Ok(Some((stat.st_uid, stat.st_gid)));
+            // A file in a directory of root's counts as root's: nobody else can put another in its place.
+            if stat.uid() != 0 && (stat.is_dir() || stat.is_symlink()) {
+                return Ok(Some((stat.uid(), stat.gid())));
+            }
+            if stat.is_symlink() {
+                // Of a circle, opening it will say so.
+                if links == MAX_LINKS {
+                    return Ok(None);
                 }
-                FileType::Symlink => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        // Opening it will say so.
-                        return Ok(None);
-                    }
-                    let target =
-                        OsString::from_vec(readlinkat(&next, "", Vec::new())?.into_bytes());
-                    let target = PathBuf::from(target);
-                    if target.has_root() {
-                        at = top(&target)?;
-                    }
-                    for part in parts(&target).into_iter().rev() {
-                        left.push_front(part);
-                    }
+                at = at.parent().unwrap_or(Path::new("")).join(at.read_link()?);
+                if let Some(owner) = owner_along(&at, links + 1)? {
+                    return Ok(Some(owner));
                 }
-                // A file in a directory of root's: nobody else can put another in its place.
-                _ => return Ok(None),
             }
         }
-    }
-
-    fn parts(path: &Path) -> VecDeque<OsString> {
-        let parts = path.components().filter_map(|part| match part {
-            Component::Normal(name) => Some(name.to_owned()),
-            Component::ParentDir => Some("..".into()),
-            _ => None,
-        });
-        parts.collect()
+        Ok(None)
     }
 }
 

@@ -62,7 +62,6 @@ pub(crate) fn what(error: &io::Error) -> String {
     }
 }
 
-/// A signal came before anything was changed.
 pub(crate) fn interrupted() -> anyhow::Error {
     fail("interrupted by a signal; nothing was changed", "run it again")
 }

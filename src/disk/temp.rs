@@ -38,7 +38,6 @@ impl<'d> Temp<'d> {
         &self.name
     }
 
-    /// Puts it in the target's place.
     pub(crate) fn rename(&mut self, how: Rename) -> io::Result<()> {
         self.dir.rename(&self.name, self.target, how)?;
         self.is_there = how == Rename::Exchange;
@@ -96,7 +95,7 @@ pub(crate) fn sweep(dir: &Dir, target: &OsStr) {
             && bytes[prefix..length - 4].iter().all(u8::is_ascii_hexdigit)
     };
     let user = user();
-    for name in dir.names(ours) {
+    for name in dir.list().unwrap_or_default().into_iter().filter(|name| ours(name)) {
         let is_ours = dir.stat(&name).is_ok_and(|stat| {
             // Earlier versions left files of root's in a user's directory.
             stat.kind == Kind::File && (stat.uid == user || stat.uid == 0 || user == 0)

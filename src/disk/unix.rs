@@ -1,18 +1,16 @@
 //! The disk on Unix.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{DirBuilder, File};
+use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::buffer::spare_capacity;
 use rustix::fs::{
-    self, AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, Uid,
-    XattrFlags,
+    self, AtFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, XattrFlags,
 };
 use rustix::io::{Errno, retry_on_intr};
 
@@ -29,7 +27,6 @@ pub(crate) const TOO_MANY_OPEN: [i32; 2] =
 /// Whether a file that is open can be replaced. Then it is kept open: who writes into it afterwards is seen.
 pub(crate) const KEEPS_OPEN: bool = true;
 
-/// An open directory.
 pub(crate) struct Dir {
     file: File,
     path: PathBuf,
@@ -52,7 +49,6 @@ impl Dir {
         }
     }
 
-    /// Its path, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -124,7 +120,6 @@ impl Dir {
         }?)
     }
 
-    /// Sets the modification time to now.
     pub(crate) fn touch(&self, name: &OsStr) -> io::Result<()> {
         let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
         let now = Timestamps { last_access: now, last_modification: now };
@@ -157,7 +152,6 @@ fn flags(how: Open) -> OFlags {
         }
 }
 
-/// Opens the file at a path.
 pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
     let flags = flags(how) | OFlags::CLOEXEC;
     let file = retry_on_intr(|| fs::open(path, flags, Mode::RUSR | Mode::WUSR))?;
@@ -174,7 +168,6 @@ pub(crate) fn look(path: &Path) -> io::Result<Stat> {
     Ok(convert(&retry_on_intr(|| fs::stat(path))?))
 }
 
-/// Whether a file can be run.
 pub(crate) fn is_program(path: &Path) -> bool {
     look(path).is_ok_and(|stat| stat.kind == Kind::File && stat.mode & 0o111 != 0)
 }
@@ -215,27 +208,19 @@ pub(crate) fn read_link(path: &Path) -> io::Result<Option<PathBuf>> {
 
 /// Reads what stands at `at` into the buffer, and returns how much.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    Ok(retry_on_intr(|| rustix::io::pread(file, &mut *buffer, at))?)
+    file.read_at(buffer, at)
 }
 
-/// Reads what stands at `at` into the room that the vector has left, and returns how much.
-pub(crate) fn read_more(file: &File, bytes: &mut Vec<u8>, at: u64) -> io::Result<usize> {
-    Ok(retry_on_intr(|| rustix::io::pread(file, spare_capacity(bytes), at))?)
-}
-
-/// Writes all bytes at `at`.
 pub(crate) fn write_at(file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
     file.write_all_at(bytes, at)
 }
 
 pub(crate) fn set_mode(file: &File, mode: u32) -> io::Result<()> {
-    let mode = Mode::from_raw_mode(mode as fs::RawMode);
-    Ok(retry_on_intr(|| fs::fchmod(file, mode))?)
+    file.set_permissions(Permissions::from_mode(mode))
 }
 
 pub(crate) fn set_owner(file: &File, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
-    let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
-    Ok(retry_on_intr(|| fs::fchown(file, uid, gid))?)
+    std::os::unix::fs::fchown(file, uid, gid)
 }
 
 /// Has the system write this part of the file to the disk, and does not wait for it.
@@ -255,12 +240,6 @@ const ACL: &[u8] = b"system.posix_acl_access";
 /// Copies the attributes that belong to a file rather than to its content. One that cannot be set is left out: the
 /// key's place matters more than a tag.
 pub(crate) fn copy_attributes(old: &File, new: &File) {
-    let attribute = |name: &[u8]| {
-        let mut value = vec![0u8; fs::fgetxattr_query(old, name).ok()?];
-        let length = fs::fgetxattr(old, name, &mut value[..]).ok()?;
-        value.truncate(length);
-        Some(value)
-    };
     let mut names = vec![0u8; fs::flistxattr_query(old).unwrap_or_default()];
     if names.is_empty() {
         return;
@@ -268,11 +247,13 @@ pub(crate) fn copy_attributes(old: &File, new: &File) {
     let length = fs::flistxattr(old, &mut names[..]).unwrap_or_default();
     for name in names[..length].split(|byte| *byte == 0) {
         let belongs = name.starts_with(b"user.") || name == ACL || name == b"security.selinux";
-        if belongs && let Some(mut value) = attribute(name) {
+        if belongs && let Ok(size) = fs::fgetxattr_query(old, name) {
+            let mut value = vec![0u8; size];
+            let length = fs::fgetxattr(old, name, &mut value[..]).unwrap_or_default();
             if name == ACL {
                 close_acl(&mut value);
             }
-            let _ = fs::fsetxattr(new, name, &value, XattrFlags::empty());
+            let _ = fs::fsetxattr(new, name, &value[..length], XattrFlags::empty());
         }
     }
 }
@@ -297,35 +278,14 @@ pub(super) fn close_acl(acl: &mut [u8]) {
     }
 }
 
-/// A name from bytes.
 pub(super) fn name_from(bytes: Vec<u8>) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// The user in force.
 pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The path without links.
 pub(crate) fn real(path: impl AsRef<Path>) -> io::Result<PathBuf> {
     std::fs::canonicalize(path)
-}
-
-/// What people type, as advice names it.
-pub(crate) mod tools {
-    /// Shows a file.
-    pub(crate) const LIST: &str = "ls -l";
-    /// Shows a file or a directory, and not what is in it.
-    pub(crate) const LOOK: &str = "ls -ld";
-    /// Renames a file.
-    pub(crate) const MOVE: &str = "mv";
-    /// Removes a file.
-    pub(crate) const REMOVE: &str = "rm";
-    /// Makes a directory, and those above it.
-    pub(crate) const MAKE_DIR: &str = "mkdir -p";
-    /// Shows how much room a disk has.
-    pub(crate) const ROOM: &str = "df -h";
-    /// Shows the clients that run.
-    pub(crate) const CLIENTS: &str = "ps ax | grep claude";
 }

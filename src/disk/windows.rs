@@ -4,10 +4,9 @@
 //! in, which in a user's profile is that user's, the system's and the administrators'. Everyone is taken to be one user,
 //! whose files are private. Nor can a directory be locked or synced.
 
-use std::ffi::OsStr;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind};
+use std::io::{self, ErrorKind, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::os::windows::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -42,7 +41,6 @@ const ME: u32 = 1;
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(3);
 
-/// A directory.
 pub(crate) struct Dir {
     path: PathBuf,
 }
@@ -55,7 +53,6 @@ impl Dir {
         Ok(Dir { path: path.to_path_buf() })
     }
 
-    /// Its path, for messages.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -116,7 +113,6 @@ impl Dir {
         patiently(|| fs::rename(self.path.join(from), self.path.join(to)))
     }
 
-    /// Sets the modification time to now.
     pub(crate) fn touch(&self, name: &OsStr) -> io::Result<()> {
         let file = OpenOptions::new()
             .access_mode(WRITE_ATTRIBUTES)
@@ -147,7 +143,6 @@ fn patiently(mut call: impl FnMut() -> io::Result<()>) -> io::Result<()> {
     call()
 }
 
-/// Opens the file at a path.
 pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
     let links = if how == Open::Follow { 0 } else { OPEN_REPARSE_POINT };
     let mut options = OpenOptions::new();
@@ -162,7 +157,6 @@ pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
     options.open(path)
 }
 
-/// Makes the directory and those above it.
 pub(crate) fn make_dirs(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
@@ -239,26 +233,9 @@ pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usi
     }
 }
 
-/// Reads what stands at `at` into the room that the vector has left, and returns how much.
-pub(crate) fn read_more(file: &File, bytes: &mut Vec<u8>, at: u64) -> io::Result<usize> {
-    let length = bytes.len();
-    bytes.resize(bytes.capacity(), 0);
-    let read = read_at(file, &mut bytes[length..], at);
-    bytes.truncate(length + *read.as_ref().unwrap_or(&0));
-    read
-}
-
-/// Writes all bytes at `at`.
-pub(crate) fn write_at(file: &File, mut bytes: &[u8], mut at: u64) -> io::Result<()> {
-    while !bytes.is_empty() {
-        let written = file.seek_write(bytes, at)?;
-        if written == 0 {
-            return Err(ErrorKind::WriteZero.into());
-        }
-        bytes = &bytes[written..];
-        at += written as u64;
-    }
-    Ok(())
+pub(crate) fn write_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+    file.seek(SeekFrom::Start(at))?;
+    file.write_all(bytes)
 }
 
 pub(crate) fn set_mode(_: &File, _: u32) -> io::Result<()> {
@@ -278,7 +255,6 @@ pub(super) fn name_from(bytes: Vec<u8>) -> OsString {
     String::from_utf8_lossy(&bytes).into_owned().into()
 }
 
-/// The user in force.
 pub(crate) fn user() -> u32 {
     ME
 }
@@ -291,22 +267,4 @@ pub(crate) fn real(path: impl AsRef<Path>) -> io::Result<PathBuf> {
         None => text.strip_prefix(r"\\?\").map(str::to_owned),
     });
     Ok(plain.map_or(path, PathBuf::from))
-}
-
-/// What people type, as advice names it.
-pub(crate) mod tools {
-    /// Shows a file.
-    pub(crate) const LIST: &str = "icacls";
-    /// Shows a file or a directory, and not what is in it.
-    pub(crate) const LOOK: &str = "dir /q";
-    /// Renames a file.
-    pub(crate) const MOVE: &str = "move";
-    /// Removes a file.
-    pub(crate) const REMOVE: &str = "del";
-    /// Makes a directory, and those above it.
-    pub(crate) const MAKE_DIR: &str = "mkdir";
-    /// Shows how much room a disk has.
-    pub(crate) const ROOM: &str = "dir";
-    /// Shows the clients that run.
-    pub(crate) const CLIENTS: &str = "tasklist | findstr claude";
 }

@@ -6,14 +6,12 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::style::Style;
-use super::{Action, Change, Document, Edit, Malformed};
+use super::{Change, Document, Edit, Malformed};
 use crate::json::{self, Member};
 
 /// A part of the text to be replaced.
 pub(crate) struct Splice {
-    /// Where, in bytes of the text.
     pub range: Range<usize>,
-    /// By what.
     pub text: String,
 }
 
@@ -31,30 +29,23 @@ impl Plan {
     /// The plan that does the same as these edits made in turn.
     pub(crate) fn new(edits: &[Edit]) -> Result<Plan, Malformed> {
         let mut plan = Plan::default();
-        for edit in edits {
-            let refuse = |message: &str| {
-                Err(Malformed::Unserializable {
-                    path: edit.path.clone(),
-                    message: message.to_owned(),
-                })
-            };
-            match &edit.action {
-                Action::Unserializable(message) => return refuse(message),
-                _ if edit.path.is_empty() => return refuse("no member is named"),
-                action => plan.add(&edit.path, 0, action)?,
-            }
+        // An edit that names no member has nothing to do.
+        for edit in edits.iter().filter(|edit| !edit.path.is_empty()) {
+            plan.add(&edit.path, 0, edit.value.as_ref())?;
         }
         Ok(plan)
     }
 
-    fn add(&mut self, path: &[String], depth: usize, action: &Action) -> Result<(), Malformed> {
+    fn add(
+        &mut self,
+        path: &[String],
+        depth: usize,
+        value: Option<&Zeroizing<String>>,
+    ) -> Result<(), Malformed> {
         let name = &path[depth];
         let at = self.0.iter().position(|(known, _)| known == name);
         if depth + 1 == path.len() {
-            let node = match action {
-                Action::Set(value) => Node::Set(value.clone()),
-                _ => Node::Remove,
-            };
+            let node = value.map_or(Node::Remove, |value| Node::Set(value.clone()));
             match at {
                 Some(at) => self.0[at].1 = node,
                 None => self.0.push((name.clone(), node)),
@@ -66,28 +57,24 @@ impl Plan {
             self.0.len() - 1
         });
         let node = &mut self.0[at].1;
-        match (&mut *node, action) {
-            (Node::Inner(plan), _) => plan.add(path, depth + 1, action)?,
-            (Node::Remove, Action::Set(_)) => {
+        match (&mut *node, value) {
+            (Node::Inner(plan), _) => plan.add(path, depth + 1, value)?,
+            (Node::Remove, Some(_)) => {
                 let mut plan = Plan::default();
-                plan.add(path, depth + 1, action)?;
-                if let Some((value, _)) = plan.as_value() {
+                plan.add(path, depth + 1, value)?;
+                if let Some((value, _)) = plan.as_value(&[]) {
                     *node = Node::Set(Zeroizing::new(value));
                 }
             }
-            (Node::Remove, _) => {}
+            (Node::Remove, None) => {}
             // As in a document: where no object is, there is nothing to remove.
-            (Node::Set(value), Action::Remove) if !value.starts_with('{') => {}
-            (Node::Set(value), _) => {
-                let action = match action {
-                    Action::Set(value) => Action::Set(value.clone()),
-                    _ => Action::Remove,
-                };
-                let edit = Edit { path: path[depth + 1..].to_vec(), action };
+            (Node::Set(old), None) if !old.starts_with('{') => {}
+            (Node::Set(old), _) => {
+                let edit = Edit { path: path[depth + 1..].to_vec(), value: value.cloned() };
                 let not_an_object = |_| Malformed::NotAnObject { path: path[..=depth].to_vec() };
-                let document = Document::parse(value.as_bytes()).map_err(not_an_object)?;
+                let document = Document::parse(old.as_bytes()).map_err(not_an_object)?;
                 let pieces = document.apply(&[edit]).map_err(not_an_object)?.pieces.concat();
-                *value = Zeroizing::new(String::from_utf8_lossy(&pieces).into_owned());
+                *old = Zeroizing::new(String::from_utf8_lossy(&pieces).into_owned());
             }
         }
         Ok(())
@@ -102,27 +89,26 @@ impl Plan {
         })
     }
 
-    /// The object that this plan makes of nothing, as compact JSON, and the changes in it; `None` where it sets nothing.
-    pub(crate) fn as_value(&self) -> Option<(String, Vec<Change>)> {
+    /// The object that this plan makes of nothing at `path`, as compact JSON, and the changes in it; `None` where it sets
+    /// nothing.
+    pub(crate) fn as_value(&self, path: &[String]) -> Option<(String, Vec<Change>)> {
         if !self.sets() {
             return None;
         }
         let mut members = Vec::new();
         let mut changes = Vec::new();
         for (name, node) in &self.0 {
+            let here = [path, &[name.clone()][..]].concat();
             let value = match node {
                 Node::Set(value) => {
-                    changes.push(Change {
-                        path: vec![name.clone()],
-                        before: None,
-                        after: Some(value.to_string()),
-                    });
+                    let after = Some(value.to_string());
+                    changes.push(Change { path: here, before: None, after });
                     value.to_string()
                 }
                 Node::Remove => continue,
-                Node::Inner(plan) => match plan.as_value() {
+                Node::Inner(plan) => match plan.as_value(&here) {
                     Some((value, inner)) => {
-                        changes.extend(inner.into_iter().map(|change| below(name, change)));
+                        changes.extend(inner);
                         value
                     }
                     None => continue,
@@ -189,12 +175,9 @@ impl Plan {
                     None => {}
                 },
                 (Node::Inner(plan), None) => {
-                    if let Some((value, changes)) = plan.as_value() {
+                    if let Some((value, changes)) = plan.as_value(&here()) {
                         added.push(quoted(name) + &style.colon + &style.format(&value));
-                        let prefix = |change| {
-                            path.iter().rev().fold(below(name, change), |c, name| below(name, c))
-                        };
-                        site.changes.extend(changes.into_iter().map(prefix));
+                        site.changes.extend(changes);
                     }
                 }
                 (Node::Set(_), Some(_)) | (Node::Remove, None) => {}
@@ -273,12 +256,6 @@ impl Site<'_> {
             self.splice(at..at, items);
         }
     }
-}
-
-/// The change, seen from the object around.
-fn below(name: &str, mut change: Change) -> Change {
-    change.path.insert(0, name.to_owned());
-    change
 }
 
 fn quoted(name: &str) -> String {

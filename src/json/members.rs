@@ -35,51 +35,26 @@ pub(crate) fn members(text: &str) -> Result<Vec<Member<'_>>, NotJson> {
 /// Where names and values stand, in bytes.
 pub(crate) type Spans = Vec<(Range<usize>, Range<usize>)>;
 
-/// Where name and value of each member stand, of the object that `text` is; none where it is another value.
-pub(crate) fn spans(text: &[u8]) -> Result<Spans, NotJson> {
-    let mut split = Split::default();
-    split.feed(text)?;
-    split.finish()
-}
-
-/// The same of a text whose blocks are fed to it.
-pub(crate) struct Split(Scan<Told>);
-
-struct Told(Spans);
-
-impl super::Visitor for Told {
+impl super::Visitor for Spans {
     fn depth(&self) -> usize {
         1
     }
 
     fn name(&mut self, _: usize, _: &[u8], span: Range<usize>) -> bool {
-        self.0.push((span, 0..0));
+        self.push((span, 0..0));
         false
     }
 
     fn value(&mut self, _: usize, span: Range<usize>, _: &[u8]) {
-        if let Some(member) = self.0.last_mut() {
+        if let Some(member) = self.last_mut() {
             member.1 = span;
         }
     }
 }
 
-impl Default for Split {
-    fn default() -> Self {
-        Split(Scan::new(Told(Vec::new())))
-    }
-}
-
-impl Split {
-    /// Reads on.
-    pub(crate) fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
-        self.0.feed(block)
-    }
-
-    /// Ends the text.
-    pub(crate) fn finish(self) -> Result<Spans, NotJson> {
-        Ok(self.0.finish()?.0)
-    }
+/// Where name and value of each member stand, of the object that `text` is; none where it is another value.
+pub(crate) fn spans(text: &[u8]) -> Result<Spans, NotJson> {
+    Scan::of(text, Spans::new())
 }
 
 /// The members of a value that was checked before; `None` if it is not an object.
@@ -104,9 +79,7 @@ pub(crate) fn items(value: &str) -> Option<Vec<&str>> {
     if !value.starts_with('[') {
         return None;
     }
-    let mut scan = Scan::new(Items(value, Vec::new()));
-    scan.feed(value.as_bytes()).ok()?;
-    Some(scan.finish().ok()?.1)
+    Some(Scan::of(value.as_bytes(), Items(value, Vec::new())).ok()?.1)
 }
 
 /// The last member called `name`: the one that `JSON.parse` keeps.

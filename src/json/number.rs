@@ -3,21 +3,13 @@
 /// What of a number was read last.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Number {
-    /// The minus in front.
     Minus,
-    /// A zero, which no other digit may follow.
     Zero,
-    /// A digit of the integer.
     Integer,
-    /// The decimal point.
     Point,
-    /// A digit after it.
     Fraction,
-    /// The `e`.
     Exponent,
-    /// The sign after it.
     Sign,
-    /// A digit of the exponent.
     Power,
 }
 

@@ -5,41 +5,27 @@ use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{NotJson, Scan, Visitor, decode};
+use super::{Visitor, decode};
 
-/// What was found at each path, in their order: the text of the value.
-pub(crate) type Picked = Vec<Option<Zeroizing<String>>>;
-
-/// The values at these paths of a text whose blocks are fed to it; of duplicate members, the last.
-pub(crate) struct Pick<'p>(Scan<Wanted<'p>>);
-
-impl<'p> Pick<'p> {
-    /// Each path names members from the top-level object down; none leads through another's end.
-    pub(crate) fn new(paths: &'p [Vec<&'p str>]) -> Self {
-        Pick(Scan::new(Wanted { paths, found: vec![None; paths.len()], trail: (0, 0), at: 0 }))
-    }
-
-    /// Reads on.
-    pub(crate) fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
-        self.0.feed(block)
-    }
-
-    /// Ends the text.
-    pub(crate) fn finish(self) -> Result<Picked, NotJson> {
-        Ok(self.0.finish()?.found)
-    }
-}
-
-struct Wanted<'p> {
+/// The values at these paths, as the texts of them; of duplicate members, the last.
+pub(crate) struct Pick<'p> {
     paths: &'p [Vec<&'p str>],
-    found: Picked,
+    /// In the order of the paths.
+    pub found: Vec<Option<Zeroizing<String>>>,
     /// The object at hand is the value at so many names of this path.
     trail: (usize, usize),
     /// The path whose value is on its way.
     at: usize,
 }
 
-impl Visitor for Wanted<'_> {
+impl<'p> Pick<'p> {
+    /// Each path names members from the top-level object down; none leads through another's end.
+    pub(crate) fn new(paths: &'p [Vec<&'p str>]) -> Self {
+        Pick { paths, found: vec![None; paths.len()], trail: (0, 0), at: 0 }
+    }
+}
+
+impl Visitor for Pick<'_> {
     fn depth(&self) -> usize {
         self.paths.iter().map(Vec::len).max().unwrap_or_default()
     }

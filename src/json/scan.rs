@@ -48,7 +48,6 @@ pub(crate) struct Scan<V> {
 }
 
 impl<V: Visitor> Scan<V> {
-    /// Begins with nothing read.
     pub(crate) fn new(visitor: V) -> Self {
         Scan {
             starts: vec![(0, 0); visitor.depth() + 1],
@@ -66,7 +65,13 @@ impl<V: Visitor> Scan<V> {
         }
     }
 
-    /// Reads on.
+    /// Reads a whole text.
+    pub(crate) fn of(text: &[u8], visitor: V) -> Result<V, NotJson> {
+        let mut scan = Scan::new(visitor);
+        scan.feed(text)?;
+        scan.finish()
+    }
+
     pub(crate) fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
         // What of the block belongs to the name or the text at hand begins here.
         let mut name_from = 0;
@@ -190,7 +195,6 @@ impl<V: Visitor> Scan<V> {
         Ok(())
     }
 
-    /// Ends the text.
     pub(crate) fn finish(mut self) -> Result<V, NotJson> {
         if matches!(self.expect, Expect::Number(number) if number.is_whole()) {
             self.ended(&[], 0);

@@ -164,11 +164,11 @@ proptest! {
 
 fn picked(text: &str, block: usize) -> Vec<Option<String>> {
     let paths = [vec!["key"], vec!["projects", "/p", "trusted"], vec!["projects", "/q", "trusted"]];
-    let mut pick = Pick::new(&paths);
+    let mut pick = Scan::new(Pick::new(&paths));
     for block in text.as_bytes().chunks(block) {
         pick.feed(block).unwrap();
     }
-    let found = pick.finish().unwrap();
+    let found = pick.finish().unwrap().found;
     found.into_iter().map(|value| value.map(|value| value.to_string())).collect()
 }
 

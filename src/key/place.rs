@@ -8,9 +8,7 @@ use crate::disk::{self, Kind};
 /// A directory for private files.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Base {
-    /// Where.
     pub path: PathBuf,
-    /// Whether it is in memory.
     pub in_memory: bool,
 }
 

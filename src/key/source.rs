@@ -76,7 +76,6 @@ impl SourceArgs {
     }
 }
 
-/// Where a key comes from.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct KeySource {
     pub place: Place,
@@ -86,18 +85,14 @@ pub(crate) struct KeySource {
     pub any_shape: bool,
 }
 
-/// The place that a key is read from.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// `--key`.
     Flag(Zeroizing<String>),
-    /// An environment variable.
     Env(String),
     /// A file, and how long it may take.
     File(PathBuf, Duration),
     /// A shell command, and how long it may take.
     Command(String, Duration),
-    /// Standard input.
     Stdin,
     /// A hidden question on the terminal.
     Prompt,
@@ -187,7 +182,6 @@ impl Place {
         }
     }
 
-    /// See [`KeySource::kind`].
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Place::Flag(_) => "flag",
@@ -199,7 +193,6 @@ impl Place {
         }
     }
 
-    /// See [`KeySource::describe`].
     pub(crate) fn describe(&self) -> String {
         match self {
             Place::Flag(_) => "--key".into(),

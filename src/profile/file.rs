@@ -234,7 +234,6 @@ impl Malformed {
     }
 }
 
-/// Reads every profile of the text, by name.
 pub fn parse(text: &str) -> Result<BTreeMap<String, Entry>, Malformed> {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]

@@ -14,7 +14,6 @@ use crate::private;
 /// More than this is not a list of profiles.
 const MAX_BYTES: u64 = 1024 * 1024;
 
-/// The user's file.
 pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
     let file = context.config_home()?.join("cck/profiles.toml");
     match context.home().filter(|home| file.starts_with(home) && !home.exists()) {
@@ -26,7 +25,6 @@ pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// The directory of the machine's files.
 pub(crate) fn system_dir(context: &Context) -> PathBuf {
     context.etc().join("cck/profiles.d")
 }

@@ -1,4 +1,5 @@
-//! Reads a file, within bounds, and remembers what it looked like.
+//! Reads a file, within bounds, and remembers what it looked like. Writers that know no lock are reckoned with: what is
+//! half written is waited for, what is written too late is found.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -9,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use super::outline::Outline;
 use crate::disk::{self, Dir, KEEPS_OPEN, Kind, Open, Stat};
+use crate::document::Document;
 use crate::error::fail;
 
 /// A larger file is refused: the largest that users report has 0.24 GB.
@@ -17,15 +19,19 @@ pub(crate) const MAX_BYTES: u64 = 1 << 30;
 /// From this size on, an outline pays.
 const LARGE: u64 = 4 << 20;
 
-/// The clock that a kernel stamps files by ticks a hundred times a second or more often; Linux tells how often.
+/// The clock that a kernel stamps files by ticks a hundred times a second or more often.
 const TICK: Duration = Duration::from_millis(12);
 
 /// Some file systems keep whole seconds, or every other one.
 const COARSE_TICK: Duration = Duration::from_secs(3);
 
-/// What was read of a file.
+/// How long a file that is just being written by a program without a lock is given to become whole.
+pub(crate) const SETTLE: Duration = Duration::from_millis(120);
+
+/// Up to this size, a fresh file is parsed once more to see that it is whole.
+pub(crate) const MAX_CHECKED: usize = 1 << 20;
+
 pub(crate) enum Content {
-    /// All.
     Whole(Vec<u8>),
     /// Not the inside of its long values.
     Outline(Outline),
@@ -33,7 +39,6 @@ pub(crate) enum Content {
 
 /// A file as it was read.
 pub(crate) struct Snapshot {
-    /// Its content.
     pub content: Content,
     /// The file, still open: a writer that had it open before a replace writes into this one.
     pub file: Option<File>,
@@ -42,7 +47,6 @@ pub(crate) struct Snapshot {
 }
 
 impl Snapshot {
-    /// The whole content, if it was read.
     pub(crate) fn whole(&self) -> Option<&[u8]> {
         match &self.content {
             Content::Whole(bytes) => Some(bytes),
@@ -53,14 +57,12 @@ impl Snapshot {
 
 /// Reads the file `name` in `dir` whole; `None` where there is none.
 pub(crate) fn load(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
-    let Some(file) = open(dir, name)? else {
-        return Ok(None);
-    };
-    whole(file, &dir.path().join(name)).map(Some)
+    let file = open(dir, name)?;
+    file.map(|file| whole(file, &dir.path().join(name))).transpose()
 }
 
 /// Reads the file in outline, if it is large and can be read so.
-pub(crate) fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
+fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
     let Some(file) = open(dir, name)? else {
         return Ok(None);
     };
@@ -74,11 +76,8 @@ pub(crate) fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Sna
         && let Some(outline) = Outline::read(&file)
         && stat(&file, &path)?.stamp() == before.stamp()
     {
-        return Ok(Some(Snapshot {
-            content: Content::Outline(outline),
-            file: Some(file),
-            stat: before,
-        }));
+        let content = Content::Outline(outline);
+        return Ok(Some(Snapshot { content, file: Some(file), stat: before }));
     }
     whole(file, &path).map(Some)
 }
@@ -104,13 +103,8 @@ fn whole(file: File, path: &Path) -> anyhow::Result<Snapshot> {
 /// Waits until the tick of the clock has passed in which the file was written last: whatever is written to it from then on
 /// changes its stamp. Whether that was soon.
 fn will_show_changes(stat: &Stat) -> bool {
-    let (seconds, nanos) = stat.modified;
-    let Ok(seconds) = u64::try_from(seconds) else {
-        return false;
-    };
-    let tick = if nanos == 0 { COARSE_TICK } else { tick() };
-    let passed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos) + tick;
-    match passed.duration_since(SystemTime::now()) {
+    let tick = if stat.modified.1 == 0 { COARSE_TICK } else { TICK };
+    match (stat.stamp().modified() + tick).duration_since(SystemTime::now()) {
         Ok(left) if left <= TICK => {
             thread::sleep(left);
             true
@@ -119,23 +113,12 @@ fn will_show_changes(stat: &Stat) -> bool {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn tick() -> Duration {
-    use rustix::time::{ClockId, clock_getres};
-    Duration::try_from(clock_getres(ClockId::RealtimeCoarse)).unwrap_or(TICK)
-}
-
-#[cfg(not(target_os = "linux"))]
-fn tick() -> Duration {
-    TICK
-}
-
 fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {
     disk::stat(file).map_err(|error| disk::refused(error, "look at", path))
 }
 
 /// The whole content of an open file. It is read anew where it changes meanwhile.
-pub(crate) fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
+fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
     let mut before = stat(file, path)?;
     let kind = match before.kind {
         Kind::File => None,
@@ -147,26 +130,20 @@ pub(crate) fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
     if let Some(kind) = kind {
         return Err(not_regular(path, kind));
     }
-    let mut tries = 0;
-    loop {
-        let bytes = read_all(file, before.size, path)?;
+    for tries in 1.. {
+        let read = disk::read_up_to(file, before.size, MAX_BYTES);
+        let bytes = read.map_err(|error| disk::refused(error, "read", path))?;
+        let Some(bytes) = bytes else { break };
         let after = stat(file, path)?;
-        tries += 1;
         if before.stamp() == after.stamp() || tries == 10 {
             return Ok(bytes);
         }
         before = after;
     }
-}
-
-fn read_all(file: &File, size: u64, path: &Path) -> anyhow::Result<Vec<u8>> {
-    let read = disk::read_up_to(file, size, MAX_BYTES);
-    read.map_err(|error| disk::refused(error, "read", path))?.ok_or_else(|| {
-        fail(
-            format!("{} is larger than {} GiB", path.display(), MAX_BYTES >> 30),
-            "the client cannot use such a file either: move it aside, or cut its history down",
-        )
-    })
+    Err(fail(
+        format!("{} is larger than {} GiB", path.display(), MAX_BYTES >> 30),
+        "the client cannot use such a file either: move it aside, or cut its history down",
+    ))
 }
 
 fn not_regular(path: &Path, kind: &str) -> anyhow::Error {
@@ -174,4 +151,54 @@ fn not_regular(path: &Path, kind: &str) -> anyhow::Error {
         format!("{} is {kind}, not a file", path.display()),
         "move it away; if it is a mount, make the file on the host first, or mount a directory and set CLAUDE_CONFIG_DIR to it",
     )
+}
+
+/// What a writer has put into `old` since it was read. A program that does not know the lock may have had the file open
+/// when it was replaced, and then writes into one that has no name any more.
+pub(crate) fn written_since(old: &Snapshot, path: &Path) -> Option<Content> {
+    let file = old.file.as_ref()?;
+    let now = disk::stat(file).ok()?;
+    if now.links > 0 || now.stamp() == old.stat.stamp() {
+        return None;
+    }
+    let whole = disk::wait(SETTLE, || {
+        let bytes = contents(file, path)?;
+        anyhow::Ok(is_whole(&bytes).then_some(Content::Whole(bytes)))
+    });
+    whole.ok()?
+}
+
+/// Reads the file. What is just being written by a program that truncates first is given a moment to become whole:
+/// half of it would be malformed, and none of it would count as a new file.
+pub(crate) fn load_settled(
+    dir: &Dir,
+    name: &OsStr,
+    whole: bool,
+) -> anyhow::Result<Option<Snapshot>> {
+    let load = if whole { load } else { load_outline };
+    let mut last = None;
+    let found = disk::wait(SETTLE, || {
+        // An old file is what it is; only a fresh one is looked at twice. An outline is of a whole one.
+        let is_settled = |file: &Snapshot| !is_recent(file) || file.whole().is_none_or(is_whole);
+        match load(dir, name)? {
+            Some(file) if !is_settled(&file) => {
+                last = Some(file);
+                anyhow::Ok(None)
+            }
+            file => Ok(Some(file)),
+        }
+    });
+    Ok(found?.unwrap_or(last))
+}
+
+/// Whether the content can be worked with and is not empty.
+pub(crate) fn is_whole(bytes: &[u8]) -> bool {
+    // The end tells most halves from a whole without a second look at hundreds of megabytes.
+    let end = bytes.trim_ascii_end();
+    end.ends_with(b"}") && (end.len() > MAX_CHECKED || Document::parse(bytes).is_ok())
+}
+
+/// Whether the file was written in the last second, or, of a file system that keeps whole ones, in the one before.
+pub(crate) fn is_recent(file: &Snapshot) -> bool {
+    file.stat.stamp().age() < Duration::from_secs(2)
 }

@@ -10,13 +10,14 @@ mod tests;
 
 use std::cell::Cell;
 use std::ffi::{OsStr, OsString};
+use std::fs::{File, TryLockError};
 use std::io::{self, ErrorKind};
 use std::path::Path;
 use std::rc::Rc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use crate::disk::tools::REMOVE;
-use crate::disk::{self, Dir, Kind, Stat};
+use crate::disk::{self, Dir, Kind, Stamp};
 use crate::error::fail;
 use crate::shell;
 use crate::signals::Section;
@@ -32,27 +33,8 @@ pub(crate) struct Lock {
     dir: Rc<Dir>,
     name: OsString,
     /// What the lock directory looked like when it was last made or refreshed, and when that was.
-    seen: Cell<Seen>,
+    seen: Cell<Stamp>,
     refreshed: Cell<Instant>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Seen {
-    id: (u64, u64),
-    modified: (i64, u32),
-}
-
-impl Seen {
-    fn of(stat: &Stat) -> Seen {
-        Seen { id: stat.id, modified: stat.modified }
-    }
-
-    /// How long ago the lock was refreshed.
-    fn age(&self) -> Duration {
-        let seconds = u64::try_from(self.modified.0).unwrap_or_default();
-        let at = UNIX_EPOCH + Duration::new(seconds, self.modified.1);
-        SystemTime::now().duration_since(at).unwrap_or_default()
-    }
 }
 
 /// The name of the lock of the file `name`. Too long a name is cut: the client cannot lock such a file at all, but
@@ -75,10 +57,9 @@ impl Lock {
         let path = dir.path().join(&name);
         let mut watch = Watch::default();
         let taken = disk::wait(timeout, || match attempt(dir, &name, &mut watch) {
-            Ok(Attempt::Taken(seen)) => Ok(Some(seen)),
-            Ok(Attempt::Held) if section.pending() => Err(disk::interrupted()),
-            Ok(Attempt::Held) => Ok(None),
-            Ok(Attempt::NoDirectory) => Err(not_a_lock(&path)),
+            Ok(None) if section.pending() => Err(disk::interrupted()),
+            Ok(taken) => Ok(taken),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Err(not_a_lock(&path)),
             Err(error) => Err(disk::refused(error, "make the lock", &path)),
         })?;
         let seen = Cell::new(taken.ok_or_else(|| busy(&path, watch.age(), timeout))?);
@@ -87,7 +68,7 @@ impl Lock {
 
     /// Whether the lock is still ours: a process that was stopped for long may have lost it.
     pub(crate) fn is_held(&self) -> bool {
-        self.dir.stat(&self.name).is_ok_and(|stat| Seen::of(&stat) == self.seen.get())
+        self.dir.stat(&self.name).is_ok_and(|stat| stat.stamp() == self.seen.get())
     }
 
     /// Refreshes the lock if that is due and it is still ours.
@@ -99,7 +80,7 @@ impl Lock {
         // A refresh that fails is tried again with the next one, still before the lock is stale.
         let _ = self.dir.touch(&self.name);
         if let Ok(stat) = self.dir.stat(&self.name) {
-            self.seen.set(Seen::of(&stat));
+            self.seen.set(stat.stamp());
         }
     }
 }
@@ -114,19 +95,13 @@ impl Drop for Lock {
 /// The lock of another as it was first seen in this form. One that stays the same for [`STALE`] is stale whatever its
 /// mtime says: the clock that set it may be ahead.
 #[derive(Default)]
-struct Watch(Option<(Seen, Instant)>);
+struct Watch(Option<(Stamp, Instant)>);
 
 impl Watch {
-    fn is_stale(&mut self, found: Seen) -> bool {
-        match self.0 {
-            Some((seen, since)) if seen == found => {
-                found.age() >= STALE || since.elapsed() >= STALE
-            }
-            _ => {
-                self.0 = Some((found, Instant::now()));
-                found.age() >= STALE
-            }
-        }
+    fn is_stale(&mut self, found: Stamp) -> bool {
+        let known = self.0.filter(|(seen, _)| *seen == found);
+        let (_, since) = *self.0.insert(known.unwrap_or_else(|| (found, Instant::now())));
+        found.age() >= STALE || since.elapsed() >= STALE
     }
 
     fn age(&self) -> Duration {
@@ -134,51 +109,46 @@ impl Watch {
     }
 }
 
-enum Attempt {
-    Taken(Seen),
-    Held,
-    NoDirectory,
-}
-
-fn attempt(dir: &Dir, name: &OsStr, watch: &mut Watch) -> io::Result<Attempt> {
-    if let Some(seen) = make(dir, name)? {
-        return Ok(Attempt::Taken(seen));
+/// Makes the lock, or takes a stale one over; `None` where another holds it.
+fn attempt(dir: &Dir, name: &OsStr, watch: &mut Watch) -> io::Result<Option<Stamp>> {
+    if let Some(made) = make(dir, name)? {
+        return Ok(Some(made));
     }
     let found = match look(dir, name)? {
-        Some(Look::Lock(found)) if watch.is_stale(found) => found,
-        Some(Look::Lock(_)) => return Ok(Attempt::Held),
-        Some(Look::Other) => return Ok(Attempt::NoDirectory),
+        Some(found) if watch.is_stale(found) => found,
+        Some(_) => return Ok(None),
         // Released between the two calls.
-        None => return attempt_again(dir, name),
+        None => return make(dir, name),
     };
-    // Two that find the same stale lock must not remove each other's fresh one: they queue here, and look again.
-    let _queue = match dir.lockable().map(|lockable| (lockable, lockable.try_lock())) {
-        Some((lockable, Ok(()))) => Some(Queue(lockable)),
-        Some((_, Err(std::fs::TryLockError::WouldBlock))) => return Ok(Attempt::Held),
-        // Not every file system can; the window that is left is that of the client's own protocol.
-        _ => None,
-    };
-    match look(dir, name)? {
-        Some(Look::Lock(now)) if now == found => match dir.remove_dir(name) {
-            Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => attempt_again(dir, name),
-        },
-        Some(Look::Lock(_)) => Ok(Attempt::Held),
-        Some(Look::Other) => Ok(Attempt::NoDirectory),
-        None => attempt_again(dir, name),
+    // Two that find the same stale lock must not remove each other's fresh one: they queue here, and look again. Not
+    // every file system can; the window that is left is that of the client's own protocol.
+    let queue = dir.lockable();
+    if matches!(queue.map(File::try_lock), Some(Err(TryLockError::WouldBlock))) {
+        return Ok(None);
     }
+    let taken = take_over(dir, name, found);
+    queue.map(File::unlock);
+    taken
 }
 
-/// One more attempt, for a lock that was just seen to be free.
-fn attempt_again(dir: &Dir, name: &OsStr) -> io::Result<Attempt> {
-    Ok(make(dir, name)?.map_or(Attempt::Held, Attempt::Taken))
+fn take_over(dir: &Dir, name: &OsStr, stale: Stamp) -> io::Result<Option<Stamp>> {
+    if let Some(now) = look(dir, name)? {
+        if now != stale {
+            return Ok(None);
+        }
+        dir.remove_dir(name).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })?;
+    }
+    make(dir, name)
 }
 
 /// Makes the lock directory; `None` where it exists.
-fn make(dir: &Dir, name: &OsStr) -> io::Result<Option<Seen>> {
+fn make(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
     match dir.make_dir(name) {
         Ok(()) => match dir.stat(name) {
-            Ok(stat) => Ok(Some(Seen::of(&stat))),
+            Ok(stat) => Ok(Some(stat.stamp())),
             Err(error) => dir.remove_dir(name).and(Err(error)),
         },
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
@@ -186,27 +156,13 @@ fn make(dir: &Dir, name: &OsStr) -> io::Result<Option<Seen>> {
     }
 }
 
-/// What is in the lock's place.
-enum Look {
-    Lock(Seen),
-    Other,
-}
-
-fn look(dir: &Dir, name: &OsStr) -> io::Result<Option<Look>> {
+/// What the lock looks like; an error if something else is in its place.
+fn look(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
     match dir.stat(name) {
-        Ok(stat) if stat.kind == Kind::Dir => Ok(Some(Look::Lock(Seen::of(&stat)))),
-        Ok(_) => Ok(Some(Look::Other)),
+        Ok(stat) if stat.kind == Kind::Dir => Ok(Some(stat.stamp())),
+        Ok(_) => Err(ErrorKind::NotADirectory.into()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// The turn to take a stale lock over; dropping it lets the next one have a look.
-struct Queue<'d>(&'d std::fs::File);
-
-impl Drop for Queue<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.unlock();
     }
 }
 

@@ -8,7 +8,7 @@ use std::thread;
 
 use crate::disk;
 use crate::document::Document;
-use crate::json::{Spans, Split, without_bom};
+use crate::json::{Scan, Spans, without_bom};
 
 #[cfg(test)]
 mod tests;
@@ -36,9 +36,7 @@ pub(crate) struct Outline {
     missing: Vec<usize>,
 }
 
-/// A part of a new content.
 pub(crate) enum Piece<'a> {
-    /// These bytes.
     Bytes(&'a [u8]),
     /// What stands in this file from one place to the other.
     Range(&'a File, Range<usize>),
@@ -119,7 +117,7 @@ fn split(file: &File) -> Option<(Spans, usize, usize)> {
     thread::scope(|scope| {
         // It takes as long as all the rest, and reading a second time takes nothing against it.
         let other = thread::Builder::new().spawn_scoped(scope, || is_utf8(file));
-        let (mut split, mut bom) = (Split::default(), 0);
+        let (mut split, mut bom) = (Scan::new(Spans::new()), 0);
         let size = blocks(file, |block, at| {
             let rest = if at == 0 { without_bom(block) } else { block };
             bom += block.len() - rest.len();

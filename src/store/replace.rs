@@ -6,8 +6,7 @@ mod tests;
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, ErrorKind, IoSlice, Write};
-use std::ops::Range;
+use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::Path;
 
 use super::load::Snapshot;
@@ -26,11 +25,8 @@ const BLOCK: usize = 512 << 10;
 /// A file in a directory, under the lock that its writers take.
 pub(crate) struct Site<'s> {
     pub dir: &'s Dir,
-    /// The name in it.
     pub name: &'s OsStr,
-    /// The locks that are held.
     pub locks: &'s [Lock],
-    /// The signals that are put off.
     pub section: &'s Section,
 }
 
@@ -178,83 +174,41 @@ fn adopt(file: &File, old: Option<&Snapshot>, path: &Path) -> anyhow::Result<()>
 /// Writes all pieces to `file`, which is new; false if a signal came in between. What is written of a large file goes to
 /// the disk while the rest is written.
 pub(crate) fn write(file: &File, pieces: &[Piece<'_>], site: &Site<'_>) -> io::Result<bool> {
+    // What is as large as its buffer passes it by.
+    let mut out = BufWriter::with_capacity(BLOCK / 8, file);
     let (mut at, mut under_way) = (0, 0);
-    let mut written = |length: usize| {
-        at += length;
+    let mut put = |bytes: &[u8]| {
+        out.write_all(bytes)?;
+        at += bytes.len();
         if at - under_way >= CHUNK {
             disk::start_writing(file, under_way..at);
             under_way = at;
             site.locks.iter().for_each(Lock::refresh);
         }
-        !site.section.pending()
+        io::Result::Ok(!site.section.pending())
     };
-    let mut queue = Vec::new();
     let mut buffer = Vec::new();
     for piece in pieces {
         match piece {
-            Piece::Bytes(bytes) => queue.extend(bytes.chunks(CHUNK)),
+            Piece::Bytes(bytes) => {
+                for block in bytes.chunks(BLOCK) {
+                    if !put(block)? {
+                        return Ok(false);
+                    }
+                }
+            }
             Piece::Range(from, range) => {
-                if !write_queue(file, &mut queue, &mut written)?
-                    || !copy(file, from, range.clone(), &mut buffer, &mut written)?
-                {
-                    return Ok(false);
+                buffer.resize(BLOCK, 0);
+                for start in range.clone().step_by(BLOCK) {
+                    let block = &mut buffer[..BLOCK.min(range.end - start)];
+                    // Where it is shorter by now, another program has written to it, which shows before the replace.
+                    let length = disk::fill(from, block, start)?;
+                    if !put(&block[..length])? {
+                        return Ok(false);
+                    }
                 }
             }
         }
     }
-    write_queue(file, &mut queue, &mut written)
-}
-
-/// Writes what is queued, and empties the queue; false if `written` says to stop.
-fn write_queue(
-    mut file: &File,
-    queue: &mut Vec<&[u8]>,
-    written: &mut impl FnMut(usize) -> bool,
-) -> io::Result<bool> {
-    queue.reverse();
-    while !queue.is_empty() {
-        let mut size = 0;
-        let fits = queue.iter().rev().take(64).take_while(|piece| {
-            size += piece.len();
-            size <= CHUNK
-        });
-        let batch: Vec<IoSlice<'_>> = fits.map(|piece| IoSlice::new(piece)).collect();
-        let mut length = match file.write_vectored(&batch) {
-            Ok(0) => return Err(ErrorKind::WriteZero.into()),
-            Ok(length) => length,
-            Err(error) if error.kind() == ErrorKind::Interrupted => 0,
-            Err(error) => return Err(error),
-        };
-        if !written(length) {
-            return Ok(false);
-        }
-        while let Some(piece) = queue.pop() {
-            if piece.len() > length {
-                queue.push(&piece[length..]);
-                break;
-            }
-            length -= piece.len();
-        }
-    }
-    Ok(true)
-}
-
-/// Writes what stands in this range of `from`. Where that is shorter by now, another program has written to it, which
-/// shows before the replace.
-fn copy(
-    file: &File,
-    from: &File,
-    range: Range<usize>,
-    buffer: &mut Vec<u8>,
-    written: &mut impl FnMut(usize) -> bool,
-) -> io::Result<bool> {
-    buffer.resize(BLOCK, 0);
-    for at in range.clone().step_by(BLOCK) {
-        let block = &mut buffer[..BLOCK.min(range.end - at)];
-        let length = disk::fill(from, block, at)?;
-        if !write_queue(file, &mut vec![&block[..length]], written)? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    out.flush().map(|()| true)
 }

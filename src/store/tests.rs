@@ -6,6 +6,21 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use super::*;
 use crate::error::Failure;
 
+/// A directory to work in, with the signals put off.
+pub(super) struct Place {
+    pub home: tempfile::TempDir,
+    pub dir: Rc<Dir>,
+    pub section: Section,
+}
+
+impl Place {
+    pub(super) fn new() -> Place {
+        let home = temp();
+        let dir = Rc::new(Dir::open(home.path()).unwrap());
+        Place { dir, section: signals::hold(), home }
+    }
+}
+
 /// Sets `k` to this value.
 fn set(path: &Path, value: &str) -> anyhow::Result<Outcome> {
     update(path, &Options::default(), |_| Ok(vec![Edit::set(&["k"], value)]))

@@ -66,7 +66,7 @@ fn an_error_or_an_end_in_between_leaves_the_old_file() {
         ("fsync", "error=EIO:when=1", Some(2), None),
         // Past the outline, in the middle of the copy.
         ("pread64", "error=EIO:when=180", Some(2), None),
-        ("writev", "error=ENOSPC:when=20", Some(2), None),
+        ("write", "error=ENOSPC:when=20", Some(2), None),
         ("fadvise64", "signal=KILL:when=3", None, Some(9)),
     ];
     for (call, fault, code, signal) in faults {

@@ -45,8 +45,11 @@ fn a_killed_write_in_place_is_ended_by_the_next_run() {
         "fsync:1",
         "unlinkat:1",
         "unlinkat:2",
-        "writev:1",
-        "writev:2",
+        "write:1",
+        "write:2",
+        "write:3",
+        "write:4",
+        "write:5",
         "fsync:2",
         "fsync:3",
         "openat:8",
@@ -326,7 +329,7 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     };
 
     // Before the key is written: who opens the file while it is empty can read it later.
-    let script = "strace -f -qq -o /dev/null -e inject=writev:signal=KILL:when=1 $CCK set-key";
+    let script = "strace -f -qq -o /dev/null -e inject=write:signal=KILL:when=1 $CCK set-key";
     home.shell(script);
     let temp = home.names().into_iter().find(|name| name.ends_with(".tmp"));
     match temp {

@@ -105,7 +105,7 @@ fn what_is_written_is_made_durable_in_order() {
     let file = file.rsplit_once("= ").unwrap().1;
     // The records of the change are written in between, to files and directories of their own.
     let steps = [
-        format!("writev({file},"),
+        format!("write({file},"),
         format!("fsync({file})"),
         format!("renameat2({dir}, \".claude.json.cck-"),
         format!("fsync({dir})"),

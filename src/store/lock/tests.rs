@@ -2,44 +2,30 @@ use std::fs;
 use std::path::PathBuf;
 use std::thread;
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use super::*;
 use crate::error::Failure;
-
-const NAME: &str = ".claude.json";
-
-struct Place {
-    home: tempfile::TempDir,
-    dir: Rc<Dir>,
-    section: Section,
-}
+use crate::store::tests::Place;
 
 impl Place {
-    fn new() -> Place {
-        let home = tempfile::tempdir().unwrap();
-        Place {
-            dir: Rc::new(Dir::open(home.path()).unwrap()),
-            section: crate::signals::hold(),
-            home,
-        }
-    }
-
     fn lock(&self) -> PathBuf {
         self.home.path().join(".claude.json.lock")
     }
 
     /// Makes a lock of another program's that was refreshed so long ago.
-    fn lay(&self, age: Duration) {
+    fn lay_lock(&self, age: Duration) {
         fs::create_dir(self.lock()).unwrap();
-        let lock = fs::File::open(self.lock()).unwrap();
+        let lock = File::open(self.lock()).unwrap();
         lock.set_modified(SystemTime::now() - age).unwrap();
     }
 
     fn take(&self, timeout: Duration) -> anyhow::Result<Lock> {
-        Lock::take(&self.dir, OsStr::new(NAME), timeout, &self.section)
+        Lock::take(&self.dir, OsStr::new(".claude.json"), timeout, &self.section)
     }
 
-    fn seen(&self) -> Seen {
-        Seen::of(&self.dir.stat(OsStr::new(".claude.json.lock")).unwrap())
+    fn seen(&self) -> Stamp {
+        self.dir.stat(OsStr::new(".claude.json.lock")).unwrap().stamp()
     }
 }
 
@@ -50,16 +36,16 @@ fn problem(error: &anyhow::Error) -> &str {
 #[test]
 fn a_stale_lock_is_taken_over_and_a_fresh_one_is_not() {
     let place = Place::new();
-    place.lay(STALE + Duration::from_millis(100));
+    place.lay_lock(STALE + Duration::from_millis(100));
     let taken = place.take(Duration::ZERO).unwrap();
     assert!(taken.is_held());
     // The turn to take it over is passed on at once, not when the lock is released.
-    let other = fs::File::open(place.home.path()).unwrap();
+    let other = File::open(place.home.path()).unwrap();
     other.try_lock().unwrap();
     drop((taken, other));
     assert!(!place.lock().exists());
 
-    place.lay(STALE - Duration::from_secs(2));
+    place.lay_lock(STALE - Duration::from_secs(2));
     let error = place.take(Duration::ZERO).err().unwrap();
     assert!(problem(&error).contains("(refreshed 8."), "{error}");
     assert!(place.lock().exists());
@@ -68,7 +54,7 @@ fn a_stale_lock_is_taken_over_and_a_fresh_one_is_not() {
 #[test]
 fn a_lock_is_waited_for_until_it_is_free_or_the_time_is_over() {
     let place = Place::new();
-    place.lay(Duration::ZERO);
+    place.lay_lock(Duration::ZERO);
     let start = Instant::now();
     let error = place.take(Duration::from_millis(60)).err().unwrap();
     assert!(start.elapsed() >= Duration::from_millis(60));
@@ -93,7 +79,7 @@ fn a_lock_that_another_has_taken_over_is_not_held_and_stays() {
     assert!(lock.is_held());
     fs::remove_dir(place.lock()).unwrap();
     assert!(!lock.is_held());
-    place.lay(Duration::from_secs(1));
+    place.lay_lock(Duration::from_secs(1));
     assert!(!lock.is_held());
     drop(lock);
     assert!(place.lock().exists());
@@ -105,7 +91,7 @@ fn a_held_lock_is_refreshed_and_a_lost_one_is_left_alone() {
     let first = held.take(Duration::ZERO).unwrap();
     let second = lost.take(Duration::ZERO).unwrap();
     fs::remove_dir(lost.lock()).unwrap();
-    lost.lay(Duration::from_secs(1));
+    lost.lay_lock(Duration::from_secs(1));
     let (mine, theirs) = (held.seen(), lost.seen());
     first.refresh();
     assert!(held.seen() == mine, "it is not due yet");
@@ -122,7 +108,7 @@ fn a_held_lock_is_refreshed_and_a_lost_one_is_left_alone() {
 fn a_lock_from_the_future_is_stale_once_it_was_watched_long_enough() {
     let hour = Duration::from_secs(3600);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
-    let ahead = |offset: i64| Seen { id: (0, 0), modified: (now + 3600 + offset, 0) };
+    let ahead = |offset: i64| Stamp { id: (0, 0), size: 0, modified: (now + 3600 + offset, 0) };
     let mut watch = Watch::default();
     assert!(!watch.is_stale(ahead(0)) && !watch.is_stale(ahead(0)));
     watch.0 = watch.0.map(|(seen, since)| (seen, since - STALE));
@@ -132,7 +118,7 @@ fn a_lock_from_the_future_is_stale_once_it_was_watched_long_enough() {
 
     let place = Place::new();
     fs::create_dir(place.lock()).unwrap();
-    fs::File::open(place.lock()).unwrap().set_modified(SystemTime::now() + hour).unwrap();
+    File::open(place.lock()).unwrap().set_modified(SystemTime::now() + hour).unwrap();
     assert!(place.take(Duration::from_millis(20)).is_err());
     assert!(place.take(crate::store::LOCK_TIMEOUT).is_ok());
 }
@@ -140,7 +126,7 @@ fn a_lock_from_the_future_is_stale_once_it_was_watched_long_enough() {
 #[test]
 fn what_is_no_directory_is_no_lock() {
     let place = Place::new();
-    fs::File::create(place.lock()).unwrap();
+    File::create(place.lock()).unwrap();
     let error = place.take(Duration::from_secs(30)).err().unwrap();
     assert!(problem(&error).contains("is not a directory"), "{error}");
     assert!(place.lock().exists());
@@ -159,7 +145,7 @@ fn the_name_of_a_lock_is_as_long_as_names_may_be() {
 fn the_age_of_a_lock_counts_the_parts_of_a_second() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let secs = now.as_secs() - 5;
-    let seen = Seen { id: (0, 0), modified: (secs.cast_signed(), 900_000_000) };
+    let seen = Stamp { id: (0, 0), size: 0, modified: (secs.cast_signed(), 900_000_000) };
     let expected = now - Duration::new(secs, 900_000_000);
     let age = seen.age();
     assert!(age >= expected && age < expected + Duration::from_secs(1), "{age:?}");

@@ -2,29 +2,14 @@ use std::fs;
 use std::time::Duration;
 
 use std::ffi::OsString;
-use std::rc::Rc;
 
 use super::super::load;
 use super::*;
+use crate::store::tests::Place;
 
 const NAME: &str = ".claude.json";
 
-struct Place {
-    home: tempfile::TempDir,
-    dir: Rc<Dir>,
-    section: Section,
-}
-
 impl Place {
-    fn new() -> Place {
-        let home = tempfile::tempdir().unwrap();
-        Place {
-            dir: Rc::new(Dir::open(home.path()).unwrap()),
-            section: crate::signals::hold(),
-            home,
-        }
-    }
-
     #[expect(clippy::disallowed_methods, reason = "a test lays its files")]
     fn lay(&self, name: &str, content: &str) {
         fs::write(self.home.path().join(name), content).unwrap();

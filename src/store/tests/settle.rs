@@ -4,8 +4,9 @@ use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::time::SystemTime;
 
-use super::super::load::Snapshot;
-use super::super::settle::{MAX_CHECKED, SETTLE, is_recent, is_whole, load_settled, written_since};
+use super::super::load::{
+    MAX_CHECKED, SETTLE, Snapshot, is_recent, is_whole, load_settled, written_since,
+};
 use super::*;
 
 /// Long enough for a writer to be in between, and well within what is waited for.
