@@ -21,6 +21,7 @@ use super::source::{Layer, Origin, Source};
 use super::state::State;
 use super::surroundings::Surroundings;
 use crate::disk::tools::MOVE;
+use crate::shell;
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -116,16 +117,7 @@ impl Case<'_> {
         }
         let shown = self.show(path);
         let is_plain = |c: char| c.is_alphanumeric() || "/._-~+@%:,".contains(c);
-        if shown.chars().all(is_plain) {
-            shown
-        } else {
-            format!("'{}'", path.display().to_string().replace('\'', r"'\''"))
-        }
-    }
-
-    fn layer_file(&self, layer: Layer) -> String {
-        let settings = self.state.layers.iter().find(|settings| settings.layer == layer);
-        settings.map_or_else(String::new, |settings| self.show(&settings.file))
+        if shown.chars().all(is_plain) { shown } else { shell::word(path.display()) }
     }
 
     fn config(&self) -> String {
@@ -153,24 +145,13 @@ impl Case<'_> {
         }
     }
 
-    fn is_session_token(&self, source: &Source) -> bool {
-        self.session.is_some() && *source == Source::env(names::TOKEN)
-    }
-
-    /// Whether cck itself is the helper in force.
-    fn helper_is_of_cck(&self) -> bool {
-        settings::helper(self.state)
-            .is_some_and(|(_, helper)| helper.split_ascii_whitespace().nth(1) == Some("get-key"))
-    }
-
-    /// Where a source is set.
+    /// The file that a source is in.
     fn place(&self, source: &Source) -> String {
-        match source {
-            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
-                self.layer_file(*layer)
-            }
-            _ => self.config(),
-        }
+        let (Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer)) = source else {
+            return self.config();
+        };
+        let settings = self.state.layers.iter().find(|settings| settings.layer == *layer);
+        settings.map_or_else(String::new, |settings| self.show(&settings.file))
     }
 
     /// What takes a source away.
@@ -180,16 +161,21 @@ impl Case<'_> {
                 (keychain::program(), &self.state.facts.keychain.services[service]);
             format!("{program} delete-generic-password -a \"$USER\" -s '{service}'")
         };
+        let is_of_cck = |(_, helper): (Layer, &str)| helper.split(' ').nth(1) == Some("get-key");
         match source {
-            // It is the only one there, and unset it would leave the run without a key.
-            Source::Variable(Origin::Process, _) if self.is_session_token(source) => {
+            // Without its token the run would have no key.
+            Source::Variable(Origin::Process, name)
+                if self.session.is_some() && name == names::TOKEN =>
+            {
                 "exit   (ends this `cck run`)".into()
             }
             Source::Variable(Origin::Process, name) => format!("unset {name}"),
             Source::Variable(_, name) => {
                 format!("remove {name} from `env` in {}", self.place(source))
             }
-            Source::Helper(Layer::User) if self.helper_is_of_cck() => self.cck("helper remove"),
+            Source::Helper(Layer::User) if settings::helper(self.state).is_some_and(is_of_cck) => {
+                self.cck("helper remove")
+            }
             Source::Helper(_) => format!("remove apiKeyHelper from {}", self.place(source)),
             Source::PrimaryKey => self.cck("unset-key"),
             // Logging out in the client would remove primaryApiKey and the approvals too (2.1.332, observed 2026-11-25).

@@ -1,5 +1,7 @@
 //! The judgement over a state: what is sent, on which header, and what became of every source.
 
+use serde::Serialize;
+
 use super::Client;
 use super::rules::Rule;
 use super::source::Source;
@@ -70,7 +72,8 @@ impl Provider {
 }
 
 /// What the interactive client asks before it takes a prompt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Dialog {
     /// It cannot use the config, and asks to fix it.
     InvalidConfig,
@@ -82,18 +85,6 @@ pub enum Dialog {
     ApproveEnvKey,
     /// How to log in, for it has no credential.
     Login,
-}
-
-impl Dialog {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Dialog::InvalidConfig => "invalid_config",
-            Dialog::InvalidSettings => "invalid_settings",
-            Dialog::Onboarding => "onboarding",
-            Dialog::ApproveEnvKey => "approve_env_key",
-            Dialog::Login => "login",
-        }
-    }
 }
 
 /// What became of a candidate in one mode.

@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::{Answer, Online};
 use crate::client::advice::{Case, Problem};
-use crate::client::decision::{self, Header, Mode};
+use crate::client::decision::{self, Dialog, Header, Mode};
 use crate::client::installed;
 use crate::client::paths::ChosenBy;
 use crate::client::settings;
@@ -19,7 +19,7 @@ struct Report<'a> {
     schema: u32,
     client: &'a installed::Report,
     config_file: ConfigFile<'a>,
-    modes: Modes,
+    modes: Modes<'a>,
     candidates: Vec<Candidate<'a>>,
     problems: &'a [Problem],
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -56,15 +56,15 @@ struct ConfigFile<'a> {
 }
 
 #[derive(Serialize)]
-struct Modes {
+struct Modes<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    print: Option<Outcome>,
+    print: Option<Outcome<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    interactive: Option<Outcome>,
+    interactive: Option<Outcome<'a>>,
 }
 
 #[derive(Serialize)]
-struct Outcome {
+struct Outcome<'a> {
     provider: &'static str,
     x_api_key: Option<String>,
     authorization: Option<String>,
@@ -73,7 +73,7 @@ struct Outcome {
     sends: bool,
     /// What keeps the client from sending anything, whatever credentials there are.
     stopped_by: Option<&'static str>,
-    dialogs: Vec<&'static str>,
+    dialogs: &'a [Dialog],
     base_url: String,
 }
 
@@ -135,7 +135,7 @@ fn candidate(found: &decision::Candidate) -> Candidate<'_> {
     }
 }
 
-fn outcome(case: &Case<'_>, mode: Mode) -> Outcome {
+fn outcome<'a>(case: &Case<'a>, mode: Mode) -> Outcome<'a> {
     let outcome = case.decision.outcome(mode);
     let headers = [("x_api_key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
     let invalid = headers.iter().filter(|(_, header)| matches!(header, Header::Invalid(_)));
@@ -147,7 +147,7 @@ fn outcome(case: &Case<'_>, mode: Mode) -> Outcome {
         invalid: invalid.map(|(name, _)| *name).collect(),
         sends: outcome.sends,
         stopped_by: outcome.stop.as_ref().map(|stop| stop.code),
-        dialogs: outcome.dialogs.iter().map(|dialog| dialog.name()).collect(),
+        dialogs: &outcome.dialogs,
         base_url: without_user(settings::base_url(case.state).1),
     }
 }

@@ -24,22 +24,22 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
 fn stopped(case: &Case<'_>, stop: &Stop) -> Option<Problem> {
     let reason = &stop.reason;
     match (stop.code, &stop.source) {
-        ("launch", _) => Some(Problem::error(
-            "launch-refused",
-            format!("Claude Code ends at once: {reason}"),
-            "fix the command line, or the file that it names",
-        )),
-        ("forced-login", Some(source)) => Some(Problem::error(
-            "forced-login",
-            format!("Claude Code does not start: {reason}"),
-            match source {
+        ("launch", _) => {
+            let message = format!("Claude Code ends at once: {reason}");
+            let fix = "fix the command line, or the file that it names";
+            Some(Problem::error("launch-refused", message, fix))
+        }
+        ("forced-login", Some(source)) => {
+            let fix = match source {
                 // What the policy lets pass.
                 Source::Variable(..) | Source::Helper(_) => {
                     format!("{}, then: {}", case.remove(source), case.set_key())
                 }
                 _ => "log in as the policy demands: run /login in claude".to_owned(),
-            },
-        )),
+            };
+            let message = format!("Claude Code does not start: {reason}");
+            Some(Problem::error("forced-login", message, fix))
+        }
         _ => None,
     }
 }
@@ -47,31 +47,26 @@ fn stopped(case: &Case<'_>, stop: &Stop) -> Option<Problem> {
 fn policy(case: &Case<'_>, problems: &mut Vec<Problem>) {
     let state = case.state;
     if let Some(program) = state.policy_helper().filter(|_| state.facts.policy.is_none()) {
+        let program = case.show(&program);
         problems.push(Problem::warning(
             "policy-helper",
             format!(
-                "managed settings have {} run, and what it prints is laid over them: it is not known here",
-                case.show(&program)
+                "managed settings have {program} run, and what it prints is laid over them: it is not known here"
             ),
             "to run it as the client does: cck verify --run-helper",
         ));
     }
     if state.layers.iter().any(|layer| layer.layer == Layer::Remote && layer.sets_something()) {
-        problems.push(Problem::warning(
-            "server-settings",
-            format!(
-                "settings of your organization, as in {}, are laid over all others",
-                case.show(&state.paths.server_settings)
-            ),
-            "to ask for them as the client does: cck verify --online",
-        ));
+        let file = case.show(&state.paths.server_settings);
+        let message =
+            format!("settings of your organization, as in {file}, are laid over all others");
+        let fix = "to ask for them as the client does: cck verify --online";
+        problems.push(Problem::warning("server-settings", message, fix));
     }
     if state.uses_gateway_login() {
-        problems.push(Problem::warning(
-            "gateway-login",
-            "the login of a cloud gateway goes before every other credential",
-            "if you do not mean that gateway: claude auth logout",
-        ));
+        let message = "the login of a cloud gateway goes before every other credential";
+        let fix = "if you do not mean that gateway: claude auth logout";
+        problems.push(Problem::warning("gateway-login", message, fix));
     }
 }
 
@@ -123,16 +118,17 @@ fn side_requests(case: &Case<'_>) -> Option<Problem> {
 fn keychain(item: &Item, what: &str) -> Option<Problem> {
     let program = keychain::program();
     match item {
-        Item::Locked => Some(Problem::warning(
-            "keychain-locked",
-            "the Keychain is locked: the client finds nothing in it, and neither does cck",
-            format!("{program} unlock-keychain, then ask again"),
-        )),
-        Item::Failed(why) => Some(Problem::warning(
-            "keychain-failed",
-            format!("the Keychain could not be asked for {what}: {why}"),
-            format!("{program} show-keychain-info"),
-        )),
+        Item::Locked => {
+            let message =
+                "the Keychain is locked: the client finds nothing in it, and neither does cck";
+            let fix = format!("{program} unlock-keychain, then ask again");
+            Some(Problem::warning("keychain-locked", message, fix))
+        }
+        Item::Failed(why) => {
+            let message = format!("the Keychain could not be asked for {what}: {why}");
+            let fix = format!("{program} show-keychain-info");
+            Some(Problem::warning("keychain-failed", message, fix))
+        }
         Item::Missing | Item::Text(_) => None,
     }
 }

@@ -178,7 +178,7 @@ fn helper(case: &Case<'_>, problems: &mut Vec<Problem>) {
         ));
     }
     if case.destination.helper_is_untrusted && case.modes.contains(&Mode::Print) {
-        let file = case.layer_file(layer);
+        let file = case.place(&source);
         problems.push(Problem::warning(
             "untrusted-helper",
             format!(
