@@ -76,13 +76,16 @@ impl Broker {
     pub(crate) fn start(setup: Setup, lender: Lender) -> anyhow::Result<Broker> {
         let state = setup.state.as_deref();
         let ledger = Ledger::new(setup.budgets.clone(), state, setup.profile.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let entered = runtime.enter();
         let listeners = Listeners::bind(&setup.bases).map_err(|error| {
             fail(
                 format!("the broker cannot listen: {error:#}"),
                 "set TMPDIR to a directory of yours with a short path, or use `cck helper` or `cck set-key` instead",
             )
         })?;
-        let (socket, port) = (listeners.socket(), listeners.port);
+        drop(entered);
+        let (socket, port) = listeners.places()?;
         let (setup, ledger) = (Arc::new(setup), Arc::new(Mutex::new(ledger)));
         let (entries, recorder) = record::start(Arc::clone(&setup), Arc::clone(&ledger))?;
         let shared = Arc::new(Shared {
@@ -94,14 +97,13 @@ impl Broker {
             ledger,
             entries,
         });
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);
         let server = thread::Builder::new().name("broker".into()).spawn(move || {
             runtime.block_on(async {
                 tokio::select! {
                     _ = stopped => {}
-                    _ = listeners.serve(serving) => {}
+                    () = listeners.serve(serving) => {}
                 }
             });
             // What is under way ends here, and is recorded as it drops; a key's command that still runs is not waited for.

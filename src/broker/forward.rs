@@ -245,17 +245,16 @@ fn allow(lists: &[Vec<String>], model: &str) -> Result<(), Refusal> {
 
 /// The whole body of a request, within the bounds of size and time.
 async fn read(body: Incoming) -> Result<Bytes, Refusal> {
-    let too_large =
-        || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 32 MB");
+    let too_large = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 32 MB");
     if body.size_hint().lower() > MAX_BODY as u64 {
-        return Err(too_large());
+        return Err(too_large);
     }
-    match timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Refusal::new(StatusCode::BAD_REQUEST, "the request's body is cut short")),
-        Err(_) => Err(Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body does not end")),
-    }
+    Err(match timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
+        Ok(Ok(body)) => return Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large,
+        Ok(Err(_)) => Refusal::new(StatusCode::BAD_REQUEST, "the request's body is cut short"),
+        Err(_) => Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body does not end"),
+    })
 }
 
 /// What a request for a message asks for.

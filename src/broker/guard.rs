@@ -6,7 +6,7 @@ use std::mem::MaybeUninit;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 use memchr::memmem;
@@ -218,7 +218,12 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 let before = buf.filled().len();
                 if !this.held.is_empty() {
                     let count = this.held.len().min(allowed).min(buf.remaining());
-                    buf.put_slice(&this.held.split_to(count));
+                    buf.put_slice(&this.held[..count]);
+                    this.held.advance(count);
+                    if this.held.is_empty() {
+                        // A connection that waits holds no memory.
+                        this.held = BytesMut::new();
+                    }
                 } else if allowed >= buf.remaining() {
                     ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
                 } else {

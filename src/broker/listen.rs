@@ -1,10 +1,7 @@
 //! Where the child reaches the broker: a Unix socket in a directory of its own, and a port of this machine's own address.
 
-use std::io;
-use std::net::{Ipv4Addr, TcpListener as StdTcp};
-#[cfg(unix)]
-use std::os::unix::net::UnixListener as StdUnix;
-use std::path::{Path, PathBuf};
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +10,12 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
-#[cfg(unix)]
-use tokio::net::UnixListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::forward::{Shared, handle};
 use super::guard::{MAX_HEAD, Strict};
+use system::Socket;
+pub(crate) use system::sweep;
 
 /// So many connections of the child are served at a time; more wait.
 const MAX_CONNECTIONS: usize = 512;
@@ -26,103 +23,48 @@ const MAX_CONNECTIONS: usize = 512;
 /// A connection on which no head of a request comes for so long is closed.
 const IDLE: Duration = Duration::from_secs(300);
 
-/// The longest path of a socket, without the byte that ends it (that of macOS; Linux has four more).
-#[cfg(unix)]
-const MAX_PATH: usize = 103;
-
-#[cfg(unix)]
-const PREFIX: &str = "cck-run-";
-
-#[cfg(unix)]
-const NAME: &str = "s";
+/// After an error, such as too many open files.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// The listeners of a run.
 pub(crate) struct Listeners {
-    tcp: StdTcp,
-    pub(crate) port: u16,
-    #[cfg(unix)]
-    unix: StdUnix,
-    /// The directory of the socket, which goes with the run.
-    #[cfg(unix)]
-    dir: tempfile::TempDir,
+    tcp: TcpListener,
+    socket: Socket,
 }
 
 impl Listeners {
-    /// Binds both; the socket below the first of `bases` that has room for it.
+    /// Binds both, inside of a runtime; the socket below the first of `bases` that has room for it.
     pub(crate) fn bind(bases: &[PathBuf]) -> anyhow::Result<Listeners> {
-        let tcp = StdTcp::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let tcp = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         tcp.set_nonblocking(true)?;
-        let port = tcp.local_addr()?.port();
-        #[cfg(windows)]
-        {
-            _ = bases;
-            Ok(Listeners { tcp, port })
-        }
-        #[cfg(unix)]
-        {
-            let (dir, unix) = bind_unix(bases)?;
-            Ok(Listeners { tcp, port, unix, dir })
-        }
+        Ok(Listeners { tcp: TcpListener::from_std(tcp)?, socket: Socket::bind(bases)? })
     }
 
-    /// The path of the socket, where there are sockets.
-    pub(crate) fn socket(&self) -> Option<PathBuf> {
-        #[cfg(unix)]
-        return Some(self.dir.path().join(NAME));
-        #[cfg(windows)]
-        None
+    /// The path of the socket, where there are sockets, and the port.
+    pub(crate) fn places(&self) -> anyhow::Result<(Option<PathBuf>, u16)> {
+        Ok((self.socket.path(), self.tcp.local_addr()?.port()))
     }
 
     /// Serves until it is dropped.
-    pub(crate) async fn serve(self, shared: Arc<Shared>) -> io::Result<()> {
+    pub(crate) async fn serve(mut self, shared: Arc<Shared>) {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let tcp = TcpListener::from_std(self.tcp)?;
-        let over_tcp = async {
-            loop {
-                let place = Arc::clone(&places).acquire_owned().await;
-                let Ok((stream, _)) = accepted(tcp.accept().await).await else { continue };
-                _ = stream.set_nodelay(true);
-                tokio::spawn(serve(stream.into_split(), Arc::clone(&shared), place.ok()));
-            }
-        };
-        #[cfg(windows)]
-        return over_tcp.await;
-        #[cfg(unix)]
-        {
-            let path = self.dir.path().join(NAME);
-            let mut unix = UnixListener::from_std(self.unix)?;
-            let mut look = tokio::time::interval(Duration::from_secs(1));
-            let over_unix = async {
-                loop {
-                    let place = Arc::clone(&places).acquire_owned().await;
-                    let stream = loop {
-                        tokio::select! {
-                            stream = unix.accept() => break accepted(stream).await,
-                            // Where something clears old files away, the client finds the socket again.
-                            _ = look.tick() => if !path.exists() && let Ok(again) = listen(&path) {
-                                unix = UnixListener::from_std(again)?;
-                            },
-                        }
-                    };
-                    if let Ok((stream, _)) = stream {
-                        tokio::spawn(serve(stream.into_split(), Arc::clone(&shared), place.ok()));
-                    }
-                }
-            };
+        loop {
+            let (shared, place) = (Arc::clone(&shared), Arc::clone(&places).acquire_owned().await);
             tokio::select! {
-                ended = over_tcp => ended,
-                ended = over_unix => ended,
+                stream = self.tcp.accept() => match stream {
+                    Ok((stream, _)) => {
+                        _ = stream.set_nodelay(true);
+                        tokio::spawn(serve(stream.into_split(), shared, place.ok()));
+                    }
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                },
+                stream = self.socket.accept() => match stream {
+                    Ok(stream) => _ = tokio::spawn(serve(stream.into_split(), shared, place.ok())),
+                    Err(_) => tokio::time::sleep(PAUSE).await,
+                },
             }
         }
     }
-}
-
-/// What was accepted. After an error, such as too many open files, there is a pause.
-async fn accepted<S>(stream: io::Result<S>) -> io::Result<S> {
-    if stream.is_err() {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    stream
 }
 
 async fn serve<R, W>(
@@ -145,65 +87,123 @@ async fn serve<R, W>(
 }
 
 #[cfg(unix)]
-fn bind_unix(bases: &[PathBuf]) -> anyhow::Result<(tempfile::TempDir, StdUnix)> {
-    use std::os::unix::fs::PermissionsExt;
+mod system {
+    use std::fs::{self, Permissions};
+    use std::io;
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::net::UnixStream as StdStream;
+    use std::path::{Path, PathBuf};
+    use std::time::Duration;
 
-    let mut problem = anyhow::anyhow!("no directory is short enough for a socket");
-    for base in bases {
-        sweep(base);
-        let private = std::fs::Permissions::from_mode(0o700);
-        let dir = tempfile::Builder::new().prefix(PREFIX).permissions(private).tempdir_in(base);
-        let bound = dir.and_then(|dir| {
+    use anyhow::Context as _;
+    use tokio::net::{UnixListener, UnixStream};
+    use tokio::time::{Interval, interval};
+
+    /// The longest path of a socket, without the byte that ends it (that of macOS; Linux has four more).
+    const MAX_PATH: usize = 103;
+
+    const PREFIX: &str = "cck-run-";
+    const NAME: &str = "s";
+
+    /// The socket, in a directory that goes with the run.
+    pub(super) struct Socket {
+        unix: UnixListener,
+        /// When to look whether it is still there.
+        look: Interval,
+        dir: tempfile::TempDir,
+    }
+
+    impl Socket {
+        pub(super) fn bind(bases: &[PathBuf]) -> anyhow::Result<Socket> {
+            let mut problem = anyhow::anyhow!("no directory is short enough for a socket");
+            for base in bases {
+                sweep(base);
+                match Socket::bind_in(base) {
+                    Ok(socket) => return Ok(socket),
+                    Err(error) => problem = error,
+                }
+            }
+            Err(problem)
+        }
+
+        fn bind_in(base: &Path) -> anyhow::Result<Socket> {
+            let context = || format!("cannot make a socket in {}", base.display());
+            let private = Permissions::from_mode(0o700);
+            let mut builder = tempfile::Builder::new();
+            let dir = builder.prefix(PREFIX).permissions(private).tempdir_in(base);
+            let dir = dir.with_context(context)?;
             let path = dir.path().join(NAME);
             if path.as_os_str().len() > MAX_PATH {
-                return Err(io::Error::other("the path is too long for a socket"));
+                return Err(anyhow::anyhow!("the path is too long for a socket").context(context()));
             }
-            Ok((listen(&path)?, dir))
-        });
-        match bound {
-            Ok((socket, dir)) => return Ok((dir, socket)),
-            Err(error) => {
-                let context = format!("cannot make a socket in {}", base.display());
-                problem = anyhow::Error::new(error).context(context);
+            let unix = listen(&path).with_context(context)?;
+            Ok(Socket { unix, look: interval(Duration::from_secs(1)), dir })
+        }
+
+        pub(super) fn path(&self) -> Option<PathBuf> {
+            Some(self.dir.path().join(NAME))
+        }
+
+        /// The next connection. Where something clears old files away, the client finds the socket again.
+        pub(super) async fn accept(&mut self) -> io::Result<UnixStream> {
+            let path = self.dir.path().join(NAME);
+            loop {
+                tokio::select! {
+                    accepted = self.unix.accept() => return accepted.map(|(stream, _)| stream),
+                    _ = self.look.tick() => if !path.exists() && let Ok(again) = listen(&path) {
+                        self.unix = again;
+                    },
+                }
             }
         }
     }
-    Err(problem)
-}
 
-#[cfg(unix)]
-fn listen(path: &Path) -> io::Result<StdUnix> {
-    use std::os::unix::fs::PermissionsExt;
+    fn listen(path: &Path) -> io::Result<UnixListener> {
+        let socket = UnixListener::bind(path)?;
+        fs::set_permissions(path, Permissions::from_mode(0o600))?;
+        Ok(socket)
+    }
 
-    let socket = StdUnix::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-    socket.set_nonblocking(true)?;
-    Ok(socket)
-}
-
-/// Removes the sockets of runs that were killed: nobody listens there any more.
-#[cfg(unix)]
-pub(crate) fn sweep(base: &Path) {
-    use std::os::unix::fs::MetadataExt;
-
-    let me = rustix::process::geteuid().as_raw();
-    for dir in crate::disk::entries(base).unwrap_or_default() {
-        let is_mine = || {
-            dir.symlink_metadata().is_ok_and(|metadata| metadata.is_dir() && metadata.uid() == me)
-        };
-        let name = dir.file_name().unwrap_or_default();
-        if !name.as_encoded_bytes().starts_with(PREFIX.as_bytes()) || !is_mine() {
-            continue;
-        }
-        let socket = dir.join(NAME);
-        let connected = std::os::unix::net::UnixStream::connect(&socket);
-        if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-            _ = std::fs::remove_file(&socket);
-            _ = std::fs::remove_dir(&dir);
+    /// Removes the sockets of runs that were killed: nobody listens there any more.
+    pub(crate) fn sweep(base: &Path) {
+        let me = rustix::process::geteuid().as_raw();
+        for dir in crate::disk::entries(base).unwrap_or_default() {
+            let name = dir.file_name().unwrap_or_default().as_encoded_bytes();
+            let is_mine =
+                || dir.symlink_metadata().is_ok_and(|dir| dir.is_dir() && dir.uid() == me);
+            if !name.starts_with(PREFIX.as_bytes()) || !is_mine() {
+                continue;
+            }
+            let socket = dir.join(NAME);
+            let connected = StdStream::connect(&socket);
+            if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
+                _ = fs::remove_file(&socket);
+                _ = fs::remove_dir(&dir);
+            }
         }
     }
 }
 
-/// Without sockets nothing is left.
+/// There are no sockets that clients know.
 #[cfg(windows)]
-pub(crate) fn sweep(_: &Path) {}
+mod system {
+    use std::path::{Path, PathBuf};
+
+    pub(super) struct Socket;
+
+    impl Socket {
+        pub(super) fn bind(_: &[PathBuf]) -> anyhow::Result<Socket> {
+            Ok(Socket)
+        }
+
+        pub(super) fn path(&self) -> Option<PathBuf> {
+            None
+        }
+
+        pub(super) async fn accept(&mut self) -> std::io::Result<tokio::net::TcpStream> {
+            std::future::pending().await
+        }
+    }
+
+    pub(crate) fn sweep(_: &Path) {}
+}
