@@ -22,6 +22,7 @@ pub(crate) mod layers;
 pub mod login;
 pub mod paths;
 pub mod policy;
+pub(crate) mod ranking;
 pub(crate) mod reason;
 pub mod resolve;
 pub mod rules;

@@ -1,7 +1,7 @@
 //! The client's config: what of it decides which credential is sent. It may have hundreds of megabytes, so it is read
 //! once, in blocks, and only these members are kept.
 
-use std::io::{self, Read};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use zeroize::Zeroizing;
@@ -13,7 +13,7 @@ use super::json::{Json, NotJson};
 use super::paths::project_key;
 use super::rules::Rule;
 use super::settings::variable_name;
-use super::state::{FileState, Reading, Secret};
+use super::state::{FileState, Reading, Secret, parse};
 use super::variables::Env;
 use crate::disk;
 use crate::json::{BOM, Pick, Scan};
@@ -103,25 +103,14 @@ pub(crate) fn read(path: &Path, project: Option<&Path>) -> (FileState, Picked) {
     };
     if size > MAX_BYTES {
         state.reading = Reading::TooLarge(size);
-        return (state, Picked::default());
     }
-    // One byte more than the file has, so that the first read of a small one shows its end.
     let block = BLOCK.min(usize::try_from(size).unwrap_or(BLOCK) + 1);
-    match pick(file, block, project) {
-        Ok(picked) => (state, picked),
-        Err(reading) => {
-            state.reading = reading;
-            (state, Picked::default())
-        }
-    }
+    let picked = parse(&mut state, || pick(file, block, project));
+    (state, picked.unwrap_or_default())
 }
 
 /// What matters of a config, for a client started in `project`; read in blocks of so many bytes.
-pub fn pick(
-    mut source: impl Read,
-    block: usize,
-    project: Option<&Path>,
-) -> Result<Picked, Reading> {
+pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<Picked, Reading> {
     let mut paths = vec![
         vec!["primaryApiKey"],
         vec!["hasCompletedOnboarding"],
@@ -136,13 +125,16 @@ pub fn pick(
     paths.extend(above.iter().map(|dir| vec!["projects", &**dir, "hasTrustDialogAccepted"]));
 
     let mut pick = Scan::new(Pick::new(&paths));
-    let mut buffer = vec![0; block];
+    let mut source = BufReader::with_capacity(block, source);
     let (mut is_first, mut has_bom) = (true, false);
     // A file of nothing but blanks is an empty one, however long, and to JavaScript more is blank than to JSON.
     let (mut blank, mut stop) = (true, None);
     loop {
-        let length = fill(&mut source, &mut buffer).map_err(|error| files::unreadable(&error))?;
-        let mut bytes = &buffer[..length];
+        let mut bytes = match source.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read.map_err(|error| files::unreadable(&error))?,
+        };
+        let length = bytes.len();
         if is_first && let Some(rest) = bytes.strip_prefix(BOM) {
             has_bom = true;
             bytes = rest;
@@ -154,7 +146,7 @@ pub fn pick(
         }
         match stop {
             Some(stop) if !blank => return Err(Reading::Malformed(stop)),
-            _ if length == block => {}
+            _ if length > 0 => source.consume(length),
             _ if blank => return Err(Reading::Empty),
             _ => break,
         }
@@ -171,20 +163,6 @@ fn is_blank(bytes: &[u8]) -> bool {
     rest.first().is_none_or(|byte| {
         !byte.is_ascii() && String::from_utf8_lossy(rest).trim_start().is_empty()
     })
-}
-
-/// Fills the buffer, as far as the source goes.
-fn fill(source: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match source.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(read) => length += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }
 
 fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {

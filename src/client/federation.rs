@@ -1,6 +1,6 @@
 //! Workload identity federation and Anthropic profiles, known to 2.1.330 and not to 2.0.77 (observed 2026-11). Pure.
 
-use super::credentials::{Credential, Standings};
+use super::credentials::Credentials;
 use super::json::{Json, decode};
 use super::settings::{self, names};
 use super::source::Source;
@@ -52,74 +52,75 @@ impl AnthropicProfile {
         profile
     }
 
-    /// The token it gives, or why it gives none; `Err` where the profile counts as unset.
-    fn grant(&self, source: &Source, now: f64) -> Result<Credential, String> {
+    /// Why the client gets no token from it, if it gets none; `Err` where the profile counts as unset.
+    fn failure(&self, now: f64) -> Result<Option<String>, String> {
         let name = &self.name;
-        let grant = |secret: Option<&Secret>, failure| {
-            Ok(Credential { failure, ..Credential::new(source.clone(), secret.cloned()) })
-        };
-        match (self.kind.as_deref(), &self.token) {
-            (Some("oidc_federation"), _) => grant(None, None),
+        match self.kind.as_deref() {
+            Some("oidc_federation") => Ok(None),
             // The client tries and tries (2.1.330, observed 2026-11-24).
-            (Some("user_oauth"), None) if self.has_credentials => {
-                grant(None, Some("its credentials hold no token".to_owned()))
+            Some("user_oauth") if self.token.is_none() && self.has_credentials => {
+                Ok(Some("its credentials hold no token".to_owned()))
             }
-            (Some("user_oauth"), None) => Err(format!("profile {name} has no credentials")),
-            (Some("user_oauth"), token) => {
+            Some("user_oauth") if self.token.is_none() => {
+                Err(format!("profile {name} has no credentials"))
+            }
+            Some("user_oauth") => {
+                let loose = |mode| format!("its credentials are open to others (mode {mode:04o})");
                 let expired = self.expires_at.is_some_and(|at| at < now) && !self.refreshable;
-                let loose = self
-                    .loose_mode
-                    .map(|mode| format!("its credentials are open to others (mode {mode:04o})"));
                 let expired = expired.then(|| "its token has expired".to_owned());
-                grant(token.as_ref(), loose.or(expired))
+                Ok(self.loose_mode.map(loose).or(expired))
             }
-            (Some(other), _) => Err(format!("profile {name} has the unknown type {other}")),
-            (None, _) => Err(format!("profile {name} has no usable config")),
+            Some(other) => Err(format!("profile {name} has the unknown type {other}")),
+            None => Err(format!("profile {name} has no usable config")),
         }
     }
 }
 
-/// What federation or an explicit profile gives, and what the default profile gives. `explicit` is where ANTHROPIC_PROFILE
-/// is set, `rule` where ANTHROPIC_FEDERATION_RULE_ID is.
+/// Notes what federation and profiles give, or why they do not count. `explicit` is where ANTHROPIC_PROFILE is set, `rule`
+/// where ANTHROPIC_FEDERATION_RULE_ID is.
 pub(crate) fn judge(
     state: &State,
-    explicit: Option<Source>,
-    rule: Option<Source>,
-    standings: &mut Standings,
-) -> (Option<Credential>, Option<Credential>) {
+    explicit: Option<&Source>,
+    rule: Option<&Source>,
+    found: &mut Credentials,
+) {
     let profile = state.profile();
-    let mut of_profile = |source: &Source| {
-        let missing = || Err("the profile does not exist".to_owned());
-        let grant = profile.as_ref().map_or_else(missing, |found| found.grant(source, state.now));
-        grant.map_err(|reason| standings.ignore(source, reason)).ok()
-    };
-    match (&explicit, &profile) {
-        (Some(source), _) => {
-            let grant = of_profile(source);
-            if let Some(rule) = rule {
-                // Even one that does not count keeps federation from being used.
-                let reason = "ANTHROPIC_PROFILE is set, and keeps federation from being used";
-                standings.ignore(&rule, reason);
-            }
-            (grant, None)
-        }
-        (None, Some(profile)) => {
-            let default = of_profile(&Source::Profile(profile.name.clone()));
-            (rule.and_then(|rule| by_federation(state, rule, standings)), default)
-        }
-        (None, None) => (rule.and_then(|rule| by_federation(state, rule, standings)), None),
+    let default = profile.as_ref().map(|profile| Source::Profile(profile.name.clone()));
+    let missing = || Err("the profile does not exist".to_owned());
+    let failure = profile.as_ref().map_or_else(missing, |profile| profile.failure(state.now));
+    // With a rule of federation the token is got by an exchange, and not known here.
+    let is_exchanged = profile.is_some_and(|profile| profile.kind.as_deref() != Some("user_oauth"));
+    if let Some(source) = explicit.or(default.as_ref()) {
+        note(found, source, failure, is_exchanged);
     }
+    let Some(rule) = rule else { return };
+    let failure = if explicit.is_some() {
+        // Even one that does not count keeps federation from being used.
+        Err("ANTHROPIC_PROFILE is set, and keeps federation from being used".to_owned())
+    } else if settings::effective(state, names::ORGANIZATION).is_none() {
+        Err("ANTHROPIC_ORGANIZATION_ID is not set, so it counts as unset".to_owned())
+    } else {
+        Ok((!has_identity(state)).then(|| "there is no identity token".to_owned()))
+    };
+    note(found, rule, failure, true);
 }
 
-/// What federation gives by this rule, unless that counts as unset.
-fn by_federation(state: &State, rule: Source, standings: &mut Standings) -> Option<Credential> {
-    if settings::effective(state, names::ORGANIZATION).is_none() {
-        let reason = "ANTHROPIC_ORGANIZATION_ID is not set, so it counts as unset";
-        standings.ignore(&rule, reason);
-        return None;
+/// Notes why the source fails, or that it does not count.
+fn note(
+    found: &mut Credentials,
+    source: &Source,
+    failure: Result<Option<String>, String>,
+    is_renewed: bool,
+) {
+    match failure {
+        Ok(failure) => {
+            let found = found.all.iter_mut().filter(|found| found.source == *source);
+            found.for_each(|found| {
+                (found.failure, found.is_renewed) = (failure.clone(), is_renewed);
+            });
+        }
+        Err(reason) => found.ignore(source, reason),
     }
-    let failure = (!has_identity(state)).then(|| "there is no identity token".to_owned());
-    Some(Credential { failure, ..Credential::new(rule, None) })
 }
 
 /// Whether there is an identity token to exchange: the file's, else the variable's.

@@ -22,7 +22,7 @@ use super::paths::{self, Roots};
 use super::policy::{self, Policy};
 use super::rules::Rule;
 use super::settings::{self, decode_settings, names};
-use super::state::{FileState, HelperRun, Reading, Secret, State};
+use super::state::{FileState, HelperRun, Reading, Secret, State, parse};
 use super::variables::{Env, matters};
 use super::worktree;
 use crate::context::{Context, Platform};
@@ -37,7 +37,7 @@ pub(crate) use files::{MAX_BYTES, attributes_only, read};
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is on the machine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Facts {
     pub roots: Roots,
     /// The environment that the client would be started with, as far as its names matter.
@@ -80,21 +80,7 @@ pub fn gather(
 impl Facts {
     /// Facts without any file.
     pub fn empty(roots: Roots) -> Facts {
-        Facts {
-            roots,
-            process: Env::new(),
-            files: BTreeMap::new(),
-            configs: BTreeMap::new(),
-            drop_ins: Vec::new(),
-            root_local: None,
-            profiles_dir: None,
-            open_descriptors: BTreeMap::new(),
-            server_settings: None,
-            policy: None,
-            keychain: Keychain::default(),
-            policies: Default::default(),
-            now: 0.0,
-        }
+        Facts { roots, ..Facts::default() }
     }
 
     /// Lays a file that is not on the disk.
@@ -106,11 +92,8 @@ impl Facts {
     /// Lays a config that is not on the disk.
     pub fn lay_config(&mut self, path: &Path, bytes: &[u8]) {
         let mut file = FileState::laid(path, bytes);
-        let picked = config::pick(bytes, 64, None);
-        if let Err(reading) = &picked {
-            file.reading = reading.clone();
-        }
-        self.configs.insert(path.to_path_buf(), (file, picked.unwrap_or_default()));
+        let picked = parse(&mut file, || config::pick(bytes, 64, None)).unwrap_or_default();
+        self.configs.insert(path.to_path_buf(), (file, picked));
     }
 
     /// Reads what a client of any version could read, started so.
@@ -142,26 +125,7 @@ impl Facts {
             None => context.home().map(|home| home.join(".config/anthropic")),
         };
         for client in paths::KINDS {
-            let paths = facts.roots.paths(client);
-            if let Some(FlagSettings::File(file)) = launch.flag_settings(client) {
-                facts.read(project.join(file));
-            }
-            facts.drop_ins = drop_ins(&paths.managed_drop_ins);
-            for config in paths.configs() {
-                facts.read_config(config, &project);
-            }
-            for file in [
-                paths.managed_settings,
-                paths.local_settings,
-                paths.project_settings,
-                paths.user_settings,
-                paths.server_settings,
-                paths.credentials,
-                paths.well_known.join(".api_key"),
-                paths.well_known.join(".oauth_token"),
-            ] {
-                facts.read(file);
-            }
+            facts.read_for(client, launch);
         }
         for file in facts.root_local.clone().into_iter().chain(facts.drop_ins.clone()) {
             facts.read(file);
@@ -172,6 +136,30 @@ impl Facts {
         facts.policies = policy::read(context);
         facts.follow(&project);
         Ok(facts)
+    }
+
+    /// Reads the files that have their places.
+    fn read_for(&mut self, client: Client, launch: &Launch) {
+        let paths = self.roots.paths(client);
+        if let Some(FlagSettings::File(file)) = launch.flag_settings(client) {
+            self.read(paths.project.join(file));
+        }
+        self.drop_ins = drop_ins(&paths.managed_drop_ins);
+        for config in paths.configs() {
+            self.read_config(config, &paths.project);
+        }
+        for file in [
+            paths.managed_settings,
+            paths.local_settings,
+            paths.project_settings,
+            paths.user_settings,
+            paths.server_settings,
+            paths.credentials,
+            paths.well_known.join(".api_key"),
+            paths.well_known.join(".oauth_token"),
+        ] {
+            self.read(file);
+        }
     }
 
     /// Reads the files that the values of variables name, wherever those are set.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::Client;
-use super::credentials::{Credential, Credentials};
+use super::credentials::{Credential, Credentials, Kind};
 use super::decision::{Header, Mode, Outcome, Sent};
 use super::destination;
 use super::rules::Rule;
@@ -99,7 +99,7 @@ impl Request<'_> {
         if found.fails {
             return Some("the client fails on customApiKeyResponses".to_owned());
         }
-        if let Some(login) = &found.gateway_login {
+        if let Some(login) = found.get(Kind::Gateway) {
             // Of custom headers only x-api-key goes along (2.1.332, observed 2026-11-25).
             outcome.authorization = header(state, login, bearer);
             outcome.x_api_key = custom.header(custom.x_api_key).unwrap_or_default();
@@ -133,10 +133,10 @@ impl Request<'_> {
         }
         let as_bearer = |credential: &Credential| header(state, credential, bearer);
         let [token, helper, oauth_header] =
-            [found.token.as_ref(), found.helper.as_ref(), oauth].map(|own| own.map(as_bearer));
+            [found.get(Kind::Token), found.get(Kind::Helper), oauth].map(|own| own.map(as_bearer));
         // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
-        let is_granted = oauth.is_some()
-            && [found.grant.as_ref(), found.default_profile.as_ref()].contains(&oauth);
+        let is_granted =
+            oauth.is_some_and(|oauth| matches!(oauth.kind, Kind::Grant | Kind::Profile));
         let replacement = custom.header(custom.authorization).filter(|_| !is_granted);
         let hidden_oauth = oauth_header.clone().filter(|_| replacement.is_some());
         outcome.authorization =
@@ -146,9 +146,9 @@ impl Request<'_> {
         // A helper that is too late leaves the header out, and nothing takes its place.
         let is_late = helper_is_late(state, self.mode, found);
         let of_helper = |helper| if is_late { Header::Absent } else { as_key(helper) };
-        let primary = found.primary.as_ref().filter(|_| oauth.is_none());
-        let own_key = found.key.as_ref().map(as_key);
-        let own_key = own_key.or_else(|| found.helper.as_ref().map(of_helper));
+        let primary = found.get(Kind::Primary).filter(|_| oauth.is_none());
+        let own_key = found.get(Kind::Key).map(as_key);
+        let own_key = own_key.or_else(|| found.get(Kind::Helper).map(of_helper));
         let own_key = own_key.or_else(|| primary.map(as_key)).filter(|_| !found.gateway);
         let custom_key = custom.header(custom.x_api_key);
         // What a custom header replaces is made into a header anyway, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
@@ -174,21 +174,23 @@ impl Request<'_> {
     /// of use.
     fn oauth(&self) -> Option<&Credential> {
         let found = self.found;
-        if found.token.is_some() || found.helper.is_some() || found.key.is_some() {
+        if [Kind::Token, Kind::Helper, Kind::Key].into_iter().any(|kind| found.has(kind)) {
             return None;
         }
-        let [grant, default] = [&found.grant, &found.default_profile]
-            .map(|grant| grant.as_ref().filter(|_| found.primary.is_none()));
-        found.oauth.as_ref().or(grant).or(found.login.as_ref()).or(default)
+        let kinds = [Kind::Oauth, Kind::Grant, Kind::Login, Kind::Profile];
+        let counts =
+            |kind: &Kind| !matches!(kind, Kind::Grant | Kind::Profile) || !found.has(Kind::Primary);
+        kinds.into_iter().filter(counts).find_map(|kind| found.get(kind))
     }
 
     /// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY, but no custom header.
     fn of_v0(&self, outcome: &mut Outcome) {
         let Request { state, found, custom, .. } = *self;
-        let key = found.key.as_ref().or(found.primary.as_ref()).filter(|_| found.login.is_none());
-        let token = found.token.as_ref().map(|token| header(state, token, bearer));
+        let login = found.get(Kind::Login);
+        let key = found.get(Kind::Key).or(found.get(Kind::Primary)).filter(|_| login.is_none());
+        let token = found.get(Kind::Token).map(|token| header(state, token, bearer));
         let authorization = custom.header(custom.authorization);
-        outcome.authorization = match &found.login {
+        outcome.authorization = match login {
             Some(login) => authorization.unwrap_or_else(|| from(state, login, bearer)),
             None => token.or(authorization).unwrap_or_default(),
         };
@@ -200,7 +202,7 @@ impl Request<'_> {
     fn is_enough(&self, outcome: &Outcome) -> bool {
         let Request { state: State { client, .. }, found, .. } = *self;
         // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
-        let has_own = found.all().next().is_some();
+        let has_own = found.all.iter().any(|own| own.counts() && own.kind != Kind::Headers);
         if !client.has(Rule::CustomHeadersSuffice) && !has_own {
             return false;
         }
@@ -208,7 +210,7 @@ impl Request<'_> {
         let has_blank_key =
             matches!(&outcome.x_api_key, Header::Invalid(source) if source.is_variable(names::KEY));
         let newer = client.has(Rule::FailedHelperIsSentEmpty);
-        if has_blank_key && !newer && found.token.is_none() {
+        if has_blank_key && !newer && !found.has(Kind::Token) {
             return false;
         }
         // A helper that fails, a login of blanks or a token set to nothing is sent as an empty Bearer (2.0.77, 2.1.330); 1.0.128
@@ -237,8 +239,8 @@ impl Request<'_> {
         if let Some(odd) = state.config.odd_primary.filter(|odd| odd.truthy)
             && mode == Mode::Interactive
             && client.has(Rule::OddPrimaryKeyStops)
-            && found.key.is_none()
-            && found.helper.is_none()
+            && !found.has(Kind::Key)
+            && !found.has(Kind::Helper)
         {
             return Some(format!("the client fails on primaryApiKey, which is {}", odd.kind));
         }
@@ -278,7 +280,7 @@ impl Request<'_> {
 
 /// The header of a credential: without a value, where it holds nothing that can be one.
 fn header(state: &State, credential: &Credential, make: fn(&str) -> String) -> Header {
-    let is_nothing = match (&credential.source, &credential.secret) {
+    let is_nothing = match (&credential.source, credential.sent()) {
         (Source::Helper(_), _) => helper_failure(state).is_some(),
         // A blank login is sent as nothing by all, a blank variable before 2.1.212, where it is a key or token anyway
         // (1.0.128, 2.0.77, 2.1.200, 2.1.211, observed 2026-11-24).
@@ -295,8 +297,8 @@ fn header(state: &State, credential: &Credential, make: fn(&str) -> String) -> H
 /// The header of a credential, blank or not.
 fn from(state: &State, credential: &Credential, make: fn(&str) -> String) -> Header {
     let source = credential.source.clone();
-    let value = credential.secret.as_ref();
-    let value = value.map(|secret| make(trimmed(state.client, &source, secret.reveal())));
+    let value =
+        credential.sent().map(|secret| make(trimmed(state.client, &source, secret.reveal())));
     Header::From(Sent { source, value: value.map(Secret::new) })
 }
 
@@ -311,7 +313,7 @@ pub(crate) const IN_TIME: Duration = Duration::from_millis(150);
 /// Whether the helper races a TOKEN: print does not wait for it then, and its output makes `x-api-key` only if it ended
 /// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25).
 pub(crate) fn helper_races(state: &State, mode: Mode, found: &Credentials) -> bool {
-    let races = found.helper.is_some() && found.token.is_some() && found.key.is_none();
+    let races = found.has(Kind::Helper) && found.has(Kind::Token) && !found.has(Kind::Key);
     races && mode == Mode::Print && state.client.has(Rule::HelperRacesToken)
 }
 

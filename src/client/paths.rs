@@ -33,16 +33,14 @@ pub enum ChosenBy {
 pub struct ConfigFile {
     /// Where it is, or would be made.
     pub path: PathBuf,
-    /// Why there.
     pub chosen_by: ChosenBy,
 }
 
-/// Where everything that the client reads hangs from: the same for all versions.
-#[derive(Clone, Debug)]
+/// Where everything that the client reads is below: the same for all versions.
+#[derive(Clone, Debug, Default)]
 pub struct Roots {
     /// The directory that the client is started in.
     pub project: PathBuf,
-    /// The home directory.
     home: PathBuf,
     /// `$CLAUDE_CONFIG_DIR` as it is set, be it empty.
     config_dir: Option<PathBuf>,
@@ -156,11 +154,8 @@ pub struct Paths {
     pub legacy_config: Option<PathBuf>,
     /// The path given with `--config-file`.
     pub config_override: Option<PathBuf>,
-    /// `<claude dir>/settings.json`.
     pub user_settings: PathBuf,
-    /// `<project>/.claude/settings.json`.
     pub project_settings: PathBuf,
-    /// `<project>/.claude/settings.local.json`.
     pub local_settings: PathBuf,
     /// `/etc/claude-code/managed-settings.json`; elsewhere in the system's own place.
     pub managed_settings: PathBuf,
@@ -199,18 +194,14 @@ impl Paths {
 
     /// The file that holds the config. `exists` tells whether a path exists, for the legacy config.
     pub fn config_file(&self, exists: impl Fn(&Path) -> bool) -> ConfigFile {
-        if let Some(path) = &self.config_override {
-            return ConfigFile { path: path.clone(), chosen_by: ChosenBy::Flag };
-        }
-        match &self.legacy_config {
-            Some(legacy) if exists(legacy) => {
-                ConfigFile { path: legacy.clone(), chosen_by: ChosenBy::Legacy }
-            }
-            _ if self.config_dir_var.is_some() => {
-                ConfigFile { path: self.global_config.clone(), chosen_by: ChosenBy::ConfigDir }
-            }
-            _ => ConfigFile { path: self.global_config.clone(), chosen_by: ChosenBy::Default },
-        }
+        let legacy = self.legacy_config.as_ref().filter(|path| exists(path));
+        let (path, chosen_by) = match (&self.config_override, legacy) {
+            (Some(path), _) => (path, ChosenBy::Flag),
+            (None, Some(path)) => (path, ChosenBy::Legacy),
+            _ if self.config_dir_var.is_some() => (&self.global_config, ChosenBy::ConfigDir),
+            _ => (&self.global_config, ChosenBy::Default),
+        };
+        ConfigFile { path: path.clone(), chosen_by }
     }
 }
 

@@ -1,122 +1,20 @@
-//! Every source of a credential, what became of it, and why. Pure.
+//! What became of every source of a credential, and why. Pure.
 
-use super::credentials::{Credentials, Note, Standings};
+use super::credentials::{Credential, Credentials, Kind, Note};
 use super::decision::{Candidate, Header, Outcome, Standing};
-use super::headers::{self, Custom, helper_failure};
-use super::settings::{self, names};
-use super::source::Source;
-use super::state::{HelperRun, Secret, State};
+use super::headers::helper_failure;
+use super::state::{Secret, State};
 
-/// A source that may be named in the report.
-pub(crate) struct Known {
-    pub source: Source,
-    /// Its credential, where it is known.
-    secret: Option<Secret>,
-    /// Whether something is there.
-    pub is_set: bool,
-}
-
-/// Every source that may be named in the report, in order of precedence: the usual places always, the others where something
-/// is.
-pub(crate) fn sources(state: &State) -> Vec<Known> {
-    let mut all = List { state, all: Vec::new() };
-    all.add_if_set(Source::Gateway, state.gateway.as_ref().map(|login| login.token.clone()));
-    for place in state.variables.places(names::HEADERS) {
-        let custom = headers::parse(state.client, place.value.reveal());
-        let value = custom.x_api_key.or(custom.authorization);
-        all.add_if_set(place.source.clone(), value.map(|value| Secret::new(value.to_owned())));
-    }
-    all.usual_variable(names::TOKEN);
-    all.usual_variable(names::KEY);
-    all.variable(names::KEY_DESCRIPTOR);
-    all.add_if_set(Source::WellKnownKey, state.well_known(&Source::WellKnownKey));
-    all.helpers();
-    all.usual_variable(names::OAUTH);
-    all.variable(names::OAUTH_DESCRIPTOR);
-    all.add_if_set(Source::WellKnownToken, state.well_known(&Source::WellKnownToken));
-    all.variable(names::PROFILE);
-    all.variable(names::FEDERATION_RULE);
-    let token = state.login.as_ref().map(|login| login.token.clone());
-    all.add(state.login_source.clone(), token.is_some(), token);
-    if state.login_source != Source::Login {
-        let token = state.hidden_login.as_ref().map(|login| login.token.clone());
-        all.add(Source::Login, token.is_some(), token);
-    }
-    all.add_if_set(Source::KeychainKey, state.keychain_key());
-    let config = &state.config;
-    let primary = config.primary_key.as_ref().is_some_and(|key| !key.is_empty());
-    let is_set = primary || config.odd_primary.is_some();
-    all.add(Source::PrimaryKey, is_set, config.primary_key.clone());
-    if let Some(profile) = state.profile()
-        && settings::effective(state, names::PROFILE).is_none()
-    {
-        all.add(Source::Profile(profile.name), true, profile.token);
-    }
-    all.all
-}
-
-struct List<'a> {
-    state: &'a State,
-    all: Vec<Known>,
-}
-
-impl List<'_> {
-    fn add(&mut self, source: Source, is_set: bool, secret: Option<Secret>) {
-        self.all.push(Known { source, secret, is_set });
-    }
-
-    fn add_if_set(&mut self, source: Source, secret: Option<Secret>) {
-        if secret.is_some() {
-            self.add(source, true, secret);
-        }
-    }
-
-    fn variable(&mut self, name: &str) {
-        let state = self.state;
-        for place in state.variables.places(name) {
-            let secret = match name {
-                names::KEY | names::TOKEN | names::OAUTH => Some(place.value.clone()),
-                names::PROFILE => state.profile().and_then(|profile| profile.token),
-                _ => None,
-            };
-            self.add(place.source.clone(), !place.value.is_empty(), secret);
-        }
-    }
-
-    /// A variable that is named even if nothing sets it.
-    fn usual_variable(&mut self, name: &str) {
-        self.variable(name);
-        if self.all.iter().all(|known| known.source != Source::env(name)) {
-            self.add(Source::env(name), false, None);
-        }
-    }
-
-    fn helpers(&mut self) {
-        let state = self.state;
-        let in_force = settings::helper(state).map(|(layer, _)| layer);
-        for settings in &state.layers {
-            let Some(helper) = &settings.helper else { continue };
-            let printed = match &state.helper {
-                HelperRun::Printed(secret, _) => Some(secret.clone()),
-                _ => None,
-            };
-            let secret = printed.filter(|_| in_force == Some(settings.layer));
-            self.add(Source::Helper(settings.layer), !helper.is_empty(), secret);
-        }
-    }
-}
-
-/// The report's candidates, from the notes of both modes.
-pub(crate) fn candidates(
-    state: &State,
-    in_print: &Standings,
-    in_interactive: &Standings,
-) -> Vec<Candidate> {
-    let candidate = |Known { source, secret, .. }| {
-        let (print, interactive) = (in_print.of(&source), in_interactive.of(&source));
+/// The report's candidates, from what was noted in both modes.
+pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> Vec<Candidate> {
+    let note = |note: Option<Note>| note.unwrap_or_else(|| Note::new(Standing::Unset, "not set"));
+    let candidate = |(found, other): (Credential, Credential)| {
+        let (print, interactive) = (note(found.note), note(other.note));
+        let is_descriptor = found.source.is_descriptor();
+        let is_shown = |secret: &Secret| !is_descriptor && !secret.reveal().trim().is_empty();
         Candidate {
-            secret: secret.filter(|secret| !secret.reveal().trim().is_empty()),
-            source,
+            secret: found.secret.filter(is_shown),
+            source: found.source,
             print: print.standing,
             interactive: interactive.standing,
             shadowed_by: print.by.or(interactive.by),
@@ -127,25 +25,25 @@ pub(crate) fn candidates(
             },
         }
     };
-    sources(state).into_iter().map(candidate).collect()
+    in_print.all.into_iter().zip(in_interactive.all).map(candidate).collect()
 }
 
 /// Notes what became of every source that counts.
-pub(crate) fn note(
-    state: &State,
-    found: &Credentials,
-    custom: &Custom<'_>,
-    outcome: &Outcome,
-    standings: &mut Standings,
-) {
-    let has_credential = custom.x_api_key.is_some() || custom.authorization.is_some();
-    let custom = custom.source.iter().filter(|_| has_credential);
-    for source in custom.chain(found.all().map(|credential| &credential.source)) {
-        standings.note(source, standing(state, found, source, outcome));
-    }
+pub(crate) fn note(state: &State, found: &mut Credentials, outcome: &Outcome) {
+    let counting = found.all.iter().filter(|credential| credential.counts());
+    let notes: Vec<_> = counting
+        .map(|credential| (credential.source.clone(), standing(state, found, credential, outcome)))
+        .collect();
+    notes.into_iter().for_each(|(source, note)| found.note(&source, note));
 }
 
-fn standing(state: &State, found: &Credentials, source: &Source, outcome: &Outcome) -> Note {
+fn standing(
+    state: &State,
+    found: &Credentials,
+    credential: &Credential,
+    outcome: &Outcome,
+) -> Note {
+    let source = &credential.source;
     let headers = [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
     let of = |wanted: &dyn Fn(&Header) -> bool| {
         let headers = headers.iter().filter(|(_, header)| wanted(header));
@@ -156,10 +54,8 @@ fn standing(state: &State, found: &Credentials, source: &Source, outcome: &Outco
         return Note::new(Standing::Used, format!("sent as {sent_as}"));
     }
     let empty = of(&|header| *header == Header::Invalid(source.clone()));
-    let failure = match source {
-        Source::Helper(_) => helper_failure(state),
-        _ => None,
-    };
+    let is_helper = credential.kind == Kind::Helper;
+    let failure = helper_failure(state).filter(|_| is_helper);
     let failure = failure.or_else(|| (!empty.is_empty()).then(|| "is blank".to_owned()));
     if let Some(failure) = failure {
         let then = if empty.is_empty() {
@@ -169,21 +65,17 @@ fn standing(state: &State, found: &Credentials, source: &Source, outcome: &Outco
         };
         return Note::new(Standing::Ignored, format!("it {failure}{then}"));
     }
-    let is_key = match source {
-        Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey => true,
-        Source::Variable(_, name) => matches!(name.as_str(), names::KEY | names::KEY_DESCRIPTOR),
-        _ => false,
-    };
+    let is_key = matches!(credential.kind, Kind::Key | Kind::Primary);
     if is_key && found.gateway {
         let reason = "CLAUDE_CODE_USE_GATEWAY is on: only ANTHROPIC_AUTH_TOKEN is sent";
         return Note::new(Standing::Ignored, reason);
     }
     let (key, token) = (outcome.x_api_key.taken_by(), outcome.authorization.taken_by());
-    let first = if found.gateway_login.is_some() {
+    let first = if found.has(Kind::Gateway) {
         token
     } else if is_key {
         key.or(token)
-    } else if let Source::Helper(_) = source {
+    } else if is_helper {
         None
     } else {
         token.or(key)

@@ -2,10 +2,11 @@
 //! sent. Pure. Each rule cites the versions it was observed on; `docs/claude-code.md` and `tests/data/truth` hold the
 //! observations.
 
-use super::credentials::{self, Credentials, Standings};
-use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Stop};
+use super::credentials::{Credentials, Note};
+use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Standing, Stop};
 use super::destination;
 use super::headers::{Custom, Request};
+use super::ranking::rank;
 use super::reason;
 use super::rules::Rule;
 use super::source::Layer;
@@ -13,28 +14,22 @@ use super::state::{Reading, State};
 
 /// Judges the state in both modes.
 pub fn resolve(state: &State) -> Decision {
-    let (print, in_print) = judge(state, Mode::Print);
-    let (interactive, in_interactive) = judge(state, Mode::Interactive);
-    Decision {
-        candidates: reason::candidates(state, &in_print, &in_interactive),
-        print,
-        interactive,
-    }
+    let [(print, in_print), (interactive, in_interactive)] =
+        Mode::ALL.map(|mode| judge(state, mode));
+    Decision { candidates: reason::candidates(in_print, in_interactive), print, interactive }
 }
 
 /// The client's answer in one mode, and what became of every source.
-fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
-    let mut standings = Standings::default();
+fn judge(state: &State, mode: Mode) -> (Outcome, Credentials) {
     let mut outcome = Outcome { provider: provider(state), ..Outcome::default() };
-    let found = credentials::find(state, mode, &mut standings);
+    let mut found = rank(state, mode);
     if let Some((stop, dialogs)) = stop(state, mode, &outcome, &found) {
         outcome.dialogs = dialogs;
-        let mut standings = Standings::default();
-        for known in reason::sources(state).into_iter().filter(|known| known.is_set) {
-            standings.ignore(&known.source, &*stop.reason);
-        }
+        let mut found = Credentials::of(state);
+        let note = || Note::new(Standing::Ignored, &*stop.reason);
+        found.all.iter_mut().for_each(|found| found.note = found.is_set.then(note));
         outcome.stop = Some(stop);
-        return (outcome, standings);
+        return (outcome, found);
     }
     if mode == Mode::Interactive && has_settings_error(state) {
         outcome.dialogs.push(Dialog::InvalidSettings);
@@ -44,12 +39,12 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
     let request = Request { state, mode, found: &found, custom: &custom };
     let failure = request.decide(&mut outcome);
     let failure = failure.or_else(|| destination::unusable(state));
-    reason::note(state, &found, &custom, &outcome, &mut standings);
+    reason::note(state, &mut found, &outcome);
     if let Some(failure) = failure {
         outcome.sends = false;
-        standings.nothing_sent(&failure);
+        found.nothing_sent(&failure);
     } else if !outcome.sends {
-        standings.nothing_sent("this client sends nothing with it alone");
+        found.nothing_sent("this client sends nothing with it alone");
         if mode == Mode::Interactive {
             outcome.dialogs.push(Dialog::Login);
         }
@@ -58,7 +53,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Standings) {
         outcome.x_api_key = Header::Absent;
         outcome.authorization = Header::Absent;
     }
-    (outcome, standings)
+    (outcome, found)
 }
 
 /// The provider that the switches choose. A gateway goes before all of them (2.1.195, 2.1.331, observed 2026-11-24).

@@ -26,65 +26,60 @@ enum Kind {
 
 use Kind::{Boolean, Count, Object, OneOf, Text, TextOrTexts, Texts};
 
-/// A member that is checked, and by which clients: from the first of the two versions on, until the other.
-struct Member(&'static str, Kind, Client, Client);
+/// The first version of the client that checks a member, and the first that does not.
+type Versions = (Client, Client);
 
 /// Later than any version.
 const NEVER: Client = Client::at(u32::MAX, 0, 0);
 
-const fn always(name: &'static str, kind: Kind) -> Member {
-    Member(name, kind, Client::at(0, 0, 0), NEVER)
+const ALWAYS: Versions = (Client::at(0, 0, 0), NEVER);
+
+/// From 2.`minor`.`patch` on.
+const fn since(minor: u32, patch: u32) -> Versions {
+    (Client::at(2, minor, patch), NEVER)
 }
 
-const fn from(name: &'static str, kind: Kind, first: Client) -> Member {
-    Member(name, kind, first, NEVER)
+const fn until(minor: u32, patch: u32) -> Versions {
+    (Client::at(0, 0, 0), Client::at(2, minor, patch))
 }
 
-const fn until(name: &'static str, kind: Kind, end: Client) -> Member {
-    Member(name, kind, Client::at(0, 0, 0), end)
-}
-
-const fn v(minor: u32, patch: u32) -> Client {
-    Client::at(2, minor, patch)
-}
-
-const MEMBERS: &[Member] = &[
-    always("$schema", Text),
-    always("apiKeyHelper", Text),
-    always("awsAuthRefresh", Text),
-    always("awsCredentialExport", Text),
-    always("cleanupPeriodDays", Count),
-    always("disableAllHooks", Boolean),
-    until("disabledMcpjsonServers", Texts, v(1, 299)),
-    from("disabledMcpjsonServers", TextOrTexts, v(1, 299)),
-    always("enableAllProjectMcpServers", Boolean),
-    until("enabledMcpjsonServers", Texts, v(1, 299)),
-    from("enabledMcpjsonServers", TextOrTexts, v(1, 299)),
-    always("enabledPlugins", Object),
-    always("env", Object),
-    always("forceLoginOrgUUID", TextOrTexts),
-    always("includeCoAuthoredBy", Boolean),
-    always("model", Text),
-    always("otelHeadersHelper", Text),
-    always("outputStyle", Text),
-    always("permissions", Object),
-    always("sandbox", Object),
-    always("skipWebFetchPreflight", Boolean),
-    always("spinnerTipsEnabled", Boolean),
-    always("statusLine", Object),
-    from("alwaysThinkingEnabled", Boolean, v(0, 0)),
-    from("attribution", Object, v(0, 62)),
-    from("autoUpdatesChannel", OneOf(&["latest", "stable"]), v(0, 67)),
-    from("availableModels", Texts, v(1, 40)),
-    from("companyAnnouncements", Texts, v(0, 32)),
-    from("fileSuggestion", Object, v(0, 65)),
-    from("includeGitInstructions", Boolean, v(1, 64)),
-    from("language", Text, v(0, 77)),
-    from("plansDirectory", Text, v(1, 9)),
-    from("respectGitignore", Boolean, v(1, 0)),
-    from("verbose", Boolean, v(1, 119)),
-    until("forceLoginMethod", OneOf(&["claudeai", "console"]), v(1, 162)),
-    Member("extraKnownMarketplaces", Object, v(0, 9), v(1, 224)),
+const MEMBERS: &[(&str, Kind, Versions)] = &[
+    ("$schema", Text, ALWAYS),
+    ("apiKeyHelper", Text, ALWAYS),
+    ("awsAuthRefresh", Text, ALWAYS),
+    ("awsCredentialExport", Text, ALWAYS),
+    ("cleanupPeriodDays", Count, ALWAYS),
+    ("disableAllHooks", Boolean, ALWAYS),
+    ("disabledMcpjsonServers", Texts, until(1, 299)),
+    ("disabledMcpjsonServers", TextOrTexts, since(1, 299)),
+    ("enableAllProjectMcpServers", Boolean, ALWAYS),
+    ("enabledMcpjsonServers", Texts, until(1, 299)),
+    ("enabledMcpjsonServers", TextOrTexts, since(1, 299)),
+    ("enabledPlugins", Object, ALWAYS),
+    ("env", Object, ALWAYS),
+    ("forceLoginOrgUUID", TextOrTexts, ALWAYS),
+    ("includeCoAuthoredBy", Boolean, ALWAYS),
+    ("model", Text, ALWAYS),
+    ("otelHeadersHelper", Text, ALWAYS),
+    ("outputStyle", Text, ALWAYS),
+    ("permissions", Object, ALWAYS),
+    ("sandbox", Object, ALWAYS),
+    ("skipWebFetchPreflight", Boolean, ALWAYS),
+    ("spinnerTipsEnabled", Boolean, ALWAYS),
+    ("statusLine", Object, ALWAYS),
+    ("alwaysThinkingEnabled", Boolean, since(0, 0)),
+    ("attribution", Object, since(0, 62)),
+    ("autoUpdatesChannel", OneOf(&["latest", "stable"]), since(0, 67)),
+    ("availableModels", Texts, since(1, 40)),
+    ("companyAnnouncements", Texts, since(0, 32)),
+    ("fileSuggestion", Object, since(0, 65)),
+    ("includeGitInstructions", Boolean, since(1, 64)),
+    ("language", Text, since(0, 77)),
+    ("plansDirectory", Text, since(1, 9)),
+    ("respectGitignore", Boolean, since(1, 0)),
+    ("verbose", Boolean, since(1, 119)),
+    ("forceLoginMethod", OneOf(&["claudeai", "console"]), until(1, 162)),
+    ("extraKnownMarketplaces", Object, (Client::at(2, 0, 9), Client::at(2, 1, 224))),
 ];
 
 /// What in the settings breaks the client's schema, if anything does.
@@ -93,14 +88,12 @@ pub(crate) fn violation(
     layer: Layer,
     members: &BTreeMap<String, Json<'_>>,
 ) -> Option<String> {
-    // An unknown method in managed settings costs nothing (2.1.161, observed 2026-11-25).
-    let is_free = |name: &str| layer.is_managed() && name == "forceLoginMethod";
-    let checked = MEMBERS
-        .iter()
-        .filter(|Member(name, _, first, end)| *first <= client && client < *end && !is_free(name));
-    let broken = checked.into_iter().find_map(|Member(name, kind, ..)| {
-        let value = members.get(*name)?;
-        (!fits(*value, *kind))
+    let broken = MEMBERS.iter().find_map(|(name, kind, (first, end))| {
+        let value = *members.get(*name)?;
+        // An unknown method in managed settings costs nothing (2.1.161, observed 2026-11-25).
+        let is_free = layer.is_managed() && *name == "forceLoginMethod";
+        let is_checked = *first <= client && client < *end && !is_free;
+        (is_checked && !fits(value, *kind))
             .then(|| format!("`{name}` is {}, not {}", value.kind(), describe(*kind)))
     });
     broken

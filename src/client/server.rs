@@ -2,10 +2,11 @@
 
 use zeroize::Zeroizing;
 
-use super::credentials::{self, Credential, Standings};
+use super::credentials::{Credential, Kind};
 use super::decision::{Mode, Provider};
 use super::destination;
 use super::json::Json;
+use super::ranking::rank;
 use super::resolve;
 use super::rules::Rule;
 use super::state::State;
@@ -14,11 +15,11 @@ use super::state::State;
 /// with an API key, an OAuth token or a login of an organization. A helper keeps `primaryApiKey` from being used for it,
 /// and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
 pub(crate) fn asks_with(state: &State) -> Option<Credential> {
-    let found = credentials::find(state, Mode::Print, &mut Standings::default());
+    let found = rank(state, Mode::Print);
     let has = |rule| state.client.has(rule);
     let is_default_host = destination::is_default_host(state)
         && resolve::provider(state) == Provider::Anthropic
-        && found.gateway_login.is_none();
+        && !found.has(Kind::Gateway);
     let entrypoint = state.entrypoint();
     let is_sandbox = entrypoint == "local-agent" || entrypoint.starts_with("claude-coworker");
     if !is_default_host || is_sandbox {
@@ -31,16 +32,17 @@ pub(crate) fn asks_with(state: &State) -> Option<Credential> {
         Some("team") | None => has(Rule::ServerIsAskedForTeams),
         Some(_) => false,
     };
-    let mut login = found.login.filter(|_| login_asks && found.oauth.is_none());
+    let login_asks = login_asks && !found.has(Kind::Oauth);
     let asks = [
-        found.key.filter(|_| has(Rule::ServerIsAskedWithKey)),
+        (Kind::Key, has(Rule::ServerIsAskedWithKey)),
         // Up to 2.1.200 it came after `primaryApiKey`.
-        login.take_if(|_| plan.is_some()),
-        found.primary.filter(|_| found.helper.is_none() && has(Rule::ServerIsAskedWithPrimaryKey)),
-        found.oauth.filter(|_| has(Rule::ServerIsAskedWithOauth)),
-        login,
+        (Kind::Login, login_asks && plan.is_some()),
+        (Kind::Primary, !found.has(Kind::Helper) && has(Rule::ServerIsAskedWithPrimaryKey)),
+        (Kind::Oauth, has(Rule::ServerIsAskedWithOauth)),
+        (Kind::Login, login_asks),
     ];
-    asks.into_iter().flatten().next()
+    let kinds = asks.into_iter().filter(|(_, asks)| *asks);
+    kinds.into_iter().find_map(|(kind, _)| found.get(kind)).cloned()
 }
 
 /// The settings in the server's answer; none if it is not one that the client takes.

@@ -45,7 +45,7 @@ pub(crate) mod names {
 pub(crate) const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 /// One layer of settings, as far as credentials go.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Settings {
     pub layer: Layer,
     /// The file (of managed settings: the main one; none where the settings are not in a file).
@@ -66,16 +66,7 @@ pub struct Settings {
 impl Settings {
     /// A layer that sets nothing.
     pub fn empty(layer: Layer, file: PathBuf) -> Settings {
-        Settings {
-            layer,
-            file,
-            helper: None,
-            env: BTreeMap::new(),
-            login_method: None,
-            organizations: None,
-            has_content: false,
-            policy_helper: None,
-        }
+        Settings { layer, file, ..Settings::default() }
     }
 
     /// Whether it decides anything.

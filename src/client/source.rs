@@ -9,7 +9,7 @@ use crate::error::fail;
 
 /// A layer of the client's settings, highest first: a member of one hides that member of those after it
 /// (1.0.128, 2.0.77, 2.1.330, observed 2026-11; the flag's place 1.0.128 to 2.1.332, observed 2026-11-25).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Layer {
     /// What Anthropic's server has for the organization.
     Remote,
@@ -24,6 +24,7 @@ pub enum Layer {
     /// `<project>/.claude/settings.json`.
     Project,
     /// `<claude dir>/settings.json`.
+    #[default]
     User,
 }
 
@@ -143,6 +144,11 @@ impl Source {
     /// Whether this is the variable of that name, wherever it is set.
     pub(crate) fn is_variable(&self, name: &str) -> bool {
         matches!(self, Source::Variable(_, other) if other == name)
+    }
+
+    /// Whether this is a variable that names a file descriptor.
+    pub(crate) fn is_descriptor(&self) -> bool {
+        self.is_variable(names::KEY_DESCRIPTOR) || self.is_variable(names::OAUTH_DESCRIPTOR)
     }
 
     /// Whether the client takes it for the project's.

@@ -259,8 +259,7 @@ impl State {
 
     /// Judges the facts again after a change to them.
     pub fn update(&mut self, change: impl FnOnce(&mut Facts)) {
-        let nothing = Facts::empty(self.facts.roots.clone());
-        let mut facts = mem::replace(&mut self.facts, nothing);
+        let mut facts = mem::take(&mut self.facts);
         change(&mut facts);
         let helper = mem::take(&mut self.helper);
         *self = State { helper, ..State::new(facts, self.client, self.launch.clone()) };
@@ -271,12 +270,6 @@ impl State {
         let mut managed = self.layers.iter().filter(|layer| layer.layer == Layer::Managed);
         let program = managed.find_map(|layer| layer.policy_helper.clone());
         program.filter(|_| self.client.has(Rule::PolicyHelperIsRun))
-    }
-
-    /// The key or token that a cloud session left in a file.
-    pub(crate) fn well_known(&self, source: &Source) -> Option<Secret> {
-        let name = if *source == Source::WellKnownKey { ".api_key" } else { ".oauth_token" };
-        self.facts.text(&self.paths.well_known.join(name)).map(Secret::new)
     }
 
     /// The API key of the Keychain.

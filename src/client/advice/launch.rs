@@ -1,10 +1,11 @@
 //! Problems that come of how the client is started, and of who else decides.
 
 use super::super::address::ANTHROPIC;
-use super::super::credentials::{self, Standings};
+use super::super::credentials::Kind;
 use super::super::decision::{Mode, Provider, Stop};
 use super::super::headers;
 use super::super::keychain::{self, Item};
+use super::super::ranking::rank;
 use super::super::settings::{self, names};
 use super::super::source::{Layer, Source};
 use super::super::state::HelperRun;
@@ -72,12 +73,12 @@ fn policy(case: &Case<'_>, problems: &mut Vec<Problem>) {
 
 /// A helper beside a TOKEN: print does not wait for it.
 fn race(case: &Case<'_>) -> Option<Problem> {
-    let found = credentials::find(case.state, Mode::Print, &mut Standings::default());
+    let found = rank(case.state, Mode::Print);
     let sends = case.modes.contains(&Mode::Print) && case.decision.print.sends;
     if !sends || !headers::helper_races(case.state, Mode::Print, &found) {
         return None;
     }
-    let (helper, token) = (&found.helper.as_ref()?.source, &found.token.as_ref()?.source);
+    let (helper, token) = (&found.get(Kind::Helper)?.source, &found.get(Kind::Token)?.source);
     let so = match &case.state.helper {
         HelperRun::NotRun => "0.2 s is too long".to_owned(),
         HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => {

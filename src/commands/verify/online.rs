@@ -133,7 +133,7 @@ fn oauth_beta() -> (&'static str, Zeroizing<String>) {
 /// server cannot be reached, what is cached counts, as with the client.
 pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Result<()> {
     let Some(credential) = server::asks_with(state) else { return Ok(()) };
-    let Some(secret) = credential.secret else { return Ok(()) };
+    let Some(secret) = credential.sent() else { return Ok(()) };
     let secret = settings::js_trim(secret.reveal());
     if !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         // The client cannot ask with it either.

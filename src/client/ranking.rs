@@ -1,0 +1,376 @@
+//! Judges which credentials count in one mode, and notes of the others why they do not. Pure.
+
+use super::config::Answers;
+use super::credentials::{Credential, Credentials, Kind, Note, UNKNOWN};
+use super::decision::{Dialog, Mode, Standing};
+use super::federation;
+use super::rules::Rule;
+use super::settings::{self, Settings, js_trim, names};
+use super::source::{Layer, Source};
+use super::state::{Secret, State};
+use super::variables::{self, Place, at_start};
+use crate::key;
+
+/// The credentials of `state`; of each kind, at most one counts in `mode`.
+pub(crate) fn rank(state: &State, mode: Mode) -> Credentials {
+    let mut ranking = Ranking { state, mode, found: Credentials::of(state) };
+    ranking.rank();
+    ranking.found
+}
+
+struct Ranking<'s> {
+    state: &'s State,
+    mode: Mode,
+    found: Credentials,
+}
+
+impl<'s> Ranking<'s> {
+    fn rank(&mut self) {
+        self.variable(names::HEADERS);
+        self.oauth();
+        self.token();
+        self.helpers();
+        self.first_counts(Kind::Primary);
+        let login_first = self.login_goes_first();
+        self.key(login_first.is_some());
+        match &login_first {
+            Some((reason, true)) => {
+                let kinds = [Kind::Key, Kind::Token, Kind::Helper, Kind::Primary];
+                self.found.ignore_all(&kinds, reason);
+            }
+            Some((reason, false)) if self.key_is_variable() => {
+                self.found.ignore_all(&[Kind::Key], reason);
+            }
+            Some(_) => {}
+            None => self.dead_descriptor(),
+        }
+        self.grants();
+        self.host();
+        self.refuse();
+        self.simple();
+    }
+
+    /// The first that counts shadows the others of its kind.
+    fn first_counts(&mut self, kind: Kind) {
+        let Some(first) = self.found.get(kind) else { return };
+        let first = first.source.clone();
+        let others = self.found.all.iter().filter(|other| other.kind == kind && other.counts());
+        let others: Vec<_> = others.map(|other| other.source.clone()).skip(1).collect();
+        others.iter().for_each(|other| self.found.note(other, Note::first(&first)));
+    }
+
+    /// Notes that a source is not set, or set to nothing.
+    fn unset(&mut self, source: &Source, because: &str) {
+        self.found.note(source, Note::new(Standing::Unset, because));
+    }
+
+    /// The effective value of a variable; those it hides are noted.
+    fn variable(&mut self, name: &str) -> Option<&'s Place> {
+        self.effective(name, self.state.variables.read(name))
+    }
+
+    /// The first of these places of a variable, if it counts; the others are noted.
+    fn effective(
+        &mut self,
+        name: &str,
+        mut places: impl Iterator<Item = &'s Place>,
+    ) -> Option<&'s Place> {
+        let first = places.next()?;
+        let is_set = variables::is_set(self.state.client, name, &first.value);
+        let hidden_by = if is_set {
+            format!("{} overrides it", first.source)
+        } else {
+            let reason =
+                "set to nothing, which counts as unset and hides the variable's lower values";
+            self.unset(&first.source, reason);
+            format!("{} is set to nothing, and hides it", first.source)
+        };
+        for place in places {
+            if place.value.is_empty() {
+                self.unset(&place.source, "set to nothing");
+            } else {
+                self.found.note(&place.source, Note::shadowed(&first.source, &*hidden_by));
+            }
+        }
+        Some(first).filter(|_| is_set)
+    }
+
+    /// ANTHROPIC_AUTH_TOKEN; a gateway takes none from a project (2.1.195, 2.1.330, observed 2026-11-24).
+    fn token(&mut self) {
+        let places = self.state.variables.read(names::TOKEN);
+        let (of_project, others): (Vec<_>, Vec<_>) =
+            places.partition(|place| self.found.gateway && place.source.is_of_project());
+        for place in of_project {
+            self.found.ignore(&place.source, "a gateway's token is not taken from a project");
+        }
+        self.effective(names::TOKEN, others.into_iter());
+    }
+
+    /// The API key. A gateway, or a login that goes first, leaves it out anyway, and nothing is asked.
+    fn key(&mut self, login_first: bool) {
+        if let Some(place) = self.variable(names::KEY)
+            && !self.found.gateway
+            && !login_first
+        {
+            self.approve(place);
+        }
+        self.first_counts(Kind::Key);
+    }
+
+    /// Notes why the client does not count the effective ANTHROPIC_API_KEY, if it does not.
+    ///
+    /// Print mode always does. Interactive mode does only if its last 20 characters are among the approved ones; where
+    /// they are in neither list it asks, and no is the default (1.0.128, 2.0.77, 2.1.330, observed 2026-11). The VS Code
+    /// extension demands the approval of print mode too, and nothing asks (1.0.128 to 2.1.332, observed 2026-11-25).
+    fn approve(&mut self, place: &Place) {
+        let (state, simple) = (self.state, self.state.is_simple());
+        let is_editor = state.entrypoint() == "claude-vscode" && !state.client.is_v0();
+        if (self.mode == Mode::Print && !is_editor) || (is_editor && simple) {
+            return;
+        }
+        let key = place.value.reveal();
+        // 2.0.77 compares the raw end, blanks included; 2.1.330 trims first (observed 2026-11).
+        let key = if state.client.has(Rule::KeyIsTrimmed) { js_trim(key) } else { key };
+        let include = |answers: &Answers| answers.include(state.client, key::suffix(key));
+        let rejected = match (include(&state.config.approved), include(&state.config.rejected)) {
+            (Some(true), _) => return,
+            (Some(false), Some(rejected)) => rejected,
+            _ => {
+                self.found.fails = true;
+                true
+            }
+        };
+        if !rejected && !is_editor {
+            self.found.dialogs.push(Dialog::ApproveEnvKey);
+        }
+        if simple {
+            // It asks, and sends the key whatever the answer (2.1.330, observed 2026-11).
+            return;
+        }
+        let reason = if rejected {
+            "not approved: its end is in customApiKeyResponses.rejected"
+        } else if is_editor {
+            "not approved, which the VS Code extension demands"
+        } else {
+            "not approved: the client asks, and the default answer is no"
+        };
+        self.found.ignore(&place.source, reason);
+    }
+
+    /// The helper in force; those it hides are noted.
+    fn helpers(&mut self) {
+        let state = self.state;
+        let in_force = settings::helper(state).map(|(layer, _)| layer);
+        let mut first = None;
+        for settings in &state.layers {
+            let Some(helper) = &settings.helper else { continue };
+            let source = Source::Helper(settings.layer);
+            if state.client.is_v0() {
+                // 0.2.109, observed 2026-11.
+                self.found.ignore(&source, "this client does not know apiKeyHelper in settings");
+            } else if helper.is_empty() {
+                self.unset(&source, "set to nothing, which hides a lower one");
+            } else if state.is_of_host() {
+                self.found.ignore(&source, HOST);
+            } else if state.is_simple() && settings.layer != Layer::Flag {
+                self.found.ignore(&source, SIMPLE);
+            } else if let Some(higher) = first.filter(|_| in_force != Some(settings.layer)) {
+                let by = Source::Helper(higher);
+                self.found.note(&source, Note::shadowed(&by, format!("{by} overrides it")));
+            }
+            first = first.or(Some(settings.layer));
+        }
+    }
+
+    /// A descriptor named for an API key keeps OAuth tokens and the stored login out even where it gives no key, being
+    /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
+    fn dead_descriptor(&mut self) {
+        let is_named = at_start(&self.state.process, names::KEY_DESCRIPTOR).is_some();
+        if is_named && !self.state.client.is_v0() && !self.found.has(Kind::Key) {
+            let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
+            self.found.ignore_all(&[Kind::Oauth, Kind::Login], &reason);
+        }
+    }
+
+    fn oauth(&mut self) {
+        let state = self.state;
+        let variable = if self.reads_oauth_late() {
+            let of_variable = |found: &&mut Credential| found.source.is_variable(names::OAUTH);
+            self.found.all.iter_mut().filter(of_variable).for_each(|found| found.note = None);
+            self.effective(names::OAUTH, state.variables.places(names::OAUTH).iter())
+        } else {
+            self.variable(names::OAUTH)
+        };
+        let lacks_scope = || {
+            let scopes = state.variables.effective(names::OAUTH_SCOPES);
+            state.client.has(Rule::OauthScopesAreKnown)
+                && scopes.is_some_and(|scopes| {
+                    let mut words = scopes.value.reveal().split([' ', ',']);
+                    !words.any(|scope| scope.trim() == "user:inference")
+                })
+        };
+        if let Some(place) = variable {
+            if state.client.is_v0() {
+                // 0.2.109, observed 2026-11.
+                self.found.ignore(&place.source, UNKNOWN);
+            } else if lacks_scope() {
+                let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
+                self.found.ignore(&place.source, reason);
+            }
+        }
+        self.first_counts(Kind::Oauth);
+    }
+
+    /// Whether CLAUDE_CODE_OAUTH_TOKEN is read once the `env` blocks are applied. These versions keep what they find when they
+    /// first look for it, and do not look while a key or a token of the environment counts; such a one may be taken away
+    /// by a block (2.0.77, 2.1.20, observed 2026-11-24).
+    fn reads_oauth_late(&self) -> bool {
+        let state = self.state;
+        let key_counts = |key: &Secret| {
+            let approved = &state.config.approved;
+            self.mode == Mode::Print
+                || approved.include(state.client, key::suffix(key.reveal())) == Some(true)
+        };
+        state.client.has(Rule::OauthIsReadLate)
+            && (at_start(&state.process, names::TOKEN).is_some()
+                || at_start(&state.process, names::KEY).is_some_and(key_counts))
+    }
+
+    /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
+    ///
+    /// A cloud session, the desktop app and local agents prefer a login (2.0.77 to 2.1.332, observed 2026-11-25). A
+    /// socket prefers the OAUTH of the process's environment (2.1.120, 2.1.332, observed 2026-11-25).
+    fn login_goes_first(&self) -> Option<(String, bool)> {
+        let (state, found) = (self.state, &self.found);
+        if state.is_simple() {
+            return None;
+        }
+        let has = |rule| state.client.has(rule);
+        let remote = has(Rule::RemoteLoginBeatsKey) && state.variables.is_on(names::REMOTE);
+        let desktop = match state.entrypoint() {
+            "claude-desktop" => has(Rule::RemoteLoginBeatsAll),
+            "local-agent" => has(Rule::AgentLoginBeatsAll),
+            _ => false,
+        };
+        let oauth = found.get(Kind::Oauth);
+        // A host that names the variable of its credential has it count (2.1.332, observed 2026-11-26).
+        let named_by_host = at_start(&state.process, names::HOST_AUTH).is_some();
+        if (remote || desktop) && !named_by_host && (oauth.is_some() || found.has(Kind::Login)) {
+            let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
+            let reason = format!("{who} is set, and a login goes before every key");
+            Some((reason, has(Rule::RemoteLoginBeatsAll)))
+        } else if state.has_socket()
+            && oauth.is_some_and(|oauth| oauth.source == Source::env(names::OAUTH))
+        {
+            let reason = "with ANTHROPIC_UNIX_SOCKET, CLAUDE_CODE_OAUTH_TOKEN goes first";
+            Some((reason.to_owned(), true))
+        } else {
+            None
+        }
+    }
+
+    fn key_is_variable(&self) -> bool {
+        self.found.get(Kind::Key).is_some_and(|key| key.source.is_variable(names::KEY))
+    }
+
+    /// Federation and Anthropic profiles: those in use take the stored login out of use.
+    fn grants(&mut self) {
+        let state = self.state;
+        if !state.client.has(Rule::ProfilesAreKnown) {
+            return;
+        }
+        let [explicit, rule] = [names::PROFILE, names::FEDERATION_RULE]
+            .map(|name| self.variable(name).map(|place| &place.source));
+        federation::judge(state, explicit, rule, &mut self.found);
+        let source = |found: &Credentials, kind| Some(found.get(kind)?.source.clone());
+        let Some(login) = source(&self.found, Kind::Login) else { return };
+        if let Some(grant) = source(&self.found, Kind::Grant) {
+            let reason = format!("{grant} takes the stored login out of use");
+            self.found.note(&login, Note::shadowed(&grant, reason));
+        }
+        if let Some(default) = source(&self.found, Kind::Profile)
+            && !state.client.has(Rule::LoginBeatsDefaultProfile)
+        {
+            self.found.note(&login, Note::first(&default));
+        }
+    }
+
+    /// In a host's session nothing counts but the environment of the process (2.1.200, 2.1.332, observed 2026-11-25).
+    fn host(&mut self) {
+        if self.state.is_of_host() {
+            let kinds = [Kind::Primary, Kind::Login, Kind::Grant, Kind::Profile];
+            self.found.ignore_all(&kinds, HOST);
+        }
+    }
+
+    /// Managed settings that demand a login refuse keys of variables and helpers; HEADERS and most often `primaryApiKey`
+    /// pass. The method `gateway` refuses everything but the login of a gateway. A login is looked up online, so cck cannot
+    /// tell whether it belongs to the organization (2.1.76 to 2.1.332, observed 2026-11-25).
+    fn refuse(&mut self) {
+        let (state, found) = (self.state, &self.found);
+        let has = |rule| state.client.has(rule);
+        let managed = || state.layers.iter().filter(|layer| layer.layer.is_managed());
+        let method = managed().find_map(|layer| layer.login_method.as_deref());
+        let gateway = method == Some("gateway");
+        // Through a socket, whose other end decides, everything else passes (2.1.332, observed 2026-11-26).
+        if state.has_socket() && !(gateway && has(Rule::ForcedGatewayRefusesAll)) {
+            return;
+        }
+        let method = method.filter(|_| !gateway || has(Rule::ForcedGatewayIsKnown));
+        let organizations = managed().find_map(|layer| layer.organizations);
+        let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };
+        let has_helper =
+            |layer: &&Settings| layer.helper.as_ref().is_some_and(|helper| !helper.is_empty());
+        let first = |kinds: &[Kind]| {
+            kinds.iter().find_map(|kind| found.get(*kind)).map(|found| found.source.clone())
+        };
+        // SIMPLE keeps helpers out, yet they are refused.
+        let simple_helper = || state.layers.iter().find(has_helper).filter(|_| state.is_simple());
+        let keys = first(&[Kind::Key, Kind::Token, Kind::Helper])
+            .or_else(|| simple_helper().map(|layer| Source::Helper(layer.layer)));
+        let (primary, logins) = (first(&[Kind::Primary]), first(&[Kind::Oauth, Kind::Login]));
+        let mut checked = false;
+        let refused = if gateway && has(Rule::ForcedGatewayRefusesAll) {
+            let headers = settings::effective(state, names::HEADERS);
+            keys.or(primary).or(logins).or(headers.map(|place| place.source.clone()))
+        } else if keys.is_some() {
+            let forced = method.is_some() || organizations.is_some();
+            keys.filter(|_| forced && has(Rule::ForcedLoginRefusesKeys))
+        } else if organizations == Some(0) && has(Rule::EmptyOrganizationsStop) {
+            primary.or(logins)
+        } else if organizations.is_some() && has(Rule::OrganizationIsChecked) {
+            checked = true;
+            logins
+        } else {
+            None
+        };
+        self.found.refusal = refused.map(|source| {
+            let why = if checked {
+                format!("{by} in managed settings has {source} checked online, which cck cannot do")
+            } else {
+                format!("{by} in managed settings refuses {source}")
+            };
+            (source, why)
+        });
+    }
+
+    /// With CLAUDE_CODE_SIMPLE on, nothing counts but the two variables, custom headers and the helper of `--settings`
+    /// (2.1.330, observed 2026-11; 2.1.332, observed 2026-11-25).
+    fn simple(&mut self) {
+        if !self.state.is_simple() {
+            return;
+        }
+        if !self.key_is_variable() {
+            self.found.ignore_all(&[Kind::Key], SIMPLE);
+        }
+        let kinds = [Kind::Oauth, Kind::Login, Kind::Primary, Kind::Grant, Kind::Profile];
+        self.found.ignore_all(&kinds, SIMPLE);
+    }
+}
+
+/// Why only some sources count with CLAUDE_CODE_SIMPLE.
+const SIMPLE: &str = "CLAUDE_CODE_SIMPLE is on: only ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, custom headers and the \
+                      helper of --settings count";
+
+/// Why only some sources count in a host's session.
+const HOST: &str = "in a host's session only the environment of the process counts";
