@@ -90,11 +90,6 @@ impl ApiKey {
     }
 }
 
-/// Whether `key` has the shape of an Anthropic API key.
-pub(crate) fn is_usual_shape(key: &str) -> bool {
-    shape::is_usual(key)
-}
-
 /// A name for a key that does not give it away: `sha256:` and the first 12 hex digits of SHA-256 over
 /// [`FINGERPRINT_DOMAIN`] followed by the key. A key of another shape may be short enough to be guessed from that, so
 /// it has none.

@@ -5,7 +5,7 @@
 
 use clap::Args;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::change::{self, FilePlan};
 use super::target::{ChangeArgs, Target};
@@ -18,7 +18,6 @@ use crate::profile::ProfileArg;
 /// The member that holds the answers.
 const RESPONSES: &str = "customApiKeyResponses";
 
-/// The arguments of `cck approve`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +47,6 @@ struct Report {
     approved: bool,
 }
 
-/// Runs `cck approve`.
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate(&args.change, context)?;
@@ -73,50 +71,46 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
     Ok(Exit::Done)
 }
 
-/// Puts `suffix` among the approved and out of the rejected, or out of both.
-pub(crate) fn edits(document: &Document<'_>, suffix: &str, approve: bool) -> Vec<Edit> {
-    let responses: Option<Value> = document.get(&[RESPONSES]);
-    let Some(Value::Object(lists)) = responses else {
+/// Puts `suffix` among the approved and out of the rejected, or out of the approved.
+fn edits(document: &Document<'_>, suffix: &str, approve: bool) -> Vec<Edit> {
+    if document.get::<Map<String, Value>>(&[RESPONSES]).is_none() {
         // Of another shape the client takes nothing from it.
         let all = json!({"approved": [suffix], "rejected": []});
-        return if approve { vec![Edit::set(&[RESPONSES], &all)] } else { Vec::new() };
-    };
-    let without = |name: &str| -> Vec<Value> {
-        let list = lists.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
-        list.into_iter().filter(|entry| entry.as_str() != Some(suffix)).collect()
-    };
-    let has = |name: &str| {
-        lists.get(name).and_then(Value::as_array).is_some_and(|list| list.contains(&suffix.into()))
-    };
+        return approve.then(|| Edit::set(&[RESPONSES], &all)).into_iter().collect();
+    }
+    let mut approved = list(document, "approved");
     let mut edits = Vec::new();
-    if approve != has("approved") {
-        let mut approved = without("approved");
+    if approve != approved.contains(&suffix.into()) {
+        approved.retain(|entry| entry != suffix);
         approved.extend(approve.then(|| suffix.into()));
         edits.push(Edit::set(&[RESPONSES, "approved"], &approved));
     }
-    if approve && has("rejected") {
-        edits.push(Edit::set(&[RESPONSES, "rejected"], &without("rejected")));
-    }
+    edits.extend(approve.then(|| unreject(document, suffix)).flatten());
     edits
 }
 
 /// Gives the approval of the key that ends in `old` to the one that ends in `new`.
 pub(crate) fn carry(document: &Document<'_>, old: &str, new: &str) -> Vec<Edit> {
-    let list = |name| document.get::<Vec<Value>>(&[RESPONSES, name]).unwrap_or_default();
-    let approved = list("approved");
+    let mut approved = list(document, "approved");
     if !approved.contains(&old.into()) {
         return Vec::new();
     }
-    let mut carried: Vec<Value> = approved.into_iter().filter(|entry| *entry != *new).collect();
-    carried.iter_mut().filter(|entry| **entry == *old).for_each(|entry| *entry = new.into());
-    carried.dedup();
-    let mut edits = vec![Edit::set(&[RESPONSES, "approved"], &carried)];
-    let rejected = list("rejected");
-    if rejected.contains(&new.into()) {
-        let kept: Vec<Value> = rejected.into_iter().filter(|entry| *entry != *new).collect();
-        edits.push(Edit::set(&[RESPONSES, "rejected"], &kept));
-    }
-    edits
+    approved.retain(|entry| entry != new);
+    approved.iter_mut().filter(|entry| **entry == *old).for_each(|entry| *entry = new.into());
+    approved.dedup();
+    let edit = Edit::set(&[RESPONSES, "approved"], &approved);
+    [Some(edit), unreject(document, new)].into_iter().flatten().collect()
+}
+
+fn list(document: &Document<'_>, name: &str) -> Vec<Value> {
+    document.get(&[RESPONSES, name]).unwrap_or_default()
+}
+
+fn unreject(document: &Document<'_>, suffix: &str) -> Option<Edit> {
+    let mut rejected = list(document, "rejected");
+    let count = rejected.len();
+    rejected.retain(|entry| entry != suffix);
+    (rejected.len() < count).then(|| Edit::set(&[RESPONSES, "rejected"], &rejected))
 }
 
 #[cfg(test)]

@@ -14,7 +14,6 @@ use crate::records::audit::{self, Record};
 use crate::records::state;
 use crate::store;
 
-/// The arguments of `cck audit`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Each line of the log holds the SHA-256 of the line before, so a line that was changed
@@ -56,7 +55,6 @@ struct CallsReport {
     broken_line: Option<usize>,
 }
 
-/// Runs `cck audit`.
 pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let path = audit::file(args.file.as_deref(), context)?;
     let (records, broken) = chain::read(&store::read(&path)?.unwrap_or_default());

@@ -50,10 +50,7 @@ impl<'a> FilePlan<'a> {
 
     /// Removes a member, if the file has it.
     pub(crate) fn removal(path: &Path, member: &'a str) -> FilePlan<'a> {
-        FilePlan::new(path, move |document| {
-            let found = document.raw(&[member]);
-            Ok(found.map(|_| Edit::remove(&[member])).into_iter().collect())
-        })
+        FilePlan::new(path, move |_| Ok(vec![Edit::remove(&[member])]))
     }
 
     fn run(
@@ -168,9 +165,10 @@ impl Work<'_> {
         } else if begun {
             self.section.finish();
             context.changed = true;
-            if is_last {
-                self.record.commit(context);
-            }
+            self.done.push(path.clone());
+        }
+        if !failed && is_last && !self.done.is_empty() {
+            self.record.commit(context);
         }
         if begun || (failed && !refused) {
             trail.log(&event, if failed { "failed" } else { "done" }, context);
@@ -191,7 +189,7 @@ impl Work<'_> {
             }
             Err(error) => Err(fail(
                 format!("the change is in place, but: {}", said(&error)),
-                "look at the disk, then run `cck verify`",
+                "look at the disk, then run this again: it does what is left to do",
             )),
         }
     }
@@ -202,11 +200,8 @@ impl Work<'_> {
         self.changed.created |= outcome.created;
         let shown = outcome.changes.iter().map(|change| ShownChange::new(path, change));
         self.changed.shown.extend(shown);
-        if begun {
-            self.done.push(path.to_path_buf());
-            if new.is_some() && keychain::service(path).is_none() {
-                warn_if_exposed(outcome, context);
-            }
+        if begun && new.is_some() && keychain::service(path).is_none() {
+            warn_if_exposed(outcome, context);
         }
     }
 
@@ -227,15 +222,6 @@ impl Work<'_> {
             self.target.args.audit.log(&event, "reverted", context);
         }
     }
-}
-
-/// The error of [`apply`], with the steps that are left to do if the change is in place.
-pub(crate) fn with_left(error: anyhow::Error, steps: &str, context: &Context) -> anyhow::Error {
-    if !context.changed {
-        return error;
-    }
-    let problem = format!("{error:#}; {steps} left to do");
-    fail(problem, "look at the disk, then run the same command again")
 }
 
 /// Does `work`, which changes a file of cck's own, with an audit line before and after it.

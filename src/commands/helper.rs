@@ -25,7 +25,6 @@ use crate::store;
 /// The member of settings.
 const HELPER: &str = "apiKeyHelper";
 
-/// The arguments of `cck helper`.
 #[derive(Debug, Args)]
 pub(crate) struct HelperArgs {
     #[command(subcommand)]
@@ -97,7 +96,6 @@ struct Report<'a> {
     ours: bool,
 }
 
-/// Runs `cck helper`.
 pub(crate) fn run(args: HelperArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.action {
         Action::Install(args) => install(args, context),

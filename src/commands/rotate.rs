@@ -39,7 +39,6 @@ use crate::store;
 use pending::{Pending, Records};
 use report::Done;
 
-/// The arguments of `cck rotate`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -98,7 +97,7 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
         rotation.complete(&mut done, context);
     }
     rotation.print(&changed, &done, context)?;
-    if !done.left().is_empty() {
+    if !done.left.is_empty() {
         return Ok(Exit::No);
     }
     if args.change.dry_run || rotation.records.olds().is_empty() {
@@ -164,7 +163,7 @@ impl Rotation {
             _ => return Err(no_key(&target, context)),
         };
         let records = Records::of(&old, &new, config, context)?;
-        let digests = records.olds().iter().map(|old| old.old_fingerprint.clone()).collect();
+        let digests = records.olds().iter().map(|old| old.old_digest.clone()).collect();
         let keys = Keys::other_than(new.reveal(), digests);
         keys.add(&old);
         undo::keys(config, context).iter().for_each(|key| keys.add(key));
@@ -197,17 +196,16 @@ impl Rotation {
             }
             Ok(edits)
         }));
-        let change = &self.args.change;
-        if !change.dry_run {
+        let dry_run = self.args.change.dry_run;
+        if !dry_run {
             self.records.save()?;
         }
-        change::apply(&self.target, "rotate", Some(self.source), files, context).map_err(|error| {
-            // If the swap is in place, copies of the old key are left, and the record is what completes the rotation.
-            if !change.dry_run && !context.changed {
-                self.records.abandon();
-            }
-            change::with_left(error, "the steps after the swap are", context)
-        })
+        let changed = change::apply(&self.target, "rotate", Some(self.source), files, context);
+        // If the swap is in place, copies of the old key are left, and the record is what completes the rotation.
+        if changed.is_err() && !dry_run && !context.changed {
+            self.records.abandon();
+        }
+        changed
     }
 
     /// The steps after the swap. What fails is noted, and the others are done anyway.
@@ -222,10 +220,13 @@ impl Rotation {
             }
             _ => {}
         }
+        for Left { path, why } in &done.scrubbed.left {
+            done.left.push(format!("remove the old key from {}: {why}", path.display()));
+        }
         for (name, value) in context.vars() {
             if self.keys.has(value.to_string_lossy().trim()) {
                 let name = name.to_string_lossy();
-                done.failed.push(("update the environment", format!("${name} is the old key")));
+                done.left.push(format!("update the environment: ${name} is the old key"));
             }
         }
         let olds = self.records.olds();
@@ -233,18 +234,18 @@ impl Rotation {
         for old in olds.iter().filter(|_| self.args.retire_old) {
             match self.retire(old, context) {
                 Ok(listed) => done.retired.push(listed),
-                Err(error) => done.failed.push(("retire the old key", said(&error))),
+                Err(error) => done.left.push(format!("retire the old key: {}", said(&error))),
             }
         }
         if let Some(problem) = self.run_command_after(last, context) {
-            done.failed.push(("run the command of --command-after", problem));
+            done.left.push(format!("run the command of --command-after: {problem}"));
         }
         if self.records.is_resumed() {
             let event = Event {
                 action: "rotate",
                 config: &self.target.file.path,
                 source: Some(self.source),
-                old: Some(last.fingerprint().to_owned()),
+                old: Some(last.old.fingerprint.clone()),
                 new: Some(self.new.fingerprint()),
             };
             self.args.change.audit.log(&event, "resumed", context);
@@ -267,8 +268,8 @@ impl Rotation {
         let config = self.target.file.path.to_string_lossy();
         let fingerprint = self.new.fingerprint();
         let variables = BTreeMap::from([
-            ("CCK_OLD_HINT", old.old_hint.as_str()),
-            ("CCK_OLD_FINGERPRINT", old.fingerprint()),
+            ("CCK_OLD_HINT", old.old.hint.as_str()),
+            ("CCK_OLD_FINGERPRINT", &old.old.fingerprint),
             ("CCK_NEW_FINGERPRINT", &fingerprint),
             ("CCK_CONFIG", &config),
         ]);

@@ -16,7 +16,6 @@ use crate::key::ApiKey;
 use crate::key::source::SourceArgs;
 use crate::profile::{self, ProfileArg};
 
-/// The arguments of `cck set-key`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,7 +51,6 @@ struct Report {
     created: bool,
 }
 
-/// Runs `cck set-key`.
 pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let target = Target::locate(&args.change, context)?;
@@ -124,15 +122,9 @@ fn edits(
     key: Option<&ApiKey>,
     onboarding_version: Option<&str>,
 ) -> Vec<Edit> {
-    let mut edits = Vec::new();
-    match key {
-        Some(key) => edits.push(Edit::set(&["primaryApiKey"], &key.reveal())),
-        None if document.raw(&["primaryApiKey"]).is_some() => {
-            edits.push(Edit::remove(&["primaryApiKey"]));
-        }
-        None => {}
-    }
-    edits.push(Edit::set(&["hasCompletedOnboarding"], &true));
+    let key = key.map(|key| Edit::set(&["primaryApiKey"], key.reveal()));
+    let key = key.unwrap_or_else(|| Edit::remove(&["primaryApiKey"]));
+    let mut edits = vec![key, Edit::set(&["hasCompletedOnboarding"], &true)];
     let present = document.raw(&["lastOnboardingVersion"]).is_some();
     let version = onboarding_version.or((!present).then_some(DEFAULT_ONBOARDING_VERSION));
     edits.extend(version.map(|version| Edit::set(&["lastOnboardingVersion"], &version)));

@@ -91,15 +91,13 @@ impl Target {
 /// a home that does not exist is a slip.
 fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
     let dir = context.var_os("CLAUDE_CONFIG_DIR").map(Path::new);
-    let is_empty = dir.is_some_and(|dir| dir.as_os_str().is_empty());
-    let is_relative = dir.is_some_and(|dir| !dir.has_root()) && !is_empty;
-    let in_project = match file.chosen_by {
-        ChosenBy::Flag => false,
-        ChosenBy::Legacy => is_empty || is_relative,
-        _ => is_relative,
+    let how = match (dir, file.chosen_by) {
+        (_, ChosenBy::Flag) => None,
+        (Some(dir), ChosenBy::Legacy) if dir.as_os_str().is_empty() => Some("empty"),
+        (Some(dir), _) if !dir.has_root() && !dir.as_os_str().is_empty() => Some("relative"),
+        _ => None,
     };
-    if in_project {
-        let how = if is_empty { "empty" } else { "relative" };
+    if let Some(how) = how {
         return Err(fail(
             format!(
                 "CLAUDE_CONFIG_DIR is {how}, so the config would be a file of this directory: {}",

@@ -11,7 +11,6 @@ use crate::error::{Exit, fail};
 use crate::profile::ProfileArg;
 use crate::records::undo;
 
-/// The arguments of `cck undo`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Puts back what the last set-key, rotate, unset-key, approve or helper install changed, in the

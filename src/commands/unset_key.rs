@@ -3,7 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 
-use super::change::{self, FilePlan};
+use super::change::{self, Changed, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use crate::client::copies;
@@ -17,7 +17,6 @@ use crate::profile::ProfileArg;
 use crate::records::scrub::{self, Keys, Left, Scrubbed};
 use crate::records::undo;
 
-/// The arguments of `cck unset-key`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -37,11 +36,12 @@ pub(crate) struct UnsetKeyArgs {
     scrub: bool,
 }
 
+/// What was done, apart from the change itself.
 #[derive(Serialize)]
-struct Report<'a> {
-    scrubbed: Option<&'a Scrubbed>,
+struct Report {
+    scrubbed: Option<Scrubbed>,
     /// What may still hold the key, apart from its copies.
-    left: &'a [Left],
+    left: Vec<Left>,
     /// How many sessions are running that still have the key.
     running: usize,
 }
@@ -50,73 +50,67 @@ struct Report<'a> {
 pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate_existing(&args.change, context)?;
-    let dry_run = args.change.dry_run;
     let keys = Keys::default();
     // What cck replaced in this config before is a copy too.
     undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));
-    let mut files = Vec::new();
-    let item = keychain::place(context).map(|item| (keychain::key_in(&item, context), item));
-    let mut unseen = None;
-    match item {
-        Some((Ok(_), item)) => files.push(FilePlan::removal(&item, keychain::MEMBER)),
-        Some((Err(error), path)) => unseen = Some((error, path)),
-        None => {}
+    let (mut files, mut unseen) = (Vec::new(), None);
+    if let Some(path) = keychain::place(context) {
+        match keychain::key_in(&path, context) {
+            Ok(_) => files.push(FilePlan::removal(&path, keychain::MEMBER)),
+            Err(error) => unseen = Some((path, error)),
+        }
     }
     files.push(FilePlan::removal(&target.file.path, "primaryApiKey"));
-    let changed = change::apply(&target, "unset-key", None, files, context).map_err(|error| {
-        if args.scrub { change::with_left(error, "the copies are", context) } else { error }
-    })?;
+    let changed = change::apply(&target, "unset-key", None, files, context)?;
     changed.old_keys.iter().for_each(|key| keys.add(key));
+    let left = match unseen {
+        Some((_, error)) if changed.shown.is_empty() && !args.scrub => return Err(error),
+        Some((path, error)) => vec![Left { path, why: said(&error) }],
+        None => Vec::new(),
+    };
     let scrubbed = args.scrub.then(|| target.scrub(&keys, context));
-    let mut left = Vec::new();
-    if let Some((error, path)) = unseen {
-        if changed.shown.is_empty() && !args.scrub {
-            return Err(error);
-        }
-        left.push(Left { path, why: said(&error) });
-    }
-    let is_done = left.is_empty() && scrubbed.as_ref().is_none_or(|done| done.left.is_empty());
-    let exit = if is_done { Exit::Done } else { Exit::No };
     let running = sessions::running(&target.paths, context);
-
+    let report = Report { scrubbed, left, running };
     if args.change.json {
-        let report = Report { scrubbed: scrubbed.as_ref(), left: &left, running };
-        changed.print_json(&target, report, context)?;
-        return Ok(exit);
+        changed.print_json(&target, &report, context)?;
+    } else {
+        print(&report, &changed, &target, context);
     }
-    let shown = target.shown(context);
+    let copies_left = report.scrubbed.is_some_and(|scrubbed| !scrubbed.left.is_empty());
+    Ok(if copies_left || !report.left.is_empty() { Exit::No } else { Exit::Done })
+}
+
+fn print(report: &Report, changed: &Changed, target: &Target, context: &mut Context) {
+    let (shown, dry_run) = (target.shown(context), target.args.dry_run);
     let in_keychain = changed.is_in_keychain();
     let in_config = changed.shown.len() > usize::from(in_keychain);
-    let hint = changed
-        .old_keys
-        .last()
-        .map_or_else(|| "the key".to_owned(), |key| format!("the key {}", key::hint(key)));
+    let key = changed.old_keys.last().map(|key| format!(" {}", key::hint(key)));
+    let key = format!("the key{}", key.unwrap_or_default());
     match (in_config, dry_run) {
         (false, _) => context.say(format!("{shown} holds no key; nothing to change there")),
         (true, true) => {
-            context.say(format!("would remove {hint} from {shown} (dry run, nothing was written)"));
+            context.say(format!("would remove {key} from {shown} (dry run, nothing was written)"));
         }
-        (true, false) => context.done(format!("removed {hint} from {shown}")),
+        (true, false) => context.done(format!("removed {key} from {shown}")),
     }
     if in_keychain && dry_run {
         context.say("would delete the key in the Keychain");
     } else if in_keychain {
         context.done("deleted the key in the Keychain");
     }
-    if let Some(scrubbed) = &scrubbed {
+    if let Some(scrubbed) = &report.scrubbed {
         tell(scrubbed, dry_run, context);
     }
-    for left in &left {
-        let path = left.path.display();
-        context.warn(&format!("{path} may hold a key that Claude Code sends: {}", left.why));
+    for Left { path, why } in &report.left {
+        let path = path.display();
+        context.warn(&format!("{path} may hold a key that Claude Code sends: {why}"));
     }
-    if running > 0 && !changed.old_keys.is_empty() {
-        context.warn(&still_running(running));
+    if report.running > 0 && !changed.old_keys.is_empty() {
+        context.warn(&still_running(report.running));
     }
     if !dry_run && let Some(line) = in_force::line(&target.file, context) {
         context.say(line);
     }
-    Ok(exit)
 }
 
 /// Says what became of the copies.

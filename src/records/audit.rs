@@ -80,9 +80,8 @@ impl AuditArgs {
 
 /// The file of the trail.
 pub(crate) fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<PathBuf> {
-    match named
-        .or_else(|| context.var_os("CCK_AUDIT_FILE").filter(|file| !file.is_empty()).map(Path::new))
-    {
+    let variable = || context.var_os("CCK_AUDIT_FILE").filter(|file| !file.is_empty());
+    match named.or_else(|| variable().map(Path::new)) {
         Some(file) => Ok(context.cwd().join(file)),
         None => Ok(state::dir(context)?.join("audit.jsonl")),
     }
@@ -118,13 +117,16 @@ impl<'a> Trail<'a> {
     }
 
     fn open(&mut self, context: &Context) -> anyhow::Result<&mut (File, PathBuf)> {
-        if self.open.is_none() {
-            let path = file(self.args.audit_file.as_deref(), context)?;
-            let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
-                .with_context(|| path.display().to_string())?;
-            self.open = Some((file, path));
-        }
-        self.open.as_mut().context("the audit file is not open")
+        let open = match self.open.take() {
+            Some(open) => open,
+            None => {
+                let path = file(self.args.audit_file.as_deref(), context)?;
+                let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
+                    .with_context(|| path.display().to_string())?;
+                (file, path)
+            }
+        };
+        Ok(self.open.insert(open))
     }
 
     /// Adds a line, and before it one that describes the damage if the last line is not a record.

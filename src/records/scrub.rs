@@ -16,6 +16,7 @@ use crate::client::copies::{Copies, Kind};
 use crate::context::Context;
 use crate::disk::{self, Open, Stat};
 use crate::document::Edit;
+use crate::error::said;
 use crate::key;
 use crate::key::cache::Cache;
 use crate::key::place;
@@ -285,23 +286,22 @@ impl Work<'_> {
     }
 
     fn forget_records(&mut self, config: &Path, context: &Context) {
-        let keys = self.keys;
+        let holds_key = |bytes: &[u8]| self.keys.found_in(bytes).is_some();
         // Without its digest, only the record tells the same command, run again, which key is meant.
-        let is_needed = self.again && keys.digests.is_empty();
-        let forgotten = undo::forget(
-            config,
-            |bytes| keys.found_in(bytes).is_some(),
-            self.options.dry_run || is_needed,
-            context,
-            |path, why| _ = self.leave(path, why),
-        );
-        match forgotten {
-            Ok(records) if is_needed => {
-                for record in records {
-                    self.leave(&record, "by it the same command, run again, knows the key");
+        let is_needed = self.again && self.keys.digests.is_empty();
+        let dry_run = self.options.dry_run || is_needed;
+        match undo::forget(config, holds_key, dry_run, context) {
+            Ok(records) => {
+                for (path, forgotten) in records {
+                    match forgotten {
+                        Err(error) => _ = self.leave(&path, said(&error)),
+                        Ok(()) if is_needed => {
+                            self.leave(&path, "by it the same command, run again, knows the key");
+                        }
+                        Ok(()) => self.done.removed.push(path),
+                    }
                 }
             }
-            Ok(removed) => self.done.removed.extend(removed),
             Err(error) => _ = self.leave(config, format!("{error:#}")),
         }
     }

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -20,7 +20,7 @@ use crate::client::keychain;
 use crate::context::Context;
 use crate::disk;
 use crate::document::{Change, Document, Edit};
-use crate::error::{fail, said};
+use crate::error::fail;
 use crate::private;
 use crate::store;
 
@@ -202,34 +202,35 @@ pub(crate) fn keys(config: &Path, context: &Context) -> Vec<Zeroizing<String>> {
     keys.collect()
 }
 
-/// Removes the record of the last change of `config`, and those of other changes that hold a key, and returns which.
-/// What may hold one and could not be removed goes to `leave`.
+/// Removes the record of the last change of `config`, and those of other changes that hold a key. Returns which, and what
+/// may hold one and could not be removed.
 pub(crate) fn forget(
     config: &Path,
     holds_key: impl Fn(&[u8]) -> bool,
     dry_run: bool,
     context: &Context,
-    mut leave: impl FnMut(&Path, String),
-) -> anyhow::Result<Vec<PathBuf>> {
+) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)>> {
     let own = [path(config, context)?, next(config, context)?];
     let dir = state::dir(context)?.join("undo");
-    let files = private::list(&dir).inspect_err(|error| {
-        let why = disk::what(error);
-        leave(&dir, format!("it cannot be looked through for records of the key: {why}"));
-    });
-    let mut forgotten = Vec::new();
-    for file in files.unwrap_or_default() {
-        let is_old = || Ok(private::read(&file)?.is_some_and(|bytes| holds_key(&bytes)));
-        let removed = if own.contains(&file) { Ok(true) } else { is_old() }
-            .and_then(|is_old| Ok(is_old && (dry_run || private::remove(&file)?)));
-        match removed {
-            Ok(true) => forgotten.push(file),
-            Ok(false) => {}
-            Err(error) => leave(&file, said(&error)),
+    let mut files = match private::list(&dir) {
+        Ok(files) => files,
+        Err(error) => {
+            let why = disk::what(&error);
+            let why = anyhow!("it cannot be looked through for records of the key: {why}");
+            return Ok(vec![(dir, Err(why))]);
         }
-    }
-    forgotten.sort();
-    Ok(forgotten)
+    };
+    files.sort();
+    let remove = |file: &Path| -> anyhow::Result<bool> {
+        let is_old = own.iter().any(|own| own == file)
+            || private::read(file)?.is_some_and(|bytes| holds_key(&bytes));
+        Ok(is_old && (dry_run || private::remove(file)?))
+    };
+    let removed = files.into_iter().filter_map(|file| match remove(&file) {
+        Ok(is_removed) => is_removed.then_some((file, Ok(()))),
+        Err(error) => Some((file, Err(error))),
+    });
+    Ok(removed.collect())
 }
 
 /// Removes the records that are a week old: they may hold a key.

@@ -181,6 +181,18 @@ fn undo_of_set_key_restores_the_item_that_was_there() {
 }
 
 #[test]
+fn undo_takes_the_last_change_also_if_only_the_item_changed() {
+    let mac = Mac::new();
+    mac.0.lay(".claude.json", r#"{"hasCompletedOnboarding":true,"lastOnboardingVersion":"1"}"#);
+    for key in [KEY, OTHER] {
+        mac.cck(&["set-key", "--keychain", "--stdin"]).stdin(key).run().code(0);
+    }
+    fs::write(mac.item("Claude Code"), KEY).unwrap();
+    mac.cck(&["undo"]).run().code(2).err(&["was changed after"]);
+    assert_eq!(mac.held().as_deref(), Some(KEY));
+}
+
+#[test]
 fn rotate_replaces_the_old_key_in_the_keychain_too() {
     for (item, config, after) in [
         (OTHER, "", (KEY, "")),

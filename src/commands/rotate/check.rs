@@ -18,29 +18,22 @@ use crate::output::one_line;
 
 /// Asks the API that the client would ask whether it takes the new key.
 pub(crate) fn check(new: &ApiKey, context: &mut Context) -> anyhow::Result<()> {
+    let refuse = |problem: String, advice: &str| {
+        Err(fail(format!("{problem}; nothing was changed"), format!("{advice}leave --online out")))
+    };
     let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
     destination::take_network(&state, context);
     let destination = destination::destination(&state, context.home().as_deref());
     let shown = one_line(&destination.shown);
-    let unchanged = "nothing was changed";
-    let refusal = destination::may_send(&destination, None).err();
-    let address = match (refusal, &destination.address) {
-        (None, Ok(address)) if address.is_private() => address,
-        (Some(refusal), _) => {
-            let reason = refusal.reason(&destination);
-            return Err(fail(
-                format!("the new key was not checked, it would {reason}; {unchanged}"),
-                "run it in another directory, or leave --online out",
-            ));
-        }
-        _ => {
-            return Err(fail(
-                format!(
-                    "{shown} is not an https host, so the new key was not sent there to check it; {unchanged}"
-                ),
-                "leave --online out, or fix ANTHROPIC_BASE_URL",
-            ));
-        }
+    if let Err(refusal) = destination::may_send(&destination, None) {
+        let reason = refusal.reason(&destination);
+        let problem = format!("the new key was not checked, it would {reason}");
+        return refuse(problem, "run it in another directory, or ");
+    }
+    let Some(address) = destination.address.as_ref().ok().filter(|it| it.is_private()) else {
+        let problem =
+            format!("{shown} is not an https host, so the new key was not sent there to check it");
+        return refuse(problem, "fix ANTHROPIC_BASE_URL, or ");
     };
     let url = format!("{address}/v1/models?limit=1");
     // As the client would send it, with what goes along; alone where the client would send another credential.
@@ -53,19 +46,18 @@ pub(crate) fn check(new: &ApiKey, context: &mut Context) -> anyhow::Result<()> {
             ("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned())),
         ]
     });
-    let again = "try again, or leave --online out";
     match http::send(context, &Request { method: "GET", url: &url, headers, body: None })? {
         Answer::Status { code: 200..=299, .. } => Ok(()),
         Answer::Status { code: code @ (401 | 403), .. } => Err(fail(
-            format!("{shown} rejects the new key (HTTP {code}); {unchanged}"),
+            format!("{shown} rejects the new key (HTTP {code}); nothing was changed"),
             "check the new key, and that it is active",
         )),
-        Answer::Status { code, .. } => Err(fail(
-            format!("{shown} does not say that the new key works (HTTP {code}); {unchanged}"),
-            again,
-        )),
+        Answer::Status { code, .. } => {
+            let problem = format!("{shown} does not say that the new key works (HTTP {code})");
+            refuse(problem, "try again, or ")
+        }
         Answer::Unreachable(why) => {
-            Err(fail(format!("{shown} cannot be reached: {}; {unchanged}", one_line(&why)), again))
+            refuse(format!("{shown} cannot be reached: {}", one_line(&why)), "try again, or ")
         }
     }
 }

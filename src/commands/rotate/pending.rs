@@ -14,41 +14,46 @@ use crate::key::{self, ApiKey};
 use crate::private;
 use crate::records::state;
 
+/// A key as people recognise it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Named {
+    pub hint: String,
+    pub fingerprint: String,
+}
+
+impl Named {
+    pub(crate) fn of(key: &str) -> Named {
+        Named { hint: key::hint(key), fingerprint: key::fingerprint(key) }
+    }
+}
+
 /// A rotation that has begun. It is remembered until its old key is named or retired.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Pending {
     /// 1; another number was written by another version.
     schema: u32,
-    pub old_hint: String,
-    /// The old key's digest.
-    pub old_fingerprint: String,
+    pub old: Named,
+    /// By which a copy of the old key is known.
+    pub old_digest: String,
     /// What the Admin API finds the old key by.
     pub old_trace: Option<Trace>,
-    /// Whether the old key's digest may be shown: not if the key could be guessed from it.
-    #[serde(default = "yes")]
-    is_shown: bool,
     /// Where it was read.
     #[serde(skip)]
     file: PathBuf,
 }
 
-fn yes() -> bool {
-    true
-}
-
 impl Pending {
     fn new(old: &str, new: &ApiKey, config: &Path, context: &Context) -> anyhow::Result<Pending> {
-        let (old_fingerprint, new_fingerprint) = (key::digest(old), key::digest(new.reveal()));
+        let [old_digest, new_digest] = [old, new.reveal()].map(key::digest);
         let base = state::file_for(config, "rotate", context)?.with_extension("");
-        let short = |fingerprint: &str| fingerprint.rsplit(':').next().unwrap_or("").to_owned();
-        let (from, to) = (short(&old_fingerprint), short(&new_fingerprint));
+        let [from, to] =
+            [&old_digest, &new_digest].map(|digest| digest.rsplit(':').next().unwrap_or_default());
         Ok(Pending {
             schema: 1,
-            old_hint: key::hint(old),
+            old: Named::of(old),
             old_trace: ApiKey::parse(old).ok().map(|old| Trace::of(&old)),
-            is_shown: key::is_usual_shape(old),
             file: PathBuf::from(format!("{}-{from}-{to}.json", base.display())),
-            old_fingerprint,
+            old_digest,
         })
     }
 
@@ -70,16 +75,6 @@ impl Pending {
             all.push(Pending { file, ..pending });
         }
         Ok(all)
-    }
-
-    /// The old key as people recognise it.
-    pub(crate) fn name(&self) -> String {
-        format!("{} ({})", self.old_hint, self.fingerprint())
-    }
-
-    /// The old key's fingerprint.
-    pub(crate) fn fingerprint(&self) -> &str {
-        if self.is_shown { &self.old_fingerprint } else { "not shown" }
     }
 }
 
@@ -112,8 +107,8 @@ impl Records {
     pub(crate) fn olds(&self) -> Vec<&Pending> {
         let mut olds: Vec<&Pending> = Vec::new();
         for pending in self.this.iter().chain(self.unfinished.iter().rev()) {
-            let is_same = |old: &&Pending| old.old_fingerprint == pending.old_fingerprint;
-            if pending.old_fingerprint != self.new && !olds.iter().any(is_same) {
+            let is_same = |old: &&Pending| old.old_digest == pending.old_digest;
+            if pending.old_digest != self.new && !olds.iter().any(is_same) {
                 olds.insert(0, pending);
             }
         }

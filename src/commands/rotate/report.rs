@@ -1,63 +1,44 @@
 //! What `cck rotate` says.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::super::change::Changed;
 use super::super::unset_key;
-use super::{Pending, Rotation};
+use super::Rotation;
+use super::pending::{Named, Pending};
 use crate::admin::Listed;
 use crate::context::Context;
 use crate::output::one_line;
 use crate::records::scrub::Scrubbed;
 
 /// What was done after the swap.
-#[derive(Default)]
+#[derive(Default, Serialize)]
 pub(crate) struct Done {
-    /// What became of the copies.
     pub scrubbed: Scrubbed,
     /// The old keys, as the Admin API has them now.
+    #[serde(serialize_with = "last")]
     pub retired: Vec<Listed>,
-    /// The steps that failed, and why.
-    pub failed: Vec<(&'static str, String)>,
+    /// What is left to do, a line each.
+    pub left: Vec<String>,
     /// How many sessions are running that still have the old key.
     pub running: usize,
 }
 
-impl Done {
-    /// What is left to do, a line each.
-    pub(crate) fn left(&self) -> Vec<String> {
-        let copies = self.scrubbed.left.iter();
-        let copies = copies
-            .map(|left| format!("remove the old key from {}: {}", left.path.display(), left.why));
-        copies.chain(self.failed.iter().map(|(step, why)| format!("{step}: {why}"))).collect()
-    }
-}
-
-#[derive(Serialize)]
-struct Named<'a> {
-    hint: &'a str,
-    fingerprint: &'a str,
-}
-
-impl<'a> From<&'a Pending> for Named<'a> {
-    fn from(old: &'a Pending) -> Self {
-        Named { hint: &old.old_hint, fingerprint: old.fingerprint() }
-    }
+fn last<S: Serializer>(retired: &[Listed], serializer: S) -> Result<S::Ok, S::Error> {
+    retired.last().serialize(serializer)
 }
 
 /// What the report for programs adds.
 #[derive(Serialize)]
 struct Report<'a> {
     source: &'static str,
-    old: Named<'a>,
-    new: Named<'a>,
+    old: &'a Named,
+    new: &'a Named,
     /// The old keys of rotations before this one that were cut off.
-    older: Vec<Named<'a>>,
+    older: Vec<&'a Named>,
     checked_online: bool,
-    scrubbed: &'a Scrubbed,
-    retired: Option<&'a Listed>,
-    left: Vec<String>,
-    running: usize,
+    #[serde(flatten)]
+    done: &'a Done,
 }
 
 impl Rotation {
@@ -74,7 +55,7 @@ impl Rotation {
         let (place, new, dry_run) =
             (self.place(context), self.new.hint(), self.args.change.dry_run);
         let olds = self.records.olds();
-        let Some(Pending { old_hint: old, .. }) = olds.last() else {
+        let Some(Named { hint: old, .. }) = olds.last().map(|last| &last.old) else {
             context.say(format!("{place} already holds the key {new}; there is nothing to rotate"));
             return Ok(());
         };
@@ -93,10 +74,10 @@ impl Rotation {
             let name = one_line(&key.name);
             context.say(format!("the old key is {}: {} {name}", key.status, key.id));
         }
-        let left = done.left();
+        let left = &done.left;
         if !dry_run && done.retired.is_empty() && left.is_empty() {
-            for old in olds {
-                context.say(format!("revoke the old key: {}", old.name()));
+            for Pending { old, .. } in olds {
+                context.say(format!("revoke the old key: {} ({})", old.hint, old.fingerprint));
             }
         }
         if done.running > 0 && !dry_run {
@@ -122,19 +103,15 @@ impl Rotation {
         done: &Done,
         context: &mut Context,
     ) -> anyhow::Result<()> {
-        let (hint, fingerprint) = (self.new.hint(), self.new.fingerprint());
-        let named = || Named { hint: &hint, fingerprint: &fingerprint };
-        let mut olds: Vec<_> = self.records.olds().into_iter().map(Named::from).collect();
+        let new = Named::of(self.new.reveal());
+        let mut olds: Vec<_> = self.records.olds().iter().map(|pending| &pending.old).collect();
         let report = Report {
             source: self.source,
-            old: olds.pop().unwrap_or_else(named),
-            new: named(),
+            old: olds.pop().unwrap_or(&new),
+            new: &new,
             older: olds,
             checked_online: self.args.online || self.args.retire_old,
-            scrubbed: &done.scrubbed,
-            retired: done.retired.last(),
-            left: done.left(),
-            running: done.running,
+            done,
         };
         changed.print_json(&self.target, report, context)
     }
