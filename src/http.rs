@@ -74,37 +74,39 @@ pub(crate) fn is_safe(url: &str) -> bool {
 }
 
 /// Where requests go: a base URL.
-pub(crate) struct Endpoint(Url);
+pub(crate) struct Endpoint {
+    url: Url,
+    /// The name that the certificate must have, if it is asked over TLS.
+    name: Option<ServerName<'static>>,
+}
 
 impl Endpoint {
     /// The endpoint `url`; none if cck cannot ask it. A user part, query or fragment is not used.
     fn parse(url: &str) -> Option<Endpoint> {
-        let endpoint = Endpoint(Url::parse(url.trim()).ok()?);
-        let can_be_asked = match endpoint.0.scheme() {
-            "http" => true,
-            "https" => ServerName::try_from(endpoint.socket().0).is_ok(),
-            _ => false,
-        };
-        can_be_asked.then_some(endpoint)
+        let mut endpoint = Endpoint { url: Url::parse(url.trim()).ok()?, name: None };
+        if endpoint.url.scheme() == "https" {
+            endpoint.name = Some(ServerName::try_from(endpoint.socket().0).ok()?.to_owned());
+        }
+        matches!(endpoint.url.scheme(), "http" | "https").then_some(endpoint)
     }
 
     /// The host without the brackets of an IPv6 address, and the port.
     fn socket(&self) -> (&str, u16) {
-        let host = self.0.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        (host, self.0.port_or_known_default().unwrap_or(0))
+        let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+        (host, self.url.port_or_known_default().unwrap_or(0))
     }
 
     pub(crate) fn authority(&self) -> &str {
-        &self.0[Position::BeforeHost..Position::AfterPort]
+        &self.url[Position::BeforeHost..Position::AfterPort]
     }
 
     /// What stands before the API's own path, without a slash at its end.
     pub(crate) fn path(&self) -> &str {
-        self.0.path().trim_end_matches('/')
+        self.url.path().trim_end_matches('/')
     }
 
     pub(crate) fn is_first_party(&self) -> bool {
-        let origin = &self.0[..Position::BeforeUsername];
+        let origin = &self.url[..Position::BeforeUsername];
         (origin, self.authority(), self.path()) == ("https://", address::ANTHROPIC, "")
     }
 }
@@ -113,7 +115,7 @@ impl Endpoint {
 pub(crate) struct Connector {
     pub(crate) endpoint: Endpoint,
     proxy: Option<Intercept>,
-    tls: Option<(TlsConnector, ServerName<'static>)>,
+    tls: Option<TlsConnector>,
 }
 
 impl Connector {
@@ -126,15 +128,9 @@ impl Connector {
             )
         };
         let endpoint = Endpoint::parse(url).ok_or_else(no_url)?;
-        let proxy = proxy_for(context, &endpoint.0)?;
-        let tls = if endpoint.0.scheme() == "https" {
-            let name =
-                ServerName::try_from(endpoint.socket().0.to_owned()).map_err(|_| no_url())?;
-            Some((TlsConnector::from(Arc::new(tls_config(context)?)), name))
-        } else {
-            None
-        };
-        Ok(Connector { endpoint, proxy, tls })
+        let proxy = proxy_for(context, &endpoint.url)?;
+        let tls = endpoint.name.as_ref().map(|_| tls_config(context)).transpose()?;
+        Ok(Connector { endpoint, proxy, tls: tls.map(|config| Arc::new(config).into()) })
     }
 
     /// A new connection, whose traffic a task of the runtime carries.
@@ -154,9 +150,9 @@ impl Connector {
         if let Some(proxy) = &self.proxy {
             tunnel(proxy, &mut tcp, &self.endpoint).await?;
         }
-        match &self.tls {
-            Some((connector, name)) => carry(connector.connect(name.clone(), tcp).await?).await,
-            None => carry(tcp).await,
+        match (&self.tls, &self.endpoint.name) {
+            (Some(tls), Some(name)) => carry(tls.connect(name.clone(), tcp).await?).await,
+            _ => carry(tcp).await,
         }
     }
 }
@@ -178,7 +174,7 @@ fn proxy_socket(proxy: &Intercept) -> (&str, u16) {
 }
 
 async fn tunnel(proxy: &Intercept, tcp: &mut TcpStream, endpoint: &Endpoint) -> io::Result<()> {
-    let host = endpoint.0.host_str().unwrap_or_default();
+    let host = endpoint.url.host_str().unwrap_or_default();
     let to = format!("{host}:{}", endpoint.socket().1);
     let mut head = Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes());
     if let Some(basic) = proxy.basic_auth() {
@@ -263,7 +259,7 @@ pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<A
     let body = Bytes::from(request.body.unwrap_or_default().to_owned());
     let mut call = hyper::Request::builder()
         .method(request.method)
-        .uri(&connector.endpoint.0[Position::BeforePath..Position::AfterQuery])
+        .uri(&connector.endpoint.url[Position::BeforePath..Position::AfterQuery])
         .header(HOST, connector.endpoint.authority())
         .header(USER_AGENT, concat!("cck/", env!("CARGO_PKG_VERSION")));
     for (name, value) in &request.headers {

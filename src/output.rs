@@ -73,15 +73,15 @@ pub fn mask(text: &str) -> String {
     masked + rest
 }
 
-/// A URL without the user and password in it.
+/// A URL without the user and password in it, with as many slashes before them as the client's parser takes.
 pub(crate) fn without_user(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let Some((scheme, rest)) = url.split_once(':') else { return url.to_owned() };
+    let is_slash = |c| matches!(c, '/' | '\\');
+    let (slashes, rest) = rest.split_at(rest.len() - rest.trim_start_matches(is_slash).len());
+    let end = rest.find(|c| is_slash(c) || matches!(c, '?' | '#')).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
     let host = authority.rsplit('@').next().unwrap_or(authority);
-    format!("{scheme}://{host}{path}")
+    format!("{scheme}:{slashes}{host}{path}")
 }
 
 #[cfg(test)]
@@ -125,5 +125,8 @@ mod tests {
     #[test]
     fn a_url_is_shown_without_its_user() {
         assert_eq!(without_user("https://u:p@h:1/a@b"), "https://h:1/a@b");
+        assert_eq!(without_user(r"https:\u:p@h\a@b"), r"https:\h\a@b");
+        assert_eq!(without_user("http:u:p@h"), "http:h");
+        assert_eq!(without_user("localhost:1/x"), "localhost:1/x");
     }
 }

@@ -315,17 +315,14 @@ impl<'a> Text<'a> {
     fn way(&mut self, lead: &str, pad: usize, fix: &str, then: Option<&str>) {
         let line = format!("  {lead:pad$}   {fix}");
         let fits = |line: &str| line.chars().count() <= self.width;
-        match then.map(|then| (format!("{line}   {then}"), then)) {
-            Some((whole, _)) if fits(&whole) => self.line(&whole),
-            Some((_, then)) => {
-                self.line(&line);
-                self.line(&format!("    {then}"));
-            }
-            None if is_command(fix) || fits(&line) => self.line(&line),
-            None => {
-                self.sentence("", lead);
-                self.beside("    ", fix);
-            }
+        if let Some(then) = then {
+            let whole = format!("{line}   {then}");
+            self.line(&if fits(&whole) { whole } else { format!("{line}\n    {then}") });
+        } else if is_command(fix) || fits(&line) {
+            self.line(&line);
+        } else {
+            self.sentence("", lead);
+            self.beside("    ", fix);
         }
     }
 
