@@ -448,15 +448,9 @@ fn as_the_system_has_it(name: &OsStr) -> Cow<'_, OsStr> {
 /// Whether standard input is `/dev/null`, or closed.
 #[cfg(unix)]
 fn is_nothing(stdin: &io::Stdin) -> bool {
-    use std::os::fd::AsFd;
-    use std::os::unix::fs::MetadataExt;
-
-    let device =
-        stdin.as_fd().try_clone_to_owned().and_then(|fd| std::fs::File::from(fd).metadata());
-    match (device, std::fs::metadata("/dev/null")) {
-        (Ok(it), Ok(null)) => it.rdev() == null.rdev() && it.ino() == null.ino(),
-        (Err(_), _) => true,
-        _ => false,
+    match (rustix::fs::fstat(stdin), rustix::fs::stat("/dev/null")) {
+        (Ok(it), Ok(null)) => (it.st_rdev, it.st_ino) == (null.st_rdev, null.st_ino),
+        (it, _) => it.is_err(),
     }
 }
 

@@ -79,16 +79,11 @@ const LOOK: &str = if cfg!(windows) {
     "look at the file and its directory (ls -ld), and whether the disk is full (df -h)"
 };
 
-/// Whether the cause of an error is a refusal of the system.
-fn refused_by_disk(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| cause.is::<std::io::Error>())
-}
-
 /// Prints an error: the problem, its causes, and what to do about it.
 fn report(context: &mut Context, error: &anyhow::Error) {
-    let (problem, advice) = match error.downcast_ref::<Failure>() {
-        Some(failure) => (failure.problem.clone(), Some(failure.advice.as_str())),
-        None => (format!("{error:#}"), refused_by_disk(error).then_some(LOOK)),
-    };
-    context.error(&problem, advice);
+    if let Some(Failure { problem, advice }) = error.downcast_ref() {
+        return context.error(problem, Some(advice));
+    }
+    let is_refusal = error.chain().any(|cause| cause.is::<std::io::Error>());
+    context.error(&format!("{error:#}"), is_refusal.then_some(LOOK));
 }

@@ -220,11 +220,11 @@ impl Page {
 
     fn options<'a>(&mut self, args: impl Iterator<Item = &'a Arg>) {
         for arg in args.filter(|arg| !arg.is_hide_set()) {
-            let values: Vec<String> = arg
-                .get_possible_values()
+            let values = arg.get_possible_values();
+            let values: Vec<&str> = values
                 .iter()
                 .filter(|value| !value.is_hide_set() && arg.get_action().takes_values())
-                .map(|value| value.get_name().to_owned())
+                .map(|value| value.get_name())
                 .collect();
             let mut meaning = arg.get_help().map(|help| format!("{help}.")).unwrap_or_default();
             if !values.is_empty() {

@@ -250,34 +250,26 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         context.say_json(&One { schema: 1, profile: shown })?;
         return Ok(Exit::Done);
     }
-    let mut lines = vec![
-        ("profile", name.to_owned()),
-        ("written in", shown_path(&profile.file, context)),
-        ("key from", profile.source.place.describe()),
-        ("config directory", shown_path(&profile.config_dir, context)),
-    ];
-    lines.extend(profile.entry.base_url.clone().map(|url| ("base URL", url)));
-    lines.extend(profile.entry.description.clone().map(|text| ("description", text)));
-    if !shown.budget.is_empty() {
-        let budgets: Vec<&str> = shown.budget.iter().map(|budget| &*budget.text).collect();
-        lines.push(("budget", budgets.join(", ")));
-    }
-    if !shown.allow_models.is_empty() {
-        lines.push(("allowed models", shown.allow_models.join(", ")));
-    }
-    lines.extend(shown.on_alert.map(|command| ("on alert", command.to_owned())));
-    if shown.require_log {
-        lines.push(("log", "no call without its line".into()));
-    }
-    if shown.locked {
-        lines.push(("locked", "no user's profile replaces it".into()));
-    }
-    if !shown.groups.is_empty() {
-        let you = if shown.usable { "you are one" } else { "you are none" };
-        lines.push(("for members of", format!("{} ({you})", shown.groups.join(", "))));
-    }
-    for (label, text) in lines {
-        context.data(format!("{label:16}  {}", one_line(&text)));
+    let listed = |list: Vec<&str>| Some(list.join(", ")).filter(|text| !text.is_empty());
+    let groups = listed(shown.groups.iter().map(|group| &**group).collect());
+    let you = if shown.usable { "you are one" } else { "you are none" };
+    for (label, text) in [
+        ("profile", Some(name.to_owned())),
+        ("written in", Some(shown_path(&profile.file, context))),
+        ("key from", Some(profile.source.place.describe())),
+        ("config directory", Some(shown_path(&profile.config_dir, context))),
+        ("base URL", profile.entry.base_url.clone()),
+        ("description", profile.entry.description.clone()),
+        ("budget", listed(shown.budget.iter().map(|budget| &*budget.text).collect())),
+        ("allowed models", listed(shown.allow_models.iter().map(|model| &**model).collect())),
+        ("on alert", profile.entry.on_alert.clone()),
+        ("log", shown.require_log.then(|| "no call without its line".into())),
+        ("locked", shown.locked.then(|| "no user's profile replaces it".into())),
+        ("for members of", groups.map(|groups| format!("{groups} ({you})"))),
+    ] {
+        if let Some(text) = text {
+            context.data(format!("{label:16}  {}", one_line(&text)));
+        }
     }
     Ok(Exit::Done)
 }

@@ -34,15 +34,12 @@ const GRACE: Duration = Duration::from_millis(50);
 /// How a command ended that did not give a secret.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// It exited with this code, not 0.
     Code(i32),
-    /// A signal ended it.
     Signal(i32),
     /// It ran past its time and was stopped.
     TimedOut,
     /// It printed more than [`MAX_OUTPUT_BYTES`] and was stopped.
     Flooded,
-    /// It printed bytes that are not UTF-8.
     NotText,
 }
 

@@ -129,32 +129,33 @@ fn is_percent_variable(text: &str) -> bool {
     text.len() > 2 && text.starts_with('%') && text.ends_with('%')
 }
 
-/// Tokens that look like a key and belong elsewhere.
+/// Tokens that look like a key and belong elsewhere: how they start, what they are, and what to do.
+const MISPLACED: [(&str, &str, &str); 4] = [
+    (
+        "sk-ant-oat",
+        "this is an OAuth token (sk-ant-oat…), not an API key",
+        "export it as CLAUDE_CODE_OAUTH_TOKEN instead",
+    ),
+    (
+        "sk-ant-ort",
+        "this is an OAuth refresh token (sk-ant-ort…), not an API key",
+        "use an API key (sk-ant-api…)",
+    ),
+    (
+        "sk-ant-sid",
+        "this is a session key of claude.ai (sk-ant-sid…), not an API key",
+        "make an API key (sk-ant-api…) in the Console",
+    ),
+    (
+        "sk-ant-admin",
+        "this is an Admin API key (sk-ant-admin…): it manages an organisation and cannot send messages",
+        "use an API key (sk-ant-api…); `cck rotate --retire-old` reads the admin key from ANTHROPIC_ADMIN_KEY",
+    ),
+];
+
 pub(crate) fn misplaced(key: &str) -> Option<Failure> {
-    let (problem, advice) = if key.starts_with("sk-ant-oat") {
-        (
-            "this is an OAuth token (sk-ant-oat…), not an API key",
-            "export it as CLAUDE_CODE_OAUTH_TOKEN instead",
-        )
-    } else if key.starts_with("sk-ant-ort") {
-        (
-            "this is an OAuth refresh token (sk-ant-ort…), not an API key",
-            "use an API key (sk-ant-api…)",
-        )
-    } else if key.starts_with("sk-ant-sid") {
-        (
-            "this is a session key of claude.ai (sk-ant-sid…), not an API key",
-            "make an API key (sk-ant-api…) in the Console",
-        )
-    } else if key.starts_with("sk-ant-admin") {
-        (
-            "this is an Admin API key (sk-ant-admin…): it manages an organisation and cannot send messages",
-            "use an API key (sk-ant-api…); `cck rotate --retire-old` reads the admin key from ANTHROPIC_ADMIN_KEY",
-        )
-    } else {
-        return None;
-    };
-    Some(Failure { problem: problem.into(), advice: advice.into() })
+    let (_, problem, advice) = MISPLACED.iter().find(|(start, ..)| key.starts_with(start))?;
+    Some(Failure { problem: (*problem).into(), advice: (*advice).into() })
 }
 
 #[cfg(test)]

@@ -60,7 +60,6 @@ pub(crate) struct SourceArgs {
 }
 
 impl SourceArgs {
-    /// Whether one of the flags was given.
     pub(crate) fn names_one(&self) -> bool {
         self.key.is_some()
             || self.key_env.is_some()

@@ -116,54 +116,44 @@ impl Outline {
 fn split(file: &File) -> Option<(Spans, usize, usize)> {
     thread::scope(|scope| {
         // It takes as long as all the rest, and reading a second time takes nothing against it.
-        let other = thread::Builder::new().spawn_scoped(scope, || is_utf8(file));
-        let (mut split, mut bom) = (Scan::new(Spans::new()), 0);
-        let size = blocks(file, |block, at| {
-            let rest = if at == 0 { without_bom(block) } else { block };
-            bom += block.len() - rest.len();
-            split.feed(rest).ok()
-        })?;
-        other.map_or_else(|_| is_utf8(file), |other| other.join().ok().flatten())?;
+        let other = thread::Builder::new().spawn_scoped(scope, || is_utf8(file, BLOCK));
+        let mut split = Scan::new(Spans::new());
+        let mut buffer = vec![0; BLOCK];
+        let (mut bom, mut size) = (0, 0);
+        loop {
+            let length = disk::fill(file, &mut buffer, size).ok()?;
+            let block = &buffer[..length];
+            let rest = if size == 0 { without_bom(block) } else { block };
+            bom += length - rest.len();
+            split.feed(rest).ok()?;
+            size += length;
+            if length < BLOCK {
+                break;
+            }
+        }
+        other.map_or_else(|_| is_utf8(file, BLOCK), |other| other.join().ok().flatten())?;
         Some((split.finish().ok()?, bom, size))
     })
 }
 
-fn is_utf8(file: &File) -> Option<()> {
+fn is_utf8(file: &File, block: usize) -> Option<()> {
+    let mut buffer = vec![0; block];
     // The bytes of a character whose end is in the next block.
-    let mut begun = Vec::new();
-    blocks(file, |block, _| utf8(&mut begun, block))?;
-    begun.is_empty().then_some(())
-}
-
-/// Hands the file on in blocks, with the place of each, as long as they are taken. Returns its length.
-fn blocks(file: &File, mut take: impl FnMut(&[u8], usize) -> Option<()>) -> Option<usize> {
-    let mut buffer = vec![0; BLOCK];
-    let mut at = 0;
+    let (mut begun, mut at) = (0, 0);
     loop {
-        let length = disk::fill(file, &mut buffer, at).ok()?;
-        take(&buffer[..length], at)?;
-        at += length;
-        if length < BLOCK {
-            return Some(at);
+        let length = begun + disk::fill(file, &mut buffer[begun..], at).ok()?;
+        at += length - begun;
+        let valid = match std::str::from_utf8(&buffer[..length]) {
+            Ok(text) => text.len(),
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            Err(_) => return None,
+        };
+        begun = length - valid;
+        if length < block {
+            return (begun == 0).then_some(());
         }
+        buffer.copy_within(valid..length, 0);
     }
-}
-
-/// Whether the block goes on in UTF-8 after the bytes of a character that has `begun`.
-fn utf8(begun: &mut Vec<u8>, mut block: &[u8]) -> Option<()> {
-    while !begun.is_empty() && !block.is_empty() {
-        begun.push(block[0]);
-        block = &block[1..];
-        match std::str::from_utf8(begun) {
-            Ok(_) => begun.clear(),
-            Err(error) => error.error_len().is_none().then_some(())?,
-        }
-    }
-    if let Err(error) = std::str::from_utf8(block) {
-        error.error_len().is_none().then_some(())?;
-        begun.extend_from_slice(&block[error.valid_up_to()..]);
-    }
-    Some(())
 }
 
 /// Appends what stands in this range of the file; `None` where it is shorter by now.
