@@ -97,29 +97,13 @@ pub(crate) fn update_recorded(
     let target = if options.no_follow { path.to_path_buf() } else { disk::resolve(path)? };
     let (parent, name) = disk::split(&target)?;
     if options.dry_run {
-        let load = |whole| match Dir::open(parent) {
-            Ok(dir) => load_settled(&dir, name, whole),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(disk::refused(error, "open the directory", parent)),
-        };
-        for whole in [false, true] {
-            let old = load(whole)?;
-            let content = old.as_ref().map_or(&EMPTY, |old| &old.content);
-            if let Some(edited) = edit(&target, content, &mut decide)? {
-                return Ok(Outcome {
-                    created: old.is_none() && !edited.changes.is_empty(),
-                    changes: edited.changes,
-                    path: target,
-                    exposed: None,
-                });
-            }
-        }
+        return preview(&target, &mut decide);
     }
     if matches!(parent.try_exists(), Ok(false)) {
         // No directory is made for a file that is not.
-        let edited = edit(&target, &EMPTY, &mut decide)?;
-        if edited.is_none_or(|edited| edited.changes.is_empty()) {
-            return Ok(Outcome { path: target, created: false, changes: vec![], exposed: None });
+        let outcome = preview(&target, &mut decide)?;
+        if outcome.changes.is_empty() {
+            return Ok(outcome);
         }
     }
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
@@ -156,6 +140,27 @@ pub(crate) fn update_recorded(
         }
     }
     Err(outrun(&target))
+}
+
+/// What an update would do.
+fn preview(
+    target: &Path,
+    decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
+) -> anyhow::Result<Outcome> {
+    let (parent, name) = disk::split(target)?;
+    for whole in [false, true] {
+        let old = match Dir::open(parent) {
+            Ok(dir) => load_settled(&dir, name, whole)?,
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(disk::refused(error, "open the directory", parent)),
+        };
+        let content = old.as_ref().map_or(&EMPTY, |old| &old.content);
+        if let Some(Edited { changes, .. }) = edit(target, content, decide)? {
+            let created = old.is_none() && !changes.is_empty();
+            return Ok(Outcome { path: target.to_owned(), created, changes, exposed: None });
+        }
+    }
+    Err(outrun(target))
 }
 
 fn outrun(path: &Path) -> anyhow::Error {
