@@ -103,6 +103,8 @@ pub(crate) struct Credentials {
     pub fails: bool,
     /// Why the client does not start with them.
     pub refusal: Option<(Source, String)>,
+    /// The API key, and `primaryApiKey` where no helper is set, that a login goes before.
+    pub passed_over: [Option<Credential>; 2],
 }
 
 impl Credentials {
@@ -114,6 +116,7 @@ impl Credentials {
             dialogs: Vec::new(),
             fails: false,
             refusal: None,
+            passed_over: [None, None],
         }
     }
 

@@ -306,9 +306,12 @@ pub fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
     let command = shell::quote_program(&program.to_string_lossy());
     let printed = command::output(&command, &state.paths.project, HELPER_TIMEOUT)?;
     let policy = match &printed {
-        Ok(text) => match Json::pick(text, ["managedSettings"]) {
-            Ok([settings]) => Ok(settings.map(|settings| Secret::new(settings.text().to_owned()))),
-            Err(_) => Err("printed something other than JSON".to_owned()),
+        Ok(text) => match Json::object(text) {
+            Ok(Some(members)) => {
+                let settings = members.get("managedSettings");
+                Ok(settings.map(|settings| Secret::new(settings.text().to_owned())))
+            }
+            _ => Err("printed something other than a JSON object".to_owned()),
         },
         Err(ended) => Err(ended.to_string()),
     };

@@ -39,7 +39,10 @@ impl<'a> Layers<'a> {
         let (settings, files, refusal) = (Vec::new(), Vec::new(), None);
         let mut layers = Layers { client, facts, paths, launch, process, settings, files, refusal };
         for layer in Layer::ALL {
-            let settings = layers.layer(layer);
+            let mut settings = layers.layer(layer);
+            if layer == Layer::Managed && matches!(facts.policy, Some(Ok(Some(_)))) {
+                settings.give_way();
+            }
             layers.settings.push(settings);
         }
         layers
@@ -53,7 +56,10 @@ impl<'a> Layers<'a> {
         if layer == Layer::Policy
             && let Some(Ok(Some(text))) = &facts.policy
         {
-            _ = settings.merge(client, text.reveal().as_bytes());
+            if let Err(reading) = settings.merge(client, text.reveal().as_bytes()) {
+                let fault = reading.fault().unwrap_or_default();
+                self.refuse(format!("what the managed policyHelper printed {fault}"));
+            }
         }
         if layer == Layer::Flag
             && let Some(FlagSettings::Json(text)) = launch.flag_settings(client)

@@ -33,6 +33,10 @@ impl<'s> Ranking<'s> {
         self.first_counts(Kind::Primary);
         let login_first = self.login_goes_first();
         self.key(login_first.is_some());
+        if login_first.is_some() {
+            let primary = self.found.get(Kind::Primary).filter(|_| !self.found.has(Kind::Helper));
+            self.found.passed_over = [self.found.get(Kind::Key).cloned(), primary.cloned()];
+        }
         match &login_first {
             Some((reason, true)) => {
                 let kinds = [Kind::Key, Kind::Token, Kind::Helper, Kind::Primary];
@@ -45,7 +49,7 @@ impl<'s> Ranking<'s> {
             None => self.dead_descriptor(),
         }
         self.grants();
-        self.host();
+        self.host(login_first.is_some());
         self.refuse();
         self.simple();
     }
@@ -121,11 +125,11 @@ impl<'s> Ranking<'s> {
     ///
     /// Print mode always does. Interactive mode does only if its last 20 characters are among the approved ones; where
     /// they are in neither list it asks, and no is the default (1.0.128, 2.0.77, 2.1.330, observed 2026-11). The VS Code
-    /// extension demands the approval of print mode too, and nothing asks (1.0.128 to 2.1.332, observed 2026-11-25).
+    /// extension demands the approval of print mode too, where nothing asks (1.0.128 to 2.1.332, observed 2026-11-25).
     fn approve(&mut self, place: &Place) {
         let (state, simple) = (self.state, self.state.is_simple());
         let is_editor = state.entrypoint() == "claude-vscode" && !state.client.is_v0();
-        if (self.mode == Mode::Print && !is_editor) || (is_editor && simple) {
+        if self.mode == Mode::Print && (!is_editor || simple) {
             return;
         }
         let key = place.value.reveal();
@@ -140,7 +144,7 @@ impl<'s> Ranking<'s> {
                 true
             }
         };
-        if !rejected && !is_editor {
+        if !rejected && self.mode == Mode::Interactive {
             self.found.dialogs.push(Dialog::ApproveEnvKey);
         }
         if simple {
@@ -149,7 +153,7 @@ impl<'s> Ranking<'s> {
         }
         let reason = if rejected {
             "not approved: its end is in customApiKeyResponses.rejected"
-        } else if is_editor {
+        } else if self.mode == Mode::Print {
             "not approved, which the VS Code extension demands"
         } else {
             "not approved: the client asks, and the default answer is no"
@@ -295,11 +299,18 @@ impl<'s> Ranking<'s> {
         }
     }
 
-    /// In a host's session nothing counts but the environment of the process (2.1.200, 2.1.332, observed 2026-11-25).
-    fn host(&mut self) {
-        if self.state.is_of_host() {
-            let kinds = [Kind::Primary, Kind::Login, Kind::Grant, Kind::Profile];
-            self.found.ignore_all(&kinds, HOST);
+    /// In a host's session nothing counts but the environment of the process (2.1.200, 2.1.332, observed 2026-11-25). A helper
+    /// that is not run there keeps `OAUTH` out anyway, unless a login goes first (2.1.332, observed 2026-11-26).
+    fn host(&mut self, login_goes_first: bool) {
+        if !self.state.is_of_host() {
+            return;
+        }
+        let kinds = [Kind::Primary, Kind::Login, Kind::Grant, Kind::Profile];
+        self.found.ignore_all(&kinds, HOST);
+        let mut helpers = self.state.layers.iter().filter_map(|layer| layer.helper.as_ref());
+        if helpers.next().is_some_and(|helper| !helper.is_empty()) && !login_goes_first {
+            let reason = "in a host's session an apiKeyHelper is not run, and keeps it out";
+            self.found.ignore_all(&[Kind::Oauth], reason);
         }
     }
 

@@ -82,6 +82,8 @@ rules! {
     OauthOfProjectsCounts = (2, 1, 81) until (2, 1, 312);
     /// Managed drop-ins are read.
     DropInsAreRead = (2, 1, 83);
+    /// What the desktop app sets in the environment, settings do not change (not in 2.0.77; not bisected).
+    DesktopOwnsVariables = (2, 1, 112);
     /// In a host's session no `env` block sets `KEY`, `TOKEN`, the base URL or a provider.
     HostOwnsVariables = (2, 1, 83);
     /// Server-managed settings come with the login of an enterprise.
@@ -143,6 +145,8 @@ rules! {
     HostAuthVariableIsKnown = (2, 1, 153);
     /// The stored login goes before the default Anthropic profile, where before it came after.
     LoginBeatsDefaultProfile = (2, 1, 154);
+    /// In a session of the desktop app, managed and project settings set no credential (not in 2.1.112; not bisected).
+    DesktopIgnoresBlocks = (2, 1, 200);
     /// A directory where the config should be counts as an empty config.
     ConfigDirectoryIsEmpty = (2, 1, 162);
     /// The method `gateway` of forceLoginMethod is known.

@@ -33,16 +33,20 @@ pub(crate) fn asks_with(state: &State) -> Option<Credential> {
         Some(_) => false,
     };
     let login_asks = login_asks && !found.has(Kind::Oauth);
+    // A login that goes before keys is no reason not to ask with them (2.1.332, observed 2026-11-26).
+    let [passed_key, passed_primary] = &found.passed_over;
+    let primary = found.get(Kind::Primary).filter(|_| !found.has(Kind::Helper));
+    let login = found.get(Kind::Login).filter(|_| login_asks);
     let asks = [
-        (Kind::Key, has(Rule::ServerIsAskedWithKey)),
+        found.get(Kind::Key).filter(|_| has(Rule::ServerIsAskedWithKey)),
         // Up to 2.1.200 it came after `primaryApiKey`.
-        (Kind::Login, login_asks && plan.is_some()),
-        (Kind::Primary, !found.has(Kind::Helper) && has(Rule::ServerIsAskedWithPrimaryKey)),
-        (Kind::Oauth, has(Rule::ServerIsAskedWithOauth)),
-        (Kind::Login, login_asks),
+        login.filter(|_| plan.is_some()),
+        passed_key.as_ref().filter(|_| has(Rule::ServerIsAskedWithKey)),
+        primary.or(passed_primary.as_ref()).filter(|_| has(Rule::ServerIsAskedWithPrimaryKey)),
+        found.get(Kind::Oauth).filter(|_| has(Rule::ServerIsAskedWithOauth)),
+        login,
     ];
-    let kinds = asks.into_iter().filter(|(_, asks)| *asks);
-    kinds.into_iter().find_map(|(kind, _)| found.get(kind)).cloned()
+    asks.into_iter().flatten().next().cloned()
 }
 
 /// The settings in the server's answer; none if it is not one that the client takes.

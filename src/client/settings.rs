@@ -61,12 +61,21 @@ pub struct Settings {
     pub has_content: bool,
     /// The program of `policyHelper`.
     pub policy_helper: Option<PathBuf>,
+    /// Whether its `env` ranks below every other block, just above the process's environment.
+    pub gave_way: bool,
 }
 
 impl Settings {
     /// A layer that sets nothing.
     pub fn empty(layer: Layer, file: PathBuf) -> Settings {
         Settings { layer, file, ..Settings::default() }
+    }
+
+    /// Managed settings in whose place a policyHelper gave others. What is left is `env`, which the client lays over its own
+    /// environment before it runs the helper (2.1.332, observed 2026-11-26).
+    pub(crate) fn give_way(&mut self) {
+        (self.helper, self.login_method, self.organizations) = (None, None, None);
+        self.gave_way = true;
     }
 
     /// Whether it decides anything.
@@ -81,7 +90,10 @@ impl Settings {
     /// whole file (2.0.77, 2.1.330, observed 2026-11).
     pub fn merge(&mut self, client: Client, bytes: &[u8]) -> Result<(), Reading> {
         let text = decode_settings(bytes);
-        let one_by_one = self.layer.is_managed() && client.has(Rule::BadManagedMembersAreDropped);
+        // What a policyHelper prints is taken whole or not (2.1.332, observed 2026-11-26).
+        let one_by_one = self.layer.is_managed()
+            && self.layer != Layer::Policy
+            && client.has(Rule::BadManagedMembersAreDropped);
         let members = Json::object(&text)
             .map_err(Reading::Malformed)?
             .ok_or_else(|| Reading::Invalid("it holds no object".into()))?;
@@ -101,7 +113,7 @@ impl Settings {
             self.login_method = Some(method).filter(|_| known);
         }
         if let Some(organizations) = members.get("forceLoginOrgUUID") {
-            let one = organizations.string().filter(|text| !text.is_empty()).map(|_| 1);
+            let one = organizations.string().map(|_| 1);
             self.organizations = organizations.items().map(|items| items.len()).or(one);
         }
         if let Some(path) = members.get("policyHelper").and_then(|helper| helper.get("path")) {

@@ -35,8 +35,12 @@ impl Variables {
     /// the global config, then the process (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
     pub(crate) fn new(client: Client, layers: &[Settings], config: &Config, process: &Env) -> Self {
         let mut variables = Variables { client, places: BTreeMap::new() };
-        let blocks = layers.iter().map(|layer| (Origin::Settings(layer.layer), &layer.env));
-        let all = blocks.chain([(Origin::Config, &config.env), (Origin::Process, process)]);
+        let blocks = |gave_way| {
+            let layers = layers.iter().filter(move |layer| layer.gave_way == gave_way);
+            layers.map(|layer| (Origin::Settings(layer.layer), &layer.env))
+        };
+        let above = blocks(false).chain([(Origin::Config, &config.env)]);
+        let all = above.chain(blocks(true)).chain([(Origin::Process, process)]);
         for (origin, env) in all {
             for (name, value) in env.iter().filter(|(name, _)| matters(name)) {
                 variables.places.entry(name.clone()).or_default().push(Place {
@@ -122,6 +126,24 @@ pub(crate) fn at_start<'a>(process: &'a Env, name: &str) -> Option<&'a Secret> {
     process.get(name).filter(|value| !value.is_empty())
 }
 
+/// Whether the desktop app started the process (2.1.332, observed 2026-11-26).
+fn is_of_desktop(process: &Env) -> bool {
+    let entrypoint = process.get(names::ENTRYPOINT).map_or("", |value| value.reveal());
+    ["claude-desktop", "claude-desktop-3p", "local-agent"].contains(&js_trim(entrypoint))
+}
+
+/// Whether a variable holds a credential, or says where it is sent.
+fn chooses_credential(name: &str) -> bool {
+    matches!(name, names::KEY | names::TOKEN | names::OAUTH | names::BASE_URL)
+        || name.starts_with("CLAUDE_CODE_USE_")
+}
+
+/// Whether the process was started with the variable, be it empty. The descriptor of an OAuth token stands for the token.
+fn is_given(process: &Env, name: &str) -> bool {
+    let is_token = name == names::OAUTH;
+    process.contains_key(name) || (is_token && at_start(process, names::OAUTH_DESCRIPTOR).is_some())
+}
+
 /// Why the client does not read the variable `name` where it is set; `None` where it does.
 fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<&'static str> {
     let of_project = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
@@ -129,6 +151,7 @@ fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<
     let named_by_host =
         client.has(Rule::HostAuthVariableIsKnown) && at_start(process, names::HOST_AUTH).is_some();
     let host = named_by_host || (client.has(Rule::HostOwnsVariables) && is_of_host(process));
+    let desktop = is_of_desktop(process);
     match origin {
         // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
         Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
@@ -137,6 +160,17 @@ fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<
         Origin::Process => None,
         _ if host && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) => {
             Some("in a host's session only the environment of the process counts")
+        }
+        _ if desktop && client.has(Rule::DesktopOwnsVariables) && is_given(process, name) => {
+            Some("the app that started the client has set it, and settings do not change that")
+        }
+        Origin::Settings(layer)
+            if desktop
+                && client.has(Rule::DesktopIgnoresBlocks)
+                && (layer.is_managed() || layer.is_of_project())
+                && chooses_credential(name) =>
+        {
+            Some("the app that starts the client takes it from the user's own settings only")
         }
         _ if matches!(name, names::KEY | names::TOKEN | names::OAUTH)
             && has_socket(client, process) =>

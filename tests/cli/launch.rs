@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -86,4 +88,99 @@ fn what_settings_names_is_not_moved_away() {
     sandbox.lay(".claude.json", format!(r#"{{"primaryApiKey":"{KEY}"}}"#));
     let ran = sandbox.cck(&["verify", "--", "claude", "--settings", "/dev/zero", "-p"]).run();
     assert!(ran.stdout.contains("/dev/zero") && !ran.stdout.contains("mv "), "{}", ran.stdout);
+}
+
+/// Runs `cck verify --json` with these arguments and `~/bin` first on PATH: the codes of the problems, what is sent in print
+/// mode. A run takes two seconds at most.
+fn bounded(sandbox: &Sandbox, args: &[&str], mac: bool) -> (Vec<String>, Value) {
+    let path = format!("{}:/usr/bin:/bin", sandbox.home().join("bin").display());
+    let mut cck = sandbox.cck(&[&["verify", "--json"], args].concat()).env("PATH", path);
+    if mac {
+        cck = cck.env("CCK_PLATFORM", "macos").env("USER", "dev");
+    }
+    let start = Instant::now();
+    let json = cck.run().json();
+    // On a busy machine, too.
+    assert!(start.elapsed() < Duration::from_secs(10), "{args:?}: {:?}", start.elapsed());
+    let problems = json["problems"].as_array().unwrap();
+    let codes = problems.iter().map(|problem| problem["code"].as_str().unwrap().to_owned());
+    (codes.collect(), json["modes"]["print"]["x_api_key"].clone())
+}
+
+fn with_key() -> Sandbox {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", format!(r#"{{"primaryApiKey":"{KEY}"}}"#));
+    fs::create_dir(sandbox.home().join("bin")).unwrap();
+    sandbox
+}
+
+#[test]
+fn a_client_that_is_not_a_program_is_a_problem() {
+    let sandbox = with_key();
+    let client = sandbox.home().join("bin/claude");
+    let lay = |how: &str| match how {
+        "a broken link" => symlink("nowhere", &client).unwrap(),
+        "a loop" => symlink("claude", &client).unwrap(),
+        "a directory" => fs::create_dir(&client).unwrap(),
+        "a FIFO" => assert!(Command::new("mkfifo").arg(&client).status().unwrap().success()),
+        _ => {
+            fs::write(&client, "x").unwrap();
+            chmod(&client, 0o000);
+        }
+    };
+    for how in ["a broken link", "a loop", "a directory", "a FIFO", "unreadable"] {
+        lay(how);
+        let (problems, key) = bounded(&sandbox, &[], false);
+        assert!(problems.iter().any(|code| code == "client-unusable"), "{how}: {problems:?}");
+        assert_eq!(key, "config.primaryApiKey", "{how}");
+        if how == "a directory" {
+            fs::remove_dir(&client).unwrap();
+        } else {
+            fs::remove_file(&client).unwrap();
+        }
+    }
+}
+
+#[test]
+fn settings_that_cannot_be_read_and_options_without_a_value_are_problems() {
+    let sandbox = with_key();
+    let home = sandbox.home();
+    let path = |name: &str| home.join(name).to_str().unwrap().to_owned();
+    assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
+    fs::File::create(path("large")).unwrap().set_len(1 << 30).unwrap();
+    sandbox.lay("malformed", "{\"env\": ");
+    let files = ["fifo", "large", "malformed", "missing", "bin"].map(path);
+    for value in files.iter().map(String::as_str).chain(["/dev/zero", "/dev/tty", "{", "{\"a\":"]) {
+        for settings in [&["--settings", value][..], &[&*format!("--settings={value}")]] {
+            let args = [&["--", "claude", "-p", "hi"], settings].concat();
+            let (problems, key) = bounded(&sandbox, &args, false);
+            assert!(problems.iter().any(|code| code == "launch-refused"), "{value}: {problems:?}");
+            assert!(key.is_null(), "{value}: {key}");
+        }
+    }
+    for option in ["--settings", "--setting-sources", "--model", "--add-dir", "-n"] {
+        let (problems, key) = bounded(&sandbox, &["--", "claude", "-p", "hi", option], false);
+        assert!(problems.iter().any(|code| code == "launch-refused"), "{option}: {problems:?}");
+        assert!(key.is_null(), "{option}: {key}");
+    }
+}
+
+#[test]
+fn a_security_that_does_not_answer_is_a_problem() {
+    let sandbox = with_key();
+    for script in [
+        "trap '' TERM INT HUP; while :; do sleep 1; done",
+        "exit 51",
+        "kill -9 $$",
+        "head -c 50000000 /dev/zero",
+        "yes",
+        "yes >&2",
+        "printf '\\377\\376'",
+    ] {
+        let security = sandbox.lay("bin/security", format!("#!/bin/sh\n{script}\n"));
+        chmod(&security, 0o755);
+        let (problems, key) = bounded(&sandbox, &[], true);
+        assert!(problems.iter().any(|code| code == "keychain-failed"), "{script}: {problems:?}");
+        assert_eq!(key, "config.primaryApiKey", "{script}");
+    }
 }

@@ -44,6 +44,8 @@ enum Shown {
     Trust { yes: bool },
     SettingsError { exit: bool },
     SettingsWarning,
+    ServerSettings,
+    Offer,
     Prompt,
     Refusal,
     Other,
@@ -60,6 +62,10 @@ impl Shown {
             Shown::SettingsWarning
         } else if has("continue without these settings") {
             Shown::SettingsError { exit: has("❯ 1. exit") }
+        } else if has("yes, i trust these settings") {
+            Shown::ServerSettings
+        } else if has("yes, try it") && has("not now") {
+            Shown::Offer
         } else if has("trust this folder") || has("trust the files") || has("one you trust") {
             Shown::Trust { yes: has("❯ 1. yes") || has("❯ yes") }
         } else if has("please run /login") {
@@ -177,6 +183,10 @@ impl Session {
                 (Shown::Trust { yes: false }, None) => self.answer("trust", &["\x1b[B", "\r"]),
                 // 2.1.330's default goes on.
                 (Shown::SettingsWarning, None) => self.answer("settings_warning", &["\r"]),
+                // 2.1.332's default is to trust what the server has.
+                (Shown::ServerSettings, None) => self.answer("server_settings", &["\r"]),
+                // Of another way to draw the screen (2.1.332).
+                (Shown::Offer, None) => self.answer("offer", &["\x1b[B", "\r"]),
                 // 2.0.77's default is to exit.
                 (Shown::SettingsError { exit: true }, None) => {
                     self.answer("invalid_settings", &["\r"]);

@@ -132,12 +132,26 @@ fn oauth_beta() -> (&'static str, Zeroizing<String>) {
 /// Asks for server-managed settings, as the client does before its first request, and lays them over the others. Where the
 /// server cannot be reached, what is cached counts, as with the client.
 pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Result<()> {
-    let Some(credential) = server::asks_with(state) else { return Ok(()) };
-    let Some(secret) = credential.sent() else { return Ok(()) };
+    // Whether the client asks, and with what, is not up to the settings of the last answer.
+    let mut cached = None;
+    state.update(|facts| cached = facts.server_settings.take());
+    let fetched = fetch(state, context);
+    let settings = match &fetched {
+        Ok(Some(settings)) => settings.clone(),
+        _ => cached,
+    };
+    state.update(|facts| facts.server_settings = settings);
+    fetched.map(drop)
+}
+
+/// The settings that the server has, if it was asked and gave an answer.
+fn fetch(state: &State, context: &Context) -> anyhow::Result<Option<Option<Zeroizing<Vec<u8>>>>> {
+    let Some(credential) = server::asks_with(state) else { return Ok(None) };
+    let Some(secret) = credential.sent() else { return Ok(None) };
     let secret = settings::js_trim(secret.reveal());
     if !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         // The client cannot ask with it either.
-        return Ok(());
+        return Ok(None);
     }
     let headers = if credential.source.is_oauth() {
         vec![("authorization", Zeroizing::new(format!("Bearer {secret}"))), oauth_beta()]
@@ -146,13 +160,9 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     };
     let url = format!("{}/api/claude_code/settings", settings::DEFAULT_BASE_URL);
     let request = Request { method: "GET", url: &url, headers, body: None };
-    let fetched = match http::send(context, &request)? {
+    Ok(match http::send(context, &request)? {
         Answer::Status { code: 200, body } => server::settings_in(&body),
         Answer::Status { code: 204 | 404, .. } => Some(None),
         _ => None,
-    };
-    if let Some(settings) = fetched {
-        state.update(|facts| facts.server_settings = settings);
-    }
-    Ok(())
+    })
 }
