@@ -32,7 +32,7 @@ impl<'s> Ranking<'s> {
         self.helpers();
         self.first_counts(Kind::Primary);
         let login_first = self.login_goes_first();
-        self.key(login_first.is_some());
+        self.key();
         if login_first.is_some() {
             let primary = self.found.get(Kind::Primary).filter(|_| !self.found.has(Kind::Helper));
             self.found.passed_over = [self.found.get(Kind::Key).cloned(), primary.cloned()];
@@ -110,11 +110,11 @@ impl<'s> Ranking<'s> {
         self.effective(names::TOKEN, others.into_iter());
     }
 
-    /// The API key. A gateway, or a login that goes first, leaves it out anyway, and nothing is asked.
-    fn key(&mut self, login_first: bool) {
+    /// The API key. A gateway leaves it out anyway, and nothing is asked; where a login goes first, it is asked about (2.1.332,
+    /// observed 2026-11-26).
+    fn key(&mut self) {
         if let Some(place) = self.variable(names::KEY)
             && !self.found.gateway
-            && !login_first
         {
             self.approve(place);
         }

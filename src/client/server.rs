@@ -33,7 +33,7 @@ pub(crate) fn asks_with(state: &State) -> Option<Credential> {
         Some(_) => false,
     };
     let login_asks = login_asks && !found.has(Kind::Oauth);
-    // A login that goes before keys is no reason not to ask with them (2.1.332, observed 2026-11-26).
+    // It asks with a key also where a login goes before it (2.1.332, observed 2026-11-26).
     let [passed_key, passed_primary] = &found.passed_over;
     let primary = found.get(Kind::Primary).filter(|_| !found.has(Kind::Helper));
     let login = found.get(Kind::Login).filter(|_| login_asks);
