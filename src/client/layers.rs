@@ -55,11 +55,10 @@ impl<'a> Layers<'a> {
         let mut settings = Settings::empty(layer, files.first().cloned().unwrap_or_default());
         if layer == Layer::Policy
             && let Some(Ok(Some(text))) = &facts.policy
+            && let Err(reading) = settings.merge(client, text.reveal().as_bytes())
         {
-            if let Err(reading) = settings.merge(client, text.reveal().as_bytes()) {
-                let fault = reading.fault().unwrap_or_default();
-                self.refuse(format!("what the managed policyHelper printed {fault}"));
-            }
+            let fault = reading.fault().unwrap_or_default();
+            self.refuse(format!("what the managed policyHelper printed {fault}"));
         }
         if layer == Layer::Flag
             && let Some(FlagSettings::Json(text)) = launch.flag_settings(client)
