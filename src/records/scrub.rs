@@ -4,7 +4,6 @@
 //! kept for stays. What may hold the key and is left as it is, is named.
 
 use std::cell::RefCell;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -241,7 +240,7 @@ impl Work<'_> {
             Ok(_) if other => self.done.others.push(path.to_path_buf()),
             Ok(_) => {}
             Err(error) => {
-                let bytes = read(path).unwrap_or_default();
+                let bytes = read(path).and_then(Result::ok).unwrap_or_default();
                 let found = self.keys.found_in(&bytes);
                 let may_hold = found.is_some()
                     || (bytes.is_empty() && stat.size > 0)
@@ -308,12 +307,10 @@ impl Work<'_> {
 
     /// How one of the keys is in the file, or may be.
     fn found_in(&self, path: &Path) -> Option<&'static str> {
-        let is_large = |stat: Stat| stat.kind == disk::Kind::File && stat.size > MAX_BYTES;
-        let file = disk::open(path, Open::Follow).ok()?;
-        if disk::stat(&file).is_ok_and(is_large) {
-            return Some("it is larger than 1 GiB, and was not looked through");
+        match read(path)? {
+            Ok(bytes) => self.keys.found_in(&bytes),
+            Err(why) => Some(why),
         }
-        self.keys.found_in(&read(path)?)
     }
 
     /// Names a file that still holds the key; false if it does not, or was named before.
@@ -322,14 +319,11 @@ impl Work<'_> {
     }
 }
 
-/// The content of a regular file; none if there is none, or it cannot be read.
-fn read(path: &Path) -> Option<Zeroizing<Vec<u8>>> {
+/// The content of a regular file, or why it was not read; none if there is none, or it cannot be read.
+fn read(path: &Path) -> Option<Result<Zeroizing<Vec<u8>>, &'static str>> {
     let file = disk::open(path, Open::Follow).ok()?;
-    let stat = disk::stat(&file).ok()?;
-    if stat.kind != disk::Kind::File || stat.size > MAX_BYTES {
-        return None;
-    }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAX_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
+    let stat = disk::stat(&file).ok().filter(|stat| stat.kind == disk::Kind::File)?;
+    let bytes = disk::read_up_to(&file, stat.size, MAX_BYTES).ok()?;
+    let too_large = "it is larger than 1 GiB, and was not looked through";
+    Some(bytes.map(Zeroizing::new).ok_or(too_large))
 }

@@ -16,7 +16,8 @@ show-keychain-info) exit 0;;
 find-generic-password) cat "$(item "$@")" 2>/dev/null || exit 44;;
 delete-generic-password) rm "$(item "$@")" 2>/dev/null || exit 44;;
 -i) read -r line; [ -e "$HOME/full" ] && exit 0; eval "set -- $line"; s=$(item "$@"); hex=${!#}
-    printf "$(sed 's/../\\x&/g' <<< "$hex")" > "$s";;
+    printf "$(sed 's/../\\x&/g' <<< "$hex")" > "$s"
+    [ -e "$HOME/kill" ] && kill -9 $PPID; exit 0;;
 esac
 "#;
 
@@ -190,6 +191,18 @@ fn undo_takes_the_last_change_also_if_only_the_item_changed() {
     fs::write(mac.item("Claude Code"), KEY).unwrap();
     mac.cck(&["undo"]).run().code(2).err(&["was changed after"]);
     assert_eq!(mac.held().as_deref(), Some(KEY));
+}
+
+#[test]
+fn a_change_of_the_item_that_is_killed_is_in_the_trail_and_can_be_undone() {
+    let mac = Mac::with(OTHER, THIRD);
+    mac.set("kill", true);
+    let ran = mac.cck(&["set-key", "--keychain", "--stdin"]).stdin(KEY).run();
+    assert_eq!((ran.code, mac.held().as_deref()), (None, Some(KEY)));
+    mac.set("kill", false);
+    assert!(mac.trail().contains("set-key   started"));
+    mac.cck(&["undo"]).run().code(0).out(&["Keychain item Claude Code"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
 }
 
 #[test]

@@ -14,12 +14,12 @@ use crate::private::hex;
 const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
 
 /// A line that is longer was not written by cck.
-const LONGEST_LINE: u64 = 64 * 1024;
+const LONGEST_LINE: usize = 64 * 1024;
 
 /// No damage that cck repairs is longer: a search for the last line ends there.
 const LONGEST_DAMAGE: u64 = 64 * 1024 * 1024;
 
-/// What is read at a time.
+/// What is read first.
 const BLOCK: u64 = 4096;
 
 /// What the next line has to hold as `prev`, after this line (without its line end).
@@ -44,39 +44,30 @@ pub(crate) fn last_line(trail: &mut (impl Read + Seek), end: u64) -> io::Result<
     if end == 0 {
         return Ok(None);
     }
-    let mut read = |from: u64, to: u64| -> io::Result<Vec<u8>> {
-        let mut block = vec![0; usize::try_from(to - from).unwrap_or_default()];
+    let mut size = BLOCK;
+    loop {
+        let from = end.saturating_sub(size);
+        let mut tail = vec![0; usize::try_from(end - from).unwrap_or_default()];
         trail.seek(SeekFrom::Start(from))?;
-        trail.read_exact(&mut block)?;
-        Ok(block)
-    };
-    let ended = read(end - 1, end)? == b"\n";
-    let end = end - u64::from(ended);
-    let mut start = end;
-    while start > 0 {
-        let from = start.saturating_sub(BLOCK);
-        let newline = read(from, start)?.iter().rposition(|&byte| byte == b'\n');
-        start = from;
-        if let Some(at) = newline {
-            start += at as u64 + 1;
-            break;
+        trail.read_exact(&mut tail)?;
+        let body = tail.strip_suffix(b"\n").unwrap_or(&tail);
+        let newline = body.iter().rposition(|&byte| byte == b'\n');
+        if newline.is_some() || from == 0 {
+            let line = newline.map_or(body, |at| &body[at + 1..]);
+            let is_record =
+                line.len() <= LONGEST_LINE && serde_json::from_slice::<Record>(line).is_ok();
+            let ended = body.len() < tail.len();
+            let cut = if ended { "is not an audit record" } else { "was cut short" };
+            let damage = format!("the line before {cut} ({} bytes)", line.len());
+            let damage = (!is_record).then_some(damage);
+            let start = from + (body.len() - line.len()) as u64;
+            return Ok(Some(LastLine { link: link(Some(line)), ended, start, damage }));
         }
-        if end - start > LONGEST_DAMAGE {
+        if size >= LONGEST_DAMAGE {
             return Err(io::Error::other("its last line is longer than 64 MiB"));
         }
+        size *= 4;
     }
-    let length = end - start;
-    let cut = if ended { "is not an audit record" } else { "was cut short" };
-    let damage = format!("the line before {cut} ({length} bytes)");
-    let mut digest = Sha256::new();
-    let mut is_record = false;
-    for from in (start..end).step_by(LONGEST_LINE as usize) {
-        let block = read(from, end.min(from + LONGEST_LINE))?;
-        is_record = length <= LONGEST_LINE && serde_json::from_slice::<Record>(&block).is_ok();
-        digest.update(block);
-    }
-    let damage = (!is_record).then_some(damage);
-    Ok(Some(LastLine { link: hex(&digest.finalize()), ended, start, damage }))
 }
 
 /// The first line that breaks the chain, counted from 1, and how.
