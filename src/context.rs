@@ -293,6 +293,11 @@ impl Context {
         own.get(at).filter(|field| !field.is_empty()).map(|field| (*field).to_owned())
     }
 
+    #[cfg(windows)]
+    fn account_field(&self, _: usize) -> Option<String> {
+        None
+    }
+
     /// The home directory, or an error that says how to do without.
     pub(crate) fn require_home(&self) -> anyhow::Result<PathBuf> {
         self.home().ok_or_else(|| {

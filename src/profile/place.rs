@@ -128,7 +128,7 @@ pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
 
 /// Changes the user's file under its lock; `None` from `decide` leaves it as it is.
 pub(crate) fn update(
-    context: &Context,
+    context: &mut Context,
     decide: impl Fn(&str) -> anyhow::Result<Option<String>>,
 ) -> anyhow::Result<()> {
     let file = user_file(context)?;
@@ -141,7 +141,11 @@ pub(crate) fn update(
     if let Some(text) = decide(&text)? {
         // Where the file is a link into a person's dotfiles, it stays one.
         let target = disk::real(&file).unwrap_or(file);
-        private::write(&target, text.as_bytes())?;
+        let written = private::write(&target, text.as_bytes());
+        // What fails once the file has its name leaves a change.
+        context.changed |=
+            disk::read_file(&target, MAX_BYTES).is_ok_and(|now| now == text.as_bytes());
+        written?;
     }
     Ok(())
 }
