@@ -99,7 +99,12 @@ pub(crate) fn apply(
     let section = signals::hold();
     if files.len() > 1 {
         for file in &mut files {
-            file.try_out(&target.options, context)?;
+            let Err(error) = file.try_out(&target.options, context) else { continue };
+            if !target.args.dry_run {
+                let event = Event { action, config: &file.path, source, old: None, new: None };
+                target.args.audit.log(&event, "failed", context);
+            }
+            return Err(error);
         }
     }
     let mut work = Work {

@@ -164,19 +164,18 @@ fn locate(args: &ChangeArgs, context: &Context) -> anyhow::Result<Target> {
 /// Warns of a program that may not be there tomorrow.
 fn warn_if_temporary(program: &Path, context: &mut Context) {
     let has = |name: &str| program.components().any(|part| part.as_os_str() == name);
-    let why = if has("target") && (has("debug") || has("release")) {
-        "is in a build directory"
-    } else if has("_npx") {
-        "is in npx's cache, which npm may empty"
-    } else if has("tmp") {
-        "is in a directory for temporary files"
-    } else {
-        return;
-    };
-    context.warn(&format!(
-        "{} {why}: when it is gone, Claude Code gets no key; install cck and run this again",
-        program.display()
-    ));
+    let is_build = has("target") && (has("debug") || has("release"));
+    let places = [
+        (is_build, "is in a build directory"),
+        (has("_npx"), "is in npx's cache, which npm may empty"),
+        (has("tmp"), "is in a directory for temporary files"),
+    ];
+    if let Some((_, why)) = places.into_iter().find(|(is_there, _)| *is_there) {
+        context.warn(&format!(
+            "{} {why}: when it is gone, Claude Code gets no key; install cck and run this again",
+            program.display()
+        ));
+    }
 }
 
 /// Whether the config holds a key, which is of no use beside a helper.

@@ -166,12 +166,16 @@ fn a_change_that_fails_is_in_the_trail() {
     let sandbox = Sandbox::new();
     sandbox.lay(".claude.json", "{\"a\": }");
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(2).err(&[":1:7"]);
+    // Of several files each is tried before the first is changed.
+    let install = ["helper", "install", "--key-env", "K", "--remove-primary-key"];
+    sandbox.cck(&install).env("K", KEY).run().code(2).err(&[":1:7"]);
+    assert!(!sandbox.home().join(".claude/settings.json").exists());
     let records = sandbox.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
-    assert_eq!(records.as_array().unwrap().len(), 1, "{records}");
-    assert_eq!(
-        (&records[0]["action"], &records[0]["outcome"]),
-        (&"set-key".into(), &"failed".into())
-    );
+    assert_eq!(records.as_array().unwrap().len(), 2, "{records}");
+    for (record, action) in [(&records[0], "set-key"), (&records[1], "helper-install")] {
+        assert_eq!((&record["action"], &record["outcome"]), (&action.into(), &"failed".into()));
+        assert_eq!(record["config"], sandbox.config().to_str().unwrap());
+    }
 }
 
 /// What a change replaced is what the change before it wrote, so the lines are in the order of the changes.
