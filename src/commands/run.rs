@@ -3,7 +3,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::IsTerminal as _;
+use std::io::{ErrorKind, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -28,6 +28,8 @@ use crate::records::audit::{AuditArgs, Event};
 use crate::records::state;
 use crate::store;
 
+#[cfg_attr(unix, path = "run/unix.rs")]
+#[cfg_attr(windows, path = "run/windows.rs")]
 mod child;
 mod redirect;
 
@@ -181,7 +183,12 @@ fn lend(
     let code = match command.spawn() {
         Ok(mut child) => signals.wait(&mut child).context("cannot wait for the command")?,
         Err(error) => {
-            let (code, what) = child::start_failure(&error);
+            // As a shell tells it.
+            let (code, what) = match error.kind() {
+                ErrorKind::NotFound => (127, "not found"),
+                ErrorKind::PermissionDenied | ErrorKind::IsADirectory => (126, "not executable"),
+                _ => (126, "cannot be started"),
+            };
             let shown = one_line(&command.get_program().to_string_lossy());
             context.error(
                 &format!("{shown}: {what} ({error})"),

@@ -11,6 +11,7 @@ use chrono::{DateTime, Local, NaiveDate};
 use clap::{Args, ValueEnum};
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::broker::budget::{self, Ledger, Period, Unit};
 use crate::broker::log;
@@ -19,7 +20,7 @@ use crate::disk::Open;
 use crate::error::{Exit, fail};
 use crate::output::one_line;
 use crate::private;
-use crate::profile::Profiles;
+use crate::profile::{Profile, Profiles};
 use crate::records::state;
 
 /// How much of the log is read at a time.
@@ -101,35 +102,6 @@ impl Sum {
     }
 }
 
-#[derive(Serialize)]
-struct Row {
-    key: String,
-    #[serde(flatten)]
-    sum: Sum,
-}
-
-/// A budget of a profile, and what was used of it.
-#[derive(Serialize)]
-struct BudgetRow {
-    profile: String,
-    budget: String,
-    #[serde(skip)]
-    left: String,
-    used: f64,
-    amount: f64,
-    unit: &'static str,
-}
-
-#[derive(Serialize)]
-struct Report {
-    schema: u32,
-    since: String,
-    by: By,
-    rows: Vec<Row>,
-    total: Sum,
-    budgets: Vec<BudgetRow>,
-}
-
 /// Runs `cck usage`.
 pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let since = since(&args.since)?;
@@ -146,16 +118,28 @@ pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exi
     }
     let mut total = Sum::default();
     reader.sums.values().for_each(|sum| total.add(sum));
-    let mut rows: Vec<Row> = reader.sums.into_iter().map(|(key, sum)| Row { key, sum }).collect();
+    let mut rows: Vec<(String, Sum)> = reader.sums.into_iter().collect();
     if args.by != By::Day {
-        rows.sort_by(|a, b| b.sum.cost_usd.total_cmp(&a.sum.cost_usd));
+        rows.sort_by(|(_, a), (_, b)| b.cost_usd.total_cmp(&a.cost_usd));
     }
-    let report =
-        Report { schema: 1, since, by: args.by, rows, total, budgets: budgets(&state, context)? };
+    let budgets = budgets(&state, context)?;
     if args.json {
-        context.say_json(&report)?;
+        let row = |(key, sum): &(String, Sum)| {
+            let mut row = json!(sum);
+            row["key"] = json!(key);
+            row
+        };
+        context.say_json(&json!({
+            "schema": 1,
+            "since": since,
+            "by": args.by,
+            "rows": rows.iter().map(row).collect::<Vec<_>>(),
+            "total": total,
+            "budgets": budgets.iter().map(|(budget, _)| budget).collect::<Vec<_>>(),
+        }))?;
     } else {
-        print(&report, context);
+        print(&rows, &total, context);
+        budgets.iter().for_each(|(_, left)| context.say(left));
     }
     let is_over =
         |limit: Option<(f64, Unit)>| limit.filter(|(amount, unit)| total.of(*unit) > *amount);
@@ -304,50 +288,42 @@ impl Reader {
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
-/// The budgets of the profiles, and what was used of them.
-fn budgets(state: &Path, context: &Context) -> anyhow::Result<Vec<BudgetRow>> {
+/// The budgets of the profiles with what was used of them, and what is left for people.
+fn budgets(state: &Path, context: &Context) -> anyhow::Result<Vec<(Value, String)>> {
     let (now, mut rows) = (Local::now().naive_local(), Vec::new());
-    for profile in Profiles::load(context)?.list {
-        let mut budgets = profile.entry.budget;
+    for Profile { name, entry, .. } in Profiles::load(context)?.list {
+        let mut budgets = entry.budget;
         // What a run may use is the run's own.
         budgets.retain(|budget| budget.period != Period::Run);
-        let mut ledger = Ledger::new(budgets.clone(), Some(state), Some(&profile.name))?;
-        rows.extend(budgets.into_iter().zip(ledger.left(now)).map(|(budget, (used, left))| {
-            BudgetRow {
-                profile: profile.name.clone(),
-                budget: budget.text,
-                left,
-                used,
-                amount: budget.amount,
-                unit: if budget.unit == Unit::Usd { "usd" } else { "tok" },
-            }
-        }));
+        let mut ledger = Ledger::new(budgets.clone(), Some(state), Some(&name))?;
+        for (budget, (used, left)) in budgets.iter().zip(ledger.left(now)) {
+            let unit = if budget.unit == Unit::Usd { "usd" } else { "tok" };
+            let (text, amount) = (&budget.text, budget.amount);
+            let row = json!({"profile": name, "budget": text, "used": used, "amount": amount, "unit": unit});
+            rows.push((row, format!("{name}: {left}")));
+        }
     }
     Ok(rows)
 }
 
-fn print(report: &Report, context: &mut Context) {
-    if report.rows.is_empty() {
-        context.say("no calls were logged in this time; cck run logs what goes through it");
-    } else {
-        let names: Vec<String> = report.rows.iter().map(|row| shorten(&row.key)).collect();
-        let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
-        let most = report.rows.iter().map(|row| row.sum.cost_usd).fold(0.0, f64::max);
-        let line = |name: &str, sum: &Sum, bar: &str| {
-            let tokens = budget::show(sum.of(Unit::Tokens), Unit::Tokens);
-            let (calls, usd) = (sum.calls, sum.cost_usd);
-            format!("{name:<width$}  {calls:>7} calls  {tokens:>12}  {usd:>10.2} usd{bar}")
-        };
-        for (name, Row { sum, .. }) in names.iter().zip(&report.rows) {
-            let share = if most > 0.0 { sum.cost_usd / most } else { 0.0 };
-            let bar = "█".repeat((share * BAR as f64).round() as usize);
-            context.say(line(name, sum, &format!("  {bar}")));
-        }
-        context.say(line("total", &report.total, ""));
+fn print(rows: &[(String, Sum)], total: &Sum, context: &mut Context) {
+    if rows.is_empty() {
+        return context.say("no calls were logged in this time; cck run logs what goes through it");
     }
-    for row in &report.budgets {
-        context.say(format!("{}: {}", row.profile, row.left));
+    let names: Vec<String> = rows.iter().map(|(key, _)| shorten(key)).collect();
+    let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0).max(5);
+    let most = rows.iter().map(|(_, sum)| sum.cost_usd).fold(0.0, f64::max);
+    let line = |name: &str, sum: &Sum, bar: &str| {
+        let tokens = budget::show(sum.of(Unit::Tokens), Unit::Tokens);
+        let (calls, usd) = (sum.calls, sum.cost_usd);
+        format!("{name:<width$}  {calls:>7} calls  {tokens:>12}  {usd:>10.2} usd{bar}")
+    };
+    for (name, (_, sum)) in names.iter().zip(rows) {
+        let share = if most > 0.0 { sum.cost_usd / most } else { 0.0 };
+        let bar = "█".repeat((share * BAR as f64).round() as usize);
+        context.say(line(name, sum, &format!("  {bar}")));
     }
+    context.say(line("total", total, ""));
 }
 
 /// A name as the first column has it: of a long path, the end says most.

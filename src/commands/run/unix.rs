@@ -1,15 +1,14 @@
-//! Passes signals on to the command, stops with it, and waits for its end.
+//! The command in the foreground, as if cck was not there: passes signals on to it, stops with it, and waits for its end.
 
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io;
 use std::mem::ManuallyDrop;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Child;
 use std::time::Duration;
 
-use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, WaitOptions, WaitStatus, kill_process, waitid, waitpid,
-};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
@@ -42,16 +41,12 @@ impl Signals {
 
     /// Waits for the child, passing signals on to it, and returns its exit status as a shell tells it.
     pub(crate) fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
-        let pid = i32::try_from(child.id())
-            .ok()
-            .and_then(Pid::from_raw)
-            .ok_or(io::ErrorKind::InvalidInput)?;
+        let pid = Pid::from_child(child);
         loop {
             // The first look is before the first signal: it may have come and gone already.
-            if let Some((_, status)) = waitpid(Some(pid), WaitOptions::NOHANG)?
-                && let Some(code) = code(status)
-            {
-                return Ok(code);
+            if let Some(status) = child.try_wait()? {
+                let code = status.code().or_else(|| Some(128 + status.signal()?)).unwrap_or(255);
+                return Ok(u8::try_from(code & 0xff).unwrap_or(u8::MAX));
             }
             if has_stopped(pid) {
                 // The child stopped itself (Ctrl-Z in a raw terminal): stop as well, or the shell would wait for us
@@ -90,13 +85,6 @@ fn has_stopped(pid: Pid) -> bool {
 fn is_for_child(origin: &Origin) -> bool {
     let from_terminal = origin.cause == Cause::Kernel && [SIGINT, SIGQUIT].contains(&origin.signal);
     FORWARDED.contains(&origin.signal) && !from_terminal
-}
-
-/// The exit status as a shell tells it; none while the child has not ended.
-fn code(status: WaitStatus) -> Option<u8> {
-    let code =
-        status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal))?;
-    u8::try_from(code & 0xff).ok()
 }
 
 /// The program of this name. The system itself looks for it on PATH.
