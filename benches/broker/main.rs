@@ -103,6 +103,7 @@ fn main() {
         numbers.litellm = Some(percentile(&mut request_times(&contender, 200), 50));
     }
     numbers.starts = starts(dir.path());
+    numbers.usage = usage(dir.path());
     report::show(&numbers, args.iter().any(|arg| arg == "--write"));
 }
 
@@ -454,4 +455,28 @@ fn starts(dir: &Path) -> (f64, f64) {
     }
     // chrt itself starts in between, in both.
     (percentile(&mut run, 50), percentile(&mut bare, 50))
+}
+
+/// The megabytes of a log of 1,000,000 calls, and the seconds in which `cck usage` sums it.
+fn usage(dir: &Path) -> (f64, f64) {
+    // One call that was measured above, again and again.
+    let log = fs::read_to_string(dir.join("cck/calls.jsonl")).unwrap();
+    let line = log.lines().find(|line| line.contains("\"passed\"")).unwrap();
+    let state = dir.join("million");
+    fs::create_dir_all(state.join("cck")).unwrap();
+    let part = format!("{line}\n").repeat(50_000);
+    for number in 1..=20 {
+        fs::write(state.join(format!("cck/calls-{number:06}.jsonl")), &part).unwrap();
+    }
+    let time = || {
+        let start = Instant::now();
+        let mut command = Command::new(binary());
+        command.args(["usage", "--json"]).env("HOME", dir).env("XDG_STATE_HOME", &state);
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(text.contains("\"calls\": 1000000"), "{output:?}");
+        start.elapsed().as_secs_f64()
+    };
+    let best = (0..3).map(|_| time()).fold(f64::INFINITY, f64::min);
+    (part.len() as f64 * 20.0 / 1e6, best)
 }

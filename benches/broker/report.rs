@@ -25,6 +25,8 @@ pub struct Numbers {
     pub litellm: Option<f64>,
     /// Milliseconds of `cck run -- true` and of `/bin/true`.
     pub starts: (f64, f64),
+    /// The megabytes of a log of 1,000,000 calls, and the seconds in which `cck usage` sums it.
+    pub usage: (f64, f64),
 }
 
 const START: &str = "<!-- measured: broker -->\n";
@@ -97,8 +99,13 @@ fn page(numbers: &Numbers) -> String {
     let (run, bare) = numbers.starts;
     _ = writeln!(
         text,
-        "\n`cck run -- true` takes {run:.2} ms, {:.2} times as long as `/bin/true` ({bare:.2} ms; both started by `chrt`).\n\n![What the broker adds](broker.svg)",
+        "\n`cck run -- true` takes {run:.2} ms, {:.2} times as long as `/bin/true` ({bare:.2} ms; both started by `chrt`).",
         run / bare
+    );
+    let (size, seconds) = numbers.usage;
+    _ = writeln!(
+        text,
+        "\n`cck usage` reads 1,000,000 calls ({size:.0} MB) in {seconds:.2} s (the best of three).\n\n![What the broker adds](broker.svg)"
     );
     text
 }

@@ -14,12 +14,14 @@ const SECRETS: [&str; 7] =
 /// A key shorter than this may be found in a text by chance.
 const SHORTEST_FOUND: usize = 16;
 
-/// Variables that say to the client that another program manages its credentials, or that would keep it from starting.
-const MARKS: [&str; 4] = [
+/// Variables that say to the client that another program manages its credentials or that its host is the API, or that would
+/// keep it from starting.
+const MARKS: [&str; 5] = [
     "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST",
     "CLAUDE_CODE_REMOTE",
     "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB",
     "ANTHROPIC_UNIX_SOCKET",
+    "_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL",
 ];
 
 /// What becomes of the variables that the command may not have, by name: another value (a proxy without the password in it),
@@ -133,6 +135,8 @@ mod tests {
             ("CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST", "1"),
             ("CLAUDE_CODE_USE_BEDROCK", "1"),
             ("CLAUDE_CODE_SUBPROCESS_ENV_SCRUB", "1"),
+            // Of an outer run, whose API may be another.
+            ("_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL", "1"),
             ("ANTHROPIC_CUSTOM_HEADERS", "x-api-key: z"),
             ("AWS_BEARER_TOKEN_BEDROCK", "x"),
             ("MINE", KEY),

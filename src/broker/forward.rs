@@ -102,7 +102,7 @@ impl Refusal {
 /// A call on its way. It is recorded when this is dropped: whatever happens, once.
 pub(crate) struct Tracked {
     shared: Arc<Shared>,
-    call: Call,
+    call: Box<Call>,
     started: Instant,
     meter: Option<Meter>,
     terms: Terms,
@@ -111,7 +111,7 @@ pub(crate) struct Tracked {
 impl Tracked {
     fn new(shared: Arc<Shared>, parts: &Parts) -> Tracked {
         let header = |name: &str| parts.headers.get(name)?.to_str().ok().map(log::text);
-        let call = Call {
+        let call = Box::new(Call {
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
             run: shared.setup.run.clone(),
             profile: shared.setup.profile.clone(),
@@ -122,7 +122,7 @@ impl Tracked {
             path: log::text(parts.uri.path()),
             decision: "aborted",
             ..Call::default()
-        };
+        });
         Tracked { shared, call, started: Instant::now(), meter: None, terms: Terms::default() }
     }
 
@@ -218,7 +218,7 @@ async fn admit(
     }
     if shared.setup.require_log {
         let (answer, written) = oneshot::channel();
-        let call = Call { decision: "started", ..tracked.call.clone() };
+        let call = Box::new(Call { decision: "started", ..(*tracked.call).clone() });
         _ = shared.entries.send(Entry { call, answer: Some(answer) });
         if let Err(problem) = written.await.unwrap_or_else(|_| Err("it has ended".to_owned())) {
             let message = format!(

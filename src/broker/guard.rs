@@ -275,3 +275,73 @@ impl<S> Strict<S> {
         self.is_refused = true;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use super::*;
+
+    /// Gives its bytes in pieces.
+    struct Pieces<'a>(&'a [u8], usize);
+
+    impl AsyncRead for Pieces<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+            buf: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            let count = self.1.min(self.0.len()).min(buf.remaining());
+            buf.put_slice(&self.0[..count]);
+            self.0 = &self.0[count..];
+            Poll::Ready(Ok(()))
+        }
+    }
+
+    fn passed(bytes: &[u8], piece: usize, space: usize) -> Vec<u8> {
+        let mut strict = Strict::new(Pieces(bytes, piece));
+        let mut context = Context::from_waker(Waker::noop());
+        let (mut all, mut space) = (Vec::new(), vec![0; space]);
+        loop {
+            let mut buf = ReadBuf::new(&mut space);
+            assert!(Pin::new(&mut strict).poll_read(&mut context, &mut buf).is_ready());
+            if buf.filled().is_empty() {
+                return all;
+            }
+            all.extend_from_slice(buf.filled());
+        }
+    }
+
+    #[test]
+    fn what_passes_does_not_depend_on_how_it_is_cut() {
+        let large =
+            format!("POST / HTTP/1.1\r\ncontent-length: 70000\r\n\r\n{}", "7".repeat(70_000));
+        let get = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+        let post = "POST / HTTP/1.1\r\ncontent-length: 5\r\n\r\n\r\n\r\n!";
+        let chunked = "POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET\n\n";
+        let twice = "POST / HTTP/1.1\r\ncontent-length: 5\r\ncontent-length: 5\r\n\r\n12345";
+        for (bytes, is_whole) in [
+            (get.to_owned(), true),
+            (format!("{post}{get}{large}{post}{chunked}"), true),
+            (format!("{large}{get}"), true),
+            ("GET / HTTP/1.1\r\nhost".to_owned(), true),
+            (format!("{post}{twice}"), false),
+            (format!("{post}GET / HTTP/1.1\n\n"), false),
+            (format!("{post}{}", "a".repeat(MAX_HEAD + 40_000)), false),
+        ] {
+            let end = if is_whole { bytes.len() } else { post.len() };
+            let refused = if is_whole { &b""[..] } else { REFUSED };
+            let expected = [&bytes.as_bytes()[..end], refused].concat();
+            // A long head is looked through anew for each piece of it.
+            let least = if bytes.len() > 10_000 { 777 } else { 1 };
+            for piece in [1, 2, 3, 7, 777, 8192, usize::MAX].into_iter().filter(|n| *n >= least) {
+                for space in [1, 5, 777, 8192, 100_000] {
+                    assert!(
+                        passed(bytes.as_bytes(), piece, space) == expected,
+                        "{bytes:.80} in pieces of {piece} to {space}"
+                    );
+                }
+            }
+        }
+    }
+}

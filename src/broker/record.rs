@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use super::Setup;
 use super::budget::{Amount, Ledger, Spend};
 use super::log::{self, Call};
+use crate::key::command::{shell, stop};
 
 /// How long the command of `--on-alert` may run.
 const ALERT_TIME: Duration = Duration::from_secs(10);
@@ -33,7 +34,7 @@ pub(crate) type Alert = (String, String);
 
 /// A call to be recorded. With `--require-log`, also before it is made: the answer is why it could not be written.
 pub(crate) struct Entry {
-    pub(crate) call: Call,
+    pub(crate) call: Box<Call>,
     pub(crate) answer: Option<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -81,7 +82,7 @@ impl Recorder {
             }
             let (mut calls, mut waiting) = (Vec::new(), Vec::new());
             for entry in [first].into_iter().chain(entries.try_iter()).take(BATCH) {
-                calls.push(entry.call);
+                calls.push(*entry.call);
                 waiting.extend(entry.answer);
             }
             let result = self.record(&mut calls);
@@ -209,7 +210,7 @@ impl Recorder {
             self.commands.retain_mut(|(child, deadline)| {
                 let is_over = Instant::now() > *deadline;
                 if is_over {
-                    kill(child);
+                    stop(child, true);
                 }
                 !is_over && matches!(child.try_wait(), Ok(None))
             });
@@ -221,10 +222,9 @@ impl Recorder {
     }
 }
 
-/// Starts a command of the shell with this on its standard input.
+/// Starts a command of the shell, in a group of its own, with this on its standard input.
 fn spawn(command: &str, input: &[u8]) -> io::Result<Child> {
-    let mut shell = if cfg!(windows) { Command::new("cmd") } else { Command::new("sh") };
-    shell.args(if cfg!(windows) { ["/d", "/c", command] } else { ["-c", command, "sh"] });
+    let (mut shell, _) = shell(command);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut child =
@@ -234,14 +234,4 @@ fn spawn(command: &str, input: &[u8]) -> io::Result<Child> {
         _ = stdin.write_all(input);
     }
     Ok(child)
-}
-
-/// Ends a command with all that it started.
-fn kill(child: &mut Child) {
-    #[cfg(unix)]
-    if let Some(group) = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw) {
-        _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
-    }
-    _ = child.kill();
-    _ = child.wait();
 }

@@ -25,6 +25,8 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
+pub(crate) use system::{shell, stop};
+
 /// More output than this is not a key; the command is stopped.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 
@@ -75,7 +77,7 @@ pub(crate) fn output_with(
     variables: &BTreeMap<&str, &str>,
 ) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
     let deadline = Instant::now() + timeout;
-    let (mut shell, own_group) = system::shell(command);
+    let (mut shell, own_group) = shell(command);
     shell.current_dir(cwd).envs(variables).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = shell.spawn().context("cannot start the shell")?;
     let mut pipe = system::Pipe::of(child.stdout.take().context("no pipe to the command")?)?;
@@ -90,7 +92,7 @@ pub(crate) fn output_with(
         while is_open && let Some(bytes) = pipe.read() {
             is_open = !bytes.is_empty();
             if text.len() + bytes.len() > MAX_OUTPUT_BYTES {
-                system::stop(&mut child, own_group);
+                stop(&mut child, own_group);
                 return Ok(Err(Ended::Flooded));
             }
             text.extend_from_slice(&bytes);
@@ -104,7 +106,7 @@ pub(crate) fn output_with(
                 });
             }
             None if Instant::now() >= deadline => {
-                system::stop(&mut child, own_group);
+                stop(&mut child, own_group);
                 return Ok(Err(Ended::TimedOut));
             }
             _ => pipe.wait(is_open),

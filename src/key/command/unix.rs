@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 /// The shell with this command line, and whether it gets a process group of its own: that lets a time-out end all that
 /// it started. On a terminal it has to stay in ours, or a question on /dev/tty (a pinentry) would stop it, and Ctrl-C
 /// would not reach it.
-pub(super) fn shell(command: &str) -> (Command, bool) {
+pub(crate) fn shell(command: &str) -> (Command, bool) {
     // As the client does, and not by a `sh` that PATH finds first.
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command);
@@ -66,7 +66,7 @@ pub(super) fn signal(status: ExitStatus) -> i32 {
 }
 
 /// Ends a command, with its whole process group where that is its own.
-pub(super) fn stop(child: &mut Child, own_group: bool) {
+pub(crate) fn stop(child: &mut Child, own_group: bool) {
     if own_group && let Ok(pid) = i32::try_from(child.id()) {
         if let Some(group) = rustix::process::Pid::from_raw(pid) {
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);

@@ -10,7 +10,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// The shell with this command line; there are no process groups.
-pub(super) fn shell(command: &str) -> (Command, bool) {
+pub(crate) fn shell(command: &str) -> (Command, bool) {
     let mut shell = Command::new("cmd.exe");
     // With /s the outer quotes go and what is between them stays as it is, quotes and all.
     shell.raw_arg(format!("/d /s /c \"{command}\""));
@@ -55,7 +55,7 @@ pub(super) fn signal(_: ExitStatus) -> i32 {
 }
 
 /// Ends a command and what it has started: cmd.exe alone would leave that running.
-pub(super) fn stop(child: &mut Child, _own_group: bool) {
+pub(crate) fn stop(child: &mut Child, _own_group: bool) {
     let _ = Command::new("taskkill.exe")
         .args(["/T", "/F", "/PID", &child.id().to_string()])
         .stdin(Stdio::null())
