@@ -1,16 +1,11 @@
 //! After a change to the config: which credential the client sends now.
 
-use std::path::Path;
-
 use crate::client::decision::Mode;
-use crate::client::destination;
-use crate::client::gather;
-use crate::client::installed;
 use crate::client::launch::Launch;
 use crate::client::paths::{ChosenBy, ConfigFile};
-use crate::client::resolve;
 use crate::client::source::Source;
 use crate::client::state::State;
+use crate::client::{destination, gather, installed, resolve};
 use crate::context::Context;
 use crate::report::names::Names;
 
@@ -19,16 +14,9 @@ pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
     let state = state(file, context)?;
     let decision = resolve::resolve(&state);
     let names = Names { state: &state, home: context.home_var(), is_session: false };
-    let sent = |mode| {
-        let sources = decision.outcome(mode).sources();
-        let sources: Vec<String> = sources.iter().map(|source| names.name(source)).collect();
-        if sources.is_empty() { "no credential".to_owned() } else { sources.join(" and ") }
-    };
-    let (print, interactive) = (sent(Mode::Print), sent(Mode::Interactive));
-    Some(if print == interactive {
-        format!("Claude Code now sends {print}")
-    } else {
-        format!("claude -p now sends {print}, interactive claude {interactive}")
+    in_modes(|mode| {
+        let sources = names.of_all(decision.outcome(mode).sources());
+        Some(format!("now sends {}", if sources.is_empty() { "no credential" } else { &sources }))
     })
 }
 
@@ -53,39 +41,42 @@ pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Co
     warn_of_refusal(&state, context);
     let decision = resolve::resolve(&state);
     let names = Names { state: &state, home: context.home_var(), is_session: false };
-    let blame = |mode| -> Option<String> {
-        let outcome = decision.outcome(mode);
+    let message = in_modes(|mode| {
         if decision.meets(mode, Some(own)) {
             return None;
         }
-        let sources = outcome.sources();
-        let others: Vec<String> = sources
-            .iter()
-            .filter(|source| **source != own)
-            .map(|source| names.name(source))
-            .collect();
-        let others = others.join(" and ");
-        let is_sent = sources.contains(&own);
-        Some(match (is_sent, others.is_empty()) {
-            (true, false) => format!("sends {others} as well as this key"),
-            (false, false) => format!("sends {others} instead of this key"),
-            _ => "does not send this key".into(),
+        let mut others = decision.outcome(mode).sources();
+        let all = others.len();
+        others.retain(|source| *source != own);
+        let is_sent = others.len() < all;
+        Some(match names.of_all(others) {
+            others if others.is_empty() => "does not send this key".to_owned(),
+            others if is_sent => format!("sends {others} as well as this key"),
+            others => format!("sends {others} instead of this key"),
         })
-    };
-    let message = match (blame(Mode::Print), blame(Mode::Interactive)) {
-        (None, None) => return,
-        (Some(print), Some(interactive)) if print == interactive => format!("Claude Code {print}"),
-        (Some(print), Some(interactive)) => {
-            format!("claude -p {print}; interactive claude {interactive}")
+    });
+    if let Some(message) = message {
+        context.warn(&format!("{message}; `cck verify` says why and what to do"));
+    }
+}
+
+/// What there is to say of each mode, once if it is the same of both.
+fn in_modes(say: impl Fn(Mode) -> Option<String>) -> Option<String> {
+    match Mode::ALL.map(say) {
+        [None, None] => None,
+        [Some(print), Some(interactive)] if print == interactive => {
+            Some(format!("Claude Code {print}"))
         }
-        (Some(print), None) => format!("claude -p {print}"),
-        (None, Some(interactive)) => format!("interactive claude {interactive}"),
-    };
-    context.warn(&format!("{message}; `cck verify` says why and what to do"));
+        [Some(print), Some(interactive)] => {
+            Some(format!("claude -p {print}; interactive claude {interactive}"))
+        }
+        [Some(print), None] => Some(format!("claude -p {print}")),
+        [None, Some(interactive)] => Some(format!("interactive claude {interactive}")),
+    }
 }
 
 fn state(file: &ConfigFile, context: &Context) -> Option<State> {
     let named = (file.chosen_by == ChosenBy::Flag).then_some(file.path.as_path());
     let (client, _) = installed::choose(None, &installed::find(context, None, None));
-    gather::gather(context, client, &Launch::default(), None::<&Path>, named).ok()
+    gather::gather(context, client, &Launch::default(), None, named).ok()
 }

@@ -20,6 +20,11 @@ impl Names<'_> {
         self.of_id(&source.to_string())
     }
 
+    pub(crate) fn of_all(&self, sources: Vec<&Source>) -> String {
+        let names = sources.into_iter().map(|source| self.name(source));
+        names.collect::<Vec<_>>().join(" and ")
+    }
+
     /// The name of the source with this id.
     fn of_id(&self, id: &str) -> String {
         let paths = &self.state.paths;

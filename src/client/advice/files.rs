@@ -16,7 +16,7 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
     readings(case, problems);
     open_files(case, problems);
     copies(case, problems);
-    problems.extend(case.around.in_git.iter().filter_map(|(path, git)| in_git(case, path, *git)));
+    problems.extend(case.around.in_git.iter().map(|(path, git)| in_git(case, path, *git)));
     config_dir(case, problems);
     problems.extend(case.unusable_clients.iter().map(|(path, fault)| client(case, path, *fault)));
     if let Some(replaced) = &case.around.replaced_config {
@@ -126,16 +126,16 @@ fn copies(case: &Case<'_>, problems: &mut Vec<Problem>) {
     }));
 }
 
-fn in_git(case: &Case<'_>, path: &Path, git: Git) -> Option<Problem> {
+fn in_git(case: &Case<'_>, path: &Path, git: Git) -> Problem {
     let (shown, quoted) = (case.show(path), case.quote(path));
     match git {
-        Git::Tracked => Some(Problem::error(
+        Git::Tracked => Problem::error(
             "tracked-by-git",
             format!(
                 "{shown} holds a credential and is tracked by git: replace the key too, if it was committed"
             ),
             format!("git -C {} rm --cached {quoted}", case.quote(path.parent().unwrap_or(path))),
-        )),
+        ),
         Git::Addable => {
             let root = path.ancestors().skip(1).find(|dir| dir.join(".git").is_dir());
             let below = root.and_then(|root| Some((root, path.strip_prefix(root).ok()?)));
@@ -150,9 +150,8 @@ fn in_git(case: &Case<'_>, path: &Path, git: Git) -> Option<Problem> {
             let message = format!(
                 "{shown} holds a credential inside a git work tree that does not ignore it"
             );
-            Some(Problem::warning("not-ignored-by-git", message, fix))
+            Problem::warning("not-ignored-by-git", message, fix)
         }
-        Git::Ignored | Git::Unknown => None,
     }
 }
 
