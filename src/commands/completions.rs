@@ -9,8 +9,7 @@ use clap::{Args, Command, ValueEnum};
 use clap_complete::env::Shells;
 
 use crate::context::Context;
-use crate::error::Exit;
-use crate::error::fail;
+use crate::error::{Exit, fail};
 
 /// The variable by which a script asks for completions. A name of our own: the usual COMPLETE may be in use.
 const VARIABLE: &str = "_CCK_COMPLETE";

@@ -25,13 +25,9 @@ pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
     }
 }
 
-pub(crate) fn system_dir(context: &Context) -> PathBuf {
-    context.etc().join("cck/profiles.d")
-}
-
 /// The machine's files, by name.
 pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
-    let dir = system_dir(context);
+    let dir = context.etc().join("cck/profiles.d");
     let mut files = match disk::entries(&dir) {
         Ok(files) => files,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
