@@ -58,15 +58,12 @@ impl Answers {
     }
 }
 
-/// A `primaryApiKey` that is not text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OddPrimary {
     pub kind: &'static str,
-    /// Whether JavaScript takes it for true.
     pub truthy: bool,
 }
 
-/// What the global config says.
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     /// `primaryApiKey`, if it is text.
@@ -76,7 +73,6 @@ pub struct Config {
     pub onboarded: bool,
     /// `customApiKeyResponses.approved`.
     pub approved: Answers,
-    /// `customApiKeyResponses.rejected`.
     pub rejected: Answers,
     pub env: Env,
     /// The names in it whose values are not text.
@@ -89,7 +85,6 @@ pub struct Config {
 #[derive(Clone, Debug, Default)]
 pub struct Picked {
     members: Vec<Option<Zeroizing<String>>>,
-    /// Whether a byte order mark stands before them.
     has_bom: bool,
     /// Whether the client was told to trust the project, or a directory above it.
     trusted: bool,

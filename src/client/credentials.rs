@@ -24,7 +24,6 @@ pub(crate) enum Kind {
     Oauth,
     /// Federation or an explicit Anthropic profile.
     Grant,
-    /// The stored login.
     Login,
     /// `primaryApiKey`, or the Keychain's API key.
     Primary,
@@ -36,7 +35,6 @@ pub(crate) enum Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Note {
     pub standing: Standing,
-    /// Why, for people.
     pub because: String,
     /// The source that goes before it, if one does.
     pub by: Option<Source>,
@@ -97,7 +95,6 @@ pub(crate) struct Credentials {
     pub all: Vec<Credential>,
     /// Whether CLAUDE_CODE_USE_GATEWAY is on, and has a token: then no API key is sent (2.1.330, observed 2026-11).
     pub gateway: bool,
-    /// What the client asks about them.
     pub dialogs: Vec<Dialog>,
     /// Whether the client fails on a list of approvals that is not one.
     pub fails: bool,
@@ -136,7 +133,6 @@ impl Credentials {
         }
     }
 
-    /// Notes that a source does not count.
     pub(crate) fn ignore(&mut self, source: &Source, because: impl Into<String>) {
         self.note(source, Note::new(Standing::Ignored, because));
     }
@@ -320,8 +316,11 @@ impl List<'_> {
         if let Some(key) = state.keychain_key() {
             self.add(Source::KeychainKey, Kind::Primary, Some(key));
         }
-        let key = config.primary_key.clone().filter(|key| !js_trim(key.reveal()).is_empty());
+        let key = config.primary_key.clone().filter(|key| !key.is_empty());
         let found = self.add(Source::PrimaryKey, Kind::Primary, key);
+        if found.secret.as_ref().is_some_and(|key| js_trim(key.reveal()).is_empty()) {
+            found.note = Some(Note::new(Standing::Unset, "not set"));
+        }
         if let Some(odd) = config.odd_primary {
             found.is_set = true;
             let standing = if odd.kind == "null" { Standing::Unset } else { Standing::Ignored };

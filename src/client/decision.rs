@@ -90,7 +90,6 @@ pub enum Dialog {
 /// What became of a candidate in one mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
-    /// It is sent.
     Used,
     /// It would be sent, were there not another.
     Shadowed,
@@ -119,7 +118,6 @@ pub struct Sent {
     pub value: Option<Secret>,
 }
 
-/// What one header carries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Header {
     #[default]
@@ -163,7 +161,6 @@ pub struct Outcome {
     pub provider: Provider,
     pub x_api_key: Header,
     pub authorization: Header,
-    /// Whether it sends a request at all.
     pub sends: bool,
     /// What it asks first. The headers are those after its default answers.
     pub dialogs: Vec<Dialog>,
@@ -226,7 +223,6 @@ impl Candidate {
     }
 }
 
-/// The judgement.
 #[derive(Debug)]
 pub struct Decision {
     pub print: Outcome,

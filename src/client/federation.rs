@@ -12,7 +12,6 @@ pub struct AnthropicProfile {
     pub name: String,
     /// `authentication.type` of its config; none where there is no usable config.
     pub kind: Option<String>,
-    /// Whether it has a file of credentials.
     pub has_credentials: bool,
     pub token: Option<Secret>,
     /// `expires_at` of its credentials, in seconds since 1970.

@@ -42,9 +42,7 @@ pub struct Facts {
     pub roots: Roots,
     /// The environment that the client would be started with, as far as its names matter.
     pub process: Env,
-    /// The files that are there, and their bytes.
     pub files: BTreeMap<PathBuf, (FileState, Zeroizing<Vec<u8>>)>,
-    /// The configs that are there.
     pub configs: BTreeMap<PathBuf, (FileState, Picked)>,
     /// Drop-ins of managed settings, in the order they are merged.
     pub drop_ins: Vec<PathBuf>,
@@ -205,19 +203,16 @@ impl Facts {
 
     /// What the variable is set to, in the environment or in any `env` block.
     fn values(&self, name: &str) -> Vec<String> {
-        let mut values: Vec<String> =
-            self.process.get(name).map(|value| value.reveal().to_owned()).into_iter().collect();
-        for (_, bytes) in self.files.values() {
+        let own = self.process.get(name).map(|value| value.reveal().to_owned());
+        let in_files = self.files.values().filter_map(|(_, bytes)| {
             let text = decode_settings(bytes);
-            if let Ok([Some(env)]) = Json::pick(&text, ["env"]) {
-                values.extend(env.get(name).map(Json::to_js_string));
-            }
-        }
+            let [env] = Json::pick(&text, ["env"]).ok()?;
+            env?.get(name).map(Json::to_js_string)
+        });
         let configs = self.configs.values().flat_map(|(_, picked)| picked.env());
-        values.extend(
-            configs.filter(|(other, _)| other == name).map(|(_, value)| value.to_js_string()),
-        );
-        values
+        let in_configs = configs.filter(|(other, _)| other == name);
+        let in_configs = in_configs.map(|(_, value)| value.to_js_string());
+        own.into_iter().chain(in_files).chain(in_configs).collect()
     }
 
     /// A file, and its bytes.

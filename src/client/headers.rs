@@ -30,7 +30,6 @@ pub struct Custom<'a> {
 }
 
 impl<'a> Custom<'a> {
-    /// The custom headers in force.
     pub(crate) fn of(state: &'a State) -> Custom<'a> {
         settings::effective(state, names::HEADERS).map_or_else(Custom::default, |place| Custom {
             source: Some(place.source.clone()),

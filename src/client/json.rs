@@ -81,7 +81,6 @@ impl<'a> Json<'a> {
         (!self.0.starts_with(['"', '{', '['])).then_some(self.0)
     }
 
-    /// The number, if this is one.
     pub(crate) fn number(self) -> Option<f64> {
         self.literal()?.parse().ok()
     }

@@ -38,7 +38,6 @@ pub struct Launch {
     refused: Option<String>,
 }
 
-/// The value of `--settings`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FlagSettings<'a> {
     Json(&'a str),

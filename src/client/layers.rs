@@ -48,7 +48,6 @@ impl<'a> Layers<'a> {
         layers
     }
 
-    /// Reads one layer.
     fn layer(&mut self, layer: Layer) -> Settings {
         let (client, facts, launch) = (self.client, self.facts, self.launch);
         let files = self.files_of(layer);

@@ -28,7 +28,6 @@ pub enum ChosenBy {
     Flag,
 }
 
-/// The config file and why it is that one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
     /// Where it is, or would be made.
@@ -39,7 +38,6 @@ pub struct ConfigFile {
 /// Where everything that the client reads is below: the same for all versions.
 #[derive(Clone, Debug, Default)]
 pub struct Roots {
-    /// The directory that the client is started in.
     pub project: PathBuf,
     home: PathBuf,
     /// `$CLAUDE_CONFIG_DIR` as it is set, be it empty.
@@ -88,7 +86,6 @@ impl Roots {
         })
     }
 
-    /// The paths of `client`.
     pub fn paths(&self, client: Client) -> Paths {
         let project = self.project.clone();
         // An empty one makes the directory that the client starts in the claude directory, and leaves the global config
@@ -159,7 +156,6 @@ pub struct Paths {
     pub local_settings: PathBuf,
     /// `/etc/claude-code/managed-settings.json`; elsewhere in the system's own place.
     pub managed_settings: PathBuf,
-    /// `managed-settings.d` beside it.
     pub managed_drop_ins: PathBuf,
     /// `<claude dir>/remote-settings.json`: the server-managed settings as they were last fetched.
     pub server_settings: PathBuf,
@@ -169,7 +165,6 @@ pub struct Paths {
     pub backups: PathBuf,
     /// `/home/claude/.claude/remote`: the key and token files of a cloud session.
     pub well_known: PathBuf,
-    /// The directory that the client is started in.
     pub project: PathBuf,
 }
 

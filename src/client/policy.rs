@@ -14,7 +14,6 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Settings in a policy of the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
-    /// There is none.
     #[default]
     Missing,
     /// It is of a type that holds no text, or could not be read.

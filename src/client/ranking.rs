@@ -63,7 +63,6 @@ impl<'s> Ranking<'s> {
         others.iter().for_each(|other| self.found.note(other, Note::first(&first)));
     }
 
-    /// Notes that a source is not set, or set to nothing.
     fn unset(&mut self, source: &Source, because: &str) {
         self.found.note(source, Note::new(Standing::Unset, because));
     }

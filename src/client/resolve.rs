@@ -12,7 +12,6 @@ use super::rules::Rule;
 use super::source::Layer;
 use super::state::{Reading, State};
 
-/// Judges the state in both modes.
 pub fn resolve(state: &State) -> Decision {
     let [(print, in_print), (interactive, in_interactive)] =
         Mode::ALL.map(|mode| judge(state, mode));

@@ -151,25 +151,14 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
 
 /// The hooks: each is a list; before 2.1.101 an unknown name costs the file too (1.0.128, 2.0.77, 2.1.100, observed 2026-11).
 fn hooks(client: Client, hooks: Json<'_>) -> Option<String> {
-    const EVENTS: &[&str] = &[
-        "Notification",
-        "PermissionRequest",
-        "PostToolUse",
-        "PostToolUseFailure",
-        "PreCompact",
-        "PreToolUse",
-        "SessionEnd",
-        "SessionStart",
-        "Stop",
-        "SubagentStart",
-        "SubagentStop",
-        "UserPromptSubmit",
-    ];
+    const EVENTS: &str = "\
+        Notification PermissionRequest PostToolUse PostToolUseFailure PreCompact PreToolUse \
+        SessionEnd SessionStart Stop SubagentStart SubagentStop UserPromptSubmit";
     if !hooks.is_object() && !client.has(Rule::HooksMayBeAnything) {
         return Some(format!("`hooks` is {}, not an object", hooks.kind()));
     }
     hooks.members().into_iter().find_map(|(name, event)| {
-        let is_known = EVENTS.contains(&name.as_str());
+        let is_known = EVENTS.split(' ').any(|event| event == name);
         if !is_known && !client.has(Rule::UnknownHooksAreDropped) {
             Some(format!("`hooks.{name}` names no event"))
         } else if is_known && !client.has(Rule::HookMayBeAnything) && event.items().is_none() {

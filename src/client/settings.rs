@@ -41,7 +41,6 @@ pub(crate) mod names {
     pub(crate) const SECURE_STORAGE: &str = "CLAUDE_SECURESTORAGE_CONFIG_DIR";
 }
 
-/// Where the client sends its requests if nothing else is said.
 pub(crate) const DEFAULT_BASE_URL: &str = "https://api.anthropic.com";
 
 /// One layer of settings, as far as credentials go.
@@ -59,14 +58,12 @@ pub struct Settings {
     pub organizations: Option<usize>,
     /// Whether anything at all is in it.
     pub has_content: bool,
-    /// The program of `policyHelper`.
     pub policy_helper: Option<PathBuf>,
     /// Whether its `env` ranks below every other block, just above the process's environment.
     pub gave_way: bool,
 }
 
 impl Settings {
-    /// A layer that sets nothing.
     pub fn empty(layer: Layer, file: PathBuf) -> Settings {
         Settings { layer, file, ..Settings::default() }
     }
@@ -78,7 +75,6 @@ impl Settings {
         self.gave_way = true;
     }
 
-    /// Whether it decides anything.
     pub(crate) fn sets_something(&self) -> bool {
         self.helper.is_some() || !self.env.is_empty() || self.login_method.is_some()
     }
@@ -140,12 +136,10 @@ pub(crate) fn variable_name(name: String) -> String {
     if cfg!(windows) { name.to_ascii_uppercase() } else { name }
 }
 
-/// Trims a text as JavaScript does.
 pub(crate) fn js_trim(text: &str) -> &str {
     text.trim_matches(|c: char| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}')
 }
 
-/// The effective value of a variable; none where it is unset or empty.
 pub(crate) fn effective<'a>(state: &'a State, name: &str) -> Option<&'a Place> {
     state.variables.effective(name)
 }

@@ -53,13 +53,10 @@ impl fmt::Debug for Secret {
 pub enum Reading {
     Missing,
     Read,
-    /// It was read and holds nothing.
     Empty,
-    /// It was read and is not JSON.
     Malformed(NotJson),
     /// It was read and is JSON that the client does not take.
     Invalid(String),
-    /// It is there and cannot be read.
     Unreadable(String),
     /// It is a directory, a FIFO, a device or a socket.
     NotAFile(&'static str),
@@ -68,7 +65,6 @@ pub enum Reading {
 }
 
 impl Reading {
-    /// Whether something is at that path.
     pub(crate) fn exists(&self) -> bool {
         *self != Reading::Missing
     }
@@ -90,18 +86,15 @@ impl Reading {
     }
 }
 
-/// What the file system says about a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
     /// The permission bits.
     pub mode: u32,
-    /// The owner's id.
     pub owner: u32,
     /// In bytes.
     pub size: u64,
 }
 
-/// A file that the client reads.
 #[derive(Clone, Debug)]
 pub struct FileState {
     pub path: PathBuf,
@@ -111,7 +104,6 @@ pub struct FileState {
 }
 
 impl FileState {
-    /// A file that is not there.
     pub(crate) fn missing(path: &Path) -> FileState {
         FileState { path: path.to_path_buf(), reading: Reading::Missing, attributes: None }
     }
@@ -170,12 +162,10 @@ pub struct State {
     pub layers: Vec<Settings>,
     /// The settings files, in the order of the layers; managed drop-ins after their main file.
     pub settings_files: Vec<(Layer, FileState)>,
-    /// Which config is read, and why that.
     pub config_choice: ConfigFile,
     pub config_file: FileState,
     pub config: Config,
     pub variables: Variables,
-    /// The login's file.
     pub credentials_file: FileState,
     /// The login in force: the Keychain's, else that of the file.
     pub login: Option<Login>,
@@ -183,7 +173,6 @@ pub struct State {
     pub login_source: Source,
     /// The login of the file, where the Keychain's goes before it.
     pub hidden_login: Option<Login>,
-    /// The login of a cloud gateway.
     pub gateway: Option<GatewayLogin>,
     /// Why the client ends at once, if it does.
     pub refusal: Option<String>,
@@ -272,7 +261,6 @@ impl State {
         program.filter(|_| self.client.has(Rule::PolicyHelperIsRun))
     }
 
-    /// The API key of the Keychain.
     pub(crate) fn keychain_key(&self) -> Option<Secret> {
         match &self.facts.keychain.key {
             Item::Text(text) => Some(Secret::new(text.trim().to_owned())),

@@ -12,7 +12,6 @@ use super::state::Secret;
 /// The environment of a process, as far as its names matter.
 pub type Env = BTreeMap<String, Secret>;
 
-/// A place that sets a variable.
 #[derive(Clone, Debug)]
 pub struct Place {
     pub source: Source,
@@ -91,7 +90,6 @@ pub(crate) fn matters(name: &str) -> bool {
     name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_")
 }
 
-/// Whether a text switches something on.
 pub(crate) fn is_truthy(text: &str) -> bool {
     ["1", "true", "yes", "on"].contains(&js_trim(text).to_ascii_lowercase().as_str())
 }

@@ -6,7 +6,6 @@ use std::str::FromStr;
 /// The newest client whose rules are known.
 pub(crate) const NEWEST: Client = Client::at(2, 1, 332);
 
-/// A version of the client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Client {
     major: u32,
@@ -18,7 +17,6 @@ impl Client {
     /// The newest 2.x.
     pub const V2: Client = Client::at(2, u32::MAX, u32::MAX);
 
-    /// That very version.
     pub const fn at(major: u32, minor: u32, patch: u32) -> Client {
         Client { major, minor, patch }
     }
