@@ -37,7 +37,7 @@ pub(crate) use files::{MAX_BYTES, attributes_only, read};
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What is on the machine.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub roots: Roots,
     /// The environment that the client would be started with, as far as its names matter.

@@ -202,7 +202,16 @@ impl<'s> Ranking<'s> {
             self.found.all.iter_mut().filter(of_variable).for_each(|found| found.note = None);
             self.effective(names::OAUTH, state.variables.places(names::OAUTH).iter())
         } else {
-            self.variable(names::OAUTH)
+            // These clients have looked before a project's variables are applied, if there is a login to be looked at
+            // (2.1.112, observed 2026-11-26).
+            let too_late = state.login.is_some() && state.client.has(Rule::OauthOfProjectsCounts);
+            let places = state.variables.read(names::OAUTH);
+            let (late, others): (Vec<_>, Vec<_>) =
+                places.partition(|place| too_late && place.source.is_of_project());
+            for place in late {
+                self.found.ignore(&place.source, "a stored login keeps a project's out");
+            }
+            self.effective(names::OAUTH, others.into_iter())
         };
         let lacks_scope = || {
             let scopes = state.variables.effective(names::OAUTH_SCOPES);

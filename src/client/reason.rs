@@ -8,8 +8,13 @@ use super::state::{Secret, State};
 /// The report's candidates, from what was noted in both modes.
 pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> Vec<Candidate> {
     let note = |note: Option<Note>| note.unwrap_or_else(|| Note::new(Standing::Unset, "not set"));
-    let candidate = |(found, other): (Credential, Credential)| {
-        let (print, interactive) = (note(found.note), note(other.note));
+    let candidate = |found: Credential| {
+        let mut others = in_interactive.all.iter();
+        let interactive = match others.find(|other| other.source == found.source) {
+            Some(other) => note(other.note.clone()),
+            None => Note::new(Standing::Ignored, "the server is not asked for settings"),
+        };
+        let print = note(found.note);
         let is_descriptor = found.source.is_descriptor();
         let is_shown = |secret: &Secret| !is_descriptor && !secret.reveal().trim().is_empty();
         Candidate {
@@ -25,7 +30,7 @@ pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> 
             },
         }
     };
-    in_print.all.into_iter().zip(in_interactive.all).map(candidate).collect()
+    in_print.all.into_iter().map(candidate).collect()
 }
 
 /// Notes what became of every source that counts.

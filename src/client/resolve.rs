@@ -13,8 +13,10 @@ use super::source::Layer;
 use super::state::{Reading, State};
 
 pub fn resolve(state: &State) -> Decision {
-    let [(print, in_print), (interactive, in_interactive)] =
-        Mode::ALL.map(|mode| judge(state, mode));
+    let without_server = state.without_server(Mode::Interactive);
+    let (print, in_print) = judge(state, Mode::Print);
+    let (interactive, in_interactive) =
+        judge(without_server.as_ref().unwrap_or(state), Mode::Interactive);
     Decision { candidates: reason::candidates(in_print, in_interactive), print, interactive }
 }
 

@@ -14,8 +14,8 @@ use super::state::State;
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
 /// with an API key, an OAuth token or a login of an organization. A helper keeps `primaryApiKey` from being used for it,
 /// and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
-pub(crate) fn asks_with(state: &State) -> Option<Credential> {
-    let found = rank(state, Mode::Print);
+pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
+    let found = rank(state, mode);
     let has = |rule| state.client.has(rule);
     let is_default_host = destination::is_default_host(state)
         && resolve::provider(state) == Provider::Anthropic

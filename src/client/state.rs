@@ -9,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::Client;
 use super::config::Config;
+use super::decision::Mode;
 use super::federation::AnthropicProfile;
 use super::gather::Facts;
 use super::json::NotJson;
@@ -240,10 +241,20 @@ impl State {
     /// The settings of Anthropic's server, if the client asks for them and takes them.
     fn server_settings(&self) -> Option<Settings> {
         let text = self.facts.server_settings.as_ref()?;
-        server::asks_with(self)?;
+        server::asks_with(self, Mode::Print)?;
         let mut settings = Settings::empty(Layer::Remote, self.paths.server_settings.clone());
         settings.merge(self.client, text).ok()?;
         Some(settings)
+    }
+
+    /// The state without the settings of Anthropic's server, and its helper not run, if they are in force and the client does not ask for them in this
+    /// mode: in the terminal a key that is not approved asks nothing (2.1.332, observed 2026-11-26).
+    pub(crate) fn without_server(&self, mode: Mode) -> Option<State> {
+        self.facts.server_settings.as_ref()?;
+        let mut facts = self.facts.clone();
+        facts.server_settings = None;
+        let state = State::new(facts, self.client, self.launch.clone());
+        server::asks_with(&state, mode).is_none().then_some(state)
     }
 
     /// Judges the facts again after a change to them.

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use crate::client::address::Address;
 use crate::client::advice::{Case, Problem};
-use crate::client::decision::{Header, Outcome};
+use crate::client::decision::{Header, Mode, Outcome};
 use crate::client::destination::Refusal;
 use crate::client::server;
 use crate::client::settings;
@@ -146,7 +146,7 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
 
 /// The settings that the server has, if it was asked and gave an answer.
 fn fetch(state: &State, context: &Context) -> anyhow::Result<Option<Option<Zeroizing<Vec<u8>>>>> {
-    let Some(credential) = server::asks_with(state) else { return Ok(None) };
+    let Some(credential) = server::asks_with(state, Mode::Print) else { return Ok(None) };
     let Some(secret) = credential.sent() else { return Ok(None) };
     let secret = settings::js_trim(secret.reveal());
     if !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
