@@ -68,12 +68,15 @@ pub(crate) fn file(state: &Path) -> PathBuf {
 /// The log's files, the oldest first: `calls-000001.jsonl` sorts before `calls.jsonl`.
 pub(crate) fn files(state: &Path) -> io::Result<Vec<PathBuf>> {
     let mut files = private::list(state)?;
-    files.retain(|path| {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        name.starts_with("calls") && name.ends_with(".jsonl")
-    });
+    files.retain(|path| path.ends_with("calls.jsonl") || number(path).is_some());
     files.sort();
     Ok(files)
+}
+
+/// The number of a file that is full.
+fn number(path: &Path) -> Option<u64> {
+    let name = path.file_name()?.to_str()?;
+    name.strip_prefix("calls-")?.strip_suffix(".jsonl")?.parse().ok()
 }
 
 /// The file before the current one.
@@ -81,11 +84,9 @@ fn older(state: &Path) -> io::Result<Option<PathBuf>> {
     Ok(files(state)?.into_iter().rev().nth(1))
 }
 
-/// Has the next call begin a new file. The number is not that of a file that was there and was removed.
+/// Has the next call begin a new file. Its number is not that of a file that was there and was removed.
 fn rotate(state: &Path) -> io::Result<()> {
-    let older = older(state)?;
-    let number = older.as_ref().and_then(|path| path.file_stem()?.to_str()?.strip_prefix("calls-"));
-    let number = number.and_then(|number| number.parse().ok()).unwrap_or(0) + 1;
+    let number = older(state)?.and_then(|older| number(&older)).unwrap_or(0) + 1;
     fs::rename(file(state), state.join(format!("calls-{number:06}.jsonl")))
 }
 
@@ -236,6 +237,8 @@ mod tests {
         assert_eq!(whole(dir.path()), (3, true));
         fs::remove_file(dir.path().join("calls-000001.jsonl")).unwrap();
         assert!(!whole(dir.path()).1, "a file that was removed shows");
+        // A copy that someone made is not part of the log.
+        File::create(dir.path().join("calls-copy.jsonl")).unwrap();
         rotate(dir.path()).unwrap();
         append(dir.path(), &mut [call(4)], false).unwrap();
         let names = ["calls-000002.jsonl", "calls-000003.jsonl", "calls.jsonl"];
