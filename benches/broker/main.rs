@@ -470,8 +470,12 @@ fn usage(dir: &Path) -> (f64, f64) {
     }
     let time = || {
         let start = Instant::now();
-        let mut command = Command::new(binary());
-        command.args(["usage", "--json"]).env("HOME", dir).env("XDG_STATE_HOME", &state);
+        let mut command = first(&binary());
+        command
+            .stdout(Stdio::piped())
+            .args(["usage", "--json"])
+            .env("HOME", dir)
+            .env("XDG_STATE_HOME", &state);
         let output = command.output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(text.contains("\"calls\": 1000000"), "{output:?}");

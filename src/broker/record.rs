@@ -75,8 +75,9 @@ pub(crate) fn start(
 
 impl Recorder {
     fn run(mut self, entries: &Receiver<Entry>) -> Summary {
+        let mut is_behind = false;
         while let Ok(first) = entries.recv() {
-            if !self.setup.require_log {
+            if !self.setup.require_log && !is_behind {
                 // Nobody waits for it. To be woken by each call would cost the calls more than their own way.
                 thread::park_timeout(COLLECT);
             }
@@ -85,6 +86,7 @@ impl Recorder {
                 calls.push(*entry.call);
                 waiting.extend(entry.answer);
             }
+            is_behind = calls.len() == BATCH;
             let result = self.record(&mut calls);
             for answer in waiting {
                 _ = answer.send(result.clone());
