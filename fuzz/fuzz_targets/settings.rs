@@ -82,7 +82,8 @@ fn profiles(text: &str) {
     let Ok(entries) = file::parse(text) else {
         return;
     };
-    let entry = Entry { key_env: Some("K".into()), ..Entry::default() };
+    let mut entry = Entry::default();
+    entry.key_env = Some("K".into());
     let with = file::with(text, "added", &entry).expect("what parses can be added to");
     let mut expected = entries;
     expected.insert("added".into(), entry);
