@@ -1,6 +1,7 @@
 //! The user's Claude Code processes that are running: a session reads the config when it starts, and sends the key that
 //! was there until it ends.
 
+#[cfg(target_os = "linux")]
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
@@ -26,7 +27,7 @@ pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
         var("CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST").is_none()
             && var("CLAUDE_CONFIG_DIR").or_else(|| var("HOME")) == own
     };
-    clients().into_iter().filter(|pid| is_of_this(strings(*pid, "environ"))).count()
+    clients().into_iter().filter(|pid| is_of_this(environment(*pid))).count()
 }
 
 /// The user's processes that are the client.
@@ -52,13 +53,17 @@ fn clients() -> Vec<u32> {
     clients
 }
 
+/// The variables of one.
+#[cfg(target_os = "linux")]
+fn environment(pid: u32) -> io::Result<Vec<String>> {
+    strings(pid, "environ")
+}
+
 /// The user's processes that are the client, as `ps` lists them.
 #[cfg(all(unix, not(target_os = "linux")))]
 fn clients() -> Vec<u32> {
     let user = crate::disk::user().to_string();
-    let listed =
-        std::process::Command::new("ps").args(["-U", &user, "-o", "pid=,command="]).output();
-    let text = listed.map(|output| String::from_utf8_lossy(&output.stdout).into_owned());
+    let text = ps(&["-xww", "-U", &user, "-o", "pid=,command="]);
     let process = |line: &str| {
         let mut words = line.split_whitespace().map(str::to_owned);
         let pid = words.next()?.parse().ok()?;
@@ -67,10 +72,47 @@ fn clients() -> Vec<u32> {
     text.unwrap_or_default().lines().filter_map(process).collect()
 }
 
+/// The variables of one, which `ps -E` shows of the user's own; of a protected program it shows none.
+#[cfg(all(unix, not(target_os = "linux")))]
+fn environment(pid: u32) -> io::Result<Vec<String>> {
+    let text = ps(&["-Eww", "-o", "command=", "-p", &pid.to_string()])?;
+    let is_hidden = !text.trim().is_empty() && variables(&text).is_empty();
+    if is_hidden { Err(ErrorKind::PermissionDenied.into()) } else { Ok(variables(&text)) }
+}
+
+#[cfg(all(unix, not(target_os = "linux")))]
+fn ps(args: &[&str]) -> io::Result<String> {
+    let output = std::process::Command::new("/bin/ps").args(args).output()?;
+    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+/// The variables in a line of `ps -E`: the command, then `NAME=value` each, with spaces between them and maybe in them.
+#[cfg_attr(any(windows, target_os = "linux"), allow(dead_code, reason = "only ps needs it"))]
+fn variables(line: &str) -> Vec<String> {
+    let is_name = |name: &str| {
+        !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    };
+    let mut variables: Vec<String> = Vec::new();
+    for word in line.trim_end().split(' ') {
+        if word.split_once('=').is_some_and(|(name, _)| is_name(name)) {
+            variables.push(word.to_owned());
+        } else if let Some(last) = variables.last_mut() {
+            *last += " ";
+            *last += word;
+        }
+    }
+    variables
+}
+
 /// Windows does not tell whose they are without a library for it.
 #[cfg(windows)]
 fn clients() -> Vec<u32> {
     Vec::new()
+}
+
+#[cfg(windows)]
+fn environment(_: u32) -> io::Result<Vec<String>> {
+    Ok(Vec::new())
 }
 
 /// Whether a command line is the client's: `claude`, or a JavaScript runtime with it.
@@ -84,6 +126,7 @@ fn is_client(args: &[String]) -> bool {
 }
 
 /// A file of a process that has texts with an end of their own.
+#[cfg(target_os = "linux")]
 fn strings(pid: u32, name: &str) -> io::Result<Vec<String>> {
     let bytes = fs::read(format!("/proc/{pid}/{name}"))?;
     let words = bytes.split(|byte| *byte == 0).filter(|word| !word.is_empty());
@@ -100,5 +143,14 @@ mod tests {
         assert!(is("claude -p hi") && is("/usr/bin/claude") && is("node /usr/bin/claude"));
         assert!(is("node /x/node_modules/@anthropic-ai/claude-code/cli.js -p"));
         assert!(!is("vim claude") && !is("sh -c claude") && !is("claude-wrapper") && !is(""));
+    }
+    #[test]
+    fn a_line_of_ps_gives_the_variables() {
+        let line =
+            "claude -p a=b HOME=/Users/a CLAUDE_CONFIG_DIR=/Users/a/Application Support/c X=\n";
+        let found = variables(line);
+        let dir = "CLAUDE_CONFIG_DIR=/Users/a/Application Support/c";
+        assert_eq!(found[found.len() - 3..], ["HOME=/Users/a", dir, "X="]);
+        assert_eq!(variables("claude -p hi"), [""; 0]);
     }
 }
