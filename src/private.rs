@@ -11,6 +11,7 @@ use zeroize::Zeroizing;
 use crate::disk::tools::REMOVE;
 use crate::disk::{self, Dir, Kind, Open, Rename, Stat, Temp};
 use crate::error::fail;
+use crate::shell::word;
 use crate::signals;
 
 /// No file of cck's own is larger.
@@ -157,7 +158,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
         let shown = path.display();
         return Err(fail(
             format!("{shown} {problem}, and is not trusted"),
-            format!("look at what is in it; if nothing needs it: {REMOVE} {shown}"),
+            format!("look at what is in it; if nothing needs it: {REMOVE} {}", word(shown)),
         ));
     }
     let mut bytes = Zeroizing::new(Vec::new());

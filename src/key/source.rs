@@ -14,6 +14,7 @@ use crate::context::{Context, StdinKind};
 use crate::disk::{self, Kind};
 use crate::error::fail;
 use crate::key::command;
+use crate::shell::word;
 
 /// The variable that holds a key where nothing else is said.
 pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
@@ -214,8 +215,7 @@ fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> 
             "name the variable, without $",
         ));
     }
-    let advice =
-        format!("export {name}, or name another source (--key-file, --key-command, --stdin)");
+    let advice = format!("export {name} with the key in it, or name another with --key-env");
     match context.var(name).map(Zeroizing::new) {
         None => Err(fail(format!("the variable {name} is not set"), advice)),
         Some(value) if value.trim().is_empty() => {
@@ -243,7 +243,10 @@ fn from_file(
         )
     })??;
     if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
-        context.warn(&format!("{name} is open to others (mode {mode:04o}); chmod 600 {shown}"));
+        context.warn(&format!(
+            "{name} is open to others (mode {mode:04o}); chmod 600 {}",
+            word(shown)
+        ));
     }
     Ok(text)
 }

@@ -10,6 +10,7 @@ use crate::context::Context;
 use crate::disk::{self, Kind, Open};
 use crate::error::fail;
 use crate::private;
+use crate::shell::word;
 
 /// More than this is not a list of profiles.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -60,7 +61,10 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     if let Some(problem) = private::untrusted(&stat) {
         return Err(fail(
             format!("{} {problem}, and what it says is run as you", path.display()),
-            format!("look at what is in it, then: chown and chmod go-w {}", path.display()),
+            format!(
+                "look at what is in it, then: sudo chown \"$USER\" {0}; chmod go-w {0}",
+                word(path.display())
+            ),
         ));
     }
     let mut text = String::new();
@@ -117,7 +121,7 @@ pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
         None => Ok(()),
         Some(problem) => Err(fail(
             format!("the config directory {shown} {problem}"),
-            format!("make it yours alone (chmod 700 {shown}), or {other}"),
+            format!("make it yours alone (chmod 700 {}), or {other}", word(shown)),
         )),
     }
 }

@@ -43,7 +43,12 @@ fn an_approval_is_given_and_taken_back() {
 #[test]
 fn without_a_key_there_is_nothing_to_approve() {
     let sandbox = Sandbox::new();
-    sandbox.cck(&["approve"]).run().code(2).err(&["ANTHROPIC_API_KEY is not set", "try:"]);
+    let ran = sandbox.cck(&["approve"]).run().code(2);
+    let ran = ran.err(&["ANTHROPIC_API_KEY is not set", "try: export ANTHROPIC_API_KEY"]);
+    // It has no other flag for a source.
+    for flag in ["--key-file", "--key-command", "--stdin"] {
+        assert!(!ran.stderr.contains(flag), "{ran:?}");
+    }
     sandbox
         .cck(&["approve", "--key-env", "TEAM"])
         .env("TEAM", "")
