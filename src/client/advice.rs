@@ -179,12 +179,12 @@ impl Case<'_> {
             Source::Helper(_) => format!("remove apiKeyHelper from {}", self.place(source)),
             Source::PrimaryKey => self.cck("unset-key"),
             // Logging out in the client would remove primaryApiKey and the approvals too (2.1.332, observed 2026-11-25).
-            Source::Login => {
+            Source::Gateway if self.state.login_source == Source::KeychainLogin => keychain(1),
+            Source::Login | Source::Gateway => {
                 let file = self.quote(&self.state.credentials_file.path);
                 format!("{MOVE} {file} {file}.off")
             }
             Source::Profile(name) => format!("remove the Anthropic profile {name}"),
-            Source::Gateway => "claude auth logout".into(),
             Source::WellKnownKey | Source::WellKnownToken => {
                 format!("empty {}", self.quote(&self.state.paths.well_known))
             }

@@ -346,7 +346,7 @@ impl<'a> Text<'a> {
             }
             let fix = one_line(&problem.fix);
             let label = format!("    {DIM}fix:{DIM:#} ");
-            if is_command(&fix) || fix.contains(": cck ") {
+            if is_command(&fix) {
                 self.line(&(label + &fix));
             } else {
                 self.beside(&label, &fix);
@@ -436,13 +436,14 @@ fn is_key(source: &Source) -> bool {
     }
 }
 
-/// Whether a fix is a command to paste, which is never wrapped.
+/// Whether a fix is or ends with a command to paste, which is never wrapped.
 fn is_command(fix: &str) -> bool {
-    const PROGRAMS: [&str; 19] = [
-        "either", "echo", "cck", "unset", "export", "chmod", "chown", "sudo", "mv", "move", "git",
-        "ls", "mkdir", "rm", "icacls", "ren", "set", "claude", "security",
+    const PROGRAMS: [&str; 20] = [
+        "either", "echo", "cck", "diff", "unset", "export", "chmod", "chown", "sudo", "mv", "move",
+        "git", "ls", "mkdir", "rm", "icacls", "ren", "set", "claude", "security",
     ];
-    fix.split(' ').next().is_some_and(|word| PROGRAMS.contains(&word))
+    let starts = |part: &str| part.split(' ').next().is_some_and(|word| PROGRAMS.contains(&word));
+    fix.split(": ").any(starts)
 }
 
 /// What interactive claude asks first, in words.

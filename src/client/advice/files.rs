@@ -23,12 +23,12 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
         let config = &case.state.config_file.path;
         problems.push(Problem::warning(
             "legacy-config",
-            format!("{} is in force, and {} is not read", case.show(config), case.show(replaced)),
             format!(
-                "keep one of them: the client writes to the first; see `diff {} {}`",
-                case.quote(config),
-                case.quote(replaced)
+                "{} is in force, and written to, and {} is not read: keep one of them",
+                case.show(config),
+                case.show(replaced)
             ),
+            format!("diff {} {}", case.quote(config), case.quote(replaced)),
         ));
     }
 }
@@ -115,8 +115,11 @@ fn copies(case: &Case<'_>, problems: &mut Vec<Problem>) {
     };
     problems.push(Problem::warning(
         "key-in-backups",
-        format!("copies of the config hold a key: {}{others}", case.show(&first.path)),
-        "cck unset-key --scrub takes the key out of the config and of every copy",
+        format!(
+            "copies of the config hold a key: {}{others}; --scrub removes it from the config too",
+            case.show(&first.path)
+        ),
+        case.cck("unset-key --scrub"),
     ));
     let is_open =
         |copy: &&FileState| copy.attributes.is_some_and(|attributes| attributes.mode & 0o077 != 0);

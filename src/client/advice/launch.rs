@@ -66,7 +66,7 @@ fn policy(case: &Case<'_>, problems: &mut Vec<Problem>) {
     }
     if state.uses_gateway_login() {
         let message = "the login of a cloud gateway goes before every other credential";
-        let fix = "if you do not mean that gateway: claude auth logout";
+        let fix = format!("if you do not mean that gateway: {}", case.remove(&Source::Gateway));
         problems.push(Problem::warning("gateway-login", message, fix));
     }
 }

@@ -38,9 +38,10 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
             format!("{expected} is expected, and is not set"),
             match expected {
                 Source::PrimaryKey => case.set_key(),
-                _ => format!(
-                    "set it, or expect another source: cck verify --expect any (now {expected})"
-                ),
+                _ => {
+                    let any = case.cck("verify --expect any");
+                    format!("set it, or expect another source: {any}")
+                }
             },
         )),
         (Standing::Shadowed, Some(by)) => Some(Problem::error(
@@ -54,7 +55,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
             Some(Problem::error(
                 "key-ignored",
                 format!("{expected} is not sent in {name} mode: {because}"),
-                format!("change that, then: cck verify --expect {expected}"),
+                format!("change that, then: {}", case.cck(&format!("verify --expect {expected}"))),
             ))
         }
     }
@@ -154,7 +155,7 @@ fn custom_headers(case: &Case<'_>, outcome: &Outcome) -> Vec<Problem> {
     let problem = |(name, header): (&str, &Header)| {
         let source = header.taken_by().filter(|source| source.is_variable(names::HEADERS))?;
         let message = format!("{source} has an {name} line, which replaces the credential");
-        let fix = format!("{} or that line of it", case.remove(source));
+        let fix = format!("either remove that line of it, or {}", case.remove(source));
         Some(Problem::warning("custom-headers", message, fix))
     };
     outcome.headers().into_iter().filter_map(problem).collect()
