@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 
 use crate::error::fail;
 use crate::http::Connector;
+use crate::key::command::Change;
 use budget::{Budget, Ledger};
 use forward::Shared;
 use guard::Token;
@@ -51,6 +52,8 @@ pub(crate) struct Setup {
     pub(crate) prices: Prices,
     pub(crate) require_log: bool,
     pub(crate) on_alert: Option<String>,
+    /// What becomes of the environment for that command, which has no use for a credential.
+    pub(crate) env: Vec<Change>,
     /// cck's state directory; without one nothing is logged.
     pub(crate) state: Option<PathBuf>,
     pub(crate) profile: Option<String>,
@@ -192,6 +195,7 @@ mod tests {
                 prices: Prices::load(&context).unwrap(),
                 require_log: false,
                 on_alert: None,
+                env: Vec::new(),
                 state: Some(dir.path().to_owned()),
                 profile: None,
                 project: String::new(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::client::conflict;
 use crate::context::Context;
 use crate::key::ApiKey;
+use crate::key::command::Change;
 
 /// How the names of the client's variables for secrets end.
 const SECRETS: [&str; 7] =
@@ -26,11 +27,7 @@ const MARKS: [&str; 5] = [
 
 /// What becomes of the variables that the command may not have, by name: another value (a proxy without the password in it),
 /// or none. Those in `kept` stay as they are, unless they hold the key that is lent.
-pub(crate) fn changes(
-    key: Option<&ApiKey>,
-    kept: &[String],
-    context: &Context,
-) -> Vec<(OsString, Option<OsString>)> {
+pub(crate) fn changes(key: Option<&ApiKey>, kept: &[String], context: &Context) -> Vec<Change> {
     let change = |(name, value): &(OsString, OsString)| {
         let is_kept = kept.iter().any(|kept| name == kept.as_str());
         let upper = name.to_string_lossy().to_ascii_uppercase();

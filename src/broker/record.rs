@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use super::Setup;
 use super::budget::{Amount, Ledger, Spend};
 use super::log::{self, Call};
-use crate::key::command::{shell, stop};
+use crate::key::command::{Change, change_env, shell, stop};
 
 /// How long the command of `--on-alert` may run.
 const ALERT_TIME: Duration = Duration::from_secs(10);
@@ -200,7 +200,7 @@ impl Recorder {
                 "project": setup.project,
             });
             let deadline = Instant::now() + ALERT_TIME;
-            let child = spawn(command, alert.to_string().as_bytes());
+            let child = spawn(command, &setup.env, alert.to_string().as_bytes());
             self.commands.extend(child.ok().map(|child| (child, deadline)));
         }
         self.summary.alerts.push(message);
@@ -225,8 +225,9 @@ impl Recorder {
 }
 
 /// Starts a command of the shell, in a group of its own, with this on its standard input.
-fn spawn(command: &str, input: &[u8]) -> io::Result<Child> {
+fn spawn(command: &str, changes: &[Change], input: &[u8]) -> io::Result<Child> {
     let (mut shell, _) = shell(command);
+    change_env(&mut shell, changes);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
     let mut child =

@@ -283,7 +283,8 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
         variables.insert(names::ENTRYPOINT, "sdk-cli");
     }
     let start = Instant::now();
-    let printed = command::output_with(&command, &state.paths.project, HELPER_TIMEOUT, &variables)?;
+    let printed =
+        command::output_with(&command, &state.paths.project, HELPER_TIMEOUT, &variables, &[])?;
     state.helper = match printed {
         Ok(text) => {
             HelperRun::Printed(Secret::new(settings::js_trim(&text).to_owned()), start.elapsed())

@@ -22,6 +22,7 @@ use super::in_force;
 use super::target::{ChangeArgs, Target};
 use super::unset_key;
 use crate::admin::{self, Admin, Listed};
+use crate::broker::env;
 use crate::client::keychain;
 use crate::client::sessions;
 use crate::client::source::Source;
@@ -48,7 +49,7 @@ Examples:
 
 If a step fails after the swap, the same command again completes it.
 The command of --command-after finds CCK_OLD_HINT, CCK_OLD_FINGERPRINT,
-CCK_NEW_FINGERPRINT and CCK_CONFIG in its environment.")]
+CCK_NEW_FINGERPRINT and CCK_CONFIG in its environment, and no credentials.")]
 pub(crate) struct RotateArgs {
     /// Change nothing unless the API takes the new key
     #[arg(long)]
@@ -273,7 +274,9 @@ impl Rotation {
             ("CCK_NEW_FINGERPRINT", &fingerprint),
             ("CCK_CONFIG", &config),
         ]);
-        match command::output_with(after, context.cwd(), AFTER_TIMEOUT, &variables) {
+        // It is told of keys by their fingerprints, and has no use for one.
+        let changes = env::changes(Some(&self.new), &[], context);
+        match command::output_with(after, context.cwd(), AFTER_TIMEOUT, &variables, &changes) {
             Ok(Ok(_)) => None,
             Ok(Err(ended)) => Some(format!("it {ended}")),
             Err(error) => Some(format!("{error:#}")),

@@ -11,17 +11,20 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 
+use super::change::{self, FilePlan};
+use super::target::{ChangeArgs, Target};
 use crate::broker::budget::{self, Budget, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
 use crate::client::paths::{Paths, display};
 use crate::client::{Client, DEFAULT_ONBOARDING_VERSION, config, gather};
 use crate::context::Context;
-use crate::document::Edit;
+use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
 use crate::http::Connector;
+use crate::key::ApiKey;
+use crate::key::command::{self, Change, change_env};
 use crate::key::source::{KeySource, Place, SourceArgs};
-use crate::key::{ApiKey, command};
 use crate::output::one_line;
 use crate::profile::{self, Profile, ProfileArg};
 use crate::records::audit::{AuditArgs, Event};
@@ -101,7 +104,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     redirect::check(&args.command, args.allow_project_host, context)?;
     let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
     let profile = profile.map(|profile| profile.name);
-    let setup = Setup {
+    let mut setup = Setup {
         run: broker::run_id(),
         connector,
         budgets: args.budget.clone(),
@@ -110,6 +113,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         prices: Prices::load(context)?,
         require_log: args.require_log,
         on_alert: args.on_alert.clone(),
+        env: Vec::new(),
         state: state::dir(context).ok(),
         profile,
         project: context.cwd().display().to_string(),
@@ -119,7 +123,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     if args.dry_run {
         return dry_run(&args, &setup, &source, context);
     }
-    super::change::clear_expired(context);
+    change::clear_expired(context);
     let key = source.read(context)?;
     crate::process::lock_memory();
     if args.command.iter().any(|argument| env::holds(argument, &key)) {
@@ -136,7 +140,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
             "without a state directory calls are not logged, and budgets hold for this run only",
         );
     }
-    onboard(context)?;
+    setup.env = env::changes(Some(&key), &args.keep_env, context);
     lend(&args, setup, &source, key, context)
 }
 
@@ -153,7 +157,7 @@ fn lend(
     held.finish();
     std::mem::forget(held);
     let mut signals = Signals::take().context("cannot take the signals")?;
-    let mut command = command(args, &key, context)?;
+    let mut command = command(args, &setup.env, context)?;
     let cwd = context.cwd().to_path_buf();
     let event = Event {
         action: "run",
@@ -168,7 +172,6 @@ fn lend(
             AuditArgs::default().log(&event, outcome, context);
         }
     };
-    log("started", context);
     let is_first_party = setup.connector.endpoint.is_first_party();
     let as_bearer = is_bearer(source, &key);
     let ttl = Duration::from_secs(args.ttl);
@@ -180,6 +183,9 @@ fn lend(
     if let Some(signal) = signals.ending() {
         return Ok(Exit::Child(u8::try_from(128 + signal).unwrap_or(128)));
     }
+    // After all that can fail: exit code 2 says that nothing was changed.
+    onboard(context)?;
+    log("started", context);
     let code = match command.spawn() {
         Ok(mut child) => signals.wait(&mut child).context("cannot wait for the command")?,
         Err(error) => {
@@ -206,21 +212,15 @@ fn lend(
 }
 
 /// The command, without what it may not have of the environment.
-fn command(args: &RunArgs, key: &ApiKey, context: &mut Context) -> anyhow::Result<Command> {
+fn command(args: &RunArgs, changes: &[Change], context: &mut Context) -> anyhow::Result<Command> {
     let (program, arguments) = args.command.split_first().context("no command")?;
     let mut command = Command::new(child::program(program, context));
     // The environment is inherited and not rebuilt: then the standard library starts the command without copying this
     // process first.
     command.args(arguments);
-    for (name, value) in env::changes(Some(key), &args.keep_env, context) {
-        if let Some(value) = value {
-            command.env(name, value);
-            continue;
-        }
-        if args.verbose {
-            context.warn(&format!("left out of the environment: {}", name.to_string_lossy()));
-        }
-        command.env_remove(name);
+    change_env(&mut command, changes);
+    for (name, _) in changes.iter().filter(|(_, value)| args.verbose && value.is_none()) {
+        context.warn(&format!("left out of the environment: {}", name.to_string_lossy()));
     }
     if let Some(dir) = context.var_os("CLAUDE_CONFIG_DIR") {
         // The profile's, if there is one.
@@ -327,16 +327,21 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
     if onboarded {
         return Ok(());
     }
-    let done = store::update(&file, &store::Options::default(), |document| {
-        let mut edits = vec![Edit::set(&["hasCompletedOnboarding"], &true)];
-        if document.raw(&["lastOnboardingVersion"]).is_none() {
-            edits.push(Edit::set(&["lastOnboardingVersion"], &DEFAULT_ONBOARDING_VERSION));
-        }
-        Ok(edits)
+    let done = Target::locate(&ChangeArgs::default(), context).and_then(|target| {
+        let target = Target { options: store::Options::default(), ..target };
+        let edits = |document: &Document<'_>| {
+            let mut edits = vec![Edit::set(&["hasCompletedOnboarding"], &true)];
+            if document.raw(&["lastOnboardingVersion"]).is_none() {
+                edits.push(Edit::set(&["lastOnboardingVersion"], &DEFAULT_ONBOARDING_VERSION));
+            }
+            Ok(edits)
+        };
+        let files = vec![FilePlan::new(&target.file.path, edits)];
+        change::apply(&target, "onboard", None, files, context)
     });
     let shown = display(&file, context.home_var());
     match done {
-        Ok(outcome) if outcome.changes.is_empty() => {}
+        Ok(changed) if changed.shown.is_empty() => {}
         Ok(_) => context.warn(&format!(
             "set hasCompletedOnboarding in {shown}, so that Claude Code does not ask for a login"
         )),

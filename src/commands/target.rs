@@ -19,7 +19,7 @@ use crate::records::audit::AuditArgs;
 use crate::store;
 
 /// The flags of every command that changes the config.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ChangeArgs {
     /// Edit this file instead of the client's
     #[arg(long, value_name = "FILE")]

@@ -10,9 +10,10 @@ mod unix;
 mod windows;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::io;
 use std::path::Path;
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -66,18 +67,33 @@ pub(crate) fn output(
     cwd: &Path,
     timeout: Duration,
 ) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
-    output_with(command, cwd, timeout, &BTreeMap::new())
+    output_with(command, cwd, timeout, &BTreeMap::new(), &[])
 }
 
-/// As [`output`], with these variables set over the environment.
+/// What becomes of a variable: another value, or none.
+pub(crate) type Change = (OsString, Option<OsString>);
+
+/// The environment with these changes.
+pub(crate) fn change_env(command: &mut Command, changes: &[Change]) {
+    for (name, value) in changes {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+}
+
+/// As [`output`], with these changes to the environment, and these variables set over it.
 pub(crate) fn output_with(
     command: &str,
     cwd: &Path,
     timeout: Duration,
     variables: &BTreeMap<&str, &str>,
+    changes: &[Change],
 ) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
     let deadline = Instant::now() + timeout;
     let (mut shell, own_group) = shell(command);
+    change_env(&mut shell, changes);
     shell.current_dir(cwd).envs(variables).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = shell.spawn().context("cannot start the shell")?;
     let mut pipe = system::Pipe::of(child.stdout.take().context("no pipe to the command")?)?;

@@ -238,7 +238,7 @@ fn helpers_profiles_and_runs_are_in_the_trail() {
         .map(|record| format!("{} {}", record["action"], record["outcome"]).replace('"', ""))
         .collect();
     let expected: Vec<String> =
-        ["profile-add", "helper-install", "run", "helper-remove", "profile-remove"]
+        ["profile-add", "helper-install", "onboard", "run", "helper-remove", "profile-remove"]
             .iter()
             .flat_map(|action| ["started", "done"].map(|outcome| format!("{action} {outcome}")))
             .collect();

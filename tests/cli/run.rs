@@ -95,12 +95,41 @@ fn a_config_that_was_never_used_is_onboarded_and_holds_no_key() {
     let onboarded =
         serde_json::json!({"hasCompletedOnboarding": true, "lastOnboardingVersion": "0.2.107"});
     assert_eq!(config, onboarded);
+    // A change as any other: in the trail, and to be undone.
+    let records = r.s.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
+    let of = |outcome: &str| {
+        records.as_array().unwrap().iter().any(|record| {
+            record["action"] == "onboard"
+                && record["outcome"] == outcome
+                && record["config"] == r.s.config().to_str().unwrap()
+        })
+    };
+    assert!(of("started") && of("done"), "{records}");
+    r.s.cck(&["undo"]).run().code(0);
+    assert!(!fs::read_to_string(r.s.config()).unwrap().contains("hasCompletedOnboarding"));
+    r.cck(&[], &["true"]).run().code(0).err(&["hasCompletedOnboarding"]);
     let again = r.cck(&[], &["true"]).run().code(0);
     assert_eq!(again.stderr, "", "once is enough");
     // What cannot be edited is left, and the run goes on.
     r.s.lay(".claude.json", "{");
     r.cck(&[], &["echo", "ran"]).run().code(0).err(&["cannot be edited"]).out(&["ran"]);
     assert_eq!(fs::read_to_string(r.s.config()).unwrap(), "{");
+}
+
+/// Exit code 2 says that nothing was changed.
+#[test]
+fn a_run_that_cannot_start_changes_nothing() {
+    let r = Runner::new();
+    r.cck(&["--budget", "5usd/day"], &["true"]).run().code(0);
+    let spend = r.s.home().join(".local/state/cck/spend");
+    fs::create_dir_all(&spend).unwrap();
+    fs::write(spend.join("no-profile.json"), "{").unwrap();
+    fs::remove_file(r.s.config()).unwrap();
+    let before = r.s.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
+    r.cck(&["--budget", "5usd/day"], &["true"]).run().code(2).err(&["no-profile.json", "try:"]);
+    assert!(!r.s.config().exists());
+    let after = r.s.cck(&["audit", "--json"]).run().code(0).json()["records"].clone();
+    assert_eq!(before, after, "no run was started");
 }
 
 #[test]
