@@ -355,7 +355,7 @@ mod tests {
 
     #[test]
     fn the_proxy_is_the_environments() {
-        let proxy = |vars: &[(&str, &str)], url| {
+        let proxy = |vars: &[(&str, &str)], url: &str| {
             let context = Context::for_test(&[], vars, Path::new("/"), Path::new("/etc"));
             let proxy = proxy_for(&context, &Url::parse(url).unwrap()).unwrap();
             proxy.map(|proxy| proxy.uri().to_string())
@@ -366,5 +366,13 @@ mod tests {
         assert_eq!(proxy(&vars, "https://a.example:8/"), None);
         assert_eq!(proxy(&vars, "https://c.b.example"), None);
         assert_eq!(proxy(&[("ALL_PROXY", "http://p"), ("NO_PROXY", "*")], "https://x"), None);
+        // What goes to this machine would leave it, with the key.
+        let vars = ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"].map(|name| (name, "http://p:1"));
+        assert_eq!(proxy(&vars, "http://x.example").as_deref(), Some("http://p:1/"));
+        for host in ["127.0.0.1", "127.9.9.9:8080", "localhost", "[::1]:80"] {
+            for url in [format!("http://{host}/v1"), format!("https://{host}")] {
+                assert_eq!(proxy(&vars, &url), None, "{url}");
+            }
+        }
     }
 }

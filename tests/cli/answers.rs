@@ -158,8 +158,7 @@ fn a_key_that_a_link_puts_into_a_git_work_tree_is_named() {
     sandbox.lay("dotfiles/claude/.claude.json", "{}");
     sandbox.lay("dotfiles/claude/settings.json", "{}");
     if !git(&["init"]) || !git(&["add", "."]) {
-        eprintln!("skipped: no git");
-        return;
+        return crate::skip::without("git");
     }
     symlink("dotfiles/claude/.claude.json", sandbox.config()).unwrap();
     let tracked = "dotfiles/claude/.claude.json is tracked by git";

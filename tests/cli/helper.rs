@@ -1,7 +1,7 @@
 //! `cck helper`: one member of settings, and nothing else.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::sandbox::{KEY, Sandbox};
 
@@ -72,6 +72,36 @@ fn a_foreign_helper_is_left_alone_unless_forced() {
     s.cck(&["helper", "install", "--key-env", "K", "--force"]).env("K", KEY).run().code(0);
     s.cck(&["helper", "remove"]).run().code(0);
     assert_eq!(fs::read_to_string(s.home().join(SETTINGS)).unwrap(), "{}");
+}
+
+/// What is gone tomorrow gives Claude Code no key then.
+#[test]
+fn a_helper_of_a_program_that_may_go_is_warned_of() {
+    for (dir, words) in [
+        ("src/cck/target/debug", Some("build directory")),
+        ("src/cck/target/release", Some("build directory")),
+        (".npm/_npx/0a1b/node_modules/@cck-cli/linux-x64/bin", Some("npx's cache")),
+        ("opt/bin", None),
+    ] {
+        let s = Sandbox::new();
+        let root = tempfile::tempdir_in(env!("CARGO_MANIFEST_DIR")).unwrap();
+        let program = root.path().join(dir).join("cck");
+        fs::create_dir_all(program.parent().unwrap()).unwrap();
+        fs::hard_link(crate::sandbox::binary(), &program)
+            .or_else(|_| fs::copy(crate::sandbox::binary(), &program).map(drop))
+            .unwrap();
+        let command = s.cck(&["helper", "install", "--key-env", "K"]).env("K", KEY).command();
+        let mut run = Command::new(&program);
+        run.args(command.get_args()).env_clear().current_dir(s.project());
+        run.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = run.stdin(Stdio::null()).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        match words {
+            Some(words) => assert!(said.contains(words), "{dir}: {said}"),
+            None => assert!(!said.contains("when it is gone"), "{dir}: {said}"),
+        }
+    }
 }
 
 #[test]

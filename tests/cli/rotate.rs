@@ -265,6 +265,12 @@ fn what_was_left_is_completed_by_the_same_command() {
     rotate(&sandbox, &args, None).code(0);
     let seen = fs::read_to_string(sandbox.project().join("seen")).unwrap();
     assert!(seen.starts_with("sk-ant-api03-…abcd sha256:"), "{seen}");
+    // It has no use for a key: those of the environment are left out.
+    let other = home();
+    rotate(&other, &["--command-after", "env > seen"], None).code(0);
+    let seen = fs::read_to_string(other.project().join("seen")).unwrap();
+    assert!(seen.contains("CCK_OLD_HINT=") && seen.contains("HOME="), "{seen}");
+    assert!(!seen.contains("ANTHROPIC_ADMIN_KEY") && !seen.contains(ADMIN), "{seen}");
     rotate(&sandbox, &args, None).code(0).out(&["nothing to rotate"]);
 }
 
@@ -344,10 +350,18 @@ fn of_two_rotations_at_once_each_names_the_key_that_it_replaced() {
     let text = fs::read_to_string(sandbox.config()).unwrap();
     let winner = if text.contains(KEY) { KEY } else { THIRD };
     assert!(text.contains(winner) && !text.contains(OTHER), "{text}");
-    let done: Vec<_> = runs.iter().filter(|run| run.code == Some(0)).collect();
-    assert!(!done.is_empty(), "{runs:?}");
-    for run in runs {
-        assert!(run.code == Some(0) || run.stderr.contains("just now"), "{run:?}");
+    assert!(runs.iter().any(|run| run.code == Some(0)), "{runs:?}");
+    // Each that went through names what it replaced: of two, one the first key and the other that one's.
+    let loser = if winner == KEY { THIRD } else { KEY };
+    let went_through = runs.iter().filter(|run| run.code == Some(0)).count();
+    for (run, key) in runs.iter().zip([KEY, THIRD]) {
+        let replaced = if key == winner && went_through == 2 { loser } else { OTHER };
+        if run.code == Some(0) {
+            let hint = run.json()["old"]["hint"].as_str().unwrap().to_owned();
+            assert!(hint.ends_with(&replaced[replaced.len() - 4..]), "{runs:?}");
+        } else {
+            assert!(run.stderr.contains("just now"), "{run:?}");
+        }
     }
     // What is left of a loser is no record of a rotation that never was.
     let rest = sandbox.cck(&["rotate", "--stdin"]).stdin(winner).run().code(0);

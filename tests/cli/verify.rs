@@ -221,7 +221,7 @@ fn files_that_are_open_to_others_or_in_git_are_problems() {
     assert_eq!(codes(&report), ["loose-mode", "key-in-backups"]);
     chmod(&sandbox.config(), 0o600);
     if Command::new("git").arg("--version").output().is_err() {
-        return;
+        return crate::skip::without("git");
     }
     git(&["init", "-q"]);
     // A hostile work tree: git must not run what it configures.
@@ -292,6 +292,39 @@ fn arguments_that_make_no_sense_are_errors() {
     }
 }
 
+/// `cck approve` knows the environment only: of a key that settings set it would say that the variable is not set.
+#[test]
+fn a_key_that_a_file_sets_is_not_to_be_approved_by_cck() {
+    let settings = format!("{{\"env\": {{\"ANTHROPIC_API_KEY\": \"{OTHER}\"}}}}");
+    for of_project in [true, false] {
+        let sandbox = Sandbox::new();
+        sandbox.lay(".claude.json", "{\"hasCompletedOnboarding\": true}");
+        if of_project {
+            fs::create_dir(sandbox.project().join(".claude")).unwrap();
+            fs::write(sandbox.project().join(".claude/settings.json"), &settings).unwrap();
+        } else {
+            sandbox.lay(".claude/settings.json", &settings);
+        }
+        for args in [&["verify", "--expect", "any"][..], &["verify", "--json", "--expect", "any"]] {
+            let ran = sandbox.cck(args).run();
+            assert!(!ran.stdout.contains("cck approve"), "{ran:?}");
+        }
+    }
+}
+
+#[test]
+fn the_fixes_for_a_profile_name_it() {
+    let sandbox = Sandbox::new();
+    sandbox.cck(&["profile", "add", "a", "--key-env", "K"]).run().code(0);
+    let report = sandbox.cck(&["verify", "--profile", "a", "--json"]).run().json();
+    let fixes: Vec<_> = report["problems"].as_array().unwrap().iter().map(|p| &p["fix"]).collect();
+    assert!(!fixes.is_empty());
+    for fix in fixes.iter().map(|fix| fix.as_str().unwrap()) {
+        assert!(!fix.contains("cck ") || fix.contains("--profile a"), "{fix}");
+    }
+    assert!(fixes.iter().any(|fix| *fix == "cck set-key --profile a"), "{fixes:?}");
+}
+
 #[test]
 fn without_a_command_it_says_what_is_in_force() {
     let sandbox = Sandbox::new();
@@ -319,7 +352,10 @@ fn without_a_command_it_says_what_is_in_force() {
         sandbox.lay(".claude.json", config);
         let cck = sandbox.cck(&[]);
         let cck = if words.contains("unset") { cck.env("ANTHROPIC_API_KEY", OTHER) } else { cck };
-        checked(cck.run()).code(0).out(&["✗ ", "next: ", words]);
+        let ran = checked(cck.run()).code(0).out(&["✗ ", "next: ", words]);
+        // A key would not make a config readable.
+        let is_malformed = words == "is not JSON";
+        assert!(!is_malformed || !ran.stdout.contains("cck set-key"), "{ran:?}");
     }
 }
 

@@ -115,6 +115,28 @@ fn a_repository_of_pipes_hangs_nothing() {
     }
 }
 
+/// A repository names a pipe as its list of what is ignored.
+#[test]
+fn a_pipe_as_the_list_of_what_git_ignores_is_given_up_soon() {
+    let sandbox = project();
+    let pipe = sandbox.project().join("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0)
+        .unwrap();
+    let config = sandbox.project().join(".git/config");
+    let text = fs::read_to_string(&config).unwrap_or_default();
+    let text = format!("{text}\n[core]\n\texcludesFile = {}\n", pipe.display());
+    fs::write(&config, text).unwrap();
+    let took = || {
+        let start = Instant::now();
+        let ran = sandbox.cck(&["verify"]).run();
+        assert!(matches!(ran.code, Some(0 | 1)), "{ran:?}");
+        start.elapsed()
+    };
+    // The best of three: the machine may be busy.
+    let took = (0..3).map(|_| took()).min().unwrap();
+    assert!(took < Duration::from_secs(2), "took {took:?}");
+}
+
 fn remove(path: &Path) {
     let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
