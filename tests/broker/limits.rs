@@ -118,13 +118,16 @@ fn a_model_that_is_not_allowed_is_refused_and_others_pass() {
 fn alerts_go_to_the_command_and_the_log_and_hold_no_secret() {
     let (machine, upstream) = (Machine::new(), Upstream::usual());
     let alerts = machine.s.home().join("alerts");
+    let environment = machine.s.home().join("environment");
     let command = format!(
-        "line=$(cat); printf '%s\\n' \"$line\" >>{}; echo noise; echo noise >&2",
+        "line=$(cat); env >{}; printf '%s\\n' \"$line\" >>{}; echo noise; echo noise >&2",
+        environment.display(),
         alerts.display()
     );
-    let run = machine.run(
-        &upstream,
+    let run = machine.run_with(
+        &upstream.url(),
         &["--budget", "20tok", "--on-alert", &command, "--allow-model", "claude-*"],
+        &[("ANTHROPIC_ADMIN_KEY", "admin-value"), ("MINE", KEY), ("UNRELATED", "stays")],
     );
     let token = run.token.clone();
     assert_eq!(run.message(ASK).status, 200);
@@ -150,6 +153,11 @@ fn alerts_go_to_the_command_and_the_log_and_hold_no_secret() {
     assert_eq!(kinds, ["budget-100", "budget-75", "refused", "refused"]);
     for secret in [KEY, &token] {
         assert!(!text.contains(secret));
+    }
+    let text = fs::read_to_string(&environment).unwrap();
+    assert!(text.contains("UNRELATED=stays"), "{text}");
+    for secret in [KEY, &token, "admin-value"] {
+        assert!(!text.contains(secret), "{text}");
     }
     let logged: Vec<_> = machine
         .calls()
