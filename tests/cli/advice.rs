@@ -300,3 +300,28 @@ fn a_fix_that_is_pasted_fixes_it() {
     }
     assert!(wrong.is_empty() && count >= 20, "{count} fixes\n{}", wrong.join("\n"));
 }
+
+/// tests/data/cases/k01: logging out in the client takes away what cck put there; the fix does not.
+#[test]
+fn the_fix_for_a_login_leaves_the_key_the_onboarding_and_the_approvals() {
+    let cases = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/cases");
+    let text = std::fs::read_to_string(cases.join("k01-fix-that-destroys.json")).unwrap();
+    let case: Value = serde_json::from_str(&text).unwrap();
+    for item in case["items"].as_array().unwrap() {
+        let sandbox = Sandbox::new();
+        for (path, content) in item["state"]["home"].as_object().unwrap() {
+            sandbox.lay(path, content.to_string());
+        }
+        let before = std::fs::read_to_string(sandbox.config()).unwrap();
+        let verify =
+            || sandbox.cck(&["verify", "--json", "--expect", "config.primaryApiKey"]).run();
+        let report = verify().code(1).json();
+        let fix = report["problems"][0]["fix"].as_str().unwrap();
+        assert_eq!(report["problems"][0]["code"], "key-shadowed");
+        let mut shell = std::process::Command::new("/bin/sh");
+        shell.args(["-c", fix]).env_clear().env("HOME", sandbox.home());
+        assert!(shell.env("PATH", "/usr/bin:/bin").status().unwrap().success(), "{fix}");
+        verify().code(0);
+        assert_eq!(std::fs::read_to_string(sandbox.config()).unwrap(), before);
+    }
+}

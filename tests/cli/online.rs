@@ -9,7 +9,7 @@ use std::thread;
 
 use serde_json::Value;
 
-use crate::sandbox::{Cck, KEY, Sandbox};
+use crate::sandbox::{Cck, KEY, OTHER, Sandbox};
 
 /// A host that only the proxy knows.
 const HOST: &str = "api.cck.example";
@@ -241,4 +241,42 @@ fn proxies_and_certificates_of_settings_count_as_for_the_client() {
     let (code, answer, said) = report(sandbox.cck(&["verify", "--online", "--json"]));
     assert_eq!((code, &answer["online"]["result"]), (Some(0), &"valid".into()), "{said}");
     assert_eq!(proxy.asked().len(), 1);
+}
+
+/// tests/data/cases/k11: for rotate as for verify, from the environment as from settings.
+#[test]
+fn an_authority_of_ones_own_counts_for_verify_and_rotate() {
+    for in_settings in [false, true] {
+        let (sandbox, dir) = (sandbox(), tempfile::tempdir().unwrap());
+        let Some(server) = Server::start(dir.path()) else {
+            return;
+        };
+        let proxy = Proxy::start(server.port);
+        let variables = [
+            ("ANTHROPIC_BASE_URL", format!("https://{HOST}")),
+            ("HTTPS_PROXY", format!("http://127.0.0.1:{}", proxy.port)),
+            ("NODE_EXTRA_CA_CERTS", server.authority.to_str().unwrap().to_owned()),
+        ];
+        let cck = |args: &[&str]| {
+            let cck = sandbox.cck(args);
+            if in_settings {
+                return cck;
+            }
+            variables.iter().fold(cck, |cck, (name, value)| cck.env(name, value))
+        };
+        if in_settings {
+            let env: serde_json::Map<_, _> = variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), value.as_str().into()))
+                .collect();
+            sandbox.lay(".claude/settings.json", serde_json::json!({"env": env}).to_string());
+        }
+        let (code, answer, said) = report(cck(&["verify", "--online", "--json"]));
+        assert_eq!((code, &answer["online"]["result"]), (Some(0), &"valid".into()), "{said}");
+        let rotate = cck(&["rotate", "--online", "--json", "--stdin"]).stdin(OTHER).run();
+        let rotate = rotate.code(0);
+        assert_eq!(rotate.json()["checked_online"], true, "{rotate:?}");
+        assert!(server.said().contains(&format!("x-api-key: {OTHER}")), "{}", server.said());
+        assert_eq!(proxy.asked().len(), 2);
+    }
 }

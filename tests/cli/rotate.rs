@@ -368,6 +368,28 @@ fn of_two_rotations_at_once_each_names_the_key_that_it_replaced() {
     assert!(!rest.stdout.contains(&winner[winner.len() - 4..]) || !rest.stdout.contains("revoke"));
 }
 
+/// Whichever is first: what is left of its rotation is done by the next command, and not forgotten with the loser's.
+#[test]
+fn what_is_left_of_a_rotation_outlives_another_at_the_same_time() {
+    for _ in 0..5 {
+        let sandbox = home();
+        let args = ["rotate", "--stdin", "--command-after", "false"];
+        let runs: Vec<_> = thread::scope(|scope| {
+            let run = |key: &'static str| {
+                let sandbox = &sandbox;
+                scope.spawn(move || sandbox.cck(&args).stdin(key).run())
+            };
+            [run(KEY), run(THIRD)].map(|run| run.join().unwrap()).into()
+        });
+        let text = fs::read_to_string(sandbox.config()).unwrap();
+        let winner = if text.contains(KEY) { KEY } else { THIRD };
+        assert!(runs.iter().any(|run| run.stderr.contains("--command-after")), "{runs:?}");
+        let rest = sandbox.cck(&["rotate", "--stdin"]).stdin(winner).run().code(0);
+        let old = format!("…{}", &OTHER[OTHER.len() - 4..]);
+        assert!(rest.stdout.contains(&old) && rest.stdout.contains("revoke"), "{rest:?} {runs:?}");
+    }
+}
+
 #[test]
 fn a_path_in_the_report_for_programs_is_the_path() {
     let sandbox = home();

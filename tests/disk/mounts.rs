@@ -35,6 +35,70 @@ fn a_file_that_is_a_mount_point_is_written_in_place() {
     assert_eq!(home.names(), [".claude.json", "real"]);
 }
 
+/// tests/data/cases/k17: docker makes a directory for a file that the host lacks. It cannot be moved.
+#[test]
+fn a_directory_in_the_place_of_the_config_that_is_a_mount_is_not_to_be_moved() {
+    if !can_mount() {
+        return;
+    }
+    let home = Home::new();
+    let make = "mkdir $HOME/real $HOME/.claude.json;";
+    let mount = "mount --bind $HOME/real $HOME/.claude.json;";
+    for (mount, words, other) in [(mount, "is a mount", " mv "), ("", " mv ", "is a mount")] {
+        let run = home.in_namespace(&format!("{make} {mount} $CCK verify || exit $?"));
+        assert_eq!(run.status.code(), Some(1), "{}", text(&run.stderr));
+        let said = text(&run.stdout);
+        assert!(said.contains(words) && !said.contains(other), "{said}");
+        fs::remove_dir(home.path().join("real")).unwrap();
+        fs::remove_dir(home.config()).unwrap();
+    }
+}
+
+/// tests/data/cases/k17: the two that only a change meets. Each ends soon, and says what leads out.
+#[test]
+fn a_lock_that_is_a_mount_and_a_link_to_a_read_only_store_are_named() {
+    if !can_mount() {
+        return;
+    }
+    let lock = "mkdir $HOME/real $HOME/.claude.json.lock; touch -d '1 hour ago' $HOME/real; \
+                mount --bind $HOME/real $HOME/.claude.json.lock;";
+    let store = "mkdir $HOME/store; mv $HOME/.claude.json $HOME/store/; ln -s store/.claude.json $HOME/.claude.json; \
+                 mount --bind $HOME/store $HOME/store; mount -o remount,bind,ro $HOME/store;";
+    for (lay, words, never) in [
+        (lock, "it is a mount, which cannot be taken over", "left by a crash"),
+        (store, "set CLAUDE_CONFIG_DIR to a directory that can be written", "for writing"),
+    ] {
+        let home = Home::new();
+        home.lay(BEFORE);
+        let start = std::time::Instant::now();
+        let run = home.in_namespace(&format!("{lay} $CCK set-key"));
+        let said = text(&run.stderr);
+        assert_eq!(run.status.code(), Some(2), "{said}");
+        assert!(said.contains(words) && !said.contains(never), "{said}");
+        assert!(start.elapsed() < std::time::Duration::from_secs(30), "{:?}", start.elapsed());
+    }
+}
+
+/// A file system without permissions takes a change of them and does nothing.
+#[test]
+fn a_file_system_that_ignores_permissions_is_warned_of() {
+    if !can_mount() {
+        return;
+    }
+    let home = Home::new();
+    home.lay(BEFORE);
+    fs::set_permissions(home.config(), fs::Permissions::from_mode(0o644)).unwrap();
+    let run = home.in_namespace(&format!(
+        "{BIND} strace -f -qq -o /dev/null -e inject=fchmod,fchmodat,chmod:retval=0 $CCK set-key"
+    ));
+    if run.status.code() == Some(127) || text(&run.stderr).contains("ptrace") {
+        return super::skip::without("strace");
+    }
+    assert!(run.status.success(), "{}", text(&run.stderr));
+    let said = text(&run.stderr);
+    assert!(said.contains("others can read") && said.contains("mode 0644"), "{said}");
+}
+
 /// Kills the run at each call that an in-place write makes: the next one must end what was begun.
 #[test]
 fn a_killed_write_in_place_is_ended_by_the_next_run() {
