@@ -22,7 +22,7 @@ lint:
     cd fuzz && cargo fmt --check && cargo check --quiet --target-dir ../target/fuzz
 
 # Dependencies: licences, duplicates, sources; none that is not used, none that wants a newer Rust than Cargo.toml states
-# (what std has got since then, clippy's incompatible_msrv tells)
+# (what std has got since then, clippy's incompatible_msrv reports)
 deps:
     cargo fetch --locked --quiet
     cargo deny --locked --offline check licenses bans sources

@@ -40,7 +40,7 @@ case "$from" in
     fi || fail "cannot download $from/$name.tar.gz" "check the address and the network; --from takes a directory too"
     ;;
   http://*) fail "$from is not encrypted" "an address with https://" ;;
-  *) cp "$from/$name.tar.gz" "$archive" || fail "there is no $name.tar.gz in $from" "the directory with the archives" ;;
+  *) cp "$from/$name.tar.gz" "$archive" || fail "$from/$name.tar.gz cannot be copied" "the directory with the archives" ;;
 esac
 if command -v sha256sum >/dev/null; then
   got="$(sha256sum "$archive")"

@@ -99,7 +99,7 @@ pub(crate) fn judge(
     } else if settings::effective(state, names::ORGANIZATION).is_none() {
         Err("ANTHROPIC_ORGANIZATION_ID is not set, so it counts as unset".to_owned())
     } else {
-        Ok((!has_identity(state)).then(|| "there is no identity token".to_owned()))
+        Ok((!has_identity(state)).then(|| "an identity token is missing".to_owned()))
     };
     note(found, rule, failure, true);
 }

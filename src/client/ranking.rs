@@ -285,7 +285,7 @@ impl<'s> Ranking<'s> {
         self.found.get(Kind::Key).is_some_and(|key| key.source.is_variable(names::KEY))
     }
 
-    /// Federation and Anthropic profiles: those in use take the stored login out of use.
+    /// Federation and Anthropic profiles: those in use go before the stored login, which is then not used.
     fn grants(&mut self) {
         let state = self.state;
         if !state.client.has(Rule::ProfilesAreKnown) {
@@ -297,7 +297,7 @@ impl<'s> Ranking<'s> {
         let source = |found: &Credentials, kind| Some(found.get(kind)?.source.clone());
         let Some(login) = source(&self.found, Kind::Login) else { return };
         if let Some(grant) = source(&self.found, Kind::Grant) {
-            let reason = format!("{grant} takes the stored login out of use");
+            let reason = format!("{grant} is used instead of the stored login");
             self.found.note(&login, Note::shadowed(&grant, reason));
         }
         if let Some(default) = source(&self.found, Kind::Profile)

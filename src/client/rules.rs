@@ -36,9 +36,9 @@ impl Client {
 rules! {
     /// Custom headers suffice, without any other credential.
     CustomHeadersSuffice = (2, 0, 45);
-    /// A helper that fails is sent as an empty Bearer, where before nothing was sent.
+    /// A helper that fails is sent as an empty Bearer; before, nothing was sent.
     FailedHelperIsSentEmpty = (2, 0, 45);
-    /// A `primaryApiKey` that is a number is ignored, where before its digits were sent.
+    /// A `primaryApiKey` that is a number is ignored; before, its digits were sent.
     PrimaryKeyMustBeText = (2, 0, 45);
     /// CLAUDE_CODE_USE_FOUNDRY is known.
     FoundryIsKnown = (2, 0, 45);
@@ -50,7 +50,7 @@ rules! {
     RemoteLoginBeatsKey = (2, 0, 77);
     /// CLAUDE_CODE_CUSTOM_OAUTH_URL gives the config another name.
     CustomOauthUrlIsKnown = (2, 1, 32);
-    /// Bad rules in `permissions` are dropped one by one, where before they cost the file.
+    /// Bad rules in `permissions` are dropped one by one; before, they cost the file.
     BadPermissionsAreDropped = (2, 1, 47);
     /// `OAUTH` is read from `env` blocks too.
     OauthOfSettingsCounts = (2, 1, 53);
@@ -88,8 +88,8 @@ rules! {
     HostOwnsVariables = (2, 1, 83);
     /// Server-managed settings come with the login of an enterprise.
     ServerIsAskedForEnterprises = (2, 1, 83);
-    /// A carriage return or the like inside a line of custom headers keeps the request from being sent, where before the
-    /// line was skipped.
+    /// A carriage return or the like inside a line of custom headers keeps the request from being sent; before, the line
+    /// was skipped.
     BreaksInHeadersStop = (2, 1, 88);
     /// `forceLoginOrgUUID: []` in managed settings stops `primaryApiKey` as well.
     EmptyOrganizationsStop = (2, 1, 89);
@@ -103,7 +103,7 @@ rules! {
     ServerIsAskedWithOauth = (2, 1, 96);
     /// With another provider no key is asked about.
     OtherProviderAsksNothing = (2, 1, 98);
-    /// Unknown names in `hooks` are dropped, where before they cost the file.
+    /// Unknown names in `hooks` are dropped; before, they cost the file.
     UnknownHooksAreDropped = (2, 1, 101);
     /// Another JavaScript runtime: control characters fit a header.
     HeadersTakeControls = (2, 1, 113);
@@ -121,11 +121,11 @@ rules! {
     HooksMayBeAnything = (2, 1, 122);
     /// A known hook that is not a list is taken.
     HookMayBeAnything = (2, 1, 122) until (2, 1, 257);
-    /// The default answer to a settings error goes on, where before it was to exit.
+    /// The default answer to a settings error goes on; before, it was to exit.
     SettingsErrorGoesOn = (2, 1, 124);
-    /// Malformed managed settings stop the client, where before they were ignored.
+    /// Malformed managed settings stop the client; before, they were ignored.
     MalformedManagedStops = (2, 1, 128);
-    /// A custom header without a name keeps the request from being sent, where before it was skipped.
+    /// A custom header without a name keeps the request from being sent; before, it was skipped.
     EmptyHeaderNameStops = (2, 1, 129);
     /// An empty `TOKEN` is no longer sent as an empty Bearer.
     EmptyTokenIsUnset = (2, 1, 129);
@@ -143,7 +143,7 @@ rules! {
     OauthScopesAreKnown = (2, 1, 152);
     /// CLAUDE_CODE_HOST_AUTH_ENV_VAR keeps `env` blocks from setting credentials too.
     HostAuthVariableIsKnown = (2, 1, 153);
-    /// The stored login goes before the default Anthropic profile, where before it came after.
+    /// The stored login goes before the default Anthropic profile; before, it came after.
     LoginBeatsDefaultProfile = (2, 1, 154);
     /// In a session of the desktop app, managed and project settings set no credential (not in 2.1.112; not bisected).
     DesktopIgnoresBlocks = (2, 1, 200);
@@ -155,7 +155,7 @@ rules! {
     BadManagedMembersAreDropped = (2, 1, 166);
     /// A directory where settings should be is a settings error.
     SettingsDirectoryIsError = (2, 1, 169);
-    /// Of two `--settings` the last counts, where before the first did.
+    /// Of two `--settings` the last counts; before, the first did.
     LastSettingsFlagCounts = (2, 1, 169);
     /// The user and password of ANTHROPIC_BASE_URL are sent as Basic.
     UserinfoIsSent = (2, 1, 176);
@@ -193,6 +193,6 @@ rules! {
     EmptyLegacyConfigIsIgnored = (2, 1, 299);
     /// A config of 0 bytes or blanks counts as an empty one.
     EmptyConfigIsTaken = (2, 1, 318);
-    /// On Windows, HKLM is laid over the managed file, where before the first of the two won whole.
+    /// On Windows, HKLM is laid over the managed file; before, the first of the two won whole.
     RegistryIsMerged = (2, 1, 332);
 }

@@ -278,11 +278,11 @@ fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
     }
     match git::look(config, context) {
         Some(Git::Tracked) => context.warn(&format!(
-            "{} is tracked by git: the next commit has the key in it; use `cck helper install`, or take the file out of git",
+            "{} is tracked by git: the next commit has the key in it; use `cck helper install`, or run `git rm --cached` on it",
             config.display()
         )),
         Some(Git::Addable) => context.warn(&format!(
-            "{} is in a git repository and not ignored: `git add` would take the key in",
+            "{} is in a git repository and not ignored: `git add` would add the key to it",
             config.display()
         )),
         _ => {}

@@ -38,7 +38,7 @@ pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     if source.place == Place::Prompt && !is_named {
         return Err(fail(
             format!(
-                "get-key was not told where the key comes from, and {DEFAULT_VARIABLE} is not set"
+                "get-key needs a source for the key: none was given, and {DEFAULT_VARIABLE} is not set"
             ),
             format!("{NAME_ONE}, or a profile: --profile NAME (cck profile list)"),
         ));

@@ -179,7 +179,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         }
         Some(old) if old.system => {
             context.warn(&format!(
-                "your profile {name} now stands in place of the machine's ({})",
+                "your profile {name} now overrides the machine's ({})",
                 old.file.display()
             ));
         }

@@ -27,7 +27,7 @@ Examples:
 Without a source: $ANTHROPIC_API_KEY if set, else standard input if it is not
 a terminal, else a hidden prompt. If both may hold a key, cck asks which.")]
 pub(crate) struct SetKeyArgs {
-    /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 where there is none)
+    /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 if it is missing)
     #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new(), hide_short_help = true)]
     onboarding_version: Option<String>,
     /// Put the key into the macOS Keychain, as the client does, and not into the config

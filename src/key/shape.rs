@@ -64,7 +64,7 @@ fn mistake(text: &str) -> (String, &'static str) {
         );
     } else if starts(&["$"]) || has(&["${", "{{", "$("]) || is_percent_variable(text) {
         return (
-            "this is the name of a variable that was not replaced by its value".into(),
+            "this is the name of a variable that was not replaced with its value".into(),
             "let the shell replace it, or name it: --key-env VAR",
         );
     } else if has(&["***", "•", "xxxx", "…", "..."]) || lower.chars().all(|c| c == '*') {

@@ -175,7 +175,7 @@ impl Place {
             (false, StdinKind::Terminal) => Ok(Place::Prompt),
             (false, StdinKind::Nothing) => Err(fail(
                 format!(
-                    "no key was given: {DEFAULT_VARIABLE} is not set, and there is no input and no terminal to ask on"
+                    "no key was given: {DEFAULT_VARIABLE} is not set, standard input is empty, and cck has no terminal to ask on"
                 ),
                 NAME_ONE,
             )),
@@ -238,7 +238,7 @@ fn from_file(
     thread::spawn(move || sender.send(read_file(&path, &read_name)));
     let (text, mode) = receiver.recv_timeout(patience).map_err(|_| {
         fail(
-            format!("{name} gave nothing within {} s", patience.as_secs()),
+            format!("{name} returned nothing within {} s", patience.as_secs()),
             "if it is a pipe, see that something writes to it; --timeout waits longer",
         )
     })??;

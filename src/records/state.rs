@@ -15,11 +15,13 @@ pub(crate) fn dir(context: &Context) -> anyhow::Result<PathBuf> {
     let local = context.var_os("LOCALAPPDATA").filter(|dir| cfg!(windows) && !dir.is_empty());
     xdg.or_else(|| local.map(PathBuf::from))
         // A home that does not exist is not made.
-        .or_else(|| context.home().filter(|home| home.exists()).map(|home| home.join(".local/state")))
+        .or_else(|| {
+            context.home().filter(|home| home.exists()).map(|home| home.join(".local/state"))
+        })
         .map(|dir| dir.join("cck"))
         .ok_or_else(|| {
             fail(
-                "neither XDG_STATE_HOME nor HOME names a directory, so there is no place for cck's records",
+                "neither XDG_STATE_HOME nor HOME names a directory, so cck cannot keep its records",
                 "set one of them, or name the audit file in CCK_AUDIT_FILE",
             )
         })

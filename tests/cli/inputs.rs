@@ -116,7 +116,7 @@ fn a_key_file_that_gives_nothing_is_not_waited_for_without_end() {
         .unwrap();
     let start = Instant::now();
     let args = ["set-key", "--key-file", fifo.to_str().unwrap(), "--timeout", "1"];
-    s.cck(&args).run().code(2).err(&["gave nothing within 1 s", "try:"]);
+    s.cck(&args).run().code(2).err(&["returned nothing within 1 s", "try:"]);
     assert!(start.elapsed() < Duration::from_secs(10));
     // A pipe that does give a key is as good as a file.
     let path = fifo.clone();

@@ -241,7 +241,7 @@ fn a_locked_profile_of_the_machine_stands() {
     let (exit, text) = m.run(&["profile", "add", "it", "--key-env", "MINE"]);
     assert!(exit == Exit::Error && text.contains("locked by"), "{text}");
     let (exit, text) = m.run(&["profile", "add", "free", "--key-env", "MINE"]);
-    assert!(exit == Exit::Done && text.contains("in place of the machine's"), "{text}");
+    assert!(exit == Exit::Done && text.contains("overrides the machine's"), "{text}");
     m.s.lay(FILE, "[profiles.it]\nkey-env = 'MINE'\n");
     let (exit, text) = m.run(&["get-key", "--profile", "it"]);
     assert!(exit == Exit::Done && text.contains(KEY) && text.contains("is ignored"), "{text}");

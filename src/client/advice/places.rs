@@ -58,7 +58,7 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
             format!(
                 "{name} has a user or a password in it; the client sends them as a Basic credential"
             ),
-            "take them out of the address",
+            "remove them from the address",
         ));
     }
 }

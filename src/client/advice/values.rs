@@ -74,7 +74,7 @@ fn in_token(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
             Source::Variable(Origin::Process, name) => {
                 format!("export {name}=\"${{{name}#* }}\"")
             }
-            _ => format!("take `Bearer ` out of it in {}", case.place(source)),
+            _ => format!("remove `Bearer ` from it in {}", case.place(source)),
         };
         return Some(Problem::error("bearer-twice", message, fix));
     }
