@@ -1,7 +1,7 @@
 //! Where the client's requests go, who chose that, and whether a credential may be sent there.
 //!
-//! Everything that gives a key away asks [`may_send`]. Trust depends on where a file lies and who can write it, not on the
-//! name of its layer: what lies in the project belongs to its author.
+//! verify, `rotate --online` and the warnings after a change ask [`may_send`]. Trust depends on where a file lies and who
+//! can write it, not on the name of its layer: what lies in the project belongs to its author.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -73,7 +73,8 @@ pub(crate) struct VerifyArgs {
     run_helper: Option<RunHelper>,
     /// Ask the API whether it takes the credential that would be sent
     ///
-    /// One GET of /v1/models to the client's base URL. Rejection makes the answer no.
+    /// One GET of /v1/models to the client's base URL, and one of the settings at api.anthropic.com if the client asks for them.
+    /// Rejection makes the answer no.
     #[arg(long)]
     online: bool,
     /// The directory that the client is started in [default: the working directory]

@@ -4,7 +4,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Phrases, and what to say instead. A phrase ends at a word's end, or goes on where it ends with `*`.
+/// Phrases, and what to say instead. A phrase ends at a word's end, or goes on where it ends with `*`; up to five words of
+/// one sentence stand for `…`.
 const PHRASES: &[(&str, &str)] = &[
     ("mend*", "fix"),
     ("stumble*", "fail on"),
@@ -19,6 +20,29 @@ const PHRASES: &[(&str, &str)] = &[
     ("is no *", "is not a"),
     ("are no *", "are not"),
     ("there is no such", "… does not exist"),
+    ("put right", "fix"),
+    ("if so be", "if"),
+    ("one a tenant", "one per tenant"),
+    ("a word about it", "a description"),
+    ("by halving", "by bisecting"),
+    ("is now not", "is no longer"),
+    ("takes … key out", "removes the key from"),
+    ("took … key out", "removed the key from"),
+    (", where before", "; before, …"),
+];
+
+/// As [`PHRASES`], in documents, messages and help, but not in comments and names.
+const TO_PEOPLE: &[(&str, &str)] = &[
+    ("told", "said to, reported, known"),
+    ("tells", "says, reports"),
+    ("gave none", "returned nothing"),
+    ("gives none", "returns nothing"),
+    ("gave nothing", "returned nothing"),
+    ("take … out of", "remove … from"),
+    ("takes … out of", "removes … from"),
+    ("took … out of", "removed … from"),
+    ("where there is none", "if it is missing"),
+    ("replaced by its value", "replaced with its value"),
 ];
 
 fn root() -> PathBuf {
@@ -58,16 +82,30 @@ fn words(line: &str) -> &str {
     line.trim().trim_start_matches(['/', '!', '#', '*', '>', '-']).trim()
 }
 
+/// What a file says to people: a document whole, of code the texts that a line has in quotes.
+fn said(name: &str, text: &str) -> String {
+    if !name.ends_with(".rs") {
+        return text.to_owned();
+    }
+    let quoted = |line: &str| match line.trim_start().starts_with("//") {
+        true => String::new(),
+        false => line.split('"').skip(1).step_by(2).collect::<Vec<_>>().join(" . "),
+    };
+    text.lines().map(|line| quoted(line) + "\n").collect()
+}
+
+type Phrase = (&'static str, &'static str);
+
 /// The phrases in a text, with the lines that they start in.
-fn offences(text: &str) -> Vec<(usize, &'static str)> {
+fn offences(text: &str, phrases: &'static [Phrase]) -> Vec<(usize, &'static Phrase)> {
     let lines: Vec<&str> = text.lines().map(words).collect();
     let mut found = Vec::new();
     for (at, line) in lines.iter().enumerate() {
         let next = lines.get(at + 1).copied().unwrap_or_default();
         let both = format!("{line} {next}").to_lowercase();
-        for (phrase, _) in PHRASES {
-            if starts(&both, phrase).any(|start| start < line.len().max(1)) {
-                found.push((at + 1, *phrase));
+        for phrase in phrases {
+            if starts(&both, phrase.0).any(|start| start < line.len().max(1)) {
+                found.push((at + 1, phrase));
             }
         }
     }
@@ -76,7 +114,7 @@ fn offences(text: &str) -> Vec<(usize, &'static str)> {
 
 /// Where a phrase starts in a text of small letters.
 fn starts<'a>(text: &'a str, phrase: &'a str) -> impl Iterator<Item = usize> + 'a {
-    let stem = phrase.trim_end_matches('*');
+    let (stem, end) = phrase.split_once(" … ").unwrap_or((phrase.trim_end_matches('*'), ""));
     text.match_indices(stem).filter_map(move |(at, _)| {
         let before = text[..at].chars().next_back();
         let after = &text[at + stem.len()..];
@@ -87,8 +125,17 @@ fn starts<'a>(text: &'a str, phrase: &'a str) -> impl Iterator<Item = usize> + '
                 || !after.starts_with(|c: char| c.is_ascii_lowercase()));
         // "There is no key" is how it is said.
         let right = right || (stem.ends_with(' ') && text[..at].trim_end().ends_with("there"));
-        (whole && !right).then_some(at)
+        (whole && !right && ends_soon(after, end)).then_some(at)
     })
+}
+
+/// Whether the words of `end` follow in the same sentence, after five others at most.
+fn ends_soon(after: &str, end: &str) -> bool {
+    let count = end.split_whitespace().count();
+    let words: Vec<&str> = after.split_whitespace().take(5 + count).collect();
+    let stop = words.iter().position(|word| word.ends_with(['.', ';', ':', '?', '|']));
+    let sentence = words[..stop.map_or(words.len(), |stop| stop + 1)].join(" ");
+    end.is_empty() || format!(" {sentence} ").contains(&format!(" {end} "))
 }
 
 #[test]
@@ -96,9 +143,9 @@ fn everything_people_read_is_in_plain_english() {
     let mut wrong = Vec::new();
     for name in files() {
         let Ok(text) = fs::read_to_string(root().join(&name)) else { continue };
-        let found = offences(&text);
-        for (line, phrase) in found {
-            let better = PHRASES.iter().find(|(other, _)| *other == phrase).unwrap().1;
+        let mut found = offences(&text, PHRASES);
+        found.extend(offences(&said(&name, &text), TO_PEOPLE));
+        for (line, (phrase, better)) in found {
             wrong.push(format!("{name}:{line}: {phrase:?}; say {better:?}"));
         }
     }
@@ -117,9 +164,21 @@ fn a_phrase_is_found_where_it_stands_and_nowhere_else() {
         ("There is no key; there are no keys", vec![]),
         ("There is no such key", vec![1]),
         ("the key is no\n/// whole key", vec![1]),
+        ("it takes the old\n// key out", vec![1]),
+        ("it takes a key. The way out", vec![]),
+        ("it takes the key as it is and does not look out", vec![]),
     ] {
-        let found: Vec<usize> = offences(text).into_iter().map(|(line, _)| line).collect();
-        assert_eq!(found, lines, "{text:?}");
+        let found = offences(text, PHRASES);
+        assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), lines, "{text:?}");
+    }
+}
+
+#[test]
+fn of_code_only_what_it_says_to_people_has_to_be_plain_in_all() {
+    let code = "let told = 1; // told\n/// It tells.\nfail(\"nobody told it\", \"take the file out of git\");";
+    for (name, lines) in [("a.rs", vec![3, 3]), ("a.md", vec![1, 2, 3, 3])] {
+        let found = offences(&said(name, code), TO_PEOPLE);
+        assert_eq!(found.iter().map(|(line, _)| *line).collect::<Vec<_>>(), lines, "{name}");
     }
 }
 
