@@ -94,6 +94,7 @@ pub(crate) fn apply(
 ) -> anyhow::Result<Changed> {
     if !target.args.dry_run {
         clear_expired(context);
+        undo::tidy(&target.file.path, context);
     }
     // A signal takes effect when the change has its records, or before it is made.
     let section = signals::hold();

@@ -155,10 +155,16 @@ fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> 
     Ok(Some(record).filter(|record| !record.files.is_empty()))
 }
 
+/// Clears away a record that a killed run has written in part: it may hold a key.
+pub(crate) fn tidy(config: &Path, context: &Context) {
+    if let Ok(next) = next(config, context) {
+        private::tidy(&next);
+    }
+}
+
 /// Ends what a killed run has left: its record is the last one, if its change took effect.
 fn settle(config: &Path, context: &Context) -> anyhow::Result<()> {
     let next = next(config, context)?;
-    private::tidy(&next);
     if let Ok(Some(record)) = prepared(config, context) {
         record.save_next(context)?;
         record.commit(context);
