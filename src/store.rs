@@ -293,14 +293,17 @@ impl Work<'_> {
         self.section.finish();
         self.first.get_or_insert((old.is_none(), edited.changes));
         self.exposed = Some(written.mode).filter(|mode| mode & 0o077 != 0);
-        self.lost = old.as_ref().and_then(|old| written_since(old, self.target));
-        self.disturbed |= self.lost.is_some();
+        let look = || old.as_ref().and_then(|old| written_since(old, self.target));
+        self.disturbed |= look().is_some();
         if self.disturbed {
             // It may have read before the replace what it is about to write after it.
             thread::sleep(LINGER);
         } else if old.as_ref().is_some_and(is_recent) {
             thread::sleep(GLANCE);
         }
+        // Only now: it may have opened the old file before the replace, and written to it just then.
+        self.lost = look();
+        self.disturbed |= self.lost.is_some();
         let now = self
             .dir
             .stat(self.name)
