@@ -84,7 +84,7 @@ fn a_helper_of_a_program_that_may_go_is_warned_of() {
     for (dir, words) in [
         ("src/cck/target/debug", Some("build directory")),
         ("src/cck/target/release", Some("build directory")),
-        (".npm/_npx/0a1b/node_modules/@cck-cli/linux-x64/bin", Some("npx's cache")),
+        (".npm/_npx/0a1b/node_modules/cck/bin", Some("npx's cache")),
         ("opt/tmp/bin", is_temporary.then_some("temporary files")),
     ] {
         let s = Sandbox::new();
