@@ -184,7 +184,7 @@ mod system {
     }
 }
 
-/// There are no sockets that clients know.
+/// Clients know no sockets here.
 #[cfg(windows)]
 mod system {
     use std::path::{Path, PathBuf};

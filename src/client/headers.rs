@@ -264,7 +264,7 @@ impl Request<'_> {
             return Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have".into());
         }
         [&outcome.x_api_key, &outcome.authorization].into_iter().find_map(|header| {
-            // Before 2.1.227, output that could not be read as a key was no empty one (1.0.128, 2.0.77, observed 2026-11).
+            // Before 2.1.227, output that could not be read as a key did not count as empty (1.0.128, 2.0.77, observed 2026-11).
             if let Header::Invalid(Source::Helper(_)) = header
                 && !client.has(Rule::HelperMustPrintOneKey)
                 && let HelperRun::Failed(ended, _) = &state.helper

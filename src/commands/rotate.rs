@@ -154,7 +154,7 @@ impl Rotation {
         let mut item = None;
         if let Some(path) = keychain::place(context) {
             item = match (keychain::key_in(&path, context), &in_config) {
-                // There is no other place for it.
+                // It is nowhere else.
                 (Err(error), None) => return Err(error),
                 (held, _) => Some((path, held)),
             };

@@ -81,7 +81,10 @@ fn a_stream_that_is_cut_upstream_is_cut_for_the_child_and_not_sent_again() {
     upstream.cut();
     let mut rest = Vec::new();
     _ = stream.read_to_end(&mut rest);
-    assert!(!String::from_utf8_lossy(&rest).contains("0\r\n\r\n"), "the cut is no end: {rest:?}");
+    assert!(
+        !String::from_utf8_lossy(&rest).contains("0\r\n\r\n"),
+        "the cut looks like an end: {rest:?}"
+    );
     assert_eq!(upstream.seen().len(), 1);
     let call = &machine.wait_for_calls(1)[0];
     assert_eq!((&call["decision"], &call["input_tokens"]), (&"failed".into(), &10.into()));

@@ -143,7 +143,7 @@ impl Run {
         answer
     }
 
-    /// The status of an answer to bytes; none if there is no answer.
+    /// The status of the answer to these bytes, if one comes.
     pub fn status(&self, request: &[u8]) -> Option<u16> {
         let answer = self.raw(request);
         String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()

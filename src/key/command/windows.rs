@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-/// The shell with this command line; there are no process groups.
+/// The shell with this command line. Windows has no process groups.
 pub(crate) fn shell(command: &str) -> (Command, bool) {
     let mut shell = Command::new("cmd.exe");
     // With /s the outer quotes go and what is between them stays as it is, quotes and all.
@@ -49,7 +49,7 @@ impl Pipe {
     }
 }
 
-/// There are no signals that end a process.
+/// Windows has no signals that end a process.
 pub(super) fn signal(_: ExitStatus) -> i32 {
     -1
 }
