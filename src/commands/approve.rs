@@ -4,7 +4,6 @@
 //! `customApiKeyResponses.approved`; in neither list it asks, and its default answer is No (2.1.330, observed 2026-11).
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::change::{self, FilePlan};
@@ -40,13 +39,6 @@ pub(crate) struct ApproveArgs {
     change: ChangeArgs,
 }
 
-#[derive(Serialize)]
-struct Report {
-    hint: String,
-    fingerprint: String,
-    approved: bool,
-}
-
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     let target = Target::locate(&args.change, context)?;
@@ -65,8 +57,8 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
         format!("{hint} would be {state} in {shown} (dry run, nothing was written)"),
         format!("{hint} is {now} in {shown}"),
     ];
-    let report =
-        Report { hint: key.hint(), fingerprint: key.fingerprint(), approved: !args.revoke };
+    let fingerprint = key.fingerprint();
+    let report = json!({"hint": hint, "fingerprint": fingerprint, "approved": !args.revoke});
     changed.report(&target, report, lines, context)?;
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use crate::broker::log;
 use crate::context::Context;
@@ -35,26 +35,6 @@ pub(crate) struct AuditCmdArgs {
     file: Option<PathBuf>,
 }
 
-#[derive(Serialize)]
-struct Report<'a> {
-    schema: u32,
-    file: String,
-    records: &'a [Record],
-    chain: &'a str,
-    broken_line: Option<usize>,
-    /// The call log, with --check.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    calls: Option<CallsReport>,
-}
-
-#[derive(Serialize)]
-struct CallsReport {
-    lines: usize,
-    chain: &'static str,
-    broken_file: Option<String>,
-    broken_line: Option<usize>,
-}
-
 pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let path = audit::file(args.file.as_deref(), context)?;
     let (records, broken) = chain::read(&store::read(&path)?.unwrap_or_default());
@@ -69,19 +49,21 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
     let shown = &records[shown_from..];
     if args.json {
         let chain = |is_broken: bool| if is_broken { "broken" } else { "whole" };
-        let report = Report {
-            schema: 1,
-            file: path.display().to_string(),
-            records: shown,
-            chain: chain(broken.is_some()),
-            broken_line: broken.map(|broken| broken.line),
-            calls: calls.map(|(lines, broken)| CallsReport {
-                lines,
-                chain: chain(broken.is_some()),
-                broken_line: broken.as_ref().map(|(_, line, _)| *line),
-                broken_file: broken.map(|(file, ..)| file.display().to_string()),
-            }),
-        };
+        let mut report = json!({
+            "schema": 1,
+            "file": path.display().to_string(),
+            "records": shown,
+            "chain": chain(broken.is_some()),
+            "broken_line": broken.map(|broken| broken.line),
+        });
+        if let Some((lines, broken)) = calls {
+            report["calls"] = json!({
+                "lines": lines,
+                "chain": chain(broken.is_some()),
+                "broken_file": broken.as_ref().map(|(file, ..)| file.display().to_string()),
+                "broken_line": broken.as_ref().map(|(_, line, _)| *line),
+            });
+        }
         context.say_json(&report)?;
         return Ok(exit);
     }

@@ -4,7 +4,6 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
-use serde::Serialize;
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -88,14 +87,6 @@ struct ShowArgs {
     json: bool,
 }
 
-/// What the report for programs adds: the helper as it is, or now is.
-#[derive(Serialize)]
-struct Report<'a> {
-    settings: &'a str,
-    helper: Option<&'a str>,
-    ours: bool,
-}
-
 pub(crate) fn run(args: HelperArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.action {
         Action::Install(args) => install(args, context),
@@ -134,8 +125,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
         format!("{shown} would get the helper {helper} (dry run, nothing was written)"),
         format!("{shown} now has the helper {helper}"),
     ];
-    let report =
-        Report { settings: &settings.to_string_lossy(), helper: Some(&helper), ours: true };
+    let report = json!({"settings": settings.to_string_lossy(), "helper": helper, "ours": true});
     changed.report(&target, report, lines, context)?;
     if !(changed.old_keys.is_empty() || args.change.dry_run || args.change.json) {
         context.say(format!(
@@ -250,7 +240,7 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
         format!("the helper would be removed from {shown} (dry run, nothing was written)"),
         format!("removed the helper from {shown}; `cck verify` shows what the client sends now"),
     ];
-    let report = Report { settings: &settings.to_string_lossy(), helper: None, ours: false };
+    let report = json!({"settings": settings.to_string_lossy(), "helper": null, "ours": false});
     changed.report(&target, report, lines, context)?;
     Ok(Exit::Done)
 }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::change;
 use crate::client::paths::display;
@@ -91,43 +91,6 @@ struct AddArgs {
     replace: bool,
 }
 
-/// A profile, as programs read it.
-#[derive(Serialize)]
-struct Shown<'a> {
-    name: &'a str,
-    origin: &'static str,
-    file: String,
-    source: ShownSource,
-    config_dir: String,
-    base_url: Option<&'a str>,
-    description: Option<&'a str>,
-    locked: bool,
-    groups: &'a [String],
-    budget: &'a [Budget],
-    allow_models: &'a [String],
-    on_alert: Option<&'a str>,
-    require_log: bool,
-    usable: bool,
-}
-
-#[derive(Serialize)]
-struct ShownSource {
-    kind: &'static str,
-    value: String,
-}
-
-#[derive(Serialize)]
-struct List<'a> {
-    schema: u32,
-    profiles: Vec<Shown<'a>>,
-}
-
-#[derive(Serialize)]
-struct One<'a> {
-    schema: u32,
-    profile: Shown<'a>,
-}
-
 pub(crate) fn run(args: ProfileArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.action {
         Action::Add(args) => add(*args, context),
@@ -209,34 +172,30 @@ fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     for note in &profiles.notes {
         context.warn(note);
     }
-    let shown = profiles
-        .list
-        .iter()
-        .map(|profile| shown(profile, context))
-        .collect::<anyhow::Result<Vec<_>>>()?;
     if json {
-        context.say_json(&List { schema: 1, profiles: shown })?;
-    } else if shown.is_empty() {
+        let all = profiles.list.iter().map(|profile| shown(profile, context));
+        let all = all.collect::<anyhow::Result<Vec<_>>>()?;
+        context.say_json(&json!({"schema": 1, "profiles": all}))?;
+    } else if profiles.list.is_empty() {
         context.say("no profiles; cck profile add NAME --key-command CMD adds one");
-    } else {
-        let width = shown.iter().map(|profile| profile.name.len()).max().unwrap_or(0);
-        for (profile, shown) in profiles.list.iter().zip(&shown) {
-            let mut line =
-                format!("{:width$}  {}", shown.name, one_line(&profile.source.place.describe()));
-            if let Some(description) = shown.description {
-                line += &format!("  # {}", one_line(description));
-            }
-            for (yes, word) in [
-                (profile.system, "the machine's"),
-                (shown.locked, "locked"),
-                (!shown.usable, "not for you"),
-            ] {
-                if yes {
-                    line += &format!("  ({word})");
-                }
-            }
-            context.data(line);
+    }
+    let width = profiles.list.iter().map(|profile| profile.name.len()).max().unwrap_or(0);
+    for profile in profiles.list.iter().filter(|_| !json) {
+        let from = one_line(&profile.source.place.describe());
+        let mut line = format!("{:width$}  {from}", profile.name);
+        if let Some(description) = &profile.entry.description {
+            line += &format!("  # {}", one_line(description));
         }
+        for (yes, word) in [
+            (profile.system, "the machine's"),
+            (profile.entry.locked, "locked"),
+            (!profile.is_usable(context)?, "not for you"),
+        ] {
+            if yes {
+                line += &format!("  ({word})");
+            }
+        }
+        context.data(line);
     }
     Ok(Exit::Done)
 }
@@ -244,26 +203,26 @@ fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
 fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let profiles = Profiles::load(context)?;
     let profile = profiles.find(name)?;
-    let shown = shown(profile, context)?;
+    let Profile { entry, .. } = profile;
     if json {
-        context.say_json(&One { schema: 1, profile: shown })?;
+        context.say_json(&json!({"schema": 1, "profile": shown(profile, context)?}))?;
         return Ok(Exit::Done);
     }
     let listed = |list: Vec<&str>| Some(list.join(", ")).filter(|text| !text.is_empty());
-    let groups = listed(shown.groups.iter().map(|group| &**group).collect());
-    let you = if shown.usable { "you are one" } else { "you are none" };
+    let groups = listed(entry.groups.iter().map(|group| &**group).collect());
+    let you = if profile.is_usable(context)? { "you are one" } else { "you are none" };
     for (label, text) in [
         ("profile", Some(name.to_owned())),
         ("written in", Some(shown_path(&profile.file, context))),
         ("key from", Some(profile.source.place.describe())),
         ("config directory", Some(shown_path(&profile.config_dir, context))),
-        ("base URL", profile.entry.base_url.clone()),
-        ("description", profile.entry.description.clone()),
-        ("budget", listed(shown.budget.iter().map(|budget| &*budget.text).collect())),
-        ("allowed models", listed(shown.allow_models.iter().map(|model| &**model).collect())),
-        ("on alert", profile.entry.on_alert.clone()),
-        ("log", shown.require_log.then(|| "no call without its line".into())),
-        ("locked", shown.locked.then(|| "no user's profile replaces it".into())),
+        ("base URL", entry.base_url.clone()),
+        ("description", entry.description.clone()),
+        ("budget", listed(entry.budget.iter().map(|budget| &*budget.text).collect())),
+        ("allowed models", listed(entry.allow_models.iter().map(|model| &**model).collect())),
+        ("on alert", entry.on_alert.clone()),
+        ("log", entry.require_log.then(|| "no call without its line".into())),
+        ("locked", entry.locked.then(|| "no user's profile replaces it".into())),
         ("for members of", groups.map(|groups| format!("{groups} ({you})"))),
     ] {
         if let Some(text) = text {
@@ -297,32 +256,31 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn shown<'a>(profile: &'a Profile, context: &Context) -> anyhow::Result<Shown<'a>> {
-    let entry = &profile.entry;
-    Ok(Shown {
-        name: &profile.name,
-        origin: if profile.system { "system" } else { "user" },
-        file: profile.file.to_string_lossy().into_owned(),
-        source: ShownSource {
-            kind: profile.source.place.kind(),
-            value: match &profile.source.place {
-                Place::Env(name) => name.clone(),
-                Place::File(file, _) => file.to_string_lossy().into_owned(),
-                Place::Command(command, _) => command.clone(),
-                other => other.describe(),
-            },
-        },
-        config_dir: profile.config_dir.to_string_lossy().into_owned(),
-        base_url: entry.base_url.as_deref(),
-        description: entry.description.as_deref(),
-        locked: entry.locked,
-        groups: &entry.groups,
-        budget: &entry.budget,
-        allow_models: &entry.allow_models,
-        on_alert: entry.on_alert.as_deref(),
-        require_log: entry.require_log,
-        usable: profile.is_usable(context)?,
-    })
+/// A profile, as programs read it.
+fn shown(profile: &Profile, context: &Context) -> anyhow::Result<Value> {
+    let (entry, place) = (&profile.entry, &profile.source.place);
+    let value = match place {
+        Place::Env(name) => name.clone(),
+        Place::File(file, _) => file.to_string_lossy().into_owned(),
+        Place::Command(command, _) => command.clone(),
+        other => other.describe(),
+    };
+    Ok(json!({
+        "name": profile.name,
+        "origin": if profile.system { "system" } else { "user" },
+        "file": profile.file.to_string_lossy(),
+        "source": {"kind": place.kind(), "value": value},
+        "config_dir": profile.config_dir.to_string_lossy(),
+        "base_url": entry.base_url,
+        "description": entry.description,
+        "locked": entry.locked,
+        "groups": entry.groups,
+        "budget": entry.budget,
+        "allow_models": entry.allow_models,
+        "on_alert": entry.on_alert,
+        "require_log": entry.require_log,
+        "usable": profile.is_usable(context)?,
+    }))
 }
 
 fn shown_path(path: &std::path::Path, context: &Context) -> String {

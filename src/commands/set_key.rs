@@ -1,7 +1,7 @@
 //! `cck set-key`: puts a key into the config, and what the client needs beside it to start at the prompt.
 
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use super::change::{self, FilePlan};
 use super::in_force;
@@ -40,15 +40,6 @@ pub(crate) struct SetKeyArgs {
     // Last: its heading holds for all flags that follow.
     #[command(flatten)]
     source: SourceArgs,
-}
-
-/// What the report for programs adds.
-#[derive(Serialize)]
-struct Report {
-    source: &'static str,
-    hint: String,
-    fingerprint: String,
-    created: bool,
 }
 
 pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
@@ -95,12 +86,12 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
             format!("wrote the key {hint} from {from} to {shown}"),
         ]
     };
-    let report = Report {
-        source: source.kind(),
-        hint: key.hint(),
-        fingerprint: key.fingerprint(),
-        created: changed.created,
-    };
+    let report = json!({
+        "source": source.kind(),
+        "hint": hint,
+        "fingerprint": key.fingerprint(),
+        "created": changed.created,
+    });
     changed.report(&target, report, lines, context)?;
     if args.change.json {
         return Ok(Exit::Done);

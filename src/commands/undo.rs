@@ -1,7 +1,7 @@
 //! `cck undo`: puts back what the last change replaced.
 
 use clap::Args;
-use serde::Serialize;
+use serde_json::json;
 
 use super::change::{self, Changed, FilePlan};
 use super::target::{ChangeArgs, Target};
@@ -26,12 +26,6 @@ pub(crate) struct UndoArgs {
     force: bool,
 }
 
-#[derive(Default, Serialize)]
-struct Report<'a> {
-    undone: Option<&'a str>,
-    of: Option<&'a str>,
-}
-
 /// Runs `cck undo`. If there is nothing to undo, the exit code is 1.
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
@@ -40,7 +34,8 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     let json = args.change.json;
     let Some(record) = undo::load(&target.file.path, context)? else {
         if json {
-            Changed::default().print_json(&target, Report::default(), context)?;
+            let report = json!({"undone": null, "of": null});
+            Changed::default().print_json(&target, report, context)?;
         } else {
             context.say(format!("nothing to undo in {shown}"));
         }
@@ -64,7 +59,7 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     }
     let changed = change::apply(&target, "undo", None, files, context)?;
     if json {
-        let report = Report { undone: Some(&record.action), of: Some(&record.time) };
+        let report = json!({"undone": record.action, "of": record.time});
         changed.print_json(&target, report, context)?;
         return Ok(Exit::Done);
     }

@@ -261,6 +261,9 @@ fn next(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
 
 /// The digest of a JSON text, however it is laid out.
 fn digest(text: &str) -> String {
-    let value = serde_json::from_str::<Value>(text).map(|value| value.to_string());
+    let value = serde_json::from_str::<Value>(text).map(|mut value| {
+        value.sort_all_objects();
+        value.to_string()
+    });
     private::hex(&Sha256::digest(value.as_deref().unwrap_or(text)))
 }

@@ -1,6 +1,6 @@
 //! What `cck rotate` says.
 
-use serde::{Serialize, Serializer};
+use serde_json::json;
 
 use super::super::change::Changed;
 use super::super::unset_key;
@@ -12,33 +12,15 @@ use crate::output::one_line;
 use crate::records::scrub::Scrubbed;
 
 /// What was done after the swap.
-#[derive(Default, Serialize)]
+#[derive(Default)]
 pub(crate) struct Done {
     pub scrubbed: Scrubbed,
     /// The old keys, as the Admin API has them now.
-    #[serde(serialize_with = "last")]
     pub retired: Vec<Listed>,
     /// What is left to do, a line each.
     pub left: Vec<String>,
     /// How many sessions are running that still have the old key.
     pub running: usize,
-}
-
-fn last<S: Serializer>(retired: &[Listed], serializer: S) -> Result<S::Ok, S::Error> {
-    retired.last().serialize(serializer)
-}
-
-/// What the report for programs adds.
-#[derive(Serialize)]
-struct Report<'a> {
-    source: &'static str,
-    old: &'a Named,
-    new: &'a Named,
-    /// The old keys of rotations before this one that were cut off.
-    older: Vec<&'a Named>,
-    checked_online: bool,
-    #[serde(flatten)]
-    done: &'a Done,
 }
 
 impl Rotation {
@@ -105,14 +87,18 @@ impl Rotation {
     ) -> anyhow::Result<()> {
         let new = Named::of(self.new.reveal());
         let mut olds: Vec<_> = self.records.olds().iter().map(|pending| &pending.old).collect();
-        let report = Report {
-            source: self.source,
-            old: olds.pop().unwrap_or(&new),
-            new: &new,
-            older: olds,
-            checked_online: self.args.online || self.args.retire_old,
-            done,
-        };
+        let report = json!({
+            "source": self.source,
+            "old": olds.pop().unwrap_or(&new),
+            "new": new,
+            // The old keys of rotations before this one that were cut off.
+            "older": olds,
+            "checked_online": self.args.online || self.args.retire_old,
+            "scrubbed": done.scrubbed,
+            "retired": done.retired.last(),
+            "left": done.left,
+            "running": done.running,
+        });
         changed.print_json(&self.target, report, context)
     }
 }
