@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 
 use super::Client;
-use super::decision::Provider;
+use super::decision::PROVIDERS;
 use super::headers;
 use super::settings::names;
 
@@ -35,7 +35,7 @@ pub(crate) fn is_conflict(name: &OsStr, value: &OsStr) -> bool {
         found.x_api_key.is_some() || found.authorization.is_some()
     };
     VARIABLES.contains(&name)
-        || Provider::SWITCHES.iter().any(|(_, switch)| *switch == name)
+        || PROVIDERS.iter().any(|provider| provider.switch() == name)
         || (name == names::HEADERS && carries_one())
 }
 

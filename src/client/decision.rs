@@ -16,58 +16,52 @@ pub enum Mode {
     Interactive,
 }
 
-/// Who the client sends its requests to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Provider {
-    /// The Anthropic API, or a gateway that stands for it.
-    #[default]
-    Anthropic,
-    Bedrock,
-    Vertex,
-    Foundry,
-    Mantle,
-    AnthropicAws,
-    AnthropicGoogleCloud,
+/// A provider that the client sends its requests to instead of the Anthropic API.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Provider {
+    pub(crate) id: &'static str,
+    /// For people.
+    pub(crate) name: &'static str,
+    /// What a client has that knows it.
+    rule: Option<Rule>,
+}
+
+/// All of them, in the order in which they are asked for (0.2.109 and later know the first two, 2.0.77 the first three,
+/// 2.1.330 all; observed 2026-11).
+pub(crate) static PROVIDERS: [Provider; 6] = [
+    provider("bedrock", "Amazon Bedrock", None),
+    provider("vertex", "Google Vertex AI", None),
+    provider("foundry", "Microsoft Foundry", Some(Rule::FoundryIsKnown)),
+    provider("mantle", "Mantle on Bedrock", Some(Rule::MantleIsKnown)),
+    provider("anthropic_aws", "Claude on AWS", Some(Rule::AnthropicAwsIsKnown)),
+    provider(
+        "anthropic_google_cloud",
+        "Claude on Google Cloud",
+        Some(Rule::AnthropicGoogleCloudIsKnown),
+    ),
+];
+
+const fn provider(id: &'static str, name: &'static str, rule: Option<Rule>) -> Provider {
+    Provider { id, name, rule }
+}
+
+impl Provider {
+    pub(crate) fn is_known(&self, client: Client) -> bool {
+        self.rule.is_none_or(|rule| client.has(rule))
+    }
+
+    /// The variable that switches to it: CLAUDE_CODE_USE_BEDROCK.
+    pub(crate) fn switch(&self) -> String {
+        format!("CLAUDE_CODE_USE_{}", self.id.to_ascii_uppercase())
+    }
 }
 
 impl Mode {
     pub(crate) const ALL: [Mode; 2] = [Mode::Print, Mode::Interactive];
-}
-
-impl Provider {
-    /// The providers other than Anthropic and the variables that switch to them (2.0.77: the first three; 2.1.330: all;
-    /// observed 2026-11).
-    pub(crate) const SWITCHES: [(Provider, &str); 6] = [
-        (Provider::Bedrock, "CLAUDE_CODE_USE_BEDROCK"),
-        (Provider::Vertex, "CLAUDE_CODE_USE_VERTEX"),
-        (Provider::Foundry, "CLAUDE_CODE_USE_FOUNDRY"),
-        (Provider::Mantle, "CLAUDE_CODE_USE_MANTLE"),
-        (Provider::AnthropicAws, "CLAUDE_CODE_USE_ANTHROPIC_AWS"),
-        (Provider::AnthropicGoogleCloud, "CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD"),
-    ];
-
-    /// Whether this client knows it (0.2.109 and later know the first two, observed 2026-11-24).
-    pub(crate) fn is_known(self, client: Client) -> bool {
-        match self {
-            Provider::Anthropic | Provider::Bedrock | Provider::Vertex => true,
-            Provider::Foundry => client.has(Rule::FoundryIsKnown),
-            Provider::Mantle => client.has(Rule::MantleIsKnown),
-            Provider::AnthropicAws => client.has(Rule::AnthropicAwsIsKnown),
-            Provider::AnthropicGoogleCloud => client.has(Rule::AnthropicGoogleCloudIsKnown),
-        }
-    }
 
     /// Its name in reports.
     pub(crate) fn name(self) -> &'static str {
-        match self {
-            Provider::Anthropic => "anthropic",
-            Provider::Bedrock => "bedrock",
-            Provider::Vertex => "vertex",
-            Provider::Foundry => "foundry",
-            Provider::Mantle => "mantle",
-            Provider::AnthropicAws => "anthropic_aws",
-            Provider::AnthropicGoogleCloud => "anthropic_google_cloud",
-        }
+        if self == Mode::Print { "print" } else { "interactive" }
     }
 }
 
@@ -158,7 +152,8 @@ pub struct Stop {
 /// What the client does in one mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
-    pub provider: Provider,
+    /// None for the Anthropic API, or a gateway that stands for it.
+    pub provider: Option<&'static Provider>,
     pub x_api_key: Header,
     pub authorization: Header,
     pub sends: bool,

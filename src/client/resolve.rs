@@ -3,7 +3,9 @@
 //! observations.
 
 use super::credentials::{Credentials, Note};
-use super::decision::{Decision, Dialog, Header, Mode, Outcome, Provider, Standing, Stop};
+use super::decision::{
+    Decision, Dialog, Header, Mode, Outcome, PROVIDERS, Provider, Standing, Stop,
+};
 use super::destination;
 use super::headers::{Custom, Request};
 use super::ranking::rank;
@@ -58,15 +60,12 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Credentials) {
 }
 
 /// The provider that the switches choose. A gateway goes before all of them (2.1.195, 2.1.331, observed 2026-11-24).
-pub(crate) fn provider(state: &State) -> Provider {
+pub(crate) fn provider(state: &State) -> Option<&'static Provider> {
     if state.variables.is_gateway() || state.uses_gateway_login() {
-        return Provider::Anthropic;
+        return None;
     }
-    Provider::SWITCHES
-        .into_iter()
-        .filter(|(provider, _)| provider.is_known(state.client))
-        .find(|(_, switch)| state.variables.is_on(switch))
-        .map_or(Provider::Anthropic, |(provider, _)| provider)
+    let mut known = PROVIDERS.iter().filter(|provider| provider.is_known(state.client));
+    known.find(|provider| state.variables.is_on(&provider.switch()))
 }
 
 /// What keeps the client from sending anything, whatever credentials there are, and what it asks.
@@ -107,8 +106,9 @@ fn stop(
         let reason = "the client cannot use its config, and stops";
         return stop("config", Some(Dialog::InvalidConfig), reason);
     }
-    let is_anthropic = outcome.provider == Provider::Anthropic;
-    if let Some((source, refusal)) = found.refusal.as_ref().filter(|_| is_anthropic) {
+    if let Some((source, refusal)) = &found.refusal
+        && outcome.provider.is_none()
+    {
         let source = Some(source.clone());
         let stop = Stop { code: "forced-login", reason: refusal.clone(), source };
         return Some((stop, Vec::new()));
@@ -129,13 +129,12 @@ fn stop(
             "the client asks what to do about a settings file, and its default answer is to exit";
         return Some((Stop { code: "settings", reason: reason.into(), source: None }, dialogs));
     }
-    if !is_anthropic {
-        let switch = Provider::SWITCHES.iter().find(|(other, _)| *other == outcome.provider);
-        let name = switch.map_or("another provider", |(_, name)| name);
+    if let Some(provider) = outcome.provider {
         // 2.0.77 asks about an unapproved key anyway, 2.1.330 does not (observed 2026-11).
         let dialog = found.dialogs.first().copied();
         let dialog = dialog.filter(|_| !client.has(Rule::OtherProviderAsksNothing));
-        let reason = format!("{name} is on, and the client sends nothing to Anthropic");
+        let reason =
+            format!("{} is on, and the client sends nothing to Anthropic", provider.switch());
         return stop("provider", dialog, &reason);
     }
     None

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::credentials::{Credential, Kind};
-use super::decision::{Mode, Provider};
+use super::decision::Mode;
 use super::destination;
 use super::json::Json;
 use super::ranking::rank;
@@ -18,7 +18,7 @@ pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
     let found = rank(state, mode);
     let has = |rule| state.client.has(rule);
     let is_default_host = destination::is_default_host(state)
-        && resolve::provider(state) == Provider::Anthropic
+        && resolve::provider(state).is_none()
         && !found.has(Kind::Gateway);
     let entrypoint = state.entrypoint();
     let is_sandbox = entrypoint == "local-agent" || entrypoint.starts_with("claude-coworker");

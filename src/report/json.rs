@@ -73,7 +73,7 @@ fn outcome(case: &Case<'_>, mode: Mode) -> Value {
     let invalid = headers.iter().filter(|(_, header)| matches!(header, Header::Invalid(_)));
     let id = |header: &Header| header.source().map(Source::to_string);
     json!({
-        "provider": outcome.provider.name(),
+        "provider": outcome.provider.map_or("anthropic", |provider| provider.id),
         "x_api_key": id(&outcome.x_api_key),
         "authorization": id(&outcome.authorization),
         // Headers that are sent without a credential in them: a failed helper's.

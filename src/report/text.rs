@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::Answer;
 use super::names::Names;
 use crate::client::advice::{Problem, Severity};
-use crate::client::decision::{Candidate, Decision, Dialog, Mode, Outcome, Provider, Standing};
+use crate::client::decision::{Candidate, Decision, Dialog, Mode, Outcome, Standing};
 use crate::client::settings::names;
 use crate::client::source::Source;
 use crate::key;
@@ -201,8 +201,8 @@ impl<'a> Text<'a> {
 
     /// How what is sent differs from what was expected.
     fn shortfall(&self, outcome: &Outcome) -> String {
-        if outcome.provider != Provider::Anthropic {
-            return format!("uses {}: no Anthropic credential is sent", provider(outcome.provider));
+        if let Some(provider) = outcome.provider {
+            return format!("uses {}: no Anthropic credential is sent", provider.name);
         }
         if !outcome.sends {
             let asks = self.decision.interactive.dialogs.contains(&Dialog::Login);
@@ -460,16 +460,4 @@ fn dialogs(outcome: &Outcome) -> Option<String> {
         })
         .collect();
     (!words.is_empty()).then(|| words.join(" and "))
-}
-
-fn provider(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Anthropic => "the Anthropic API",
-        Provider::Bedrock => "Amazon Bedrock",
-        Provider::Vertex => "Google Vertex AI",
-        Provider::Foundry => "Microsoft Foundry",
-        Provider::Mantle => "Mantle on Bedrock",
-        Provider::AnthropicAws => "Claude on AWS",
-        Provider::AnthropicGoogleCloud => "Claude on Google Cloud",
-    }
 }

@@ -2,7 +2,7 @@
 
 use super::super::address::ANTHROPIC;
 use super::super::credentials::Kind;
-use super::super::decision::{Mode, Provider, Stop};
+use super::super::decision::{Mode, Stop};
 use super::super::headers;
 use super::super::keychain::{self, Item};
 use super::super::ranking::rank;
@@ -107,7 +107,7 @@ fn side_requests(case: &Case<'_>) -> Option<Problem> {
     }
     let key = case.modes.iter().find_map(|mode| {
         let outcome = case.decision.outcome(*mode);
-        outcome.x_api_key.source().filter(|_| outcome.provider == Provider::Anthropic)
+        outcome.x_api_key.source().filter(|_| outcome.provider.is_none())
     })?;
     Some(Problem::warning(
         "side-requests",

@@ -1,7 +1,7 @@
 //! Problems in what is sent.
 
 use super::super::config::Answers;
-use super::super::decision::{Dialog, Header, Mode, Outcome, Provider, Standing};
+use super::super::decision::{Dialog, Header, Mode, Outcome, Standing};
 use super::super::headers::helper_failure;
 use super::super::settings::{self, names};
 use super::super::source::Source;
@@ -50,7 +50,7 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
             case.remove(by),
         )),
         _ => {
-            let name = if mode == Mode::Print { "print" } else { "interactive" };
+            let name = mode.name();
             let because = candidate.map_or("", |candidate| &candidate.because);
             Some(Problem::error(
                 "key-ignored",
@@ -68,8 +68,7 @@ fn nothing(case: &Case<'_>, outcome: &Outcome) -> Option<Problem> {
     // What is wrong with an unusable config is said with the files; setting a key would not fix it.
     let is_readable =
         matches!(case.state.config_file.reading, Reading::Missing | Reading::Empty | Reading::Read);
-    let asks_to_log_in =
-        !outcome.sends && outcome.provider == Provider::Anthropic && !has_one && is_readable;
+    let asks_to_log_in = !outcome.sends && outcome.provider.is_none() && !has_one && is_readable;
     asks_to_log_in.then(|| {
         let message = "the client finds no credential, and asks to log in";
         Problem::error("no-credential", message, case.set_key())
@@ -140,10 +139,9 @@ fn approve(case: &Case<'_>) -> String {
 }
 
 fn provider(case: &Case<'_>) -> Option<Problem> {
-    let provider = case.decision.print.provider;
-    let (_, switch) = Provider::SWITCHES.iter().find(|(other, _)| *other == provider)?;
-    let source = &settings::effective(case.state, switch)?.source;
-    let name = provider.name();
+    let provider = case.decision.print.provider?;
+    let source = &settings::effective(case.state, &provider.switch())?.source;
+    let name = provider.id;
     Some(Problem::warning(
         "other-provider",
         format!("{source} sends requests to {name}: no Anthropic credential is used"),
