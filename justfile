@@ -49,7 +49,7 @@ prose:
     typos
     git ls-files | xargs grep -lE '^#!(/usr/bin/env bash|/bin/sh)' | xargs shellcheck -x
 
-# The README's blocks, as written, in a fresh clone with an empty HOME
+# The blocks of the README and docs/, as written, as an ordinary user
 readme:
     .ci/readme
 
