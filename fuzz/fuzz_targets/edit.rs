@@ -108,7 +108,7 @@ fn check(ops: &[Op], source: &[u8]) {
     }
 }
 
-/// The edits of serde_json's value, one after the other; an error where one leads through a value that is no object.
+/// The edits of serde_json's value, one after the other; an error where one leads through a value that is not an object.
 fn model(mut document: Value, ops: &[Op]) -> Result<Value, ()> {
     for op in ops {
         match &op.value {

@@ -204,7 +204,7 @@ fn keeps_secrets(state: &State, report: &serde_json::Value) {
         let starts: Vec<usize> =
             text.char_indices().map(|(at, _)| at).chain([text.len()]).collect();
         for window in starts.windows(WINDOW + 1).map(|starts| &text[starts[0]..starts[WINDOW]]) {
-            // The fuzzer learns cck's own words and puts them into credentials; those are no leak.
+            // The fuzzer learns cck's own words and puts them into credentials; those are not a leak.
             if !is_of_key(window) {
                 continue;
             }

@@ -54,7 +54,7 @@ fn json(data: &[u8]) {
         placed(&picked.and_then(|picked| picked.seen_by(client)));
     }
     placed(&read_credentials(data));
-    // What can be edited can be read. (The reverse does not hold: bytes that are no UTF-8 are read, and not edited.)
+    // What can be edited can be read. (The reverse does not hold: bytes that are not UTF-8 are read, but not edited.)
     if let Ok(document) = Document::parse(data) {
         let key = document.get::<String>(&["primaryApiKey"]);
         match config::pick(data, 64, None).and_then(|picked| picked.seen_by(Client::V2)) {

@@ -1,5 +1,5 @@
-//! What `cck verify` finds to mend: one row a problem's code, with a state that has it and a piece of the remedy.
-//! The codes of files that are open, in git or in the wrong hands have their tests in `verify`.
+//! What `cck verify` finds to fix: a row for each problem's code, with a state that has it and a piece of the fix.
+//! The codes of files that are open, in git or owned by others have their tests in `verify`.
 
 use serde_json::Value;
 

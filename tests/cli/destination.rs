@@ -112,7 +112,7 @@ fn settings_that_lie_in_the_project_are_the_projects() {
     assert_eq!(verify(&sandbox, &[], &[]), (true, vec![]));
     let home = sandbox.home();
     let at_home = ["--project", home.to_str().unwrap()];
-    assert_eq!(verify(&sandbox, &at_home, &[]), (true, vec![]), "home is no project");
+    assert_eq!(verify(&sandbox, &at_home, &[]), (true, vec![]), "home is not a project");
     // A link out of the project, and one into it.
     let sandbox = machine(false);
     sandbox.lay("elsewhere.json", EVIL);

@@ -109,5 +109,5 @@ fn what_is_kept_is_kept_for_one_environment() {
     assert_eq!(get("dev", "a"), format!("{KEY}\n"));
     assert_eq!(get("prod", "a"), format!("{OTHER}\n"));
     s.lay("dev", "gone");
-    assert_eq!(get("dev", "b"), format!("{KEY}\n"), "another terminal is no other environment");
+    assert_eq!(get("dev", "b"), format!("{KEY}\n"), "another terminal is the same environment");
 }

@@ -39,7 +39,7 @@ impl Proxy {
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let seen = Arc::clone(&seen);
-                // Who breaks off is no fault of the proxy.
+                // It is not the proxy's fault if the caller hangs up.
                 thread::spawn(move || _ = forward(stream, to, &seen));
             }
         });

@@ -67,7 +67,7 @@ fn the_recorded_launches_are_answered_as_the_client_acted() {
     for (name, text) in FILES {
         let file: File =
             serde_json::from_str(text).unwrap_or_else(|error| panic!("{name}: {error}"));
-        // The many rows on both sides of each change are tried in part, but for the gate.
+        // The many rows on both sides of each change are tried in part, except in the gate.
         let rows: Vec<&Row> = if name.contains("observed") {
             scale::sample(&file.rows)
         } else {

@@ -363,7 +363,7 @@ fn of_two_rotations_at_once_each_names_the_key_that_it_replaced() {
             assert!(run.stderr.contains("just now"), "{run:?}");
         }
     }
-    // What is left of a loser is no record of a rotation that never was.
+    // What is left of a loser is not a record of a rotation.
     let rest = sandbox.cck(&["rotate", "--stdin"]).stdin(winner).run().code(0);
     assert!(!rest.stdout.contains(&winner[winner.len() - 4..]) || !rest.stdout.contains("revoke"));
 }

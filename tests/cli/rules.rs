@@ -19,7 +19,7 @@ fn login() -> Value {
     json!({"claudeAiOauth": {"accessToken": "sk-ant-oat01-STORED", "scopes": ["user:inference"]}})
 }
 
-/// A state: variables, what is in the config besides onboarding, and files elsewhere.
+/// A state: variables, what else than onboarding is in the config, and files elsewhere.
 fn state(env: Value, config: Value, more: Value) -> Value {
     let mut whole = json!({"hasCompletedOnboarding": true});
     whole.as_object_mut().unwrap().extend(config.as_object().unwrap().clone());
@@ -105,7 +105,7 @@ fn rules() -> Vec<Rule> {
             [config, "-"],
         ),
         Rule(
-            "federation takes a login out of use",
+            "federation replaces a login",
             v2,
             state(federation(), none(), stored()),
             ["-", rule_id],

@@ -464,7 +464,7 @@ fn what_cannot_be_a_budget_a_proxy_or_a_list_of_prices_is_said_before_anything_r
     r.cck(&[], &["true"]).run().code(2).err(&["prices.toml", "output"]);
 }
 
-/// A FIFO in the place of a file of certificates would never end.
+/// A FIFO instead of a file of certificates would never end.
 #[test]
 fn a_fifo_named_as_a_file_does_not_hang() {
     let r = Runner::new();

@@ -102,7 +102,7 @@ fn undo_takes_back_an_approval_however_the_file_is_laid_out() {
         let value = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
         let after = fs::read_to_string(sandbox.config()).unwrap();
         assert_eq!(value(&after), value(&before));
-        // What somebody else has changed since is not taken back.
+        // What someone else has changed since is not reverted.
         sandbox.lay(".claude.json", approve().replace("approved\"", "approved2\""));
         sandbox.cck(&["undo"]).run().code(2).err(&["was changed after"]);
     }

@@ -110,14 +110,15 @@ pub fn run(seed: u64, job: &Job) -> Report {
         return report;
     }
     let client = Client::new(&version).expect("the client was installed before");
-    let told = told(&generated.state, &version, mode);
-    let to_another = told.as_ref().is_ok_and(|answer| answer.to_another);
+    let answer = answer(&generated.state, &version, mode);
+    let to_another = answer.as_ref().is_ok_and(|answer| answer.to_another);
     let see = || seen(&client, &generated, mode, to_another);
     // A client that cannot get its token goes on trying; that it has sent nothing for so long is an answer. But one that
     // should have sent something, and did not end, proves nothing.
-    let is_silent = told.as_ref().is_ok_and(|answer| !answer.sends);
+    let is_silent = answer.as_ref().is_ok_and(|answer| !answer.sends);
     let differs = |sent: &Sent, seen: &Answer| {
-        !told.as_ref().is_ok_and(|told| told.describes(seen)) || (sent.timed_out && !is_silent)
+        !answer.as_ref().is_ok_and(|answer| answer.describes(seen))
+            || (sent.timed_out && !is_silent)
     };
     let (mut sent, mut seen) = see();
     if differs(&sent, &seen) {
@@ -126,7 +127,7 @@ pub fn run(seed: u64, job: &Job) -> Report {
     }
     if differs(&sent, &seen) {
         report.disagreement = Some(format!(
-            "\nDISAGREEMENT, client {version}, {}\nstate:  {}\ncck:    {told:?}\nclient: {seen:?}\n        as sent: {:?} {:?}{}\n        \
+            "\nDISAGREEMENT, client {version}, {}\nstate:  {}\ncck:    {answer:?}\nclient: {seen:?}\n        as sent: {:?} {:?}{}\n        \
              dialogs {:?}; it wrote: {}\nagain:  CCK_CONFORMANCE_KIND={} CCK_CONFORMANCE_SEED={seed} CCK_CONFORMANCE_INDEX={index} \
              CCK_CONFORMANCE_VERSIONS={version} CCK_CONFORMANCE_MODES={} cargo test --test conformance -- --nocapture",
             mode.name(),
@@ -150,7 +151,7 @@ pub fn tail(output: &str) -> String {
 }
 
 /// What `cck verify` says.
-pub fn told(state: &State, version: &str, mode: Mode) -> Result<Answer, String> {
+pub fn answer(state: &State, version: &str, mode: Mode) -> Result<Answer, String> {
     let world = World::lay(state);
     let binary = std::env::var("CCK_TEST_BINARY");
     let mut words = [

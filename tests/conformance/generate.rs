@@ -25,7 +25,7 @@ impl Generated {
     /// The source of a header's value, if it is a known credential.
     pub fn id(&self, header: &str) -> Option<String> {
         let value = header.strip_prefix("Bearer").unwrap_or(header);
-        // A blank that is no blank to HTTP is sent along: the credential is there, and spoilt.
+        // A blank that HTTP does not take for one is sent along: the credential is there, but wrong.
         let is_blank = |c: char| c.is_whitespace() || c == char::REPLACEMENT_CHARACTER;
         self.ids.get(value.trim_matches(is_blank)).cloned()
     }

@@ -144,7 +144,7 @@ fn the_client_sends_what_verify_says() {
     summarise(&wanted, &reports, start);
 }
 
-/// Not a test of cck: shows what the client does in the states of a file, for whoever looks for a rule.
+/// Not a test of cck: shows what the client does in the states of a file, for anyone who looks for a rule.
 #[test]
 #[ignore = "a tool: docs/conformance.md says how to use it"]
 fn what_the_client_does() {
@@ -179,7 +179,7 @@ fn what_the_client_does() {
                     sent.dialogs,
                     if sent.sent { String::new() } else { compare::tail(&sent.output) },
                 );
-                eprintln!("    cck: {:?}", compare::told(state, version, *mode));
+                eprintln!("    cck: {:?}", compare::answer(state, version, *mode));
                 for Request { listener, method, path, x_api_key, authorization, .. } in
                     sent.requests
                 {

@@ -157,7 +157,7 @@ fn a_killed_write_in_place_is_ended_by_the_next_run() {
     assert!(interrupted >= 6);
 }
 
-/// Makes HOME read-only, but for the config, which is a mount of `$R/real`, as containers have it.
+/// Makes HOME read-only, except for the config, which is a mount of `$R/real`, as containers have it.
 const READ_ONLY: &str = "R=$HOME/r; mkdir $R; mount -t tmpfs none $R; mv $HOME/.claude.json $R/real; : > $HOME/.claude.json; \
                          mount --rbind $HOME $HOME; mount --bind $R/real $HOME/.claude.json; mount -o remount,bind,ro $HOME;";
 

@@ -71,7 +71,7 @@ impl Machine {
         self.root.path().join("trace")
     }
 
-    /// strace's record of the last run under it, but for what is to fail always.
+    /// strace's record of the last run under it, except for what always fails.
     pub fn trace(&self, scenario: &Scenario) -> String {
         let record = fs::read_to_string(self.record()).unwrap();
         let is_wanted = |line: &&str| {
@@ -153,7 +153,7 @@ impl Machine {
         found
     }
 
-    /// The files that somebody else may read and that hold a key, or are cck's own records.
+    /// The files that others may read and that hold a key, or are cck's own records.
     pub fn exposed(&self, scenario: &Scenario) -> Vec<PathBuf> {
         let laid = [&scenario.target].into_iter().chain(scenario.copies);
         let laid: Vec<PathBuf> = laid.map(|name| self.home().join(name)).collect();

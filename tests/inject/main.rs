@@ -224,7 +224,7 @@ fn every_file_that_the_newest_client_writes_the_key_to_is_in_the_list() {
     let home = world.home();
     let mut written = std::collections::BTreeSet::new();
     for line in fs::read_to_string(&log).unwrap().lines().filter(|line| line.contains(&KEY[..40])) {
-        // `PID write(7</path>, "…`: what goes to a socket is no file.
+        // `PID write(7</path>, "…`: a socket is not a file.
         let Some((path, _)) = line.split_once('<').and_then(|(_, rest)| rest.split_once('>'))
         else {
             continue;

@@ -25,7 +25,7 @@ pub struct Sent {
     pub authorization: Option<String>,
     /// The dialogs it showed, by their names in `cck verify --json`.
     pub dialogs: Vec<&'static str>,
-    /// What it wrote last, for whoever has to understand a surprise.
+    /// What it wrote last, for anyone who has to understand a surprise.
     pub output: String,
     /// Whether a bound was reached before it ended: then nothing is proved.
     pub timed_out: bool,
@@ -59,7 +59,7 @@ impl Client {
     fn program(&self, world: &World) -> Vec<String> {
         let mut command = self.command.clone();
         if world.state.is_mac() {
-            assert_eq!(command[0], "node", "a native client cannot be told that it runs on a Mac");
+            assert_eq!(command[0], "node", "a native client cannot be made to run as on a Mac");
             let preload = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/darwin.js");
             command.splice(1..1, ["--require".to_owned(), preload.to_owned()]);
         }

@@ -1,4 +1,4 @@
-// Tells a client in JavaScript that it runs on a Mac.
+// Makes a client in JavaScript believe that it runs on a Mac.
 Object.defineProperty(process, 'platform', { value: 'darwin' });
 const os = require('os');
 os.platform = () => 'darwin';

@@ -84,7 +84,7 @@ fn manifest(version: &str) -> Result<String, String> {
             .split('.')
             .all(|part| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit()));
     if !is_exact {
-        return Err(format!("{version:?} is no exact version, such as 2.1.330"));
+        return Err(format!("{version:?} is not an exact version, such as 2.1.330"));
     }
     Ok(format!(
         r#"{{"private": true, "dependencies": {{"@anthropic-ai/claude-code": "{version}"}}}}"#

@@ -1,6 +1,6 @@
 //! Namespaces. The test runs itself again without any network but loopback, in a root of its own that has the machine's
 //! files, and each program it starts there has its own `/etc/claude-code`, `/home/claude`, hosts file and managed settings of
-//! a Mac. That takes root, or user namespaces; without them a test still runs, but for states that need such files.
+//! a Mac. That takes root, or user namespaces; without them a test still runs, except for states that need such files.
 
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;

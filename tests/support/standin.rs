@@ -134,7 +134,7 @@ impl Standin {
                     break;
                 }
                 let shared = Arc::clone(&shared);
-                // A client that breaks off is no fault of the stand-in.
+                // It is not the stand-in's fault if a client hangs up.
                 thread::spawn(move || _ = accept(stream, name, &shared));
             }
         });

@@ -61,7 +61,7 @@ fn a_pipe_or_a_terabyte_in_place_of_a_file_hangs_nothing() {
     }
 }
 
-/// Depth costs no stack, and text that is no UTF-8 or no JSON costs an error.
+/// Depth costs no stack, and text that is not UTF-8 or not JSON costs an error.
 #[test]
 fn deep_and_broken_files_are_no_crash() {
     let deep = format!("{{\"a\": {}{}}}", "[".repeat(200_000), "]".repeat(200_000));
@@ -80,7 +80,7 @@ fn deep_and_broken_files_are_no_crash() {
     }
 }
 
-/// A file of profiles is run: whoever may write to it would run commands as the user.
+/// A file of profiles is run: anyone who may write to it would run commands as the user.
 #[test]
 fn profiles_that_others_may_write_are_refused() {
     let sandbox = Sandbox::new();

@@ -145,7 +145,7 @@ fn a_planted_record_of_a_rotation_is_not_obeyed() {
     sandbox.cck(&args).stdin(KEY).run().code(2).err(&["can be written by others", "not trusted"]);
 }
 
-/// Whoever swaps the config for a link while cck works gets a key into no file that others can read, and no file of
+/// Anyone who swaps the config for a link while cck works gets a key into no file that others can read, and no file of
 /// which a part was written.
 #[test]
 fn swapping_the_config_for_a_link_gains_nothing() {
@@ -165,7 +165,7 @@ fn swapping_the_config_for_a_link_gains_nothing() {
         let ran: Vec<_> = (0..40).map(|_| sandbox.cck(&["set-key"]).stdin(KEY).run()).collect();
         done.store(true, Ordering::Relaxed);
         for ran in ran {
-            // 1: the link came in the place of what had been written.
+            // 1: the link replaced what had been written.
             let is_true = match ran.code {
                 Some(1) => ran.stderr.contains("the change is in place, but"),
                 code => matches!(code, Some(0 | 2)),

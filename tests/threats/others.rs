@@ -88,7 +88,7 @@ fn is_root() -> bool {
 
 const SET: [&str; 3] = ["set-key", "--key-env", "K"];
 
-/// A CLAUDE_CONFIG_DIR of somebody else's, or one that everybody may write to: the key is the user's alone all the same,
+/// A CLAUDE_CONFIG_DIR of someone else's, or one that everyone may write to: the key is the user's alone anyway,
 /// and the user is told.
 #[test]
 fn a_hostile_config_directory_gets_a_warning_and_no_readable_key() {
@@ -107,7 +107,7 @@ fn a_hostile_config_directory_gets_a_warning_and_no_readable_key() {
         use std::os::unix::fs::MetadataExt;
         assert_eq!((mode(&config), fs::metadata(&config).unwrap().uid()), (0o600, USER));
     }
-    // The user's own directory is no reason for a word.
+    // The user's own directory gets no warning.
     let other = Other::new();
     let (code, text) = other.run(&SET, &[]);
     assert!(code == Some(0) && !text.contains("warning"), "{text}");
@@ -115,7 +115,7 @@ fn a_hostile_config_directory_gets_a_warning_and_no_readable_key() {
 
 /// A config that the attacker has laid in it stays the attacker's, and gets no key: who owns a file reads it.
 #[test]
-fn a_config_of_somebody_else_gets_no_key() {
+fn a_config_of_someone_else_gets_no_key() {
     if !is_root() {
         return;
     }
@@ -134,7 +134,7 @@ fn a_config_of_somebody_else_gets_no_key() {
 
 /// State in a directory of the attacker's: the record for undo that lies there is not obeyed.
 #[test]
-fn a_record_for_undo_of_somebody_else_is_not_obeyed() {
+fn a_record_for_undo_of_someone_else_is_not_obeyed() {
     if !is_root() {
         return;
     }
@@ -154,9 +154,9 @@ fn a_record_for_undo_of_somebody_else_is_not_obeyed() {
     assert_eq!(crate::look(&other.sandbox.config()), before);
 }
 
-/// Profiles, and the directory of a profile, that are somebody else's.
+/// Profiles, and the directory of a profile, that are someone else's.
 #[test]
-fn profiles_of_somebody_else_are_refused() {
+fn profiles_of_someone_else_are_refused() {
     if !is_root() {
         return;
     }
@@ -184,7 +184,7 @@ fn profiles_of_somebody_else_are_refused() {
     assert_eq!(fs::read_dir(&theirs).unwrap().count(), 0);
 }
 
-/// In `/dev/shm` anybody can take a name: a cache directory of somebody else's is not used, and those of runs are
+/// In `/dev/shm` anybody can take a name: a cache directory of someone else's is not used, and those of runs are
 /// random.
 #[test]
 fn a_planted_cache_or_run_directory_is_not_used() {
@@ -213,9 +213,9 @@ fn a_planted_cache_or_run_directory_is_not_used() {
     assert!(code == Some(0) && out.starts_with(&format!("700 {USER}\n600 {USER}\n")), "{out}");
 }
 
-/// What killed runs have left is cleared away, those under sudo too; what is somebody else's is left to them.
+/// What killed runs have left is cleared away, those under sudo too; what is someone else's stays.
 #[test]
-fn a_file_of_somebody_else_that_is_named_as_a_temporary_one_stays() {
+fn a_file_of_someone_else_that_is_named_as_a_temporary_one_stays() {
     if !is_root() {
         return;
     }
@@ -233,7 +233,7 @@ fn a_file_of_somebody_else_that_is_named_as_a_temporary_one_stays() {
     assert!(!mine.exists() && !roots.exists() && theirs.exists());
 }
 
-/// Whoever may read a shared trail can hold its lock; cck does not wait for ever.
+/// Anyone who may read a shared log can hold its lock; cck does not wait forever.
 #[test]
 fn a_held_audit_lock_does_not_hang() {
     let sandbox = Sandbox::new();

@@ -141,7 +141,7 @@ fn remove(path: &Path) {
     let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
 }
 
-/// verify takes a helper to succeed and does not run it, whoever names it.
+/// verify takes a helper to succeed and does not run it, no matter who names it.
 #[test]
 fn a_helper_of_the_project_is_run_only_if_asked_for() {
     let sandbox = Sandbox::new();
@@ -161,7 +161,7 @@ fn a_helper_of_the_project_is_run_only_if_asked_for() {
     assert!(mark.exists());
 }
 
-/// A project that says where the API is would get the key of whoever checks it there.
+/// A project that says where the API is would get the key of anyone who checks it there.
 #[test]
 fn a_project_that_is_not_trusted_gets_no_key_by_its_address() {
     let sandbox = Sandbox::new();

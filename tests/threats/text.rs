@@ -70,7 +70,7 @@ fn paths_and_values_drive_no_terminal() {
         harmless(&ran, &format!("{args:?}"));
     }
     let config = sandbox.home().join(HOSTILE).join(".claude.json");
-    assert!(config.exists(), "the name is the file's all the same");
+    assert!(config.exists(), "the name is the file's anyway");
 }
 
 #[test]
