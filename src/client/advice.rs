@@ -173,7 +173,11 @@ impl Case<'_> {
             Source::Variable(_, name) => {
                 format!("remove {name} from `env` in {}", self.place(source))
             }
-            Source::Helper(Layer::User) if settings::helper(self.state).is_some_and(is_of_cck) => {
+            // In HOME, the project's settings are the user's.
+            Source::Helper(_)
+                if settings::helper(self.state).is_some_and(is_of_cck)
+                    && self.place(source) == self.show(&self.state.paths.user_settings) =>
+            {
                 self.cck("helper remove")
             }
             Source::Helper(_) => format!("remove apiKeyHelper from {}", self.place(source)),

@@ -70,7 +70,7 @@ impl Report {
         match (&self.version, &self.note) {
             (Some(version), None) => format!("Claude Code {version}{by}"),
             (Some(version), Some(note)) => format!("Claude Code {version}{by}, {note}"),
-            (None, note) => format!("Claude Code{by} {}", note.as_deref().unwrap_or_default()),
+            (None, note) => format!("Claude Code {}", note.as_deref().unwrap_or_default()),
         }
     }
 }

@@ -21,13 +21,13 @@ const RESPONSES: &str = "customApiKeyResponses";
 #[command(after_help = "\
 Examples:
   cck approve                       use $ANTHROPIC_API_KEY without asking
-  cck approve --key-env TEAM_KEY    the key that TEAM_KEY holds
+  cck approve --key-env TEAM_KEY    the key in $TEAM_KEY
   cck approve --revoke              let the client ask again")]
 pub(crate) struct ApproveArgs {
     /// The variable that holds the key
     #[arg(long, value_name = "VAR", default_value = DEFAULT_VARIABLE)]
     key_env: String,
-    /// Take the approval back: the client asks again
+    /// Withdraw the approval: the client asks again
     #[arg(long)]
     revoke: bool,
     /// Take a key that does not start with sk-ant-, such as a gateway's

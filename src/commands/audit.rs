@@ -16,9 +16,8 @@ use crate::store;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Each line of the log holds the SHA-256 of the line before, so a line that was changed
-or removed shows. That the last lines were cut off does not: ship the log elsewhere
-(CCK_AUDIT_FILE) if that matters. Keys are named by fingerprint:
+Each line of the log holds the SHA-256 of the line before, so a line that was changed or removed shows. Lines cut off \
+at the end do not: ship the log elsewhere (CCK_AUDIT_FILE) if that matters. Keys are named by fingerprint:
   printf 'cck-fingerprint-v1:%s' \"$KEY\" | sha256sum | cut -c1-12")]
 pub(crate) struct AuditCmdArgs {
     /// Check the chain; the exit code is 1 if it is broken
@@ -98,7 +97,7 @@ fn say_whether_whole(
     match broken {
         Some(Broken { line, why }) => context.say(broken_at(path, *line, why)),
         None if check => context.say(format!("{file}: the chain of {lines} lines is whole{more}")),
-        None if lines == 0 => context.say(format!("{file}: no change was recorded yet")),
+        None if lines == 0 => context.say(format!("{file}: no change has been recorded yet")),
         None => {}
     }
 }

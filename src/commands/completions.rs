@@ -18,7 +18,7 @@ const VARIABLE: &str = "_CCK_COMPLETE";
 #[command(after_help = "\
 Examples:
   echo 'source <(cck completions bash)' >> ~/.bashrc
-  echo 'source <(cck completions zsh)' >> ~/.zshrc      after compinit
+  echo 'source <(cck completions zsh)' >> ~/.zshrc      # after compinit
   cck completions fish > ~/.config/fish/completions/cck.fish
   cck completions powershell >> $PROFILE")]
 pub(crate) struct CompletionsArgs {

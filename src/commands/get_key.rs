@@ -18,12 +18,11 @@ use crate::profile::{self, Profile, ProfileArg};
 #[command(after_help = "\
 Examples:
   cck get-key --profile acme
-  cck get-key --key-command 'pass show anthropic' --ttl 300
-  curl -H \"x-api-key: $(cck get-key --profile acme)\" …   (visible in ps: prefer -H @file)")]
+  cck get-key --key-command 'pass show anthropic' --ttl 300")]
 pub(crate) struct GetKeyArgs {
     #[command(flatten)]
     profile: ProfileArg,
-    /// Keep what a key command printed for so long, in memory, and ask it once for all callers
+    /// Keep the output of a key command in memory for so long
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     ttl: Option<u64>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! `cck helper`: has the client ask cck for the key (`apiKeyHelper`), so that none rests in its config.
+//! `cck helper`: has the client ask cck for the key (`apiKeyHelper`), so that its config holds none.
 
 use std::path::Path;
 
@@ -44,21 +44,20 @@ enum Action {
 #[command(after_help = "\
 Examples:
   cck helper install --profile acme --remove-primary-key
-  cck helper install --key-command 'pass show anthropic' --ttl 300
+  cck helper install --key-command 'pass show anthropic'
 
-With a profile the settings are those in the profile's config directory; start the
-client there with CLAUDE_CONFIG_DIR, or see `cck run`. Without, they are your own.
-The client asks again every 5 minutes, or CLAUDE_CODE_API_KEY_HELPER_TTL_MS.")]
+With --profile, the settings in the profile's config directory change: start the client with CLAUDE_CONFIG_DIR set to \
+it, or see `cck run`. The client asks for the key every 5 minutes, or CLAUDE_CODE_API_KEY_HELPER_TTL_MS.")]
 struct InstallArgs {
     #[command(flatten)]
     profile: ProfileArg,
-    /// Have cck keep the key in memory for so long (see `cck get-key`)
+    /// Keep the key in memory for so long (see `cck get-key`)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     ttl: Option<u64>,
     /// Replace a helper that is not cck's
     #[arg(long)]
     force: bool,
-    /// Remove primaryApiKey from the config, once the helper has given a key
+    /// Remove primaryApiKey from the config, if the helper works
     #[arg(long)]
     remove_primary_key: bool,
     #[command(flatten)]

@@ -126,7 +126,6 @@ fn plain(page: &str) -> String {
             "SH" => write!(text, "\n{rest}\n\n"),
             "SS" => write!(text, "\n  {rest}\n"),
             "TP" | "PP" => writeln!(text),
-            "nf" | "fi" => Ok(()),
             _ => writeln!(text, "    {rest}"),
         };
     }
@@ -207,14 +206,16 @@ impl Page {
         if let Some(about) = command.get_about() {
             self.text(&format!("{about}."));
         }
-        self.options(command.get_arguments().filter(|arg| arg.get_id() != "help"));
+        let everywhere = ["help", "quiet"];
+        self.options(
+            command.get_arguments().filter(|arg| !everywhere.contains(&arg.get_id().as_str())),
+        );
         if let Some(after) = command.get_after_help() {
             self.raw(".PP");
-            self.raw(".nf");
+            // A line that begins with a blank stays one.
             for line in after.to_string().lines() {
-                self.raw(&escape(line));
+                self.raw(&if line.is_empty() { ".PP".to_owned() } else { escape(line) });
             }
-            self.raw(".fi");
         }
     }
 

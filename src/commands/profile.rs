@@ -56,8 +56,8 @@ struct ReportArgs {
 #[command(after_help = "\
 Examples:
   cck profile add acme --key-command 'pass show anthropic/acme'
-  cck run --profile acme -- claude           a session that leaves no key behind
-  cck set-key --profile acme                 or the key in the profile's own config
+  cck run --profile acme -- claude
+  cck set-key --profile acme
 
 Each profile has a CLAUDE_CONFIG_DIR of its own, so tenants share no file.")]
 struct AddArgs {
@@ -251,7 +251,7 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
     context.done(format!("removed the profile {name}"));
     if profile.config_dir.exists() {
         let dir = shown_path(&profile.config_dir, context);
-        context.say(format!("note: its config directory {dir} stays; a key in it does too"));
+        context.say(format!("note: its config directory stays, with any key in it: {dir}"));
     }
     Ok(Exit::Done)
 }

@@ -43,15 +43,15 @@ use report::Done;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  pass show anthropic-new | cck rotate --stdin --online    check it first
-  cck rotate --key-file new --retire-old                   the old one: inactive
-  cck rotate --key-env NEW --command-after './revoke.sh'   or in your own way
+  cck rotate                                  ask for the key
+  pass show new | cck rotate --stdin --online
+  cck rotate --key-file new --retire-old
+  cck rotate --key-env NEW --command-after ./revoke.sh
 
-If a step fails after the swap, the same command again completes it.
-The command of --command-after finds CCK_OLD_HINT, CCK_OLD_FINGERPRINT,
-CCK_NEW_FINGERPRINT and CCK_CONFIG in its environment, and no credentials.")]
+If a step fails after the new key is in place, run the same command again. The command of --command-after \
+finds CCK_OLD_HINT, CCK_OLD_FINGERPRINT, CCK_NEW_FINGERPRINT and CCK_CONFIG in its environment, and no credentials.")]
 pub(crate) struct RotateArgs {
-    /// Change nothing unless the API takes the new key
+    /// Change nothing unless the API accepts the new key
     #[arg(long)]
     online: bool,
     /// Set the old key inactive through the Admin API (key in ANTHROPIC_ADMIN_KEY); implies --online

@@ -53,8 +53,6 @@ Examples:
 pub(crate) struct RunArgs {
     #[command(flatten)]
     profile: ProfileArg,
-    #[command(flatten)]
-    source: SourceArgs,
     /// The API's address for this run
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
@@ -88,6 +86,9 @@ pub(crate) struct RunArgs {
     /// The command and its arguments
     #[arg(required = true, trailing_var_arg = true, value_name = "COMMAND")]
     command: Vec<OsString>,
+    // Last: its heading holds for all flags that follow.
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 /// Runs `cck run`.

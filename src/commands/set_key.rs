@@ -19,13 +19,12 @@ use crate::profile::{self, ProfileArg};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cck set-key                                   ask for the key, or read $ANTHROPIC_API_KEY
-  pass show anthropic | cck set-key --stdin     take it from another program
-  cck set-key --key-file /run/secrets/key       in a container
-  cck set-key --key-env TEAM_KEY --dry-run      see what would change
+  cck set-key                               ask for the key
+  pass show anthropic | cck set-key --stdin
+  cck set-key --key-file /run/secrets/key
+  cck set-key --key-env TEAM_KEY --dry-run
 
-Without a source: $ANTHROPIC_API_KEY if set, else standard input if it is not
-a terminal, else a hidden prompt. If both may hold a key, cck asks which.")]
+Without a source: $ANTHROPIC_API_KEY if it is set, else standard input if it is not a terminal, else a hidden prompt.")]
 pub(crate) struct SetKeyArgs {
     /// Set lastOnboardingVersion to this (default: leave it, or 0.2.107 if it is missing)
     #[arg(long, value_name = "V", value_parser = clap::builder::NonEmptyStringValueParser::new(), hide_short_help = true)]

@@ -13,9 +13,8 @@ use crate::records::undo;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Puts back what the last set-key, rotate, unset-key, approve or helper install changed, in the
-config, in settings and in the macOS Keychain; a second undo takes that back. A change can be undone for 7 days;
-what was scrubbed is gone.")]
+Reverts the last set-key, rotate, unset-key, approve or helper command: in the config, in settings and in the macOS \
+Keychain. A second undo takes that back. A change can be undone for 7 days; what was scrubbed is gone.")]
 pub(crate) struct UndoArgs {
     #[command(flatten)]
     profile: ProfileArg,

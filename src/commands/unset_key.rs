@@ -20,12 +20,11 @@ use crate::records::undo;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  cck unset-key             remove the key; `cck undo` brings it back
-  cck unset-key --scrub     also from the client's backups and cck's undo record
+  cck unset-key             `cck undo` brings the key back
+  cck unset-key --scrub     remove it from backups too
   cck unset-key --dry-run   see what would change
 
-Revoke a key that may have been seen in the Console: what was on a disk can be
-read from it until its blocks are used again.")]
+If someone may have seen the key, revoke it in the Console: what was on a disk can be read until its blocks are used again.")]
 pub(crate) struct UnsetKeyArgs {
     #[command(flatten)]
     profile: ProfileArg,

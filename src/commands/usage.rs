@@ -35,11 +35,11 @@ const WIDEST: usize = 40;
 #[command(after_help = "\
 Examples:
   cck usage --by model --since 30d
-  cck usage --since 1d --fail 20usd      (in cron: exit code 1 if more was used)
+  cck usage --since 1d --fail 20usd      in cron
 
-Costs are estimates by the list of prices that each call was made with.")]
+Costs are estimates, by the prices at the time of each call.")]
 pub(crate) struct UsageArgs {
-    /// From when: 7d, 12h, or a date (2026-11-01)
+    /// How far back: 7d, 12h, or a date (2026-11-01)
     #[arg(long, value_name = "TIME", default_value = "7d")]
     since: String,
     /// What a row is

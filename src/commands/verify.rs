@@ -52,14 +52,14 @@ pub(crate) struct VerifyArgs {
     /// Who starts the client, whatever the environment says
     #[arg(long = "as", value_enum, value_name = "LAUNCHER")]
     launcher: Option<Launcher>,
-    /// The source that should be sent: an id from the report, or `any` [default: config.primaryApiKey if the config
+    /// The source that should be sent: an id from --json, or `any` [default: config.primaryApiKey if the config
     /// has a key, else any]
     #[arg(long, value_name = "ID")]
     expect: Option<String>,
     /// The host that the credential should go to
     #[arg(long, value_name = "HOST", hide_short_help = true)]
     expect_host: Option<String>,
-    /// Run the apiKeyHelper too; without this it is taken to succeed
+    /// Run the apiKeyHelper too; without this, cck assumes that it succeeds
     ///
     /// That of a folder you have not trusted runs with `--run-helper=project` only.
     #[arg(
@@ -71,7 +71,7 @@ pub(crate) struct VerifyArgs {
         default_missing_value = "trusted"
     )]
     run_helper: Option<RunHelper>,
-    /// Ask the API whether it takes the credential that would be sent
+    /// Ask the API whether it accepts the credential that would be sent
     ///
     /// One GET of /v1/models to the client's base URL, and one of the settings at api.anthropic.com if the client asks for them.
     /// Rejection makes the answer no.
@@ -86,7 +86,7 @@ pub(crate) struct VerifyArgs {
     /// The version of the client whose rules hold [default: that of the installed client]
     #[arg(long, value_name = "VERSION", value_parser = str::parse::<Client>, hide_short_help = true)]
     client_version: Option<Client>,
-    /// Show every source and header, also if the answer is yes
+    /// Show every source and header, even if the answer is yes
     #[arg(long, short)]
     verbose: bool,
     /// Print the report as JSON

@@ -29,7 +29,13 @@ mod unix {
         let handler = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;
         let answer = Silent::enter().and_then(|mut terminal| {
             terminal.file.write_all(question.as_bytes())?;
-            rpassword::read_password().map(Zeroizing::new)
+            match rpassword::read_password() {
+                // Ctrl-D is an empty answer; it leaves the line open.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    terminal.file.write_all(b"\n").map(|()| Zeroizing::default())
+                }
+                answer => answer.map(Zeroizing::new),
+            }
         });
         signal_hook::low_level::unregister(handler);
         if interrupted.load(Ordering::SeqCst) {

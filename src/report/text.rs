@@ -242,7 +242,7 @@ impl<'a> Text<'a> {
     fn noun(&self, source: &Source) -> &'static str {
         match source {
             _ if self.same_key(source) => "your key",
-            Source::Helper(_) => "what the apiKeyHelper prints:",
+            Source::Helper(_) => "apiKeyHelper's key",
             Source::Login | Source::KeychainLogin | Source::Gateway => "the stored login",
             _ if is_key(source) => "the key",
             _ => "the token",
@@ -318,11 +318,11 @@ impl<'a> Text<'a> {
         if let Some(then) = then {
             let whole = format!("{line}   {then}");
             self.line(&if fits(&whole) { whole } else { format!("{line}\n    {then}") });
-        } else if is_command(fix) || fits(&line) {
+        } else if fits(&line) {
             self.line(&line);
         } else {
             self.sentence("", lead);
-            self.beside("    ", fix);
+            self.fix("    ", fix);
         }
     }
 
@@ -346,11 +346,15 @@ impl<'a> Text<'a> {
             }
             let fix = one_line(&problem.fix);
             let label = format!("    {DIM}fix:{DIM:#} ");
-            if is_command(&fix) {
-                self.line(&(label + &fix));
-            } else {
-                self.beside(&label, &fix);
-            }
+            self.fix(&label, &fix);
+        }
+    }
+
+    fn fix(&mut self, label: &str, fix: &str) {
+        if is_command(fix) {
+            self.line(&format!("{label}{fix}"));
+        } else {
+            self.beside(label, fix);
         }
     }
 
@@ -374,10 +378,12 @@ impl<'a> Text<'a> {
             let all = modes.iter().map(|mode| found.standing(*mode));
             all.min().unwrap_or(Standing::Unset)
         };
-        let (unset, there): (Vec<&Candidate>, Vec<&Candidate>) =
+        let (unset, mut there): (Vec<&Candidate>, Vec<&Candidate>) =
             self.decision.candidates.iter().partition(|found| {
                 standing(found) == Standing::Unset && found.because == "not set"
             });
+        // In HOME, the project's settings are the user's.
+        there.dedup_by_key(|found| self.names.name(&found.source));
         if !there.is_empty() {
             self.line(&format!("\n  {HEAD}sources{HEAD:#}, highest precedence first"));
         }

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_of_somebody_else_is_none() {
+    fn a_copy_of_someone_else_is_none() {
         if !rustix::process::geteuid().is_root() {
             return;
         }

@@ -17,7 +17,7 @@ fn by_hand(key: &str) -> String {
 #[test]
 fn each_change_is_a_line_in_a_chain() {
     let sandbox = Sandbox::new();
-    sandbox.cck(&["audit"]).run().code(0).out(&["no change was recorded"]);
+    sandbox.cck(&["audit"]).run().code(0).out(&["no change has been recorded"]);
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     sandbox.cck(&["set-key", "--dry-run"]).stdin(OTHER).run().code(0);
@@ -66,7 +66,7 @@ fn each_change_is_a_line_in_a_chain() {
     fs::write(&trail, text.replacen("stdin", "flag!", 1)).unwrap();
     sandbox.cck(&["audit", "--check"]).run().code(1).out(&["line 2 breaks the chain"]);
     assert_eq!(sandbox.cck(&["audit", "--check", "--json"]).run().code(1).json()["broken_line"], 2);
-    // A broken trail is no reason to stop work, and what follows still chains to what is there.
+    // A broken log does not stop the work, and what follows still chains to what is there.
     sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
     assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), 8);
 }

@@ -144,7 +144,7 @@ fn what_is_written_into_a_replaced_file_is_found() {
 }
 
 #[test]
-fn a_lock_of_somebody_else_is_waited_for() {
+fn a_lock_of_someone_else_is_waited_for() {
     let home = temp();
     let path = home.path().join(".claude.json");
     let lock = home.path().join(".claude.json.lock");
