@@ -37,7 +37,23 @@ pub(crate) mod variables;
 pub mod version;
 pub(crate) mod worktree;
 
+pub(crate) use address::{ANTHROPIC, Address, Unusable};
+pub(crate) use advice::{Case, Problem, Severity};
+pub(crate) use credentials::{Credential, Credentials, Note};
+pub(crate) use decision::{
+    Candidate, Decision, Dialog, Header, Mode, Outcome, Provider, Sent, Standing, Stop,
+};
+pub(crate) use destination::{Destination, Refusal};
+pub(crate) use json::{Json, NotJson, decode};
+pub(crate) use launch::{Launch, Launcher};
+pub(crate) use paths::{ChosenBy, ConfigFile, Paths};
+pub(crate) use rules::Rule;
+pub(crate) use settings::{Settings, js_trim, names};
+pub(crate) use source::{Layer, Origin, Source};
+pub(crate) use state::{FileState, HelperRun, Reading, Secret, State, parse};
+pub(crate) use variables::{Env, Place, Variables};
 pub use version::Client;
+pub(crate) use version::NEWEST;
 
 /// The value of `lastOnboardingVersion` where the config has none and the user gives none.
 ///

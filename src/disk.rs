@@ -36,13 +36,11 @@ pub(crate) use temp::{Temp, beside, cut, sweep};
 
 use crate::error::fail;
 
-/// The longest file name that file systems take.
 pub(crate) const NAME_MAX: usize = 255;
 
 /// How many symlinks are followed, as by the kernel.
 const MAX_LINKS: usize = 40;
 
-/// The longest pause between two attempts of [`wait`].
 const PAUSE: Duration = Duration::from_millis(20);
 
 /// How a file is opened. None follows a link in the last part of the path, except `Follow`; none waits for a FIFO.

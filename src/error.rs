@@ -5,7 +5,6 @@ use std::fmt;
 /// An error with its remedy. Neither line may ever hold a key.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What is wrong, and where.
     pub problem: String,
     /// What the user can do about it: a command or a sentence.
     pub advice: String,

@@ -287,7 +287,6 @@ pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<A
     })
 }
 
-/// An error with its causes.
 pub(crate) fn reason(error: &io::Error) -> String {
     let first: &(dyn Error + 'static) = error;
     let causes = iter::successors(Some(first), |error| Error::source(*error));

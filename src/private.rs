@@ -14,13 +14,11 @@ use crate::error::fail;
 use crate::shell::word;
 use crate::signals;
 
-/// No file of cck's own is larger.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// How long another run is waited for. Each holds a lock for milliseconds.
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
-/// Bytes in hex.
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
@@ -125,7 +123,6 @@ pub(crate) fn own_dir(path: &Path) -> io::Result<()> {
     Err(io::Error::other(format!("{} is not a directory of yours alone", path.display())))
 }
 
-/// Gives one of cck's files the name of another.
 pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
     let _acting = disk::act_for(from)?;
     std::fs::rename(from, to).map_err(|error| disk::refused(error, "rename", from))

@@ -101,7 +101,6 @@ pub(crate) fn key_source(
 #[derive(Clone)]
 pub(crate) struct Profile {
     pub name: String,
-    /// The file that it is written in.
     pub file: PathBuf,
     /// Whether that file is the machine's and not the user's.
     pub system: bool,
@@ -122,7 +121,6 @@ pub(crate) struct Profiles {
 }
 
 impl Profiles {
-    /// Reads the machine's profiles and then the user's.
     pub(crate) fn load(context: &Context) -> anyhow::Result<Profiles> {
         let mut profiles = Profiles::default();
         for file in place::system_files(context)? {
@@ -214,7 +212,6 @@ impl Profile {
         })
     }
 
-    /// Whether the user of this process may use it.
     pub(crate) fn is_usable(&self, context: &Context) -> anyhow::Result<bool> {
         Ok(self.entry.groups.is_empty() || groups::is_member(&self.entry.groups, context)?)
     }

@@ -8,10 +8,9 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::client::advice::{Case, Problem, values};
-use crate::client::installed;
+use crate::client::advice::values;
 use crate::client::settings::names::TOKEN;
-use crate::client::source::Source;
+use crate::client::{Case, Problem, Source, installed};
 use names::Names;
 
 /// What the API said.
@@ -19,7 +18,6 @@ use names::Names;
 pub struct Online {
     pub url: String,
     pub result: &'static str,
-    /// The HTTP status, if there was one.
     pub status: Option<u16>,
     #[serde(skip)]
     pub problem: Option<Problem>,
@@ -38,7 +36,6 @@ impl Online {
     }
 }
 
-/// The answer to a question about the client.
 pub struct Answer<'a> {
     pub(crate) case: &'a Case<'a>,
     pub(crate) installed: &'a installed::Report,

@@ -68,7 +68,6 @@ impl Default for Options {
 pub(crate) struct Outcome {
     /// The file that was written, symlinks followed.
     pub path: PathBuf,
-    /// Whether it did not exist before.
     pub created: bool,
     /// The members that changed; none where the file was already as wanted.
     pub changes: Vec<Change>,
@@ -142,7 +141,6 @@ pub(crate) fn update_recorded(
     Err(outrun(&target))
 }
 
-/// What an update would do.
 fn preview(
     target: &Path,
     decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
@@ -238,7 +236,6 @@ struct Work<'w> {
     exposed: Option<u32>,
     /// What another writer has put into the file that was replaced meanwhile.
     lost: Option<Content>,
-    /// Whether a writer without the lock was seen at work.
     disturbed: bool,
 }
 

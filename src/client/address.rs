@@ -4,8 +4,7 @@ use std::fmt;
 
 use url::{Host, ParseError, Url};
 
-use super::Client;
-use super::rules::Rule;
+use super::{Client, Rule};
 
 /// The host that takes an API key and an OAuth token each in a header of its own.
 pub(crate) const ANTHROPIC: &str = "api.anthropic.com";

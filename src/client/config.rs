@@ -6,15 +6,11 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::Client;
 use super::gather::MAX_BYTES;
 use super::gather::files;
-use super::json::{Json, NotJson};
 use super::paths::project_key;
-use super::rules::Rule;
 use super::settings::variable_name;
-use super::state::{FileState, Reading, Secret, parse};
-use super::variables::Env;
+use super::{Client, Env, FileState, Json, NotJson, Reading, Rule, Secret, parse};
 use crate::disk;
 use crate::json::{BOM, Pick, Scan};
 
@@ -75,7 +71,6 @@ pub struct Config {
     pub approved: Answers,
     pub rejected: Answers,
     pub env: Env,
-    /// The names in it whose values are not text.
     pub odd_env: Vec<String>,
     /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
     pub trusted: bool,

@@ -2,10 +2,8 @@
 
 use std::ffi::OsStr;
 
-use super::Client;
 use super::decision::PROVIDERS;
-use super::headers;
-use super::settings::names;
+use super::{Client, headers, names};
 
 /// Variables that hold a credential, or name one. With
 /// `CLAUDE_CODE_SIMPLE` the config's key is not read at all (2.1.330, observed 2026-11).

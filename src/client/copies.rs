@@ -7,7 +7,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::paths::{ConfigFile, Paths};
+use super::{ConfigFile, Paths};
 use crate::disk::{self, Dir};
 
 /// Where the client keeps what came by descriptor, whatever the home is.

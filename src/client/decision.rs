@@ -2,10 +2,7 @@
 
 use serde::Serialize;
 
-use super::Client;
-use super::rules::Rule;
-use super::source::Source;
-use super::state::Secret;
+use super::{Client, Rule, Secret, Source};
 
 /// How the client is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -122,7 +119,6 @@ pub enum Header {
 }
 
 impl Header {
-    /// The source whose credential is sent.
     pub(crate) fn source(&self) -> Option<&Source> {
         match self {
             Header::From(sent) => Some(&sent.source),
@@ -164,7 +160,6 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// The two headers, by name.
     pub(crate) fn headers(&self) -> [(&'static str, &Header); 2] {
         [("x-api-key", &self.x_api_key), ("authorization", &self.authorization)]
     }
@@ -222,7 +217,6 @@ impl Candidate {
 pub struct Decision {
     pub print: Outcome,
     pub interactive: Outcome,
-    /// All sources, in order of precedence.
     pub candidates: Vec<Candidate>,
 }
 

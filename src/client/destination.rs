@@ -6,24 +6,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::address::{ANTHROPIC, Address, Unusable};
-use super::rules::Rule;
-use super::settings::{self, names};
-use super::source::{Layer, Origin, Source};
-use super::state::{FileState, Secret, State};
-use super::worktree;
+use super::{
+    ANTHROPIC, Address, FileState, Layer, Origin, Rule, Secret, Source, State, Unusable, names,
+    settings, worktree,
+};
 use crate::context::Context;
 use crate::disk;
 use crate::output::{one_line, without_user};
 
-/// Where requests go, and who decided that.
 pub struct Destination {
     /// The base URL, without what a password could be in.
     pub(crate) shown: String,
     pub(crate) address: Result<Address, Unusable>,
     /// What the project has set to lead requests elsewhere.
     pub(crate) redirect: Option<Redirect>,
-    /// Whether the user has told the client to trust the folder.
     pub(crate) is_trusted: bool,
     /// Whether the helper in force is that of a folder that the user has not trusted.
     pub(crate) helper_is_untrusted: bool,
@@ -111,7 +107,6 @@ fn url(state: &State) -> &str {
     }
 }
 
-/// Whether requests go to Anthropic itself.
 pub(crate) fn is_default_host(state: &State) -> bool {
     Address::parse(settings::base_url(state).1, state.client)
         .is_ok_and(|address| address.host() == ANTHROPIC)

@@ -1,10 +1,6 @@
 //! Workload identity federation and Anthropic profiles, known to 2.1.330 and not to 2.0.77 (observed 2026-11). Pure.
 
-use super::credentials::Credentials;
-use super::json::{Json, decode};
-use super::settings::{self, names};
-use super::source::Source;
-use super::state::{Reading, Secret, State};
+use super::{Credentials, Json, Reading, Secret, Source, State, decode, names, settings};
 
 /// An Anthropic profile as its files say: `configs/NAME.json` and `credentials/NAME.json`.
 #[derive(Clone, Debug, Default)]

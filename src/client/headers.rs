@@ -3,27 +3,22 @@
 
 use std::time::Duration;
 
-use super::Client;
-use super::credentials::{Credential, Credentials, Kind};
-use super::decision::{Header, Mode, Outcome, Sent};
-use super::destination;
-use super::rules::Rule;
-use super::settings::{self, js_trim, names};
-use super::source::{Origin, Source};
-use super::state::{HelperRun, Secret, State};
+use super::credentials::Kind;
+use super::{
+    Client, Credential, Credentials, Header, HelperRun, Mode, Origin, Outcome, Rule, Secret, Sent,
+    Source, State, destination, js_trim, names, settings,
+};
 use crate::key::command::Ended;
 
 /// What custom headers say of credentials.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Custom<'a> {
-    /// The variable they are in.
     pub source: Option<Source>,
     /// The value of the last such line.
     pub x_api_key: Option<&'a str>,
     pub authorization: Option<&'a str>,
     /// The values of all other lines.
     pub others: Vec<&'a str>,
-    /// Whether a line's name is empty.
     pub has_empty_name: bool,
     /// Whether a line's name is none that HTTP allows.
     pub has_bad_name: bool,
@@ -197,7 +192,6 @@ impl Request<'_> {
         outcome.x_api_key = custom.header(custom.x_api_key).or(key).unwrap_or_default();
     }
 
-    /// Whether a request is sent with these headers.
     fn is_enough(&self, outcome: &Outcome) -> bool {
         let Request { state: State { client, .. }, found, .. } = *self;
         // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
@@ -227,7 +221,6 @@ impl Request<'_> {
         [&outcome.x_api_key, &outcome.authorization].into_iter().any(suffices) || is_blank_login
     }
 
-    /// Why a request with these headers cannot be sent.
     fn unsendable(&self, outcome: &Outcome) -> Option<String> {
         let Request { state, mode, found, custom } = *self;
         if !outcome.sends {

@@ -63,7 +63,6 @@ pub(crate) fn services(context: &Context) -> [String; 2] {
     ["", "-credentials"].map(|kind| format!("Claude Code{custom}{kind}{end}"))
 }
 
-/// The account that the items belong to.
 pub(crate) fn account(context: &Context) -> String {
     let user = context.var("USER").filter(|user| !user.is_empty());
     user.or_else(|| context.account_name()).unwrap_or_else(|| "claude-code-user".to_owned())
@@ -77,7 +76,6 @@ pub(crate) fn program() -> &'static str {
 /// Set once `security` has not ended in time: it is not waited for twice.
 static HANGS: AtomicBool = AtomicBool::new(false);
 
-/// Reads both items, where there is a Keychain.
 pub(crate) fn read(context: &Context) -> Keychain {
     if context.platform() != Platform::Macos {
         return Keychain::default();
@@ -218,7 +216,6 @@ fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<
     }
 }
 
-/// An error about the Keychain, with what to do.
 fn refused(what: &str, item: &Item) -> anyhow::Error {
     let program = program();
     match item {

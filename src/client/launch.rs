@@ -10,11 +10,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::Client;
-use super::decision::Mode;
-use super::rules::Rule;
-use super::settings::js_trim;
-use super::version::NEWEST;
+use super::{Client, Mode, NEWEST, Rule, js_trim};
 use crate::context::Context;
 
 /// The question's launch. The default is a plain `claude` on a terminal.

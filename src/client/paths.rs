@@ -6,9 +6,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Client;
-use super::rules::Rule;
-use super::settings::names;
+use super::{Client, Rule, names};
 use crate::context::{Context, Platform};
 
 /// Why a file is the one that holds the config.
@@ -44,7 +42,6 @@ pub struct Roots {
     config_dir: Option<PathBuf>,
     /// Whether CLAUDE_CODE_CUSTOM_OAUTH_URL is set, and not empty.
     custom_oauth: bool,
-    /// The path given with `--config-file`.
     config_override: Option<PathBuf>,
     managed: PathBuf,
     /// Where older clients look for managed settings on Windows.
@@ -149,7 +146,6 @@ pub struct Paths {
     pub global_config: PathBuf,
     /// `<claude dir>/.config.json`; none for the 0.2.x client, which does not look there.
     pub legacy_config: Option<PathBuf>,
-    /// The path given with `--config-file`.
     pub config_override: Option<PathBuf>,
     pub user_settings: PathBuf,
     pub project_settings: PathBuf,
@@ -180,7 +176,6 @@ impl Paths {
         Ok(Roots::locate(context, project, config_override)?.paths(client))
     }
 
-    /// Every file that may hold the config.
     pub(crate) fn configs(&self) -> impl Iterator<Item = &Path> {
         let named = self.config_override.iter();
         let found = self.legacy_config.iter().chain([&self.global_config]);

@@ -1,9 +1,8 @@
 //! What became of every source of a credential, and why. Pure.
 
-use super::credentials::{Credential, Credentials, Kind, Note};
-use super::decision::{Candidate, Header, Outcome, Standing};
+use super::credentials::Kind;
 use super::headers::helper_failure;
-use super::state::{Secret, State};
+use super::{Candidate, Credential, Credentials, Header, Note, Outcome, Secret, Standing, State};
 
 /// The report's candidates, from what was noted in both modes.
 pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> Vec<Candidate> {

@@ -2,17 +2,13 @@
 //! sent. Pure. Each rule cites the versions it was observed on; `docs/claude-code.md` and `tests/data/truth` hold the
 //! observations.
 
-use super::credentials::{Credentials, Note};
-use super::decision::{
-    Decision, Dialog, Header, Mode, Outcome, PROVIDERS, Provider, Standing, Stop,
-};
-use super::destination;
+use super::decision::PROVIDERS;
 use super::headers::{Custom, Request};
 use super::ranking::rank;
-use super::reason;
-use super::rules::Rule;
-use super::source::Layer;
-use super::state::{Reading, State};
+use super::{
+    Credentials, Decision, Dialog, Header, Layer, Mode, Note, Outcome, Provider, Reading, Rule,
+    Standing, State, Stop, destination, reason,
+};
 
 pub fn resolve(state: &State) -> Decision {
     let without_server = state.without_server(Mode::Interactive);

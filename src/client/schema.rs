@@ -6,10 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Client;
-use super::json::Json;
-use super::rules::Rule;
-use super::source::Layer;
+use super::{Client, Json, Layer, Rule};
 
 /// What a member has to be.
 #[derive(Clone, Copy)]

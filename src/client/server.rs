@@ -2,14 +2,9 @@
 
 use zeroize::Zeroizing;
 
-use super::credentials::{Credential, Kind};
-use super::decision::Mode;
-use super::destination;
-use super::json::Json;
+use super::credentials::Kind;
 use super::ranking::rank;
-use super::resolve;
-use super::rules::Rule;
-use super::state::State;
+use super::{Credential, Json, Mode, Rule, State, destination, resolve};
 
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
 /// with an API key, an OAuth token or a login of an organization. A helper keeps `primaryApiKey` from being used for it,

@@ -6,7 +6,7 @@ use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
-use super::paths::Paths;
+use super::Paths;
 use crate::context::Context;
 
 /// How many sessions with this config are running. Those of `cck run` do not count: they have no key of their own.

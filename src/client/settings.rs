@@ -4,13 +4,10 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::Client;
-use super::json::{Json, decode};
-use super::rules::Rule;
-use super::schema;
-use super::source::{Layer, Source};
-use super::state::{Reading, Secret, State};
-use super::variables::{Env, Place, matters};
+use super::variables::matters;
+use super::{
+    Client, Env, Json, Layer, Place, Reading, Rule, Secret, Source, State, decode, schema,
+};
 
 /// The names of the variables that decide.
 pub(crate) mod names {

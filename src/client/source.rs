@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::federation::is_name;
-use super::settings::names;
+use super::names;
 use crate::error::fail;
 
 /// A layer of the client's settings, highest first: a member of one hides that member of those after it
@@ -146,7 +146,6 @@ impl Source {
         matches!(self, Source::Variable(_, other) if other == name)
     }
 
-    /// Whether this is a variable that names a file descriptor.
     pub(crate) fn is_descriptor(&self) -> bool {
         self.is_variable(names::KEY_DESCRIPTOR) || self.is_variable(names::OAUTH_DESCRIPTOR)
     }

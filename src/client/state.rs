@@ -7,22 +7,17 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::Client;
 use super::config::Config;
-use super::decision::Mode;
 use super::federation::AnthropicProfile;
 use super::gather::Facts;
-use super::json::NotJson;
 use super::keychain::Item;
-use super::launch::Launch;
 use super::layers::Layers;
-use super::login::{self, GatewayLogin, Login};
-use super::paths::{ConfigFile, Paths};
-use super::rules::Rule;
-use super::server;
-use super::settings::{Settings, js_trim, names};
-use super::source::{Layer, Source};
-use super::variables::{Env, Variables, has_socket, is_of_host};
+use super::login::{GatewayLogin, Login};
+use super::variables::{has_socket, is_of_host};
+use super::{
+    Client, ConfigFile, Env, Launch, Layer, Mode, NotJson, Paths, Rule, Settings, Source,
+    Variables, js_trim, login, names, server,
+};
 use crate::key::command::Ended;
 
 /// A value that may be a credential: wiped when dropped, not shown by `Debug`.
@@ -89,10 +84,8 @@ impl Reading {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attributes {
-    /// The permission bits.
     pub mode: u32,
     pub owner: u32,
-    /// In bytes.
     pub size: u64,
 }
 
@@ -298,7 +291,6 @@ impl State {
         self.client.has(Rule::HostOwnsCredentials) && is_of_host(&self.process)
     }
 
-    /// Whether requests go through ANTHROPIC_UNIX_SOCKET.
     pub(crate) fn has_socket(&self) -> bool {
         has_socket(self.client, &self.process)
     }

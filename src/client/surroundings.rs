@@ -5,12 +5,9 @@ mod misplaced;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::copies::{self, Kind};
-use super::gather;
-use super::git::{self, Git};
-use super::json::{Json, decode};
-use super::settings::{self, names};
-use super::state::{FileState, Reading, State};
+use super::copies::Kind;
+use super::git::Git;
+use super::{FileState, Json, Reading, State, copies, decode, gather, git, names, settings};
 use crate::context::Context;
 use crate::disk;
 
@@ -22,14 +19,11 @@ pub struct Surroundings {
     pub user: u32,
     /// Copies of the config that hold a key, or are too large to tell.
     pub copies: Vec<FileState>,
-    /// Files with a credential inside a git work tree.
     pub in_git: Vec<(PathBuf, Git)>,
     pub replaced_config: Option<PathBuf>,
-    /// Whether the directory in CLAUDE_CONFIG_DIR is missing.
     pub config_dir_is_missing: bool,
     /// Whether CLAUDE_CONFIG_DIR is set and empty: the client takes the working directory for its own.
     pub config_dir_is_empty: bool,
-    /// Whether something is mounted at the config's path.
     pub is_mount: bool,
     /// Keys at places, or under names, that the client does not read.
     pub misplaced: Vec<Misplaced>,
@@ -44,7 +38,6 @@ pub struct Misplaced {
     pub(crate) fix: String,
 }
 
-/// Looks around the files of a state.
 pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
     let paths = &state.paths;
     let is_legacy = paths.legacy_config.as_ref() == Some(&state.config_choice.path);
@@ -75,7 +68,6 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
     }
 }
 
-/// The files that hold a credential.
 pub(crate) fn with_credentials(state: &State) -> Vec<&Path> {
     let variables = [names::KEY, names::TOKEN, names::OAUTH, names::HEADERS];
     let holds = |env: &std::collections::BTreeMap<String, super::state::Secret>| {

@@ -7,9 +7,8 @@ use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target};
 use crate::broker;
-use crate::client::git::{self, Git};
-use crate::client::keychain;
-use crate::client::paths::ChosenBy;
+use crate::client::git::Git;
+use crate::client::{ChosenBy, git, keychain};
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
 use crate::error::{fail, said};
@@ -77,9 +76,7 @@ impl<'a> FilePlan<'a> {
 #[derive(Default)]
 pub(crate) struct Changed {
     pub shown: Vec<ShownChange>,
-    /// Whether the config did not exist before.
     pub created: bool,
-    /// The keys that it replaced or removed.
     pub old_keys: Vec<Zeroizing<String>>,
 }
 
@@ -128,7 +125,6 @@ struct Work<'w> {
     source: Option<&'w str>,
     section: Section,
     record: undo::Record,
-    /// The files that were changed.
     done: Vec<PathBuf>,
     changed: Changed,
 }
@@ -253,7 +249,6 @@ pub(crate) fn audited<T>(
     result
 }
 
-/// The keys before and after.
 fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
     let is_key = |change: &&Change| {
         [["primaryApiKey"], [keychain::MEMBER]].iter().any(|member| change.path == member)
@@ -331,7 +326,6 @@ impl Changed {
         Ok(())
     }
 
-    /// Prints the report for programs.
     pub(crate) fn print_json(
         &self,
         target: &Target,
@@ -350,12 +344,10 @@ impl Changed {
         Ok(context.say_json(&report)?)
     }
 
-    /// Whether the Keychain's item changed.
     pub(crate) fn is_in_keychain(&self) -> bool {
         self.shown.iter().any(|change| keychain::service(Path::new(&change.file)).is_some())
     }
 
-    /// Prints the changes as a diff.
     pub(crate) fn print_diff(&self, context: &mut Context) {
         let diff: String = self.shown.iter().map(ShownChange::diff).collect();
         context.say_diff(&diff);

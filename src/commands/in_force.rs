@@ -1,11 +1,8 @@
 //! After a change to the config: which credential the client sends now.
 
-use crate::client::decision::Mode;
-use crate::client::launch::Launch;
-use crate::client::paths::{ChosenBy, ConfigFile};
-use crate::client::source::Source;
-use crate::client::state::State;
-use crate::client::{destination, gather, installed, resolve};
+use crate::client::{
+    ChosenBy, ConfigFile, Launch, Mode, Source, State, destination, gather, installed, resolve,
+};
 use crate::context::Context;
 use crate::report::names::Names;
 

@@ -7,9 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::client::Client;
-use crate::client::gather;
-use crate::client::paths::{self, ChosenBy, ConfigFile, Paths};
+use crate::client::{ChosenBy, Client, ConfigFile, Paths, gather, paths};
 use crate::context::Context;
 use crate::document::Change;
 use crate::error::fail;
@@ -37,11 +35,9 @@ pub(crate) struct ChangeArgs {
     pub audit: AuditArgs,
 }
 
-/// The config that is edited, and how.
 pub(crate) struct Target {
     pub args: ChangeArgs,
     pub paths: Paths,
-    /// The file and why it is that one.
     pub file: ConfigFile,
     pub options: store::Options,
 }
@@ -69,7 +65,6 @@ impl Target {
         Ok(target)
     }
 
-    /// The path as the user would write it.
     pub(crate) fn shown(&self, context: &Context) -> String {
         paths::display(&self.file.path, context.home_var())
     }
@@ -140,7 +135,6 @@ impl ShownChange {
         }
     }
 
-    /// The change as lines of a diff.
     pub(crate) fn diff(&self) -> String {
         let line = |sign, value: &Option<String>| {
             value.as_ref().map_or(String::new(), |value| {
@@ -154,7 +148,6 @@ impl ShownChange {
 /// The members that are shown as they are; any other may hold a key or a piece of one.
 const PLAIN: [&str; 2] = ["hasCompletedOnboarding", "lastOnboardingVersion"];
 
-/// The longest plain value that is shown.
 const LONGEST_SHOWN: usize = 60;
 
 fn redact(path: &[String], raw: &str) -> String {

@@ -102,7 +102,6 @@ impl Sum {
     }
 }
 
-/// Runs `cck usage`.
 pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let since = since(&args.since)?;
     let state = state::dir(context)?;
@@ -187,7 +186,6 @@ impl Member {
         Member(memmem::Finder::new(&format!(",\"{name}\":")).into_owned())
     }
 
-    /// Its value in this line.
     fn of<'l, T: Deserialize<'l>>(&self, line: &'l [u8]) -> Option<T> {
         let value = &line[self.0.find(line)? + self.0.needle().len()..];
         T::deserialize(&mut serde_json::Deserializer::from_slice(value)).ok()
@@ -272,7 +270,6 @@ impl Reader {
         Some(())
     }
 
-    /// The local day of a moment.
     fn day(&mut self, time: &str) -> Option<String> {
         let (hour, minute) = (time.get(..14)?, time.get(14..16)?.parse::<u8>().ok()?);
         let quarter = format!("{hour}{}", minute / 15);

@@ -7,15 +7,10 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::client::Client;
-use crate::client::advice::{self, Case};
-use crate::client::decision::Mode;
-use crate::client::destination::{self, Destination};
-use crate::client::launch::{Launch, Launcher};
-use crate::client::settings::names;
-use crate::client::source::Source;
-use crate::client::state::State;
-use crate::client::{gather, installed, resolve, surroundings};
+use crate::client::{
+    Case, Client, Destination, Launch, Launcher, Mode, Source, State, advice, destination, gather,
+    installed, names, resolve, surroundings,
+};
 use crate::context::Context;
 use crate::error::{Exit, fail};
 use crate::profile::ProfileArg;
@@ -156,7 +151,6 @@ pub(super) fn answer<T>(
     report(&Answer::new(&case, &installed, problems, online))
 }
 
-/// Whether what the arguments name exists.
 fn check(args: &VerifyArgs, context: &Context) -> anyhow::Result<()> {
     if let Some(project) = &args.project
         && !context.cwd().join(project).is_dir()

@@ -80,7 +80,6 @@ impl Dir {
         Ok(retry_on_intr(|| fs::unlinkat(&self.file, name, AtFlags::empty()))?)
     }
 
-    /// Makes a directory for its owner alone.
     pub(crate) fn make_dir(&self, name: &OsStr) -> io::Result<()> {
         Ok(retry_on_intr(|| fs::mkdirat(&self.file, name, Mode::RWXU))?)
     }

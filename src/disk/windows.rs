@@ -29,7 +29,6 @@ pub(crate) const KEEPS_OPEN: bool = false;
 const BACKUP_SEMANTICS: u32 = 0x0200_0000;
 /// FILE_FLAG_OPEN_REPARSE_POINT: a link is opened itself.
 const OPEN_REPARSE_POINT: u32 = 0x0020_0000;
-/// FILE_WRITE_ATTRIBUTES.
 const WRITE_ATTRIBUTES: u32 = 0x100;
 /// ERROR_SHARING_VIOLATION.
 const SHARING_VIOLATION: i32 = 32;
@@ -101,7 +100,6 @@ impl Dir {
         fs::remove_dir(self.path.join(name))
     }
 
-    /// All names in the directory.
     pub(crate) fn list(&self) -> io::Result<Vec<OsString>> {
         fs::read_dir(&self.path)?.map(|entry| Ok(entry?.file_name())).collect()
     }

@@ -9,7 +9,6 @@ use super::style::Style;
 use super::{Change, Document, Edit, Malformed};
 use crate::json::{self, Member};
 
-/// A part of the text to be replaced.
 pub(crate) struct Splice {
     pub range: Range<usize>,
     pub text: String,

@@ -14,7 +14,6 @@ use super::{NotJson, Scan};
 pub(crate) struct Member<'a> {
     /// The name with its quotes and escapes.
     pub name: &'a str,
-    /// The value's text.
     pub value: &'a str,
 }
 

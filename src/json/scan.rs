@@ -65,7 +65,6 @@ impl<V: Visitor> Scan<V> {
         }
     }
 
-    /// Reads a whole text.
     pub(crate) fn of(text: &[u8], visitor: V) -> Result<V, NotJson> {
         let mut scan = Scan::new(visitor);
         scan.feed(text)?;
@@ -249,7 +248,6 @@ impl<V: Visitor> Scan<V> {
         (self.wanted.is_none() && depth < self.starts.len()).then_some(depth)
     }
 
-    /// A value begins with `byte`.
     fn begin(&mut self, byte: u8, at: usize) -> Result<(), NotJson> {
         if let Some(start) = self.starts.get_mut(self.open.len()) {
             start.1 = self.before + at;

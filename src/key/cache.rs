@@ -14,7 +14,6 @@ use crate::disk::{self, Open};
 use crate::key::{self, ApiKey};
 use crate::private;
 
-/// No file of the cache is larger.
 const MAX_BYTES: u64 = 128 * 1024;
 
 /// The user's cache in `base`, which is in memory.
@@ -110,7 +109,6 @@ impl Cache {
     }
 }
 
-/// Milliseconds since 1970.
 fn now() -> u128 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
 }

@@ -73,7 +73,6 @@ pub(crate) fn output(
 /// What becomes of a variable: another value, or none.
 pub(crate) type Change = (OsString, Option<OsString>);
 
-/// The environment with these changes.
 pub(crate) fn change_env(command: &mut Command, changes: &[Change]) {
     for (name, value) in changes {
         match value {

@@ -6,7 +6,6 @@ use crate::error::{Failure, fail};
 const PREFIX: &str = "sk-ant-";
 const SHORTEST: usize = 40;
 
-/// Whether `key` has the shape of an Anthropic API key.
 pub(crate) fn is_usual(key: &str) -> bool {
     key.starts_with(PREFIX)
         && key.len() >= SHORTEST

@@ -19,7 +19,6 @@ use crate::shell::word;
 /// The variable that holds a key where nothing else is said.
 pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 
-/// The advice if no source was given.
 pub(crate) const NAME_ONE: &str =
     "name a source: --key-env VAR, --key-file FILE, --key-command CMD or --stdin";
 
@@ -79,9 +78,7 @@ impl SourceArgs {
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct KeySource {
     pub place: Place,
-    /// The profile that names the place.
     pub profile: Option<String>,
-    /// Whether a key of another shape than Anthropic's is taken.
     pub any_shape: bool,
 }
 
@@ -144,7 +141,6 @@ impl KeySource {
         }
     }
 
-    /// Reads the key, and refuses what is not one.
     pub(crate) fn read(&self, context: &mut Context) -> anyhow::Result<ApiKey> {
         let text = match &self.place {
             Place::Flag(key) => key.clone(),

@@ -27,7 +27,6 @@ pub struct Budget {
     pub(crate) amount: f64,
     pub(crate) unit: Unit,
     pub(crate) period: Period,
-    /// As it was given.
     pub(crate) text: String,
 }
 

@@ -26,7 +26,6 @@ pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
     }
 }
 
-/// The machine's files, by name.
 pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
     let dir = context.etc().join("cck/profiles.d");
     let mut files = match disk::entries(&dir) {
@@ -82,7 +81,6 @@ fn unreadable(path: &Path, error: std::io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot read {}", path.display()))
 }
 
-/// Whether the error says that the file is not for us.
 pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
     error
         .downcast_ref::<std::io::Error>()

@@ -24,7 +24,6 @@ use crate::error::fail;
 use crate::private;
 use crate::store;
 
-/// How long a change can be undone.
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The last change of one config, and of what else it changed.
@@ -34,7 +33,6 @@ pub struct Record {
     schema: u32,
     /// When, as RFC 3339 in UTC.
     pub time: String,
-    /// The command that changed it.
     pub action: String,
     config: PathBuf,
     /// In the order in which they were changed.
@@ -51,7 +49,6 @@ pub(crate) struct Edited {
 /// One changed member.
 #[derive(Serialize, Deserialize)]
 struct Member {
-    /// Its path from the top-level object down.
     path: Vec<String>,
     /// Its value before as JSON text; none where it was absent.
     before: Option<Box<RawValue>>,
@@ -66,7 +63,6 @@ impl Edited {
         self.members.iter().all(|it| document.raw(&it.names()).map(digest) == it.after)
     }
 
-    /// The edits that put the members back.
     pub(crate) fn restore(&self) -> Vec<Edit> {
         let restore = |member: &Member| match &member.before {
             Some(value) => Edit::set(&member.names(), value),
@@ -172,7 +168,6 @@ fn settle(config: &Path, context: &Context) -> anyhow::Result<()> {
     private::remove(&next).map(drop)
 }
 
-/// The record of the last change of `config`, if there is one.
 pub(crate) fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
     match prepared(config, context)? {
         Some(record) => Ok(Some(record)),

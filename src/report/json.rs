@@ -3,10 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Answer;
-use crate::client::advice::Case;
-use crate::client::decision::{Candidate, Header, Mode};
-use crate::client::settings;
-use crate::client::source::Source;
+use crate::client::{Candidate, Case, Header, Mode, Source, settings};
 use crate::key;
 use crate::output::{escape, without_user};
 

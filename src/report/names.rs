@@ -4,8 +4,7 @@ use std::ffi::OsStr;
 
 use crate::client::paths::display;
 use crate::client::settings::names::TOKEN;
-use crate::client::source::Source;
-use crate::client::state::State;
+use crate::client::{Source, State};
 use crate::output::one_line;
 
 pub(crate) struct Names<'a> {
@@ -25,7 +24,6 @@ impl Names<'_> {
         names.collect::<Vec<_>>().join(" and ")
     }
 
-    /// The name of the source with this id.
     fn of_id(&self, id: &str) -> String {
         let paths = &self.state.paths;
         let show = |path| one_line(&display(path, self.home));

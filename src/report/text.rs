@@ -7,10 +7,9 @@ use anstyle::{AnsiColor, Style};
 
 use super::Answer;
 use super::names::Names;
-use crate::client::advice::{Problem, Severity};
-use crate::client::decision::{Candidate, Decision, Dialog, Mode, Outcome, Standing};
-use crate::client::settings::names;
-use crate::client::source::Source;
+use crate::client::{
+    Candidate, Decision, Dialog, Mode, Outcome, Problem, Severity, Source, Standing, names,
+};
 use crate::key;
 use crate::output::one_line;
 
@@ -429,7 +428,6 @@ fn mark(good: bool) -> String {
     if good { format!("{GOOD}✓{GOOD:#} ") } else { format!("{BAD}✗{BAD:#} ") }
 }
 
-/// How wide styled text is.
 fn columns(text: &str) -> usize {
     strip_str(text).to_string().chars().count()
 }

@@ -37,7 +37,6 @@ pub(crate) enum Content {
     Outline(Outline),
 }
 
-/// A file as it was read.
 pub(crate) struct Snapshot {
     pub content: Content,
     /// The file, still open: a writer that had it open before a replace writes into this one.

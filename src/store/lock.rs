@@ -144,7 +144,6 @@ fn take_over(dir: &Dir, name: &OsStr, stale: Stamp) -> io::Result<Option<Stamp>>
     make(dir, name)
 }
 
-/// Makes the lock directory; `None` where it exists.
 fn make(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
     match dir.make_dir(name) {
         Ok(()) => match dir.stat(name) {

@@ -2,11 +2,9 @@
 
 use std::path::Path;
 
-use super::super::json::{Json, decode};
 use super::super::paths::display;
-use super::super::settings::names;
 use super::super::source::VARIABLES;
-use super::super::state::State;
+use super::super::{Json, State, decode, names};
 use super::{MAX_COPY_BYTES, Misplaced};
 use crate::context::Context;
 use crate::disk;

@@ -57,7 +57,6 @@ impl Pending {
         })
     }
 
-    /// The records for this config.
     fn all(config: &Path, context: &Context) -> anyhow::Result<Vec<Pending>> {
         let base = state::file_for(config, "rotate", context)?;
         let stem = base.file_stem().unwrap_or_default().as_encoded_bytes();
@@ -83,7 +82,6 @@ pub(crate) struct Records {
     unfinished: Vec<Pending>,
     /// None if the new key is in place already.
     this: Option<Pending>,
-    /// The new key's digest.
     new: String,
 }
 

@@ -24,7 +24,6 @@ pub(crate) struct Done {
 }
 
 impl Rotation {
-    /// Prints the report.
     pub(super) fn print(
         &self,
         changed: &Changed,

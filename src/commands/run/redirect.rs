@@ -4,10 +4,9 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::client::destination::{self, Project};
-use crate::client::installed::{self, Installed};
-use crate::client::launch::Launch;
-use crate::client::{Client, gather};
+use crate::client::destination::Project;
+use crate::client::installed::Installed;
+use crate::client::{Client, Launch, destination, gather, installed};
 use crate::context::Context;
 use crate::error::fail;
 

@@ -17,7 +17,6 @@ use signal_hook::low_level::siginfo::{Cause, Origin};
 use crate::context::Context;
 use crate::process::ignored;
 
-/// The signals that are passed on.
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
 /// The signals of this process, taken from now on: none of `FORWARDED` ends cck any more.

@@ -21,7 +21,6 @@ const ENDINGS: &str = ".COM;.EXE;.BAT;.CMD";
 pub(crate) struct Signals(Arc<AtomicBool>);
 
 impl Signals {
-    /// Takes them.
     pub(crate) fn take() -> io::Result<Signals> {
         let come = Arc::new(AtomicBool::new(false));
         for signal in [SIGINT, SIGBREAK] {

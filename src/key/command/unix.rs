@@ -23,7 +23,6 @@ pub(crate) fn shell(command: &str) -> (Command, bool) {
     (shell, own_group)
 }
 
-/// What the command prints.
 pub(super) struct Pipe(ChildStdout);
 
 impl Pipe {
@@ -60,7 +59,6 @@ impl Pipe {
     }
 }
 
-/// The signal that ended it.
 pub(super) fn signal(status: ExitStatus) -> i32 {
     status.signal().unwrap_or_default()
 }

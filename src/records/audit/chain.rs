@@ -19,7 +19,6 @@ const LONGEST_LINE: usize = 64 * 1024;
 /// No damage that cck repairs is longer: a search for the last line ends there.
 const LONGEST_DAMAGE: u64 = 64 * 1024 * 1024;
 
-/// What is read first.
 const BLOCK: u64 = 4096;
 
 /// What the next line has to hold as `prev`, after this line (without its line end).
@@ -27,13 +26,10 @@ pub(crate) fn link(line: Option<&[u8]>) -> String {
     line.map_or_else(|| NOTHING.to_owned(), |line| hex(&Sha256::digest(line)))
 }
 
-/// The last line of a trail.
 pub(crate) struct LastLine {
     /// What the next line has to hold as `prev`.
     pub link: String,
-    /// Whether it has its line end.
     pub ended: bool,
-    /// Where it begins.
     pub start: u64,
     /// Why it is not a record, if it is not.
     pub damage: Option<String>,
@@ -73,9 +69,7 @@ pub(crate) fn last_line(trail: &mut (impl Read + Seek), end: u64) -> io::Result<
 /// The first line that breaks the chain, counted from 1, and how.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Broken {
-    /// Which line.
     pub line: usize,
-    /// What is wrong with it.
     pub why: &'static str,
 }
 
