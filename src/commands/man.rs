@@ -19,54 +19,8 @@ pub(crate) struct ManArgs {}
 /// The day of this version, for the page's foot. The build does not ask the clock, so that it can be repeated.
 const DATE: &str = "2026-11-24";
 
-/// What no command says of itself: a heading, then terms with their meaning.
-const APPENDIX: &[(&str, &[(&str, &str)])] = &[
-    (
-        "EXIT STATUS",
-        &[
-            ("0", "Done, or the answer is yes."),
-            (
-                "1",
-                "The answer is no: another credential than expected, a broken audit log, a copy that still holds the key.",
-            ),
-            ("2", "An error or a wrong call. Nothing was changed."),
-            (
-                "other",
-                "cck run gives the exit status of its command, or 128 plus the signal that ended it.",
-            ),
-        ],
-    ),
-    (
-        "ENVIRONMENT",
-        &[
-            ("ANTHROPIC_API_KEY", "The key to use if no source is named."),
-            ("CLAUDE_CONFIG_DIR", "The client's directory, as Claude Code itself reads it."),
-            ("NO_COLOR", "If set and not empty, no colours."),
-            (
-                "XDG_CONFIG_HOME, XDG_DATA_HOME, XDG_STATE_HOME",
-                "Where cck keeps profiles, the profiles' directories, the audit log and the records for undo.",
-            ),
-        ],
-    ),
-    (
-        "FILES",
-        &[
-            (
-                "~/.claude.json",
-                "Claude Code's config. With CLAUDE_CONFIG_DIR it is .claude.json in that directory; if the \
-                 client's directory has a .config.json, it is that one.",
-            ),
-            (
-                "~/.config/cck/profiles.toml, /etc/cck/profiles.d/*.toml",
-                "Profiles: your own, and the machine's.",
-            ),
-            (
-                "~/.local/state/cck",
-                "The audit log, and what cck undo brings back. On Windows %LOCALAPPDATA%\\cck.",
-            ),
-        ],
-    ),
-];
+/// What no command says of itself: headings, then terms with their meaning below them.
+const APPENDIX: &str = include_str!("man.txt");
 
 pub(crate) fn run(
     _args: &ManArgs,
@@ -140,11 +94,7 @@ fn page(root: &clap::Command) -> String {
     page.raw(".SH NAME");
     // Programs that index pages want exactly this form.
     page.raw(&format!("cck \\- {}", escape(&about)));
-    page.raw(".SH SYNOPSIS");
-    page.raw(".B cck");
-    page.raw(".RI [ command ]");
-    page.raw(".RI [ options ]");
-    page.raw(".SH DESCRIPTION");
+    page.raw(".SH SYNOPSIS\n.B cck\n.RI [ command ]\n.RI [ options ]\n.SH DESCRIPTION");
     page.text(
         "cck writes an API key into the config of Claude Code, shows which credential the client sends and why, \
          and manages the key from then on. Without a command, it says what is in force.",
@@ -155,10 +105,11 @@ fn page(root: &clap::Command) -> String {
     }
     page.raw(".SH OPTIONS");
     page.options(root.get_arguments());
-    for (heading, terms) in APPENDIX {
-        page.raw(&format!(".SH \"{heading}\""));
-        for (term, meaning) in *terms {
-            page.term(&format!("\\fB{}\\fR", escape(term)), meaning);
+    for line in APPENDIX.lines().filter(|line| !line.is_empty()) {
+        match (line.strip_prefix("# "), line.strip_prefix("    ")) {
+            (Some(heading), _) => page.raw(&format!(".SH \"{heading}\"")),
+            (_, Some(meaning)) => page.text(meaning),
+            _ => page.term(line, ""),
         }
     }
     page.out
@@ -184,8 +135,7 @@ impl Page {
     }
 
     fn term(&mut self, term: &str, meaning: &str) {
-        self.raw(".TP");
-        self.raw(term);
+        self.raw(&format!(".TP\n\\fB{}\\fR", escape(term)));
         self.text(meaning);
     }
 
@@ -231,7 +181,7 @@ impl Page {
             if !values.is_empty() {
                 let _ = write!(meaning, "\nOne of {}.", values.join(", "));
             }
-            self.term(&format!("\\fB{}\\fR", escape(&heading(arg))), &meaning);
+            self.term(&heading(arg), &meaning);
         }
     }
 }
