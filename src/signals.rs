@@ -7,10 +7,21 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use signal_hook::flag;
+use signal_hook::{SigId, consts, flag, low_level};
 
 use crate::process::ignored;
-use system::{PUT_OFF, end, end_unless_put_off};
+
+#[cfg(unix)]
+const PUT_OFF: [i32; 4] = [consts::SIGINT, consts::SIGTERM, consts::SIGHUP, consts::SIGQUIT];
+
+/// Ctrl-C and Ctrl-Break, which the C library makes signals of. Nothing else is put off here: who closes the console or
+/// ends the process leaves the lock to go stale.
+#[cfg(windows)]
+const PUT_OFF: [i32; 2] = [consts::SIGINT, consts::signal::SIGBREAK];
+
+/// STATUS_CONTROL_C_EXIT, the exit code of a program that does nothing against it.
+#[cfg(windows)]
+const ENDED: i32 = 0xC000_013A_u32.cast_signed();
 
 struct Handlers {
     /// Whether no section is open: then the handler does what the signal does by default.
@@ -83,7 +94,7 @@ impl Drop for Section {
 /// back.
 pub(crate) fn survive_size_limit() {
     #[cfg(unix)]
-    let _ = flag::register(signal_hook::consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
+    let _ = flag::register(consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
 }
 
 impl Handlers {
@@ -98,50 +109,17 @@ impl Handlers {
     }
 }
 
-#[cfg(unix)]
-mod system {
-    use std::io;
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
-    use signal_hook::{flag, low_level};
-
-    pub(crate) const PUT_OFF: [i32; 4] = [SIGINT, SIGTERM, SIGHUP, SIGQUIT];
-
-    /// Has the signal do what it does by default while `by_default` is set.
-    pub(crate) fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<()> {
-        flag::register_conditional_default(signal, by_default).map(drop)
-    }
-
-    pub(crate) fn end(signal: i32) {
-        let _ = low_level::emulate_default_handler(signal);
-    }
+/// Has the signal do what it does by default while `by_default` is set.
+fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<SigId> {
+    #[cfg(unix)]
+    return flag::register_conditional_default(signal, by_default);
+    #[cfg(windows)]
+    return flag::register_conditional_shutdown(signal, ENDED, by_default);
 }
 
-/// Ctrl-C and Ctrl-Break, which the C library makes signals of. Nothing else is put off here: who closes the console or
-/// ends the process leaves the lock to go stale.
-#[cfg(windows)]
-mod system {
-    use std::io;
-    use std::sync::Arc;
-    use std::sync::atomic::AtomicBool;
-
-    use signal_hook::consts::SIGINT;
-    use signal_hook::consts::signal::SIGBREAK;
-    use signal_hook::{flag, low_level};
-
-    /// STATUS_CONTROL_C_EXIT, the exit code of a program that does nothing against it.
-    const ENDED: i32 = 0xC000_013A_u32.cast_signed();
-
-    pub(crate) const PUT_OFF: [i32; 2] = [SIGINT, SIGBREAK];
-
-    /// Has the signal end the process while `by_default` is set.
-    pub(crate) fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<()> {
-        flag::register_conditional_shutdown(signal, ENDED, by_default).map(drop)
-    }
-
-    pub(crate) fn end(_: i32) {
-        low_level::exit(ENDED);
-    }
+fn end(signal: i32) {
+    #[cfg(unix)]
+    let _ = low_level::emulate_default_handler(signal);
+    #[cfg(windows)]
+    low_level::exit(if signal == 0 { 0 } else { ENDED });
 }
