@@ -3,6 +3,7 @@
 //! No other module asks `std::env` or the standard streams, so a test can build the whole world that a command sees.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::{Path, PathBuf};
@@ -62,8 +63,7 @@ pub(crate) enum StdinKind {
 
 pub struct Context {
     args: Vec<OsString>,
-    /// Sorted by name.
-    vars: Vec<(OsString, OsString)>,
+    vars: BTreeMap<OsString, OsString>,
     cwd: PathBuf,
     etc: PathBuf,
     managed: PathBuf,
@@ -122,7 +122,7 @@ impl Context {
     ) -> Self {
         let mut context = Context {
             args: args.collect(),
-            vars: Vec::new(),
+            vars: BTreeMap::new(),
             cwd: PathBuf::new(),
             etc: PathBuf::new(),
             managed: PathBuf::new(),
@@ -149,8 +149,7 @@ impl Context {
 
     /// A variable of the environment; an empty one is returned as it is.
     pub(crate) fn var_os(&self, name: &str) -> Option<&OsStr> {
-        let at = self.find_var(OsStr::new(name)).ok()?;
-        Some(&self.vars[at].1)
+        self.vars.get(&*as_the_system_has_it(name.as_ref())).map(OsString::as_os_str)
     }
 
     /// A variable of the environment as text; bytes that are not UTF-8 are replaced, as the client's runtime does.
@@ -158,32 +157,18 @@ impl Context {
         self.var_os(name).map(|value| value.to_string_lossy().into_owned())
     }
 
-    pub(crate) fn vars(&self) -> &[(OsString, OsString)] {
+    pub(crate) fn vars(&self) -> &BTreeMap<OsString, OsString> {
         &self.vars
-    }
-
-    fn find_var(&self, name: &OsStr) -> Result<usize, usize> {
-        let name = &*as_the_system_has_it(name);
-        self.vars.binary_search_by(|(other, _)| other.as_os_str().cmp(name))
     }
 
     /// Sets a variable for the rest of this run, as `--profile` does with CLAUDE_CONFIG_DIR. The environment of the
     /// process itself stays as it is.
-    pub(crate) fn set_var(&mut self, name: impl Into<OsString>, value: impl Into<OsString>) {
-        let (name, value) = (name.into(), value.into());
-        match self.find_var(&name) {
-            Ok(at) => self.vars[at].1 = value,
-            Err(at) => {
-                let name = as_the_system_has_it(&name).into_owned();
-                self.vars.insert(at, (name, value));
-            }
-        }
+    pub(crate) fn set_var(&mut self, name: impl AsRef<OsStr>, value: impl Into<OsString>) {
+        self.vars.insert(as_the_system_has_it(name.as_ref()).into_owned(), value.into());
     }
 
     pub(crate) fn remove_var(&mut self, name: &OsStr) {
-        if let Ok(at) = self.find_var(name) {
-            self.vars.remove(at);
-        }
+        self.vars.remove(&*as_the_system_has_it(name));
     }
 
     /// Where a user's configuration files are: `$XDG_CONFIG_HOME`, else `~/.config`; elsewhere as the system has it.
@@ -282,11 +267,16 @@ impl Context {
         self.account_field(0)
     }
 
-    /// A field of the account's line in `/etc/passwd`. Not by the C library, which in a static program has nothing else to
-    /// ask.
     #[cfg(unix)]
     fn account_field(&self, at: usize) -> Option<String> {
-        let user = rustix::process::geteuid().as_raw().to_string();
+        self.field_of(rustix::process::geteuid(), at)
+    }
+
+    /// A field of an account's line in `/etc/passwd`. Not by the C library, which in a static program has nothing else to
+    /// ask.
+    #[cfg(unix)]
+    pub(crate) fn field_of(&self, user: rustix::process::Uid, at: usize) -> Option<String> {
+        let user = user.as_raw().to_string();
         let accounts = std::fs::read_to_string(self.etc.join("passwd")).ok()?;
         let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let own = fields.find(|fields| fields.get(2) == Some(&user.as_str()))?;
@@ -298,7 +288,6 @@ impl Context {
         None
     }
 
-    /// The home directory, or an error that says how to do without.
     pub(crate) fn require_home(&self) -> anyhow::Result<PathBuf> {
         self.home().ok_or_else(|| {
             fail(
@@ -400,7 +389,6 @@ impl Context {
         self.out.push('\n');
     }
 
-    /// Prints a warning to standard error now.
     pub(crate) fn warn(&mut self, message: &str) {
         self.diagnose("warning", AnsiColor::Yellow.on_default().bold(), message, None);
     }

@@ -28,7 +28,7 @@ const MARKS: [&str; 5] = [
 /// What becomes of the variables that the command may not have, by name: another value (a proxy without the password in it),
 /// or none. Those in `kept` stay as they are, unless they hold the key that is lent.
 pub(crate) fn changes(key: Option<&ApiKey>, kept: &[String], context: &Context) -> Vec<Change> {
-    let change = |(name, value): &(OsString, OsString)| {
+    let change = |(name, value): (&OsString, &OsString)| {
         let is_kept = kept.iter().any(|kept| name == kept.as_str());
         let upper = name.to_string_lossy().to_ascii_uppercase();
         let change = if key.is_some_and(|key| holds(value, key)) {

@@ -38,19 +38,15 @@ pub struct Record {
     pub time: String,
     /// What: `set-key`, `unset-key`, `rotate`, … or `repair`.
     pub action: String,
-    /// The file that was changed.
     pub config: String,
     /// The kind of source that the key came from.
     pub source: Option<String>,
-    /// The fingerprint of the key before.
     pub old: Option<String>,
-    /// The fingerprint of the key after.
     pub new: Option<String>,
     /// By the name in the password file, else `uid N`.
     pub user: String,
     pub host: String,
     pub pid: u32,
-    /// The version of cck.
     pub cck: String,
     /// `started` before a change, then `done`, `failed` or `reverted`.
     pub outcome: String,
@@ -78,7 +74,6 @@ impl AuditArgs {
     }
 }
 
-/// The file of the trail.
 pub(crate) fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<PathBuf> {
     let variable = || context.var_os("CCK_AUDIT_FILE").filter(|file| !file.is_empty());
     match named.or_else(|| variable().map(Path::new)) {
@@ -194,7 +189,6 @@ fn record(event: &Event<'_>, outcome: &str, prev: String, context: &Context) -> 
     }
 }
 
-/// This moment as RFC 3339 in UTC, to the second.
 pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
@@ -217,12 +211,6 @@ fn user(context: &Context) -> String {
 /// The user's name in the password file, else `uid N`: in a container there may be no entry.
 #[cfg(unix)]
 fn user(context: &Context) -> String {
-    let uid = rustix::process::getuid().as_raw();
-    let names = std::fs::read_to_string(context.etc().join("passwd")).unwrap_or_default();
-    let name = names.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
-    });
-    name.unwrap_or_else(|| format!("uid {uid}"))
+    let user = rustix::process::getuid();
+    context.field_of(user, 0).unwrap_or_else(|| format!("uid {}", user.as_raw()))
 }
