@@ -4,7 +4,6 @@
 //! its hints; it stays until every step is done and the old key is named, so that the same command again completes what
 //! was cut off, and a rotation to yet another key names the old keys of both.
 
-mod check;
 mod pending;
 mod report;
 
@@ -21,11 +20,10 @@ use super::change::{self, Changed, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
 use super::unset_key;
+use super::verify::online;
 use crate::admin::{self, Admin, Listed};
 use crate::broker::env;
-use crate::client::keychain;
-use crate::client::sessions;
-use crate::client::source::Source;
+use crate::client::{Source, keychain, sessions};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail, said};
@@ -75,7 +73,6 @@ pub(crate) struct RotateArgs {
     source: SourceArgs,
 }
 
-/// How long the command of `--command-after` may take.
 const AFTER_TIMEOUT: Duration = Duration::from_secs(300);
 
 /// Runs `cck rotate`. The exit code is 1 if the new key is in place and something is left to do.
@@ -90,7 +87,7 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
         ));
     }
     if args.online || args.retire_old {
-        check::check(&rotation.new, context)?;
+        online::check_new(&rotation.new, context)?;
     }
     let changed = rotation.swap(context)?;
     let mut done = Done { running, ..Done::default() };
@@ -119,7 +116,6 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// What is rotated.
 struct Rotation {
     args: RotateArgs,
     target: Target,
@@ -283,7 +279,6 @@ impl Rotation {
         }
     }
 
-    /// Where the key is, for people.
     fn place(&self, context: &Context) -> String {
         let in_item = matches!(&self.item, Some((_, Ok(Some(key)))) if *key == self.old || self.keys.has(key));
         match (self.in_config, in_item) {

@@ -1,16 +1,13 @@
-//! `cck verify --online`: asks the API whether it takes the credential that would be sent.
+//! `--online`: asks the API whether it takes the credential that would be sent, or the new key.
 
 use zeroize::Zeroizing;
 
-use crate::client::address::Address;
-use crate::client::advice::{Case, Problem};
-use crate::client::decision::{Header, Mode, Outcome};
-use crate::client::destination::Refusal;
-use crate::client::server;
-use crate::client::settings;
-use crate::client::source::Source;
-use crate::client::state::State;
+use crate::client::{
+    Address, Case, Client, Header, Launch, Mode, Outcome, Problem, Refusal, Source, State,
+    destination, gather, resolve, server, settings,
+};
 use crate::context::Context;
+use crate::error::fail;
 use crate::http::{self, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::one_line;
@@ -108,8 +105,54 @@ fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>)
     (result, Some(code), Some(problem))
 }
 
+/// `rotate --online`: asks the API that the client would ask whether it takes the new key, before anything is changed.
+pub(crate) fn check_new(new: &ApiKey, context: &mut Context) -> anyhow::Result<()> {
+    let refuse = |problem: String, advice: &str| {
+        Err(fail(format!("{problem}; nothing was changed"), format!("{advice}leave --online out")))
+    };
+    let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
+    destination::take_network(&state, context);
+    let destination = destination::destination(&state, context.home().as_deref());
+    let shown = one_line(&destination.shown);
+    if let Err(refusal) = destination::may_send(&destination, None) {
+        let reason = refusal.reason(&destination);
+        let problem = format!("the new key was not checked, it would {reason}");
+        return refuse(problem, "run it in another directory, or ");
+    }
+    let Some(address) = destination.address.as_ref().ok().filter(|it| it.is_private()) else {
+        let problem =
+            format!("{shown} is not an https host, so the new key was not sent there to check it");
+        return refuse(problem, "fix ANTHROPIC_BASE_URL, or ");
+    };
+    let url = format!("{address}/v1/models?limit=1");
+    // As the client would send it, with what goes along; alone where the client would send another credential.
+    let decision = resolve::resolve(&state);
+    let mut outcomes = Mode::ALL.into_iter().map(|mode| decision.outcome(mode));
+    let outcome = outcomes.find(|outcome| outcome.sources().contains(&&Source::PrimaryKey));
+    let headers = outcome.and_then(|outcome| headers(outcome, Some(new))).unwrap_or_else(|| {
+        vec![
+            ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
+            ("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned())),
+        ]
+    });
+    match http::send(context, &Request { method: "GET", url: &url, headers, body: None })? {
+        Answer::Status { code: 200..=299, .. } => Ok(()),
+        Answer::Status { code: code @ (401 | 403), .. } => Err(fail(
+            format!("{shown} rejects the new key (HTTP {code}); nothing was changed"),
+            "check the new key, and that it is active",
+        )),
+        Answer::Status { code, .. } => {
+            let problem = format!("{shown} does not say that the new key works (HTTP {code})");
+            refuse(problem, "try again, or ")
+        }
+        Answer::Unreachable(why) => {
+            refuse(format!("{shown} cannot be reached: {}", one_line(&why)), "try again, or ")
+        }
+    }
+}
+
 /// The headers that the client would send, with `new` for the key of the config; none where a value is not known.
-pub(crate) fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
+fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
     let mut headers = vec![("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned()))];
     for (name, header) in outcome.headers() {
         let Header::From(sent) = header else { continue };
