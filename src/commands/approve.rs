@@ -12,7 +12,6 @@ use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::key::source::{DEFAULT_VARIABLE, KeySource, Place};
-use crate::profile::ProfileArg;
 
 /// The member that holds the answers.
 const RESPONSES: &str = "customApiKeyResponses";
@@ -34,13 +33,10 @@ pub(crate) struct ApproveArgs {
     #[arg(long, hide_short_help = true)]
     any_shape: bool,
     #[command(flatten)]
-    profile: ProfileArg,
-    #[command(flatten)]
     change: ChangeArgs,
 }
 
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    args.profile.enter(context)?;
     let target = Target::locate(&args.change, context)?;
     let key =
         KeySource { any_shape: args.any_shape, ..KeySource::new(Place::Env(args.key_env.clone())) }

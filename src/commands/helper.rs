@@ -49,8 +49,6 @@ Examples:
 With --profile, the settings in the profile's config directory change: start the client with CLAUDE_CONFIG_DIR set to \
 it, or see `cck run`. The client asks for the key every 5 minutes, or CLAUDE_CODE_API_KEY_HELPER_TTL_MS.")]
 struct InstallArgs {
-    #[command(flatten)]
-    profile: ProfileArg,
     /// Keep the key in memory for so long (see `cck get-key`)
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=86400))]
     ttl: Option<u64>,
@@ -68,8 +66,6 @@ struct InstallArgs {
 
 #[derive(Debug, Args)]
 struct RemoveArgs {
-    #[command(flatten)]
-    profile: ProfileArg,
     /// Remove a helper that is not cck's, too
     #[arg(long)]
     force: bool,
@@ -95,11 +91,11 @@ pub(crate) fn run(args: HelperArgs, context: &mut Context) -> anyhow::Result<Exi
 }
 
 fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let profile = args.profile.enter(context)?;
-    let (flags, source) = what_to_ask(args.source, profile.as_ref(), context)?;
+    let target = locate(&args.change, context)?;
+    let profile = target.profile.as_ref();
+    let (flags, source) = what_to_ask(args.source, profile, context)?;
     let program = context.program();
     let helper = command(&program, &flags, args.ttl)?;
-    let target = locate(&args.change, context)?;
     let settings = &target.paths.user_settings;
     let (shown, config) = (display(settings, context.home_var()), target.shown(context));
     // Without a key from the helper the one in the config may be the last that works.
@@ -108,7 +104,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let mut files = vec![FilePlan::new(settings, |document| {
         check_is_ours(document, args.force, &program, &shown)?;
         let mut edits = vec![Edit::set(&[HELPER], &helper)];
-        edits.extend(profile.as_ref().and_then(|profile| profile.base_url_edit(document)));
+        edits.extend(profile.and_then(|profile| profile.base_url_edit(document)));
         Ok(edits)
     })];
     if args.remove_primary_key {
@@ -135,7 +131,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
 }
 
 /// Finds the settings; refuses those that are a file of the working directory.
-fn locate(args: &ChangeArgs, context: &Context) -> anyhow::Result<Target> {
+fn locate(args: &ChangeArgs, context: &mut Context) -> anyhow::Result<Target> {
     let target = Target::locate(args, context)?;
     // Then the client takes it for its own directory.
     if target.paths.claude_dir == target.paths.project {
@@ -225,7 +221,6 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
 }
 
 fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    args.profile.enter(context)?;
     let target = locate(&args.change, context)?;
     let settings = &target.paths.user_settings;
     let (shown, program) = (display(settings, context.home_var()), context.program());

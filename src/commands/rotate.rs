@@ -30,7 +30,7 @@ use crate::error::{Exit, fail, said};
 use crate::key::command;
 use crate::key::source::SourceArgs;
 use crate::key::{self, ApiKey};
-use crate::profile::{self, ProfileArg};
+use crate::profile;
 use crate::records::audit::Event;
 use crate::records::scrub::{Keys, Left};
 use crate::records::undo;
@@ -66,8 +66,6 @@ pub(crate) struct RotateArgs {
     command_after: Option<String>,
     #[command(flatten)]
     change: ChangeArgs,
-    #[command(flatten)]
-    profile: ProfileArg,
     // Last: its heading holds for all flags that follow.
     #[command(flatten)]
     source: SourceArgs,
@@ -137,9 +135,8 @@ type Held = anyhow::Result<Option<Zeroizing<String>>>;
 impl Rotation {
     /// Reads the new key, and finds the old one: in the config, in the Keychain, or in both.
     fn prepare(args: RotateArgs, context: &mut Context) -> anyhow::Result<Rotation> {
-        let profile = args.profile.enter(context)?;
         let target = Target::locate_existing(&args.change, context)?;
-        let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
+        let source = profile::key_source(args.source.clone(), target.profile.as_ref(), context)?;
         let new = source.read(context)?;
         if args.retire_old {
             // Its key has to be there before anything changes.

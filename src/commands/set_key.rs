@@ -12,7 +12,7 @@ use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
 use crate::key::ApiKey;
 use crate::key::source::SourceArgs;
-use crate::profile::{self, ProfileArg};
+use crate::profile;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -31,8 +31,6 @@ pub(crate) struct SetKeyArgs {
     #[arg(long)]
     keychain: bool,
     #[command(flatten)]
-    profile: ProfileArg,
-    #[command(flatten)]
     change: ChangeArgs,
     // Last: its heading holds for all flags that follow.
     #[command(flatten)]
@@ -40,13 +38,12 @@ pub(crate) struct SetKeyArgs {
 }
 
 pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let profile = args.profile.enter(context)?;
     let target = Target::locate(&args.change, context)?;
-    let source = profile::key_source(args.source, profile.as_ref(), context)?;
+    let source = profile::key_source(args.source, target.profile.as_ref(), context)?;
     let key = source.read(context)?;
     let version = args.onboarding_version.as_deref();
     let mut files = Vec::new();
-    if let Some(profile) = profile.as_ref().filter(|profile| profile.entry.base_url.is_some()) {
+    if let Some(profile) = target.profile.as_ref().filter(|it| it.entry.base_url.is_some()) {
         // Before the key: the client of the profile's directory must never send it to the usual host.
         files.push(FilePlan::new(&target.paths.user_settings, |settings| {
             Ok(profile.base_url_edit(settings).into_iter().collect())

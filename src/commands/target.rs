@@ -13,12 +13,15 @@ use crate::document::Change;
 use crate::error::fail;
 use crate::key;
 use crate::output::one_line;
+use crate::profile::{Profile, ProfileArg};
 use crate::records::audit::AuditArgs;
 use crate::store;
 
 /// The flags of every command that changes the config.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ChangeArgs {
+    #[command(flatten)]
+    pub profile: ProfileArg,
     /// Edit this file instead of the client's
     #[arg(long, value_name = "FILE")]
     config_file: Option<PathBuf>,
@@ -37,24 +40,29 @@ pub(crate) struct ChangeArgs {
 
 pub(crate) struct Target {
     pub args: ChangeArgs,
+    pub profile: Option<Profile>,
     pub paths: Paths,
     pub file: ConfigFile,
     pub options: store::Options,
 }
 
 impl Target {
-    /// Finds the config as the client would.
-    pub(crate) fn locate(args: &ChangeArgs, context: &Context) -> anyhow::Result<Target> {
+    /// Enters the profile, and finds the config as the client would.
+    pub(crate) fn locate(args: &ChangeArgs, context: &mut Context) -> anyhow::Result<Target> {
+        let profile = args.profile.enter(context)?;
         let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
         let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
         check_place(&file, context)?;
         let lock_timeout = Duration::from_secs(args.lock_timeout);
         let options = store::Options { lock_timeout, dry_run: args.dry_run, ..Default::default() };
-        Ok(Target { args: args.clone(), paths, file, options })
+        Ok(Target { args: args.clone(), profile, paths, file, options })
     }
 
     /// As [`Target::locate`]; a config that the user named has to exist.
-    pub(crate) fn locate_existing(args: &ChangeArgs, context: &Context) -> anyhow::Result<Target> {
+    pub(crate) fn locate_existing(
+        args: &ChangeArgs,
+        context: &mut Context,
+    ) -> anyhow::Result<Target> {
         let target = Target::locate(args, context)?;
         if target.file.chosen_by == ChosenBy::Flag && !target.file.path.exists() {
             return Err(fail(

@@ -8,7 +8,6 @@ use super::target::{ChangeArgs, Target};
 use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::{Exit, fail};
-use crate::profile::ProfileArg;
 use crate::records::undo;
 
 #[derive(Debug, Args)]
@@ -16,8 +15,6 @@ use crate::records::undo;
 Reverts the last set-key, rotate, unset-key, approve or helper command: in the config, in settings and in the macOS \
 Keychain. A second undo takes that back. A change can be undone for 7 days; what was scrubbed is gone.")]
 pub(crate) struct UndoArgs {
-    #[command(flatten)]
-    profile: ProfileArg,
     #[command(flatten)]
     change: ChangeArgs,
     /// Put the values back even if someone else has changed them since
@@ -27,7 +24,6 @@ pub(crate) struct UndoArgs {
 
 /// Runs `cck undo`. If there is nothing to undo, the exit code is 1.
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    args.profile.enter(context)?;
     let target = Target::locate_existing(&args.change, context)?;
     let shown = target.shown(context);
     let json = args.change.json;

@@ -13,7 +13,6 @@ use crate::client::sessions;
 use crate::context::Context;
 use crate::error::{Exit, said};
 use crate::key;
-use crate::profile::ProfileArg;
 use crate::records::scrub::{self, Keys, Left, Scrubbed};
 use crate::records::undo;
 
@@ -26,8 +25,6 @@ Examples:
 
 If someone may have seen the key, revoke it in the Console: what was on a disk can be read until its blocks are used again.")]
 pub(crate) struct UnsetKeyArgs {
-    #[command(flatten)]
-    profile: ProfileArg,
     #[command(flatten)]
     change: ChangeArgs,
     /// Also remove the key from the client's backups and other copies
@@ -47,7 +44,6 @@ struct Report {
 
 /// Runs `cck unset-key`. The exit code is 1 if something that may hold the key had to be left as it is.
 pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    args.profile.enter(context)?;
     let target = Target::locate_existing(&args.change, context)?;
     let keys = Keys::default();
     // What cck replaced in this config before is a copy too.
