@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::disk;
-use crate::key::command;
+use crate::key::command::{self, Ended};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Git {
@@ -43,9 +43,13 @@ pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
         // An index may ask for objects that are not there, and those are fetched by a program that the repository names.
         git.env("GIT_NO_LAZY_FETCH", "1").env("GIT_ALLOW_PROTOCOL", "none");
         git.arg("-C").arg(dir).args(SAFE).args(args).arg("--").arg(path);
-        git.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        git.stderr(Stdio::null());
         let left = deadline.saturating_duration_since(Instant::now());
-        command::end_within(left, &mut git.spawn().ok()?).ok()??.code()
+        match command::run(&mut git, false, left, b"").ok()? {
+            Ok(_) => Some(0),
+            Err(Ended::Code(code)) => Some(code),
+            Err(_) => None,
+        }
     };
     match run(&["ls-files", "--error-unmatch"])? {
         0 => Some(Git::Tracked),

@@ -1,7 +1,6 @@
 //! The client's items in the macOS Keychain, through `security`. Nothing here can make macOS ask: a locked keychain is not
 //! opened.
 
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +14,6 @@ use crate::document::{Change, Document, Edit};
 use crate::error::fail;
 use crate::key::command::{self, Ended};
 use crate::private;
-use crate::shell;
 
 /// How long `security` may take in all.
 const PATIENCE: Duration = Duration::from_millis(1500);
@@ -87,37 +85,41 @@ pub(crate) fn read(context: &Context) -> Keychain {
 
 fn look<const N: usize>(services: [&str; N], context: &Context) -> [Item; N] {
     let deadline = Instant::now() + PATIENCE;
-    let run = |arguments: &str| -> Result<Zeroizing<String>, Item> {
-        let command = format!("exec {} {arguments} 2>/dev/null", program());
-        let failed = |why: String| Item::Failed(format!("`security` {why}"));
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() || HANGS.load(Ordering::Relaxed) {
-            return Err(failed(Ended::TimedOut.to_string()));
-        }
-        match command::output(&command, Path::new("/"), left) {
-            Ok(Ok(text)) => Ok(text),
-            Ok(Err(Ended::Code(LOCKED))) => Err(Item::Locked),
-            Ok(Err(Ended::Code(NO_ITEM))) => Err(Item::Missing),
-            Ok(Err(ended)) => {
-                HANGS.fetch_or(ended == Ended::TimedOut, Ordering::Relaxed);
-                Err(failed(ended.to_string()))
-            }
-            Err(error) => Err(failed(format!("cannot be run: {error}"))),
-        }
+    let run = |arguments: &[&str]| {
+        run(arguments, b"", deadline.saturating_duration_since(Instant::now()))
     };
     // Asking a locked keychain for an item would show its dialog.
-    if let Err(Item::Locked) = run("show-keychain-info") {
+    if let Err(Item::Locked) = run(&["show-keychain-info"]) {
         return [(); N].map(|()| Item::Locked);
     }
-    let account = shell::quote(&account(context));
+    let account = account(context);
     services.map(|service| {
-        let service = shell::quote(service);
-        match run(&format!("find-generic-password -a {account} -w -s {service}")) {
+        match run(&["find-generic-password", "-a", &account, "-w", "-s", service]) {
             Ok(text) if text.trim().is_empty() => Item::Missing,
             Ok(text) => Item::Text(text),
             Err(item) => item,
         }
     })
+}
+
+/// Runs `security` with this on standard input.
+fn run(arguments: &[&str], input: &[u8], left: Duration) -> Result<Zeroizing<String>, Item> {
+    let failed = |why: String| Item::Failed(format!("`security` {why}"));
+    if left.is_zero() || HANGS.load(Ordering::Relaxed) {
+        return Err(failed(Ended::TimedOut.to_string()));
+    }
+    let mut security = Command::new(program());
+    security.args(arguments).stderr(Stdio::null());
+    match command::run(&mut security, false, left, input) {
+        Ok(Ok(text)) => Ok(text),
+        Ok(Err(Ended::Code(LOCKED))) => Err(Item::Locked),
+        Ok(Err(Ended::Code(NO_ITEM))) => Err(Item::Missing),
+        Ok(Err(ended)) => {
+            HANGS.fetch_or(ended == Ended::TimedOut, Ordering::Relaxed);
+            Err(failed(ended.to_string()))
+        }
+        Err(error) => Err(failed(format!("cannot be run: {error}"))),
+    }
 }
 
 /// What stands before the service in an item's place.
@@ -203,11 +205,11 @@ fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<
             "add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n",
             hex.as_str()
         ));
-        run(&["-i"], line.as_bytes())?;
+        _ = run(&["-i"], line.as_bytes(), PATIENCE);
     } else {
-        run(&["delete-generic-password", "-a", &account, "-s", service], b"")?;
+        _ = run(&["delete-generic-password", "-a", &account, "-s", service], b"", PATIENCE);
     }
-    // `security -i` ends well whatever became of its lines.
+    // Looked at anyway: `security -i` ends well whatever became of its lines.
     match (look([service], context), key) {
         ([Item::Text(text)], Some(key)) if text.trim() == key => Ok(()),
         ([Item::Missing], None) => Ok(()),
@@ -228,26 +230,4 @@ fn refused(what: &str, item: &Item) -> anyhow::Error {
         }
         _ => fail(format!("the Keychain {what}"), format!("{program} show-keychain-info")),
     }
-}
-
-/// Runs `security` with this on standard input, and waits for it no longer than [`PATIENCE`].
-fn run(arguments: &[&str], input: &[u8]) -> anyhow::Result<()> {
-    let advice = "if this is not a Mac, leave --keychain and CCK_PLATFORM out";
-    let cannot = |error: io::Error| fail(format!("`security` cannot be run: {error}"), advice);
-    let mut child = Command::new(program())
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(cannot)?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A child that ends without reading has refused; its end says so.
-        _ = stdin.write_all(input);
-    }
-    if command::end_within(PATIENCE, &mut child).map_err(cannot)?.is_none() {
-        HANGS.store(true, Ordering::Relaxed);
-        return Err(fail("`security` did not end in time", advice));
-    }
-    Ok(())
 }

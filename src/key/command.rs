@@ -11,15 +11,14 @@ mod windows;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Write as _};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use crate::disk;
 use crate::error::fail;
 #[cfg(unix)]
 use unix as system;
@@ -90,12 +89,28 @@ pub(crate) fn output_with(
     variables: &BTreeMap<&str, &str>,
     changes: &[Change],
 ) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
-    let deadline = Instant::now() + timeout;
     let (mut shell, own_group) = shell(command);
     change_env(&mut shell, changes);
-    shell.current_dir(cwd).envs(variables).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = shell.spawn().context("cannot start the shell")?;
-    let mut pipe = system::Pipe::of(child.stdout.take().context("no pipe to the command")?)?;
+    shell.current_dir(cwd).envs(variables);
+    run(&mut shell, own_group, timeout, b"").context("cannot run the shell")
+}
+
+/// Runs a program, with this on its standard input, and returns what it printed, or how else it ended.
+pub(crate) fn run(
+    program: &mut Command,
+    own_group: bool,
+    timeout: Duration,
+    input: &[u8],
+) -> io::Result<Result<Zeroizing<String>, Ended>> {
+    let deadline = Instant::now() + timeout;
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut child = program.stdin(stdin).stdout(Stdio::piped()).spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // One that ends without reading has refused; its end says so.
+        _ = stdin.write_all(input);
+    }
+    let pipe = child.stdout.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    let mut pipe = system::Pipe::of(pipe)?;
     let mut text = Zeroizing::new(Vec::with_capacity(MAX_OUTPUT_BYTES));
     let mut is_open = true;
     let mut exited: Option<(ExitStatus, Instant)> = None;
@@ -127,16 +142,6 @@ pub(crate) fn output_with(
             _ => pipe.wait(is_open),
         }
     }
-}
-
-/// Waits for a child; one that has not ended within that time is killed, and gives none.
-pub(crate) fn end_within(time: Duration, child: &mut Child) -> io::Result<Option<ExitStatus>> {
-    let ended = disk::wait(time, || child.try_wait());
-    if !matches!(ended, Ok(Some(_))) {
-        _ = child.kill();
-        _ = child.wait();
-    }
-    ended
 }
 
 fn into_text(bytes: &[u8]) -> Result<Zeroizing<String>, Ended> {
