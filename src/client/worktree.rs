@@ -35,10 +35,7 @@ fn main_of(root: &Path) -> Option<PathBuf> {
 
 /// The text of a file of git's, which is short; none for a FIFO and the like, which could hold cck up.
 fn small_text(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
-    (metadata.is_file() && metadata.len() < 1 << 16)
-        .then(|| fs::read_to_string(path).ok())
-        .flatten()
+    String::from_utf8(disk::read_file(path, 1 << 16).ok()?).ok()
 }
 
 #[cfg(test)]

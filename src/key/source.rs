@@ -201,11 +201,16 @@ impl Place {
     }
 }
 
+/// Whether it can be the name of a variable.
+pub(crate) fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
 fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> {
     // Not named in the error: it may be the key itself, typed where the name of its variable belongs.
-    if !name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        || name.contains(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-    {
+    if !is_variable(name) {
         return Err(fail(
             "--key-env takes the name of a variable, and this is not one",
             "name the variable, without $",

@@ -29,7 +29,7 @@ use super::limits::Budget;
 use crate::context::Context;
 use crate::error::fail;
 use crate::key::shape::holds_key;
-use crate::key::source::{KeySource, Place};
+use crate::key::source::{KeySource, Place, is_variable};
 
 /// The time that a key-command may take where nothing is said.
 const DEFAULT_TIMEOUT: u64 = 30;
@@ -188,11 +188,6 @@ pub(crate) fn check_base_url(url: &str) -> Result<(), String> {
         return Ok(());
     }
     Err("the base URL is not an address of the form https://HOST[:PORT][/PATH], without a password in it".into())
-}
-
-fn is_variable(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 /// What is wrong with the text, and where: line and column in characters, both from 1.
