@@ -98,11 +98,13 @@ fn in_variables(state: &State, context: &Context, found: &mut Vec<Misplaced>) {
         settings.env.iter().map(move |(name, value)| (&**name, value.reveal(), place.clone()))
     });
     for (name, value, place) in process.chain(settings) {
+        // To compare all names with one another would take as long as everything else.
+        if VARIABLES.contains(&name) || !shape::holds_key(value) {
+            continue;
+        }
         let upper = name.to_ascii_uppercase();
         let meant = VARIABLES.iter().find(|known| strsim::osa_distance(&upper, known) <= 2);
-        let is_known = VARIABLES.contains(&name);
-        let is_near = NEIGHBOURS.contains(&&*upper) || meant.is_some();
-        if is_known || !is_near || !shape::holds_key(value) {
+        if meant.is_none() && !NEIGHBOURS.contains(&&*upper) {
             continue;
         }
         let meant = meant.copied().unwrap_or(names::KEY);
