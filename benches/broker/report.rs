@@ -16,6 +16,8 @@ pub struct Row {
 
 #[derive(Default)]
 pub struct Numbers {
+    /// Of the machine, before.
+    pub load: String,
     pub rows: Vec<Row>,
     /// Requests a second.
     pub rates: Vec<(&'static str, f64)>,
@@ -54,11 +56,10 @@ pub fn show(numbers: &Numbers, write: bool) {
 }
 
 fn page(numbers: &Numbers) -> String {
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default();
+    let load = &numbers.load;
     let mut text = format!(
-        "## The broker\n\nWritten by `cargo bench --bench broker -- --write` (needs nginx and openssl; load {load} at the end: above 1, other work was under way).\n\
-         A request of 22 kB, in µs; what is added to the direct way is what counts. Contenders take turns; medians of the rounds.\n\n\
+        "## The broker\n\nWritten by `CCK_TEST_BINARY=$PWD/dist/cck cargo bench --bench broker -- --write` after `.ci/static` (needs nginx and openssl;\n\
+         load {load} at the start: above 1, other work was under way). A request of 22 kB, in µs; what is added to the direct way is what counts. Contenders take turns; medians of the rounds.\n\n\
          | what | through | p50 | p99 | added p50 | added p99 | times nginx (p50, p99) |\n|---|---|---|---|---|---|---|\n"
     );
     for row in &numbers.rows {
@@ -99,7 +100,7 @@ fn page(numbers: &Numbers) -> String {
     let (run, bare) = numbers.starts;
     _ = writeln!(
         text,
-        "\n`cck run -- true` takes {run:.2} ms, {:.2} times as long as `/bin/true` ({bare:.2} ms; both started by `chrt`).",
+        "\n`cck run -- true` takes {run:.2} ms, {:.2} times as long as `/bin/true` ({bare:.2} ms).",
         run / bare
     );
     let (size, seconds) = numbers.usage;

@@ -217,7 +217,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             if allowed > 0 {
                 let before = buf.filled().len();
                 if !this.held.is_empty() {
-                    let count = this.held.len().min(allowed).min(buf.remaining());
+                    // A read that fills hyper's buffer has hyper take a larger one for the rest of the connection.
+                    let count = this.held.len().min(allowed).min(buf.remaining()).min(8191);
                     buf.put_slice(&this.held[..count]);
                     this.held.advance(count);
                     if this.held.is_empty() {

@@ -24,7 +24,7 @@ const ALERT_TIME: Duration = Duration::from_secs(10);
 const UNUSUAL: f64 = 5.0;
 
 /// For so long calls are collected, to be written at once.
-const COLLECT: Duration = Duration::from_millis(20);
+const COLLECT: Duration = Duration::from_millis(100);
 
 /// So many entries are written at once.
 const BATCH: usize = 1000;
