@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::gather::MAX_BYTES;
 use super::gather::files;
 use super::paths::project_key;
-use super::settings::variable_name;
+use super::settings::{names, variable_name};
 use super::{Client, Env, FileState, Json, NotJson, Reading, Rule, Secret, parse};
 use crate::disk;
 use crate::json::{BOM, Pick, Scan};
@@ -74,7 +74,12 @@ pub struct Config {
     pub odd_env: Vec<String>,
     /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
     pub trusted: bool,
+    /// Those of [`MISPLACED`] that are there.
+    pub misplaced: Vec<&'static str>,
 }
+
+/// Members with which a key is meant, and which the client does not read there.
+const MISPLACED: [&str; 3] = ["apiKeyHelper", "apiKey", names::KEY];
 
 /// The members of a config that matter, as they are written.
 #[derive(Clone, Debug, Default)]
@@ -83,6 +88,7 @@ pub struct Picked {
     has_bom: bool,
     /// Whether the client was told to trust the project, or a directory above it.
     trusted: bool,
+    misplaced: Vec<&'static str>,
 }
 
 /// Reads the config at `path` of a client started in `project`; without one, trust is not looked for.
@@ -108,6 +114,7 @@ pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<P
         vec!["env"],
     ];
     let fixed = paths.len();
+    paths.extend(MISPLACED.map(|name| vec![name]));
     let project =
         project.map(|project| disk::real(project).unwrap_or_else(|_| project.to_path_buf()));
     let above: Vec<_> =
@@ -142,9 +149,14 @@ pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<P
         }
     }
     let mut members = pick.finish().map_err(Reading::Malformed)?.found;
-    let trust = members.split_off(fixed);
+    let mut others = members.split_off(fixed);
+    let trust = others.split_off(MISPLACED.len());
     let trusted = trust.iter().filter_map(json).any(Json::is_truthy);
-    Ok(Picked { members, has_bom, trusted })
+    let is_text =
+        |value| json(value).and_then(Json::string).is_some_and(|text: String| !text.is_empty());
+    let misplaced = MISPLACED.into_iter().zip(&others).filter(|(_, value)| is_text(value));
+    let misplaced = misplaced.map(|(name, _)| name).collect();
+    Ok(Picked { members, has_bom, trusted, misplaced })
 }
 
 /// Whether JavaScript's `trim` leaves nothing.
@@ -198,6 +210,7 @@ impl Picked {
             env,
             odd_env,
             trusted: self.trusted,
+            misplaced: self.misplaced.clone(),
         })
     }
 

@@ -25,9 +25,6 @@ const NEIGHBOURS: [&str; 8] = [
 /// Members of settings that the client does not read.
 const IN_SETTINGS: [&str; 5] = ["apiKey", "api_key", "primaryApiKey", names::KEY, names::TOKEN];
 
-/// Members of the config that the client does not read.
-const IN_CONFIG: [&str; 3] = ["apiKeyHelper", "apiKey", names::KEY];
-
 pub(super) fn find(state: &State, context: &Context) -> Vec<Misplaced> {
     let show = |path: &Path| display(path, context.home_var());
     let mut found = in_other_configs(state, context);
@@ -40,7 +37,7 @@ pub(super) fn find(state: &State, context: &Context) -> Vec<Misplaced> {
             });
         }
     }
-    for name in members(&state.config_file.path, IN_CONFIG) {
+    for &name in &state.config.misplaced {
         let place = show(&state.config_file.path);
         found.push(Misplaced {
             message: format!("{place} has {name}, which the client does not read there"),
