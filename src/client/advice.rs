@@ -147,11 +147,7 @@ impl Case<'_> {
 
     /// The file that a source is in.
     fn place(&self, source: &Source) -> String {
-        let (Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer)) = source else {
-            return self.config();
-        };
-        let settings = self.state.layers.iter().find(|settings| settings.layer == *layer);
-        settings.map_or_else(String::new, |settings| self.show(&settings.file))
+        self.show(self.state.file_of(source))
     }
 
     /// What takes a source away.

@@ -111,21 +111,45 @@ pub(crate) const VARIABLES: [&str; 8] = [
     names::FEDERATION_RULE,
 ];
 
-/// The sources of which there is one.
-const FIXED: [Source; 7] = [
-    Source::PrimaryKey,
-    Source::Login,
-    Source::Gateway,
-    Source::KeychainKey,
-    Source::KeychainLogin,
-    Source::WellKnownKey,
-    Source::WellKnownToken,
+/// The sources of which there is one: their ids, and what people call them, with FILE for the file that they are in.
+pub(crate) static FIXED: [(Source, &str, &str); 7] = [
+    (Source::PrimaryKey, "config.primaryApiKey", "primaryApiKey in FILE"),
+    (Source::Login, "credentials.claudeAiOauth", "the claude.ai login in FILE"),
+    (Source::Gateway, "credentials.enterpriseGateway", "the gateway login in FILE"),
+    (Source::KeychainKey, "keychain.apiKey", "the API key in the Keychain"),
+    (Source::KeychainLogin, "keychain.claudeAiOauth", "the claude.ai login in the Keychain"),
+    (Source::WellKnownKey, "wellknown.api_key", "the cloud session's api key"),
+    (Source::WellKnownToken, "wellknown.oauth_token", "the cloud session's oauth token"),
 ];
 
 impl Source {
     /// A variable of the process's environment.
     pub(crate) fn env(name: &str) -> Source {
         Source::Variable(Origin::Process, name.to_owned())
+    }
+
+    /// The source with this id, or the variable that has one, such as `env.ANTHROPIC_BASE_URL`.
+    pub(crate) fn of_id(id: &str) -> Option<Source> {
+        let layer = |prefix| Layer::ALL.into_iter().find(|layer| layer.prefix() == prefix);
+        let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
+        if let Some((place, name)) = id.rsplit_once("env.")
+            && name.contains('_')
+            && name.chars().all(is_of_name)
+        {
+            let origin = match place {
+                "" => Origin::Process,
+                "config." => Origin::Config,
+                _ => Origin::Settings(layer(place.strip_suffix('.')?)?),
+            };
+            return Some(Source::Variable(origin, name.to_owned()));
+        }
+        if let Some(prefix) = id.strip_suffix(".apiKeyHelper") {
+            return layer(prefix).map(Source::Helper);
+        }
+        match id.strip_prefix("profile.").filter(|name| is_name(name)) {
+            Some(name) => Some(Source::Profile(name.to_owned())),
+            None => FIXED.iter().find(|(_, fixed, _)| *fixed == id).map(|(it, ..)| it.clone()),
+        }
     }
 
     /// Whether its credential is an OAuth token, which the client sends with a header of its own beside it.
@@ -171,13 +195,10 @@ impl fmt::Display for Source {
             Source::Variable(Origin::Process, name) => write!(f, "env.{name}"),
             Source::Helper(layer) => write!(f, "{}.apiKeyHelper", layer.prefix()),
             Source::Profile(name) => write!(f, "profile.{name}"),
-            Source::PrimaryKey => f.write_str("config.primaryApiKey"),
-            Source::Login => f.write_str("credentials.claudeAiOauth"),
-            Source::Gateway => f.write_str("credentials.enterpriseGateway"),
-            Source::KeychainKey => f.write_str("keychain.apiKey"),
-            Source::KeychainLogin => f.write_str("keychain.claudeAiOauth"),
-            Source::WellKnownKey => f.write_str("wellknown.api_key"),
-            Source::WellKnownToken => f.write_str("wellknown.oauth_token"),
+            fixed => {
+                let id = FIXED.iter().find(|(it, ..)| it == fixed).map(|(_, id, _)| id);
+                f.write_str(id.unwrap_or(&""))
+            }
         }
     }
 }
@@ -186,17 +207,11 @@ impl FromStr for Source {
     type Err = anyhow::Error;
 
     fn from_str(id: &str) -> anyhow::Result<Source> {
-        let origins = Layer::ALL.map(Origin::Settings).into_iter();
-        let variables = origins
-            .chain([Origin::Config, Origin::Process])
-            .flat_map(|origin| VARIABLES.map(|name| Source::Variable(origin, name.to_owned())));
-        let profile = id.strip_prefix("profile.").filter(|name| is_name(name));
-        variables
-            .chain(Layer::ALL.map(Source::Helper))
-            .chain(FIXED)
-            .chain(profile.map(|name| Source::Profile(name.to_owned())))
-            .find(|source| source.to_string() == id)
-            .ok_or_else(|| unknown(id))
+        let is_credential = |source: &Source| match source {
+            Source::Variable(_, name) => VARIABLES.contains(&name.as_str()),
+            _ => true,
+        };
+        Source::of_id(id).filter(is_credential).ok_or_else(|| unknown(id))
     }
 }
 

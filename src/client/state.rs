@@ -15,7 +15,7 @@ use super::layers::Layers;
 use super::login::{GatewayLogin, Login};
 use super::variables::{has_socket, is_of_host};
 use super::{
-    Client, ConfigFile, Env, Launch, Layer, Mode, NotJson, Paths, Rule, Settings, Source,
+    Client, ConfigFile, Env, Launch, Layer, Mode, NotJson, Origin, Paths, Rule, Settings, Source,
     Variables, js_trim, login, names, server,
 };
 use crate::key::command::Ended;
@@ -263,6 +263,18 @@ impl State {
         let mut managed = self.layers.iter().filter(|layer| layer.layer == Layer::Managed);
         let program = managed.find_map(|layer| layer.policy_helper.clone());
         program.filter(|_| self.client.has(Rule::PolicyHelperIsRun))
+    }
+
+    /// The file that a source is in; of a layer of several files, the first.
+    pub(crate) fn file_of(&self, source: &Source) -> &Path {
+        match source {
+            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
+                let settings = self.layers.iter().find(|settings| settings.layer == *layer);
+                settings.map_or(Path::new(""), |settings| &settings.file)
+            }
+            Source::Login | Source::Gateway => &self.credentials_file.path,
+            _ => &self.config_file.path,
+        }
     }
 
     pub(crate) fn keychain_key(&self) -> Option<Secret> {

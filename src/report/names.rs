@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 
 use crate::client::paths::display;
-use crate::client::settings::names::TOKEN;
-use crate::client::{Source, State};
+use crate::client::source::FIXED;
+use crate::client::{Layer, Origin, Source, State, names};
 use crate::output::one_line;
 
 pub(crate) struct Names<'a> {
@@ -16,46 +16,32 @@ pub(crate) struct Names<'a> {
 
 impl Names<'_> {
     pub(crate) fn name(&self, source: &Source) -> String {
-        self.of_id(&source.to_string())
+        let file = || one_line(&display(self.state.file_of(source), self.home));
+        let in_layer = |member: &str, layer: &Layer| match layer {
+            Layer::Remote => format!("{member} in the server-managed settings"),
+            Layer::Policy => format!("{member} from the managed policyHelper"),
+            Layer::Flag => format!("{member} in --settings"),
+            _ => format!("{member} in {}", file()),
+        };
+        match source {
+            _ if self.is_session && *source == Source::env(names::TOKEN) => {
+                "the session token of cck run".to_owned()
+            }
+            Source::Variable(Origin::Process, name) => format!("${name}"),
+            Source::Variable(Origin::Config, name) => format!("{name} in {}", file()),
+            Source::Variable(Origin::Settings(layer), name) => in_layer(name, layer),
+            Source::Helper(layer) => in_layer("apiKeyHelper", layer),
+            Source::Profile(name) => format!("the Anthropic profile {name}"),
+            fixed => {
+                let name = FIXED.iter().find(|(it, ..)| it == fixed).map(|(.., name)| *name);
+                name.unwrap_or_default().replace("FILE", &file())
+            }
+        }
     }
 
     pub(crate) fn of_all(&self, sources: Vec<&Source>) -> String {
         let names = sources.into_iter().map(|source| self.name(source));
         names.collect::<Vec<_>>().join(" and ")
-    }
-
-    fn of_id(&self, id: &str) -> String {
-        let paths = &self.state.paths;
-        let show = |path| one_line(&display(path, self.home));
-        let config = || show(&self.state.config_file.path);
-        let member = |rest: &str| rest.strip_prefix("env.").unwrap_or(rest).to_owned();
-        match id.split_once('.').unwrap_or((id, "")) {
-            ("env", TOKEN) if self.is_session => "the session token of cck run".to_owned(),
-            ("env", name) => format!("${name}"),
-            ("config", rest) => format!("{} in {}", member(rest), config()),
-            ("settings", rest) => {
-                let (layer, rest) = rest.split_once('.').unwrap_or((rest, ""));
-                let place = match layer {
-                    "managed" => show(&paths.managed_settings),
-                    "local" => show(&paths.local_settings),
-                    "project" => show(&paths.project_settings),
-                    "user" => show(&paths.user_settings),
-                    other => format!("--{}", if other == "flag" { "settings" } else { other }),
-                };
-                format!("{} in {place}", member(rest))
-            }
-            ("remote", rest) => format!("{} in the server-managed settings", member(rest)),
-            ("policy", rest) => format!("{} from the managed policyHelper", member(rest)),
-            ("credentials", "enterpriseGateway") => {
-                format!("the gateway login in {}", show(&paths.credentials))
-            }
-            ("credentials", _) => format!("the claude.ai login in {}", show(&paths.credentials)),
-            ("keychain", "apiKey") => "the API key in the Keychain".to_owned(),
-            ("keychain", _) => "the claude.ai login in the Keychain".to_owned(),
-            ("wellknown", name) => format!("the cloud session's {}", name.replace('_', " ")),
-            ("profile", name) => format!("the Anthropic profile {name}"),
-            _ => id.to_owned(),
-        }
     }
 
     /// A sentence with its ids made names, except where one is an argument of `--expect`.
@@ -64,16 +50,10 @@ impl Names<'_> {
         let mut previous = "";
         for word in text.split(' ') {
             let id = word.trim_matches(|c: char| !c.is_ascii_alphanumeric());
-            // Not every variable is one of a credential: env.ANTHROPIC_BASE_URL.
-            let is_variable = id.rsplit_once("env.").is_some_and(|(place, name)| {
-                (place.is_empty() || place.ends_with('.'))
-                    && name.contains('_')
-                    && name
-                        .chars()
-                        .all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
-            });
-            let is_id = previous != "--expect" && (is_variable || id.parse::<Source>().is_ok());
-            words.push(if is_id { word.replace(id, &self.of_id(id)) } else { word.to_owned() });
+            let source = Source::of_id(id).filter(|_| previous != "--expect");
+            words.push(
+                source.map_or_else(|| word.to_owned(), |it| word.replace(id, &self.name(&it))),
+            );
             previous = word;
         }
         words.join(" ")
