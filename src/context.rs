@@ -21,9 +21,10 @@ const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 const ETC: &str = if cfg!(windows) { r"C:\ProgramData" } else { "/etc" };
 
 /// The system whose paths and rules of the client hold.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Platform {
     /// Linux, and any other Unix.
+    #[default]
     Linux,
     Macos,
     Windows,
@@ -61,6 +62,7 @@ pub(crate) enum StdinKind {
     Data,
 }
 
+#[derive(Default)]
 pub struct Context {
     args: Vec<OsString>,
     vars: BTreeMap<OsString, OsString>,
@@ -122,18 +124,8 @@ impl Context {
     ) -> Self {
         let mut context = Context {
             args: args.collect(),
-            vars: BTreeMap::new(),
-            cwd: PathBuf::new(),
-            etc: PathBuf::new(),
-            managed: PathBuf::new(),
-            platform: Platform::of(None),
             stdin_kind: Some(StdinKind::Nothing),
-            stdin: None,
-            out: String::new(),
-            quiet: false,
-            changed: false,
-            to_process: false,
-            err: String::new(),
+            ..Context::default()
         };
         for (name, value) in vars {
             context.set_var(name, value);

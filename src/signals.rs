@@ -5,7 +5,7 @@
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use signal_hook::{SigId, consts, flag, low_level};
 
@@ -23,6 +23,7 @@ const PUT_OFF: [i32; 2] = [consts::SIGINT, consts::signal::SIGBREAK];
 #[cfg(windows)]
 const ENDED: i32 = 0xC000_013A_u32.cast_signed();
 
+#[derive(Default)]
 struct Handlers {
     /// Whether no section is open: then the handler does what the signal does by default.
     by_default: Arc<AtomicBool>,
@@ -34,7 +35,13 @@ struct Handlers {
     finishing: AtomicUsize,
 }
 
-static HANDLERS: OnceLock<Handlers> = OnceLock::new();
+static HANDLERS: LazyLock<Handlers> = LazyLock::new(|| {
+    let handlers = Handlers::default();
+    handlers.by_default.store(true, Ordering::SeqCst);
+    // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
+    let _ = handlers.install();
+    handlers
+});
 
 /// A stretch of work that no signal ends.
 pub(crate) struct Section(&'static Handlers, AtomicBool);
@@ -42,17 +49,7 @@ pub(crate) struct Section(&'static Handlers, AtomicBool);
 /// Puts off TERM, INT, HUP and QUIT until the guard is dropped: a change and its records are one section. Until
 /// [`Section::finish`] a waiting signal gives the work up; from then on what is left is done first.
 pub(crate) fn hold() -> Section {
-    let handlers = HANDLERS.get_or_init(|| {
-        let handlers = Handlers {
-            by_default: Arc::new(AtomicBool::new(true)),
-            pending: Arc::new(AtomicUsize::new(0)),
-            open: Mutex::new(0),
-            finishing: AtomicUsize::new(0),
-        };
-        // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
-        let _ = handlers.install();
-        handlers
-    });
+    let handlers = &*HANDLERS;
     let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
     *open += 1;
     handlers.by_default.store(false, Ordering::SeqCst);
