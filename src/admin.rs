@@ -14,8 +14,6 @@ use crate::http::{self, Answer, Request};
 use crate::key::ApiKey;
 use crate::output::{one_line, without_user};
 
-pub(crate) const DEFAULT_URL: &str = "https://api.anthropic.com";
-
 pub(crate) const VARIABLE: &str = "ANTHROPIC_ADMIN_KEY";
 
 /// How many characters of a key's beginning and end the Admin API may show, and a [`Trace`] keeps.

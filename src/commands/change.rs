@@ -250,15 +250,8 @@ pub(crate) fn audited<T>(
 }
 
 fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
-    let is_key = |change: &&Change| {
-        [["primaryApiKey"], [keychain::MEMBER]].iter().any(|member| change.path == member)
-    };
-    let text = |raw: &Option<String>| {
-        let text: String = serde_json::from_str(raw.as_deref()?).ok()?;
-        // As the client trims a key.
-        Some(Zeroizing::new(text.trim().to_owned()))
-    };
-    let change = changes.iter().find(is_key);
+    let change = changes.iter().find(|change| undo::is_key(&change.path));
+    let text = |raw: &Option<String>| raw.as_deref().and_then(undo::key_in);
     change.map_or([None, None], |change| [text(&change.before), text(&change.after)])
 }
 

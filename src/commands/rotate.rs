@@ -21,9 +21,9 @@ use super::in_force;
 use super::target::{ChangeArgs, Target};
 use super::unset_key;
 use super::verify::online;
-use crate::admin::{self, Admin, Listed};
+use crate::admin::{Admin, Listed};
 use crate::broker::env;
-use crate::client::{Source, keychain, sessions};
+use crate::client::{Source, keychain, sessions, settings};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail, said};
@@ -59,7 +59,7 @@ pub(crate) struct RotateArgs {
     #[arg(long, hide_short_help = true)]
     yes: bool,
     /// Where the Admin API is
-    #[arg(long, value_name = "URL", default_value = admin::DEFAULT_URL, hide_default_value = true, hide_short_help = true)]
+    #[arg(long, value_name = "URL", default_value = settings::DEFAULT_BASE_URL, hide_default_value = true, hide_short_help = true)]
     admin_url: String,
     /// A shell command to run when the old key is gone
     #[arg(long, value_name = "CMD")]

@@ -194,13 +194,20 @@ fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
 pub(crate) fn keys(config: &Path, context: &Context) -> Vec<Zeroizing<String>> {
     let record = load(config, context).ok().flatten();
     let files = record.iter().flat_map(|record| &record.files);
-    let is_key =
-        |member: &&Member| member.path == ["primaryApiKey"] || member.path == [keychain::MEMBER];
-    let keys = files.flat_map(|file| &file.members).filter(is_key).filter_map(|member| {
-        let text: String = serde_json::from_str(member.before.as_ref()?.get()).ok()?;
-        Some(Zeroizing::new(text.trim().to_owned()))
-    });
+    let keys = files.flat_map(|file| &file.members).filter(|member| is_key(&member.path));
+    let keys = keys.filter_map(|member| key_in(member.before.as_ref()?.get()));
     keys.collect()
+}
+
+/// Whether the member at this path is the key, in the config or in the Keychain's item.
+pub(crate) fn is_key(path: &[String]) -> bool {
+    [["primaryApiKey"], [keychain::MEMBER]].iter().any(|member| path == member)
+}
+
+/// The key in a JSON text, trimmed as the client does.
+pub(crate) fn key_in(raw: &str) -> Option<Zeroizing<String>> {
+    let text = Zeroizing::new(serde_json::from_str::<String>(raw).ok()?);
+    Some(Zeroizing::new(text.trim().to_owned()))
 }
 
 /// Removes the record of the last change of `config`, and those of other changes that hold a key. Returns which, and what
