@@ -328,8 +328,10 @@ impl<'a> Text<'a> {
     /// The problems, except those that were told already.
     fn problems(&mut self, told: &[&Problem]) {
         for problem in self.answer.problems.iter().filter(|problem| !told.contains(problem)) {
-            if problem.code == "onboarding-incomplete" && self.find("no-credential").is_some() {
-                // The same command is its fix.
+            let same_fix =
+                |other: &Problem| other.severity == Severity::Error && other.fix == problem.fix;
+            if problem.code == "onboarding-incomplete" && self.answer.problems.iter().any(same_fix)
+            {
                 continue;
             }
             let (style, word) = match problem.severity {

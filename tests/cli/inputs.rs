@@ -1,4 +1,5 @@
-//! What is not a key is refused, whatever command it is given to, and nothing changes.
+//! What is typed: what is not a key is refused by every command, and nothing changes; a word that people try leads to the
+//! command that they mean.
 
 use std::fs;
 use std::path::PathBuf;
@@ -123,4 +124,23 @@ fn a_key_file_that_gives_nothing_is_not_waited_for_without_end() {
     let writer = std::thread::spawn(move || fs::write(path, KEY));
     s.cck(&["set-key", "--key-file", fifo.to_str().unwrap()]).run().code(0);
     writer.join().unwrap().unwrap();
+}
+
+#[test]
+fn what_people_type_leads_to_the_command() {
+    for (typed, command) in [
+        ("status", "verify"),
+        ("doctor", "verify"),
+        ("login", "set-key"),
+        ("logout", "unset-key"),
+        ("exec", "run"),
+        ("profile ls", "profile list"),
+        ("profile rm", "profile remove"),
+    ] {
+        let words: Vec<&str> = typed.split(' ').chain(["--help"]).collect();
+        let usage = format!("Usage: cck {command} ");
+        Sandbox::new().cck(&words).run().code(0).out(&[&usage]);
+    }
+    let help = Sandbox::new().cck(&["--help"]).run().stdout;
+    assert!(!help.contains("status") && !help.contains("login"), "{help}");
 }

@@ -92,12 +92,22 @@ fn nothing_typed_is_an_error() {
 #[test]
 fn with_prompt_a_variable_that_holds_a_key_does_not_keep_cck_from_asking() {
     let sandbox = Sandbox::new();
-    let exported = format!("ANTHROPIC_API_KEY={OTHER} $CCK");
+    let exported = format!("TERM=xterm ANTHROPIC_API_KEY={OTHER} $CCK");
     let text = answer_to(&sandbox, &format!("{exported} set-key --prompt"), &format!("{OTHER}\r"));
     assert!(text.contains("code=0"), "{text}");
     let text = answer_to(&sandbox, &format!("{exported} rotate --prompt"), &format!("{KEY}\r"));
     assert!(text.contains("replaced"), "{text}");
+    // On a terminal a diff is in red and green.
+    assert!(text.contains("\u{1b}[31m- primaryApiKey") && text.contains("\u{1b}[32m+ "), "{text}");
     assert!(std::fs::read_to_string(sandbox.config()).unwrap().contains(KEY));
+}
+
+#[test]
+fn the_manual_is_shown_page_by_page() {
+    let mut child = terminal(&Sandbox::new(), "PAGER='sed s/^/page:/' $CCK man");
+    let text = read_until(&mut child, "\0");
+    child.wait().unwrap();
+    assert!(text.contains("page:CCK(1)") || text.contains("page:\r\npage:NAME"), "{text}");
 }
 
 #[test]

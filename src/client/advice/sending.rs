@@ -52,10 +52,18 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
         _ => {
             let name = mode.name();
             let because = candidate.map_or("", |candidate| &candidate.because);
+            let of_mode = format!("{name}: ");
+            let parts = because.split("; ").find_map(|part| part.strip_prefix(&of_mode));
+            let because = parts.unwrap_or(because);
             Some(Problem::error(
                 "key-ignored",
                 format!("{expected} is not sent in {name} mode: {because}"),
-                format!("change that, then: {}", case.cck(&format!("verify --expect {expected}"))),
+                if outcome.dialogs.contains(&Dialog::Onboarding) {
+                    case.set_key()
+                } else {
+                    let verify = case.cck(&format!("verify --expect {expected}"));
+                    format!("change that, then: {verify}")
+                },
             ))
         }
     }
@@ -82,19 +90,20 @@ fn several(case: &Case<'_>, outcome: &Outcome) -> Option<Problem> {
         return None;
     }
     let url = without_user(settings::base_url(case.state).1);
+    let either = format!("either {}, or {}", case.remove(token), case.remove(key));
     Some(if *key == Source::PrimaryKey && token.is_variable(names::TOKEN) {
-        Problem::error(
-            "key-sent-to-gateway",
-            format!(
-                "{key} is also sent to {url}, beside {token}; the gateway needs the token only"
-            ),
-            case.cck("unset-key"),
-        )
+        let (why, fix) = if url == settings::DEFAULT_BASE_URL {
+            ("it needs one of them", either)
+        } else {
+            ("the gateway needs the token only", case.cck("unset-key"))
+        };
+        let message = format!("{key} is also sent to {url}, beside {token}; {why}");
+        Problem::error("key-sent-to-gateway", message, fix)
     } else {
         Problem::warning(
             "two-credentials",
             format!("two credentials go to {url} in one request: {key} and {token}"),
-            format!("either {}, or {}", case.remove(token), case.remove(key)),
+            either,
         )
     })
 }
