@@ -223,10 +223,7 @@ fn unknown(id: &str) -> anyhow::Error {
         } else {
             format!("`{id}` is not a source of a credential")
         },
-        "one of: any, config.primaryApiKey, env.ANTHROPIC_API_KEY, env.ANTHROPIC_AUTH_TOKEN, \
-         env.CLAUDE_CODE_OAUTH_TOKEN, credentials.claudeAiOauth, config.env.NAME, \
-         settings.LAYER.env.NAME, settings.LAYER.apiKeyHelper (LAYER: managed, flag, local, project, user), \
-         keychain.apiKey, keychain.claudeAiOauth",
+        "use `any`, or an id that cck verify --json lists, such as config.primaryApiKey or env.ANTHROPIC_API_KEY",
     )
 }
 

@@ -113,7 +113,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let changed = change::apply(&target, "helper-install", Some(source.kind()), files, context)?;
     in_force::warn_if_led_away(&target.file, context);
     if !args.remove_primary_key && holds_key(&target) {
-        context.warn(&format!("{config} still holds a key; --remove-primary-key removes it"));
+        context.warn(&format!("{config} still holds a key; `cck unset-key --scrub` removes it"));
     }
     let lines = [
         format!("{shown} already has this helper; nothing to change"),

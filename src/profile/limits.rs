@@ -36,7 +36,7 @@ impl FromStr for Budget {
     fn from_str(text: &str) -> Result<Budget, String> {
         let wrong = || {
             format!(
-                "`{text}` is not a budget: write AMOUNT[/PERIOD], as in 5usd/day or 200ktok; AMOUNT is a number with usd, tok, ktok or Mtok, PERIOD is run, hour, day, week or month"
+                "`{text}` is not a budget such as 5usd/day, 200ktok or 9Mtok/month (usd, tok, ktok, Mtok; run, hour, day, week, month)"
             )
         };
         let (amount, period) = text.split_once('/').unwrap_or((text, "run"));

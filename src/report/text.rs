@@ -294,13 +294,16 @@ impl<'a> Text<'a> {
             expected => self.names.name(expected),
         };
         let leads = [format!("To use {mine}:"), format!("or to use {}:", self.names.name(other))];
-        let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
         let mut told = vec![shadowed];
-        self.way(&leads[0], pad, &one_line(&shadowed.fix), None);
         let verify =
             format!("cck verify --expect {}", self.answer.with_session(&other.to_string()));
         let approve = self.find("env-key-not-approved").or_else(|| self.find("env-key-rejected"));
-        match approve.filter(|_| other.is_variable(names::KEY)) {
+        let approve = approve.filter(|_| other.is_variable(names::KEY));
+        let second = approve.map_or(&verify, |problem| &problem.fix);
+        let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
+        let pad = if pad + 5 + second.len() > self.width { 0 } else { pad };
+        self.way(&leads[0], pad, &one_line(&shadowed.fix), None);
+        match approve {
             Some(problem) => {
                 told.push(problem);
                 self.way(&leads[1], pad, &problem.fix, Some(&format!("(then: {verify})")));

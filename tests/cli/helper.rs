@@ -123,7 +123,7 @@ fn the_key_at_rest_goes_only_when_the_helper_gives_one() {
         .env("K", KEY)
         .run()
         .code(0)
-        .err(&["still holds a key", "--remove-primary-key"]);
+        .err(&["still holds a key", "cck unset-key --scrub"]);
     assert_eq!(fs::read_to_string(s.config()).unwrap(), config);
     s.cck(&args).env("K", KEY).run().code(0).out(&["removed the key"]);
     assert_eq!(fs::read_to_string(s.config()).unwrap(), "{ \"x\": 1 }");
