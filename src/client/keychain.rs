@@ -110,7 +110,8 @@ fn run(arguments: &[&str], input: &[u8], left: Duration) -> Result<Zeroizing<Str
     }
     let mut security = Command::new(program());
     security.args(arguments).stderr(Stdio::null());
-    match command::run(&mut security, false, left, input) {
+    let own_group = command::group(&mut security);
+    match command::run(&mut security, own_group, left, input) {
         Ok(Ok(text)) => Ok(text),
         Ok(Err(Ended::Code(LOCKED))) => Err(Item::Locked),
         Ok(Err(Ended::Code(NO_ITEM))) => Err(Item::Missing),

@@ -25,7 +25,7 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
-pub(crate) use system::{shell, stop};
+pub(crate) use system::{group, shell, stop};
 
 /// More output than this is not a key; the command is stopped.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;

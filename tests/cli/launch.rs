@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -174,7 +175,7 @@ fn a_security_that_does_not_answer_is_a_problem() {
         "kill -9 $$",
         "head -c 50000000 /dev/zero",
         "yes",
-        "yes >&2",
+        "yes >&2 & echo $! >\"$HOME/pid\"; wait",
         "printf '\\377\\376'",
     ] {
         let security = sandbox.lay("bin/security", format!("#!/bin/sh\n{script}\n"));
@@ -182,5 +183,12 @@ fn a_security_that_does_not_answer_is_a_problem() {
         let (problems, key) = bounded(&sandbox, &[], true);
         assert!(problems.iter().any(|code| code == "keychain-failed"), "{script}: {problems:?}");
         assert_eq!(key, "config.primaryApiKey", "{script}");
+    }
+    // What it has started ends with it.
+    let pid = fs::read_to_string(sandbox.home().join("pid")).unwrap();
+    let is_there = || Path::new("/proc").join(pid.trim()).exists();
+    let start = Instant::now();
+    while is_there() {
+        assert!(start.elapsed() < Duration::from_secs(10), "{pid}");
     }
 }

@@ -54,6 +54,11 @@ pub(super) fn signal(_: ExitStatus) -> i32 {
     -1
 }
 
+/// Programs have no groups here.
+pub(crate) fn group(_: &mut Command) -> bool {
+    false
+}
+
 /// Ends a command and what it has started: cmd.exe alone would leave that running.
 pub(crate) fn stop(child: &mut Child, _own_group: bool) {
     let _ = Command::new("taskkill.exe")
