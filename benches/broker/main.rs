@@ -102,7 +102,7 @@ fn main() {
         let port = ports[4];
         guard.0.push(litellm(Path::new(&program), dir.path(), port, &to(api)));
         wait_for(&[port]);
-        let contender = nginx("LiteLLM", port);
+        let contender = Contender { token: LITELLM_KEY.into(), ..nginx("LiteLLM", port) };
         (0..50).for_each(|_| _ = Client::new(&contender).request(false));
         numbers.litellm = Some(percentile(&mut request_times(&contender, 200), 50));
     }
@@ -195,6 +195,9 @@ fn nginx(dir: &Path, port: u16, upstream: &str, is_tls: bool) -> Child {
     quiet(Path::new("nginx")).arg("-c").arg(&file).arg("-p").arg(dir).spawn().unwrap()
 }
 
+/// LiteLLM does not start without a key of its own.
+const LITELLM_KEY: &str = "sk-litellm-0123456789abcdef0123456789abcdef";
+
 fn litellm(program: &Path, dir: &Path, port: u16, upstream: &str) -> Child {
     let config = format!(
         "model_list:\n- model_name: claude-opus-5\n  litellm_params:\n    model: anthropic/claude-opus-5\n    api_base: {upstream}\n    api_key: k\n"
@@ -203,6 +206,7 @@ fn litellm(program: &Path, dir: &Path, port: u16, upstream: &str) -> Child {
     let mut command = quiet(program);
     command
         .args(["--config", "litellm.yaml", "--host", "127.0.0.1", "--port", &port.to_string()])
+        .env("LITELLM_MASTER_KEY", LITELLM_KEY)
         .current_dir(dir)
         .spawn()
         .unwrap()
