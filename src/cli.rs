@@ -113,7 +113,7 @@ pub(crate) fn usage(context: &mut Context, error: &clap::Error) -> Exit {
         return Exit::Done;
     }
     let args: Vec<String> =
-        context.args().iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
+        context.args.iter().map(|arg| arg.to_string_lossy().into_owned()).collect();
     let (problem, advice) = two_lines(error, &args);
     let (problem, found) = redact(problem, &args);
     let (advice, _) = redact(advice, &args);
@@ -245,7 +245,7 @@ mod tests {
                 ".".as_ref(),
                 "/".as_ref(),
             );
-            let cli = Cli::try_parse_from(context.args()).unwrap();
+            let cli = Cli::try_parse_from(&context.args).unwrap();
             context.quiet = cli.quiet;
             match cli.command {
                 Some(Command::Verify(args)) => drop(args.enter(&mut context)),

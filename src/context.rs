@@ -64,11 +64,14 @@ pub(crate) enum StdinKind {
 
 #[derive(Default)]
 pub struct Context {
-    args: Vec<OsString>,
+    /// The command line, program name first.
+    pub(crate) args: Vec<OsString>,
     vars: BTreeMap<OsString, OsString>,
     cwd: PathBuf,
-    etc: PathBuf,
-    managed: PathBuf,
+    /// `/etc`, or a test's stand-in for it.
+    pub(crate) etc: PathBuf,
+    /// The directory of the administrator's settings for the client, or a test's stand-in for it.
+    pub(crate) managed: PathBuf,
     platform: Platform,
     /// Looked up when asked for, except in tests.
     stdin_kind: Option<StdinKind>,
@@ -132,11 +135,6 @@ impl Context {
         }
         context.platform = Platform::of(context.var_os("CCK_PLATFORM"));
         context
-    }
-
-    /// The command line, program name first.
-    pub(crate) fn args(&self) -> &[OsString] {
-        &self.args
     }
 
     /// A variable of the environment; an empty one is returned as it is.
@@ -217,16 +215,6 @@ impl Context {
 
     pub(crate) fn cwd(&self) -> &Path {
         &self.cwd
-    }
-
-    /// `/etc`, or a test's stand-in for it.
-    pub(crate) fn etc(&self) -> &Path {
-        &self.etc
-    }
-
-    /// The directory of the administrator's settings for the client, or a test's stand-in for it.
-    pub(crate) fn managed(&self) -> &Path {
-        &self.managed
     }
 
     pub fn platform(&self) -> Platform {

@@ -47,11 +47,11 @@ pub enum Exit {
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        match exit {
-            Exit::Done => ExitCode::SUCCESS,
-            Exit::No => ExitCode::from(1),
-            Exit::Error => ExitCode::from(2),
-            Exit::Child(code) => ExitCode::from(code),
-        }
+        ExitCode::from(match exit {
+            Exit::Done => 0,
+            Exit::No => 1,
+            Exit::Error => 2,
+            Exit::Child(code) => code,
+        })
     }
 }

@@ -32,6 +32,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser};
 use cli::Cli;
 use context::Context;
+use disk::tools::{LOOK, ROOM};
 use error::{Exit, Failure};
 
 pub fn main() -> ExitCode {
@@ -58,7 +59,7 @@ pub fn run(context: &mut Context) -> Exit {
 }
 
 fn parse_and_run(context: &mut Context) -> Exit {
-    match Cli::try_parse_from(context.args()) {
+    match Cli::try_parse_from(&context.args) {
         Ok(cli) => cli::run(cli, context).unwrap_or_else(|error| {
             report(context, &error);
             failed(context)
@@ -72,18 +73,14 @@ fn failed(context: &Context) -> Exit {
     if context.changed { Exit::No } else { Exit::Error }
 }
 
-/// What to do where the system refused something and no better advice is known.
-const LOOK: &str = if cfg!(windows) {
-    "look at the file and its directory (icacls), and whether the disk is full (dir)"
-} else {
-    "look at the file and its directory (ls -ld), and whether the disk is full (df -h)"
-};
-
 /// Prints an error: the problem, its causes, and what to do about it.
 fn report(context: &mut Context, error: &anyhow::Error) {
     if let Some(Failure { problem, advice }) = error.downcast_ref() {
         return context.error(problem, Some(advice));
     }
     let is_refusal = error.chain().any(|cause| cause.is::<std::io::Error>());
-    context.error(&format!("{error:#}"), is_refusal.then_some(LOOK));
+    let look = format!(
+        "look at the file and its directory ({LOOK}), and whether the disk is full ({ROOM})"
+    );
+    context.error(&format!("{error:#}"), is_refusal.then_some(&look));
 }

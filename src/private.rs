@@ -40,7 +40,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
         return Err(failed(ErrorKind::IsADirectory.into()));
     }
     let mut temp = Temp::create(&dir, name).map_err(failed)?;
-    temp.file().write_all(bytes).and_then(|()| temp.file().sync_all()).map_err(failed)?;
+    temp.file.write_all(bytes).and_then(|()| temp.file.sync_all()).map_err(failed)?;
     temp.rename(Rename::Replace).and_then(|()| dir.sync()).map_err(failed)
 }
 
@@ -59,7 +59,7 @@ pub(crate) fn tidy(path: &Path) {
 /// Locks a directory against other runs of cck, until it is closed.
 fn lock_dir(dir: &Dir) -> anyhow::Result<()> {
     match dir.lockable().map(|file| disk::lock(file, LOCK_WAIT)) {
-        Some(Ok(false)) => Err(disk::refused(held_too_long(), "lock", dir.path())),
+        Some(Ok(false)) => Err(disk::refused(held_too_long(), "lock", &dir.path)),
         // Not every file system has these locks; the replace itself needs none.
         _ => Ok(()),
     }

@@ -195,7 +195,7 @@ fn take_locks(
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut locks = Vec::with_capacity(2);
     let (link_parent, link_name) = disk::split(path)?;
-    if dir.path() != link_parent || name != link_name {
+    if dir.path != link_parent || name != link_name {
         let link_dir = Rc::new(disk::open_or_make(link_parent)?);
         match Lock::take(&link_dir, link_name, left(), section) {
             Ok(lock) => locks.push(lock),

@@ -168,7 +168,7 @@ fn is_blank(bytes: &[u8]) -> bool {
 }
 
 fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {
-    value.as_deref().map(|text| Json::checked(text))
+    value.as_deref().map(|text| Json(text))
 }
 
 impl Picked {

@@ -7,24 +7,19 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use crate::json;
 pub(crate) use crate::json::NotJson;
-use crate::json::{self, Member};
 
 /// The text that the client would parse: a BOM is gone, bytes that are not UTF-8 are replaced.
 pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
     String::from_utf8_lossy(json::without_bom(bytes))
 }
 
-/// A value of a JSON text, not yet looked into.
+/// A value of a JSON text that was checked before, not yet looked into.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Json<'a>(&'a str);
+pub(crate) struct Json<'a>(pub &'a str);
 
 impl<'a> Json<'a> {
-    /// The value whose text this is, which was checked before.
-    pub(crate) fn checked(text: &'a str) -> Json<'a> {
-        Json(text)
-    }
-
     /// The wanted members of a text that holds an object, in the order of `wanted`; all of them absent where it holds
     /// another value.
     pub(crate) fn pick<const N: usize>(
@@ -32,7 +27,7 @@ impl<'a> Json<'a> {
         wanted: [&str; N],
     ) -> Result<[Option<Json<'a>>; N], NotJson> {
         let members = json::members(text)?;
-        Ok(wanted.map(|name| json::last(&members, name).map(Json::of)))
+        Ok(wanted.map(|name| json::last(&members, name).map(|member| Json(member.value))))
     }
 
     /// The members of a text that holds an object, the last of duplicates; `None` where it holds another value.
@@ -42,13 +37,9 @@ impl<'a> Json<'a> {
         Ok(json.is_object().then(|| json.members()))
     }
 
-    fn of(member: Member<'a>) -> Json<'a> {
-        Json(member.value)
-    }
-
     /// The member of that name, if this is an object that has it.
     pub(crate) fn get(self, name: &str) -> Option<Json<'a>> {
-        json::last(&json::object(self.0)?, name).map(Json::of)
+        json::last(&json::object(self.0)?, name).map(|member| Json(member.value))
     }
 
     /// The members of an object, the last of duplicates only, by name; none for other values.
@@ -56,14 +47,14 @@ impl<'a> Json<'a> {
         let found = json::object(self.0).unwrap_or_default().into_iter();
         // Not `collect`, here and for other maps: it sorts first, and each type's sort is 5 KB of code.
         let mut members = BTreeMap::new();
-        members.extend(found.map(|member| (text(member.name), Json::of(member))));
+        members.extend(found.map(|member| (text(member.name), Json(member.value))));
         members
     }
 
     /// The members of an object in their order, duplicates too; none for other values.
     pub(crate) fn entries(self) -> Vec<(String, Json<'a>)> {
         let found = json::object(self.0).unwrap_or_default().into_iter();
-        found.map(|member| (text(member.name), Json::of(member))).collect()
+        found.map(|member| (text(member.name), Json(member.value))).collect()
     }
 
     /// The items of an array; `None` for other values.

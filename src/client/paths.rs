@@ -74,12 +74,12 @@ impl Roots {
             config_dir,
             custom_oauth: context.var_os(names::OAUTH_URL).is_some_and(|url| !url.is_empty()),
             config_override: config_override.map(|file| cwd.join(file)),
-            managed: context.managed().to_path_buf(),
+            managed: context.managed.to_path_buf(),
             // Where the directory under Program Files is missing (2.0.77 under Wine, observed 2026-11-25).
-            program_data: Some(context.etc().join("ClaudeCode"))
-                .filter(|_| context.platform() == Platform::Windows && !context.managed().is_dir()),
+            program_data: Some(context.etc.join("ClaudeCode"))
+                .filter(|_| context.platform() == Platform::Windows && !context.managed.is_dir()),
             // Beside `/etc`, so that a test's stand-in for that has its own.
-            well_known: context.etc().with_file_name("home").join("claude/.claude/remote"),
+            well_known: context.etc.with_file_name("home").join("claude/.claude/remote"),
         })
     }
 

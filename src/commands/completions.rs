@@ -58,7 +58,7 @@ pub(crate) fn answer(root: fn() -> Command, context: &mut Context) -> Option<Exi
     let shells = Shells::builtins();
     let shell = shells.completer(&shell)?;
     let words: Vec<OsString> =
-        context.args().iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+        context.args.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
     if words.is_empty() {
         return None;
     }

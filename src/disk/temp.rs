@@ -11,8 +11,9 @@ use super::{Dir, Kind, NAME_MAX, Open, Rename, user};
 pub(crate) struct Temp<'d> {
     dir: &'d Dir,
     target: &'d OsStr,
-    name: OsString,
-    file: File,
+    /// After an exchange, that of the file which was in the target's place.
+    pub name: OsString,
+    pub file: File,
     is_there: bool,
 }
 
@@ -27,15 +28,6 @@ impl<'d> Temp<'d> {
                 Err(error) => return Err(error),
             }
         }
-    }
-
-    pub(crate) fn file(&self) -> &File {
-        &self.file
-    }
-
-    /// The name of the file; after an exchange, that of the one which was in the target's place.
-    pub(crate) fn name(&self) -> &OsStr {
-        &self.name
     }
 
     pub(crate) fn rename(&mut self, how: Rename) -> io::Result<()> {

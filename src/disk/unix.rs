@@ -29,7 +29,7 @@ pub(crate) const KEEPS_OPEN: bool = true;
 
 pub(crate) struct Dir {
     file: File,
-    path: PathBuf,
+    pub path: PathBuf,
     /// One without read permission can be worked in, but not listed, locked or synced.
     readable: bool,
 }
@@ -47,10 +47,6 @@ impl Dir {
             Err(Errno::ACCESS) => Ok(Dir { file: open(OFlags::PATH)?, path, readable: false }),
             Err(errno) => Err(errno.into()),
         }
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// What can be locked; none where nothing can.

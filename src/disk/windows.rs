@@ -41,7 +41,7 @@ const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(3);
 
 pub(crate) struct Dir {
-    path: PathBuf,
+    pub path: PathBuf,
 }
 
 impl Dir {
@@ -50,10 +50,6 @@ impl Dir {
             return Err(ErrorKind::NotADirectory.into());
         }
         Ok(Dir { path: path.to_path_buf() })
-    }
-
-    pub(crate) fn path(&self) -> &Path {
-        &self.path
     }
 
     /// What can be locked; none where nothing can.

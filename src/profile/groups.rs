@@ -9,7 +9,7 @@ use crate::context::Context;
 /// Whether the user of this process is in one of `groups`, names or numbers.
 pub(crate) fn is_member(groups: &[String], context: &Context) -> anyhow::Result<bool> {
     let mine = mine()?;
-    let local = std::fs::read_to_string(context.etc().join("group")).unwrap_or_default();
+    let local = std::fs::read_to_string(context.etc.join("group")).unwrap_or_default();
     Ok(groups
         .iter()
         .filter_map(|group| {

@@ -27,7 +27,7 @@ pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
 }
 
 pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
-    let dir = context.etc().join("cck/profiles.d");
+    let dir = context.etc.join("cck/profiles.d");
     let mut files = match disk::entries(&dir) {
         Ok(files) => files,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),

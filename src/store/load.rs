@@ -57,7 +57,7 @@ impl Snapshot {
 /// Reads the file `name` in `dir` whole; `None` where there is none.
 pub(crate) fn load(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
     let file = open(dir, name)?;
-    file.map(|file| whole(file, &dir.path().join(name))).transpose()
+    file.map(|file| whole(file, &dir.path.join(name))).transpose()
 }
 
 /// Reads the file in outline, if it is large and can be read so.
@@ -65,7 +65,7 @@ fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
     let Some(file) = open(dir, name)? else {
         return Ok(None);
     };
-    let path = dir.path().join(name);
+    let path = dir.path.join(name);
     let before = stat(&file, &path)?;
     // Where a file that is open cannot be replaced, an outline would be of one that is closed.
     if KEEPS_OPEN
@@ -82,7 +82,7 @@ fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
 }
 
 fn open(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<File>> {
-    let path = dir.path().join(name);
+    let path = dir.path.join(name);
     match dir.open_file(name, Open::Read) {
         Ok(file) => Ok(Some(file)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

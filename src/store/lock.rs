@@ -54,7 +54,7 @@ impl Lock {
         section: &Section,
     ) -> anyhow::Result<Lock> {
         let name = lock_name(name);
-        let path = dir.path().join(&name);
+        let path = dir.path.join(&name);
         let mut watch = Watch::default();
         let taken = disk::wait(timeout, || match attempt(dir, &name, &mut watch) {
             Ok(None) if section.pending() => Err(disk::interrupted()),

@@ -55,7 +55,7 @@ pub(crate) fn write_in_place(
     pieces: &[Piece<'_>],
 ) -> anyhow::Result<Stat> {
     let Site { dir, name, .. } = *site;
-    let path = dir.path().join(name);
+    let path = dir.path.join(name);
     let (copies, copy) = place(dir, name, aside);
     let failed = |error| disk::refused(error, "write in place", &path);
     let new: Vec<&[u8]> = pieces.iter().filter_map(Piece::in_memory).collect();
@@ -152,7 +152,7 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr, aside: Option<&Aside>) -> anyhow:
     if owner != user && owner != target.uid {
         return Ok(());
     }
-    let path = dir.path().join(name);
+    let path = dir.path.join(name);
     if let Some((new, old)) = saved.whole().and_then(parse)
         && let Some(file) = load::load(dir, name)?
         && let Some(now) = file.whole()
@@ -164,7 +164,7 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr, aside: Option<&Aside>) -> anyhow:
         let file = open(dir, name, &file.stat).map_err(failed)?;
         overwrite(&file, &[new], new.len() as u64).map_err(failed)?;
     }
-    let path = copies.path().join(&copy);
+    let path = copies.path.join(&copy);
     copies.remove_file(&copy).map_err(|error| disk::refused(error, "remove", &path))
 }
 

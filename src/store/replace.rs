@@ -49,17 +49,17 @@ pub(crate) fn replace(
     record: &mut dyn FnMut() -> anyhow::Result<()>,
 ) -> anyhow::Result<Replaced> {
     let Site { dir, name, .. } = *site;
-    let path = dir.path().join(name);
+    let path = dir.path.join(name);
     let failed = |error| disk::refused(error, "write", &path);
     let temp =
         Temp::create(dir, name).map_err(|error| disk::refused(error, "write beside", &path))?;
-    adopt(temp.file(), old, &path)?;
-    if !write(temp.file(), pieces, site).map_err(failed)? {
+    adopt(&temp.file, old, &path)?;
+    if !write(&temp.file, pieces, site).map_err(failed)? {
         return Err(disk::interrupted());
     }
-    disk::set_mode(temp.file(), mode(old.map(|old| &old.stat))).map_err(failed)?;
-    temp.file().sync_all().map_err(failed)?;
-    let written = disk::stat(temp.file()).map_err(failed)?;
+    disk::set_mode(&temp.file, mode(old.map(|old| &old.stat))).map_err(failed)?;
+    temp.file.sync_all().map_err(failed)?;
+    let written = disk::stat(&temp.file).map_err(failed)?;
     if site.section.pending() {
         return Err(disk::interrupted());
     }
@@ -131,7 +131,7 @@ fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<bool
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(_) => return temp.rename(Rename::Replace).map(|()| true).or_else(outrun),
     }
-    if dir.stat(temp.name())?.stamp() == old.stat.stamp() {
+    if dir.stat(&temp.name)?.stamp() == old.stat.stamp() {
         return Ok(true);
     }
     temp.rename(Rename::Exchange).map(|()| false)
