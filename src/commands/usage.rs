@@ -83,6 +83,13 @@ struct Sum {
     cost_usd: f64,
 }
 
+#[derive(Serialize)]
+struct Row<'a> {
+    key: &'a str,
+    #[serde(flatten)]
+    sum: &'a Sum,
+}
+
 impl Sum {
     fn add(&mut self, other: &Sum) {
         self.calls += other.calls;
@@ -123,16 +130,11 @@ pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exi
     }
     let budgets = budgets(&state, context)?;
     if args.json {
-        let row = |(key, sum): &(String, Sum)| {
-            let mut row = json!(sum);
-            row["key"] = json!(key);
-            row
-        };
         context.say_json(&json!({
             "schema": 1,
             "since": since,
             "by": args.by,
-            "rows": rows.iter().map(row).collect::<Vec<_>>(),
+            "rows": rows.iter().map(|(key, sum)| Row { key, sum }).collect::<Vec<_>>(),
             "total": total,
             "budgets": budgets.iter().map(|(budget, _)| budget).collect::<Vec<_>>(),
         }))?;
