@@ -19,6 +19,7 @@ use crate::error::said;
 use crate::key;
 use crate::key::cache::Cache;
 use crate::key::place;
+use crate::private;
 use crate::store;
 
 /// The member of the config that holds the key.
@@ -202,7 +203,8 @@ impl Work<'_> {
 
     /// Removes the key from a file, or names the file.
     fn visit(&mut self, path: &Path, kind: Kind) {
-        let Ok(stat) = disk::look(path) else { return };
+        // Root takes only what its owner could take.
+        let (Ok(_acting), Ok(stat)) = (disk::act_for(path), disk::look(path)) else { return };
         let is_link = matches!(disk::read_link(path), Ok(Some(_)));
         let why = match stat.kind {
             _ if is_link => "it is a link, and what it leads to is left alone",
@@ -264,7 +266,7 @@ impl Work<'_> {
         let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
         if age.is_ok_and(|age| age < LEFT_BEHIND) {
             self.leave(path, "Claude Code is writing it; run this again");
-        } else if self.options.dry_run || std::fs::remove_file(path).is_ok() {
+        } else if self.options.dry_run || private::remove(path).is_ok() {
             self.done.removed.push(path.to_path_buf());
         } else {
             self.leave(path, "it cannot be removed");
@@ -321,6 +323,7 @@ impl Work<'_> {
 
 /// The content of a regular file, or why it was not read; none if there is none, or it cannot be read.
 fn read(path: &Path) -> Option<Result<Zeroizing<Vec<u8>>, &'static str>> {
+    let _acting = disk::act_for(path).ok()?;
     let file = disk::open(path, Open::Follow).ok()?;
     let stat = disk::stat(&file).ok().filter(|stat| stat.kind == disk::Kind::File)?;
     let bytes = disk::read_up_to(&file, stat.size, MAX_BYTES).ok()?;

@@ -158,3 +158,56 @@ fn a_user_who_swaps_a_part_of_the_path_owns_nothing_of_roots() {
     assert_eq!(Machine::tree(&machine.victim()), before);
     assert!(written > 0 && swaps.into_inner() > 100, "{written} written; {refused}");
 }
+
+/// A user who may remove nothing of root's has root remove it: a directory of copies that is a link to root's.
+#[test]
+fn root_scrubs_a_users_copies_as_the_user() {
+    let Some(machine) = Machine::new() else { return };
+    let config = |name: &Path| {
+        fs::write(name, format!("{{\"primaryApiKey\": \"{}\"}}", key(1))).unwrap();
+        let past = std::time::SystemTime::now() - Duration::from_secs(60);
+        fs::File::options().write(true).open(name).unwrap().set_modified(past).unwrap();
+    };
+    for name in [".claude.json.backup.1", ".claude.json.tmp.1.ab", "key.txt"] {
+        config(&machine.victim().join(name));
+    }
+    let claude = machine.home().join(".claude");
+    let lay = |path: &Path| {
+        config(path);
+        chown(path, Some(USER), Some(USER)).unwrap();
+    };
+    for leads_to in [None, Some(machine.victim())] {
+        lay(&machine.home().join(".claude.json"));
+        let copies =
+            [claude.join(".claude.json.tmp.1.ab"), claude.join("backups/.claude.json.backup.1")];
+        if let Some(victim) = &leads_to {
+            fs::remove_dir_all(&claude).unwrap();
+            symlink(victim, &claude).unwrap();
+            rustix::fs::chownat(
+                rustix::fs::CWD,
+                &claude,
+                Some(rustix::fs::Uid::from_raw(USER)),
+                None,
+                rustix::fs::AtFlags::SYMLINK_NOFOLLOW,
+            )
+            .unwrap();
+            symlink(victim, machine.victim().join("backups")).unwrap();
+        } else {
+            fs::create_dir_all(claude.join("backups")).unwrap();
+            for dir in [&claude, &claude.join("backups")] {
+                chown(dir, Some(USER), Some(USER)).unwrap();
+            }
+            copies.iter().for_each(|copy| lay(copy));
+        }
+        let before = Machine::tree(&machine.victim());
+        let run = machine.run(0, &["unset-key", "--scrub"], &[]);
+        let said = text(&run.stdout) + &text(&run.stderr);
+        assert_eq!(Machine::tree(&machine.victim()), before, "{said}");
+        if leads_to.is_none() {
+            assert!(run.status.success() && !copies[0].exists(), "{said}");
+            let cleaned = fs::read_to_string(&copies[1]).unwrap();
+            assert!(!cleaned.contains(&key(1)), "{cleaned}");
+            assert_eq!(fs::metadata(&copies[1]).unwrap().uid(), USER);
+        }
+    }
+}
