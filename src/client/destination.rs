@@ -1,6 +1,6 @@
 //! Where the client's requests go, who chose that, and whether a credential may be sent there.
 //!
-//! verify, `rotate --online` and the warnings after a change ask [`may_send`]. Trust depends on where a file lies and who
+//! verify, run, `rotate --online` and the warnings after a change ask [`may_send`]. Trust depends on where a file lies and who
 //! can write it, not on the name of its layer: what lies in the project belongs to its author.
 
 use std::fs;
@@ -100,6 +100,17 @@ pub fn destination(state: &State, home: Option<&Path>) -> Destination {
     Destination { shown, address, redirect, is_trusted, helper_is_untrusted }
 }
 
+/// Where the requests of a client that `cck run` starts go: to the broker, unless the project leads them elsewhere.
+pub(crate) fn beside_broker(state: &State, home: Option<&Path>) -> Destination {
+    let project = Project::of(&state.paths.project, home);
+    Destination {
+        address: Address::parse("http://127.0.0.1", state.client),
+        // A proxy is asked for what goes to the broker, too.
+        redirect: project_redirects(state, &project).into_iter().next(),
+        ..destination(state, home)
+    }
+}
+
 fn url(state: &State) -> &str {
     match state.gateway.as_ref().filter(|_| state.uses_gateway_login()) {
         Some(login) => &login.url,
@@ -148,7 +159,7 @@ pub(crate) fn has_user(state: &State) -> bool {
 }
 
 /// Whether the folder is trusted: the client's config says so, and it is not the project's own file that does.
-pub(crate) fn is_trusted(state: &State, project: &Project) -> bool {
+fn is_trusted(state: &State, project: &Project) -> bool {
     state.config.trusted && !project.owns(&state.config_file)
 }
 
@@ -156,7 +167,7 @@ const PROXIES: [&str; 6] =
     ["HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"];
 
 /// The variables that are in force and with which files of the project lead requests elsewhere.
-pub(crate) fn project_redirects(state: &State, project: &Project) -> Vec<Redirect> {
+fn project_redirects(state: &State, project: &Project) -> Vec<Redirect> {
     let redirect = |name: &str| {
         let source = if name == names::BASE_URL {
             settings::effective(state, name)?.source.clone()

@@ -4,7 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::client::destination::Project;
+use crate::client::destination::Refusal;
 use crate::client::installed::Installed;
 use crate::client::{Client, Launch, destination, gather, installed};
 use crate::context::Context;
@@ -29,11 +29,8 @@ pub(super) fn check(
     }
     let shown = client.map_or_else(|| "of unknown version".to_owned(), |client| client.to_string());
     let state = gather::gather(context, client.unwrap_or(OLD), &Launch::default(), None, None)?;
-    let project = Project::of(&state.paths.project, context.home().as_deref());
-    let trusted = destination::is_trusted(&state, &project);
-    // Each counts, not only the first that leads requests: a proxy is asked for what goes to the broker, too.
-    if let Some(redirect) = destination::project_redirects(&state, &project).first()
-        && !trusted
+    let destination = destination::beside_broker(&state, context.home().as_deref());
+    if let Err(Refusal::Untrusted(redirect)) = destination::may_send(&destination, None)
         && !allowed
     {
         return Err(fail(
