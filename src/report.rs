@@ -30,6 +30,7 @@ impl Online {
         Some(match self.result {
             "rejected" => format!("{url} rejects the credential"),
             "unreachable" => format!("{url} could not be reached"),
+            "unexpected" => format!("{url} says nothing of the credential"),
             "not-asked" => format!("{url} was not asked"),
             _ => return None,
         })

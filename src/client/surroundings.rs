@@ -97,7 +97,8 @@ fn is_mount(path: &Path) -> bool {
     })
 }
 
-fn copy_with_key(path: &Path) -> Option<FileState> {
+/// A copy of the config, if it holds a key or is too large to tell.
+pub(crate) fn copy_with_key(path: &Path) -> Option<FileState> {
     if fs::metadata(path).ok()?.len() > MAX_COPY_BYTES {
         return Some(gather::attributes_only(path));
     }

@@ -13,7 +13,9 @@ use crate::client::{
 };
 use crate::context::Context;
 use crate::error::{Exit, fail};
+use crate::key::place;
 use crate::profile::ProfileArg;
+use crate::records::runs;
 use crate::report::{Answer, json, text};
 
 /// Which modes are asked about.
@@ -69,7 +71,7 @@ pub(crate) struct VerifyArgs {
     /// Ask the API whether it accepts the credential that would be sent
     ///
     /// One GET of /v1/models to the client's base URL, and one of the settings at api.anthropic.com if the client asks for them.
-    /// Rejection makes the answer no.
+    /// The answer is yes only if the API takes it (HTTP 2xx), or says to wait (429).
     #[arg(long)]
     online: bool,
     /// The directory that the client is started in [default: the working directory]
@@ -133,9 +135,12 @@ pub(super) fn answer<T>(
     let destination = measure(args, &mut state, context)?;
     let home = context.home().map(PathBuf::into_os_string);
     let refusal = destination::may_send(&destination, args.expect_host.as_deref()).err();
+    let mut around = surroundings::look(&state, context);
+    let left = runs::configs(&place::base(context).path);
+    around.copies.extend(left.iter().filter_map(|config| surroundings::copy_with_key(config)));
     let case = Case {
         state: &state,
-        around: &surroundings::look(&state, context),
+        around: &around,
         decision: &resolve::resolve(&state),
         destination: &destination,
         refusal: refusal.as_ref(),

@@ -390,7 +390,9 @@ fn online_asks_once_with_what_would_be_sent() {
         ("401 Unauthorized", "rejected", Some("credential-rejected"), 1),
         ("403 Forbidden", "rejected", Some("credential-rejected"), 1),
         ("429 Too Many Requests", "rate-limited", Some("rate-limited"), 0),
-        ("302 Found", "unexpected", Some("unexpected-answer"), 0),
+        ("302 Found", "unexpected", Some("unexpected-answer"), 1),
+        ("404 Not Found", "unexpected", Some("unexpected-answer"), 1),
+        ("503 Service Unavailable", "unexpected", Some("unexpected-answer"), 1),
     ] {
         let (url, asked) = stand_in(status);
         let ran =

@@ -101,8 +101,9 @@ fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>)
             "check ANTHROPIC_BASE_URL: the API answers at its /v1/models",
         ),
     };
-    let problem = Problem::error(problem, format!("{shown} {says} {code})"), fix);
-    (result, Some(code), Some(problem))
+    // Who is told to wait was let in.
+    let make = if code == 429 { Problem::warning } else { Problem::error };
+    (result, Some(code), Some(make(problem, format!("{shown} {says} {code})"), fix)))
 }
 
 /// `rotate --online`: asks the API that the client would ask whether it takes the new key, before anything is changed.
