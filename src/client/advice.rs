@@ -20,8 +20,11 @@ use super::settings::{self, names};
 use super::source::{Layer, Origin, Source};
 use super::state::State;
 use super::surroundings::Surroundings;
-use crate::disk::tools::MOVE;
+use crate::disk::tools::{MOVE, REMOVE};
 use crate::shell;
+
+/// What ends a session that `cck run` has begun.
+const LEAVE: &str = "leave this `cck run`: exit";
 
 /// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -163,7 +166,7 @@ impl Case<'_> {
             Source::Variable(Origin::Process, name)
                 if self.session.is_some() && name == names::TOKEN =>
             {
-                "exit   (ends this `cck run`)".into()
+                LEAVE.into()
             }
             Source::Variable(Origin::Process, name) => format!("unset {name}"),
             Source::Variable(_, name) => {
@@ -186,7 +189,9 @@ impl Case<'_> {
             }
             Source::Profile(name) => format!("remove the Anthropic profile {name}"),
             Source::WellKnownKey | Source::WellKnownToken => {
-                format!("empty {}", self.quote(&self.state.paths.well_known))
+                let name =
+                    if *source == Source::WellKnownKey { ".api_key" } else { ".oauth_token" };
+                format!("{REMOVE} {}", self.quote(&self.state.paths.well_known.join(name)))
             }
             Source::KeychainKey => keychain(0),
             Source::KeychainLogin => keychain(1),

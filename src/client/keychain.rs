@@ -224,7 +224,7 @@ fn refused(what: &str, item: &Item) -> anyhow::Error {
     match item {
         Item::Locked => fail(
             format!("the Keychain {what}: it is locked"),
-            format!("{program} unlock-keychain, then again"),
+            format!("unlock it, and run this again: {program} unlock-keychain"),
         ),
         Item::Failed(why) => {
             fail(format!("the Keychain {what}: {why}"), format!("{program} show-keychain-info"))

@@ -34,7 +34,9 @@ pub(crate) fn refused(error: io::Error, operation: &str, path: &Path) -> anyhow:
             "the file is larger than this shell (ulimit -f) or file system allows".to_owned()
         }
         (ErrorKind::NotADirectory, _) => {
-            format!("a part of the path is a file, not a directory: {LOOK} {dir}")
+            let file = path.ancestors().find(|part| part.exists()).unwrap_or(path);
+            let file = shell::word(file.display());
+            format!("a part of the path is a file, not a directory: {LOOK} {file}")
         }
         (ErrorKind::NotFound, _) => format!("make the directory: {MAKE_DIR} {dir}"),
         (ErrorKind::InvalidFilename, _) => "give the file a shorter name".to_owned(),

@@ -6,9 +6,11 @@ use std::path::PathBuf;
 use crate::sandbox::{Cck, KEY, OTHER, Sandbox, chmod};
 
 /// Keeps items as files, and notes every argument it is given.
-const SECURITY: &str = r#"#!/bin/bash
+pub(crate) const SECURITY: &str = r#"#!/bin/bash
 echo "$@" >> "$HOME/arguments"
+[ "$1" = unlock-keychain ] && exec rm "$HOME/locked"
 [ -e "$HOME/locked" ] && exit 36
+[ -e "$HOME/fails" ] && exit 51
 [ -e "$HOME/hangs" ] && exec sleep 60
 item() { while [ $# -gt 0 ]; do [ "$1" = -s ] && echo "$HOME/item $2"; shift; done; }
 case $1 in

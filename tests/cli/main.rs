@@ -14,6 +14,7 @@ mod audit;
 mod cases;
 mod destination;
 mod edges;
+mod errors;
 mod get_key;
 mod helper;
 mod inputs;

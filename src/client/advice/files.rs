@@ -9,7 +9,7 @@ use super::super::source::Layer;
 use super::super::state::{FileState, Reading};
 use super::super::surroundings;
 use super::{Case, Problem};
-use crate::disk::tools::{LIST, MAKE_DIR, MOVE};
+use crate::disk::tools::{LIST, MAKE_DIR, MOVE, REMOVE};
 use crate::shell;
 
 pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
@@ -28,7 +28,8 @@ pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
                 case.show(config),
                 case.show(replaced)
             ),
-            format!("diff {} {}", case.quote(config), case.quote(replaced)),
+            // The other holds what cck has written.
+            format!("{MOVE} {0} {0}.off", case.quote(replaced)),
         ));
     }
 }
@@ -58,7 +59,8 @@ fn readings(case: &Case<'_>, problems: &mut Vec<Problem>) {
     if let Some(what) = state.credentials_file.reading.fault() {
         let message =
             format!("the stored login {} {what}", case.show(&state.credentials_file.path));
-        problems.push(Problem::warning("login-unusable", message, "run /login in claude"));
+        let fix = fix(case, &state.credentials_file);
+        problems.push(Problem::warning("login-unusable", message, fix));
     }
 }
 
@@ -69,13 +71,21 @@ fn fix(case: &Case<'_>, file: &FileState) -> String {
             format!("either fix line {} of {path}, or {MOVE} {path} {path}.bad", at.line)
         }
         Reading::Invalid(_) => format!("fix that field of {path}"),
-        Reading::Unreadable(_) => format!("{LIST} {path}; it must be yours and readable"),
+        Reading::Unreadable(_) => match file.attributes {
+            Some(found) if found.owner != case.around.user => chown(&path),
+            Some(found) if found.mode & 0o400 == 0 => format!("chmod 600 {path}"),
+            _ => format!("it must be yours and readable: {LIST} {path}"),
+        },
         // The directory that docker makes for a file the host lacks cannot be moved.
         _ if case.around.is_mount => format!(
             "make the file on the host before the container starts, or mount a directory and set CLAUDE_CONFIG_DIR to it: {path} is a mount"
         ),
         _ => format!("{MOVE} {path} {path}.bad"),
     }
+}
+
+fn chown(path: &str) -> String {
+    format!("sudo chown \"$USER\" {path}")
 }
 
 fn open_files(case: &Case<'_>, problems: &mut Vec<Problem>) {
@@ -100,7 +110,7 @@ fn open_files(case: &Case<'_>, problems: &mut Vec<Problem>) {
             problems.push(Problem::warning(
                 "wrong-owner",
                 format!("{shown} belongs to user {}, not to you", attributes.owner),
-                format!("sudo chown \"$USER\" {path}"),
+                chown(&path),
             ));
         }
     }
@@ -113,13 +123,12 @@ fn copies(case: &Case<'_>, problems: &mut Vec<Problem>) {
         1 => String::new(),
         more => format!(" and {} more", more - 1),
     };
+    let all: Vec<String> = copies.iter().map(|copy| case.quote(&copy.path)).collect();
     problems.push(Problem::warning(
         "key-in-backups",
-        format!(
-            "copies of the config hold a key: {}{others}; --scrub removes it from the config too",
-            case.show(&first.path)
-        ),
-        case.cck("unset-key --scrub"),
+        format!("copies of the config hold a key: {}{others}", case.show(&first.path)),
+        // Not `--scrub`: that would remove the key from the config, too, and leaves a copy with another key.
+        format!("{REMOVE} {}", all.join(" ")),
     ));
     let is_open =
         |copy: &&FileState| copy.attributes.is_some_and(|attributes| attributes.mode & 0o077 != 0);
@@ -137,7 +146,8 @@ fn in_git(case: &Case<'_>, path: &Path, git: Git) -> Problem {
             format!(
                 "{shown} holds a credential and is tracked by git: replace the key too, if it was committed"
             ),
-            format!("git -C {} rm --cached {quoted}", case.quote(path.parent().unwrap_or(path))),
+            // -f: what is staged may be neither the file nor the commit.
+            format!("git -C {} rm -f --cached {quoted}", case.quote(path.parent().unwrap_or(path))),
         ),
         Git::Addable => {
             let root = path.ancestors().skip(1).find(|dir| dir.join(".git").is_dir());

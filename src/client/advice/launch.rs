@@ -34,7 +34,9 @@ fn stopped(case: &Case<'_>, stop: &Stop) -> Option<Problem> {
             let fix = match source {
                 // What the policy lets pass.
                 Source::Variable(..) | Source::Helper(_) => {
-                    format!("{}, then: {}", case.remove(source), case.set_key())
+                    let remove = case.remove(source);
+                    let then = if remove.starts_with("remove ") { ", then:" } else { ";" };
+                    format!("{remove}{then} {}", case.set_key())
                 }
                 _ => "log in as the policy demands: run /login in claude".to_owned(),
             };
@@ -122,7 +124,7 @@ fn keychain(item: &Item, what: &str) -> Option<Problem> {
         Item::Locked => {
             let message =
                 "the Keychain is locked: the client finds nothing in it, and neither does cck";
-            let fix = format!("{program} unlock-keychain, then ask again");
+            let fix = format!("unlock it, then ask again: {program} unlock-keychain");
             Some(Problem::warning("keychain-locked", message, fix))
         }
         Item::Failed(why) => {

@@ -6,7 +6,7 @@ use super::super::headers::helper_failure;
 use super::super::settings::{self, names};
 use super::super::source::Source;
 use super::super::state::{HelperRun, Reading};
-use super::{Case, Problem};
+use super::{Case, LEAVE, Problem};
 use crate::key;
 use crate::output::without_user;
 
@@ -60,6 +60,8 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
                 format!("{expected} is not sent in {name} mode: {because}"),
                 if outcome.dialogs.contains(&Dialog::Onboarding) {
                     case.set_key()
+                } else if case.session.is_some() {
+                    LEAVE.to_owned()
                 } else {
                     let verify = case.cck(&format!("verify --expect {expected}"));
                     format!("change that, then: {verify}")

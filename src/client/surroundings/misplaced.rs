@@ -33,7 +33,7 @@ pub(super) fn find(state: &State, context: &Context) -> Vec<Misplaced> {
             let place = show(&file.path);
             found.push(Misplaced {
                 message: format!("{place} has {name}, which the client does not read"),
-                fix: format!("cck set-key, and remove {name} from {place}"),
+                fix: remove_and_set(name, &place),
             });
         }
     }
@@ -43,7 +43,7 @@ pub(super) fn find(state: &State, context: &Context) -> Vec<Misplaced> {
             message: format!("{place} has {name}, which the client does not read there"),
             fix: match name {
                 "apiKeyHelper" => format!("move it to {}", show(&state.paths.user_settings)),
-                _ => "cck set-key".to_owned(),
+                _ => remove_and_set(name, &place),
             },
         });
     }
@@ -51,7 +51,11 @@ pub(super) fn find(state: &State, context: &Context) -> Vec<Misplaced> {
     found
 }
 
-/// Configs with a key that the client passes over.
+fn remove_and_set(name: &str, place: &str) -> String {
+    format!("remove {name} from {place}, then: cck set-key")
+}
+
+/// Configs with a key that the client passes over, where it finds none in its own.
 fn in_other_configs(state: &State, context: &Context) -> Vec<Misplaced> {
     let show = |path: &Path| display(path, context.home_var());
     let read = &state.config_file.path;
@@ -61,7 +65,8 @@ fn in_other_configs(state: &State, context: &Context) -> Vec<Misplaced> {
         Some(_) => format!("CLAUDE_CONFIG_DIR has the client read {}", show(read)),
         None => format!("the client reads {}", show(read)),
     };
-    let others = at_home.into_iter().chain(in_dir).filter(|path| path != read);
+    let has_key = state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty());
+    let others = at_home.into_iter().chain(in_dir).filter(|path| !has_key && path != read);
     others
         .filter(|path| members(path, ["primaryApiKey"]).next().is_some())
         .map(|path| Misplaced {
