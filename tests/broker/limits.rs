@@ -1,12 +1,13 @@
 //! Budgets, models, alerts, and what was used.
 
 use std::fs;
+use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness::Machine;
 use crate::sandbox::KEY;
-use crate::upstream::Upstream;
+use crate::upstream::{MESSAGE, Upstream, json};
 
 const ASK: &str = r#"{"model":"claude-opus-5","messages":[]}"#;
 
@@ -241,4 +242,45 @@ fn verify_inside_of_a_run_says_so_and_names_the_source() {
     assert_eq!(outside["session"], serde_json::Value::Null);
     let outside = machine.s.cck(&["verify", "--expect", "session"]).run();
     outside.code(2).err(&["not inside of `cck run`"]);
+}
+
+/// Each with what lies in the store of what was used before.
+#[test]
+fn a_refused_key_a_model_that_is_new_and_an_hour_that_costs_too_much_raise_alerts() {
+    let yesterday = Command::new("date").args(["-d", "yesterday", "+%F"]).output().unwrap().stdout;
+    let yesterday = String::from_utf8(yesterday).unwrap();
+    let hours = (10..16)
+        .map(|hour| format!(r#""{}T{hour}":{{"usd":0.000001,"tokens":1}}"#, yesterday.trim()));
+    let cheap = format!(r#"{{"hours":{{{}}},"models":[]}}"#, hours.collect::<Vec<_>>().join(","));
+    let known = r#"{"hours":{},"models":["claude-haiku-4-5"]}"#;
+    for (status, spend, raised) in [
+        ("401 Unauthorized", "", "upstream-401"),
+        ("403 Forbidden", "", "upstream-403"),
+        ("200 OK", known, "new-model"),
+        ("200 OK", &cheap, "unusual-hour"),
+        ("200 OK", "", ""),
+    ] {
+        let machine = Machine::new();
+        let upstream = Upstream::start(move |_, stream| json(stream, status, MESSAGE));
+        if !spend.is_empty() {
+            machine.s.lay(".local/state/cck/spend/no-profile.json", spend);
+        }
+        let alerts = machine.s.home().join("alerts");
+        let command = format!("cat >>{}", alerts.display());
+        let run = machine.run(&upstream, &["--on-alert", &command]);
+        // Twice: of a run, each is raised once.
+        run.message(ASK);
+        machine.wait_for_calls(1);
+        run.message(ASK);
+        assert_eq!(run.end().0, Some(0));
+        let text = fs::read_to_string(&alerts).unwrap_or_default();
+        let kinds: Vec<_> = serde_json::Deserializer::from_str(&text)
+            .into_iter::<serde_json::Value>()
+            .map(|alert| alert.unwrap()["alert"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(kinds.join(" "), raised, "{status}: {text}");
+        let logged: Vec<_> = machine.calls().iter().map(|call| call["alerts"].clone()).collect();
+        assert_eq!(logged.len(), 2, "{logged:?}");
+        assert!(raised.is_empty() || logged[0] == serde_json::json!([raised]), "{logged:?}");
+    }
 }

@@ -268,3 +268,22 @@ fn a_profile_of_a_group_is_for_its_members() {
     let (_, text) = m.run(&["profile", "list"]);
     assert!(text.contains("not for you"), "{text}");
 }
+
+/// Anyone who may read the lock's file can hold it.
+#[test]
+fn a_lock_that_is_never_given_back_is_not_waited_for_without_end() {
+    let sandbox = Sandbox::new();
+    sandbox.cck(&add("one", &["--key-env", "K"])).run().code(0);
+    let before = fs::read_to_string(sandbox.home().join(".config/cck/profiles.toml")).unwrap();
+    let lock = fs::File::open(sandbox.home().join(".config/cck/.profiles.lock")).unwrap();
+    lock.lock().unwrap();
+    for args in [add("two", &["--key-env", "K"]), vec!["profile", "remove", "one"]] {
+        let start = std::time::Instant::now();
+        sandbox.cck(&args).run().code(2).err(&["cannot lock", "profiles.toml"]);
+        assert!(start.elapsed() < std::time::Duration::from_secs(60), "{:?}", start.elapsed());
+    }
+    let after = fs::read_to_string(sandbox.home().join(".config/cck/profiles.toml")).unwrap();
+    assert_eq!(after, before);
+    lock.unlock().unwrap();
+    sandbox.cck(&add("two", &["--key-env", "K"])).run().code(0);
+}

@@ -321,7 +321,7 @@ fn a_profile_is_rotated_in_its_own_directory() {
 
 /// A third key.
 const THIRD: &str =
-    "sk-ant-api03-THIRDqqqqRRRRssssTTTTuuuuVVVVwwwwXXXXyyyyZZZZ0000111122223-33334444third";
+    "sk-ant-api03-THIRD2x4y6z8w1a3b5c7d9e2f4g6h8i1j3k5l7m9n2o4p6q8r1s3t5u7v9-9w2x4y6third";
 
 #[test]
 fn a_rotation_that_was_cut_off_is_remembered_by_the_next() {
@@ -427,4 +427,55 @@ fn an_old_key_that_settings_still_send_is_named_and_not_called_revocable() {
     let sandbox = home();
     let ran = sandbox.cck(&["rotate", "--stdin"]).env("ANTHROPIC_API_KEY", OTHER).stdin(KEY).run();
     ran.code(1).err(&["$ANTHROPIC_API_KEY is the old key"]);
+}
+
+/// Whatever a rotation was doing when it was killed: once its key is in place, the key that it replaced is named by the
+/// next, though that one is to a third key.
+#[test]
+fn a_rotation_that_was_killed_after_its_swap_leaves_no_key_unnamed() {
+    let hint = |key: &str| format!("revoke the old key: sk-ant-api03-…{}", &key[key.len() - 4..]);
+    let next = |sandbox: &Sandbox| {
+        let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
+        // That of a killed run is taken over after a while.
+        if let Ok(lock) = fs::File::open(sandbox.home().join(".claude.json.lock")) {
+            lock.set_modified(long_ago).unwrap();
+        }
+        sandbox.cck(&["rotate", "--stdin"]).stdin(THIRD).run()
+    };
+    // With all done except the report.
+    let sandbox = home();
+    let kill = ["rotate", "--stdin", "--command-after", "kill -9 $PPID"];
+    assert_eq!(sandbox.cck(&kill).stdin(KEY).run().code, None, "it was killed");
+    next(&sandbox).code(0).out(&[&hint(OTHER), &hint(KEY)]);
+
+    let start = std::time::Instant::now();
+    home().cck(&["rotate", "--key-env", "K"]).env("K", KEY).run().code(0);
+    let took = start.elapsed();
+    let points = crate::support::scale::part(300);
+    let mut swapped = 0;
+    for point in 0..points {
+        let sandbox = home();
+        let mut command = sandbox.cck(&["rotate", "--key-env", "K"]).env("K", KEY).command();
+        let null = std::process::Stdio::null;
+        let report = sandbox.home().join("report");
+        let stdout = fs::File::create(&report).unwrap();
+        let mut child = command.stdin(null()).stdout(stdout).stderr(null()).spawn().unwrap();
+        thread::sleep(took.mul_f64(1.2 * point as f64 / points as f64));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let has_reported = fs::read_to_string(report).unwrap().contains(&hint(OTHER));
+        let is_swapped = fs::read_to_string(sandbox.config()).unwrap().contains(KEY);
+        swapped += usize::from(is_swapped && !has_reported);
+        let ran = next(&sandbox).code(0);
+        let replaced = if is_swapped { KEY } else { OTHER };
+        assert!(ran.stdout.contains(&hint(replaced)), "{point}: {ran:?}");
+        assert!(
+            !is_swapped || has_reported || ran.stdout.contains(&hint(OTHER)),
+            "{point}: {ran:?}"
+        );
+        for key in [OTHER, KEY] {
+            assert_eq!(holders(&sandbox.home(), key), [""; 0], "{point}");
+        }
+    }
+    println!("{points} points, {swapped} of them after the swap");
 }

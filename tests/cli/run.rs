@@ -474,3 +474,25 @@ fn a_fifo_named_as_a_file_does_not_hang() {
         r.cck(&[], &["true"]).env(name, &fifo).run().code(2).err(&[name, "not a file"]);
     }
 }
+
+#[test]
+fn an_address_without_tls_is_warned_of_except_on_this_machine() {
+    let r = Runner::new();
+    for (url, warned) in [
+        ("http://192.0.2.1", true),
+        ("http://gateway.example:8080/x", true),
+        ("http://127.0.0.1:9", false),
+        ("http://localhost:9", false),
+        ("https://gateway.example", false),
+    ] {
+        for as_variable in [false, true] {
+            let flags: &[&str] = if as_variable { &[] } else { &["--base-url", url] };
+            let mut cck = r.cck(flags, &["true"]);
+            if as_variable {
+                cck = cck.env("ANTHROPIC_BASE_URL", url);
+            }
+            let ran = cck.run().code(0);
+            assert_eq!(ran.stderr.contains("in clear; use https"), warned, "{url} {ran:?}");
+        }
+    }
+}

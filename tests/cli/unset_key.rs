@@ -380,3 +380,35 @@ fn every_file_that_the_client_writes_the_key_to_is_scrubbed_or_named() {
         assert_eq!(holders(&sandbox.home(), KEY), [""; 0], "{path}");
     }
 }
+
+/// The first edition's `cck run` had a config of its own, with the key, in the runtime directory.
+#[test]
+fn what_a_killed_run_has_left_is_removed_and_that_of_a_living_one_is_named() {
+    let commands: [&[&str]; 2] = [&["unset-key", "--scrub"], &["rotate", "--key-env", "NEW"]];
+    for command in commands {
+        for lives in [false, true] {
+            let sandbox = Sandbox::new();
+            sandbox.lay(".claude.json", config(KEY));
+            let run = sandbox.runtime().join("cck-run-3f2a");
+            fs::create_dir_all(run.join("config")).unwrap();
+            let copy = run.join("config/.claude.json");
+            fs::write(&copy, config(KEY)).unwrap();
+            fs::write(run.join("lock"), "").unwrap();
+            let lock = fs::File::open(run.join("lock")).unwrap();
+            if lives {
+                lock.lock().unwrap();
+            }
+            let seen = sandbox.cck(&["verify", "--json"]).run().json();
+            let problems = seen["problems"].as_array().unwrap();
+            let named = problems.iter().find(|problem| problem["code"] == "key-in-backups");
+            assert!(named.unwrap()["fix"].as_str().unwrap().contains("cck-run-3f2a"), "{seen}");
+            let ran = sandbox.cck(command).env("NEW", OTHER).run().code(i32::from(lives));
+            assert_eq!(run.exists(), lives, "{command:?} {ran:?}");
+            let text = format!("{}{}", ran.stdout, ran.stderr);
+            assert_eq!(text.contains(copy.to_str().unwrap()), lives, "{command:?} {ran:?}");
+            if !lives {
+                assert_eq!(holders(sandbox.runtime(), KEY), [""; 0]);
+            }
+        }
+    }
+}

@@ -413,3 +413,37 @@ fn attributes_stay_and_an_access_list_lets_nobody_in() {
     );
     assert_eq!(home.names(), [".claude.json"]);
 }
+
+/// What a cloud session has in /home/claude is nobody's home's: it is not removed, and named.
+#[test]
+fn a_key_of_a_cloud_session_is_seen_by_verify_and_named_by_rotate_and_scrub() {
+    if !can_mount() {
+        return;
+    }
+    let lay = "cp $CCK $HOME/cck; mount -t tmpfs none /home; mkdir -p /home/claude/.claude/remote; \
+               printf %s $ANTHROPIC_API_KEY > /home/claude/.claude/remote/.api_key; NEW=$OTHER; export NEW;";
+    let run = |script: &str| {
+        let home = Home::new();
+        home.lay(&format!("{{\"primaryApiKey\": \"{}\"}}\n", key(1)));
+        let other = key(2);
+        home.in_namespace(&format!("OTHER={other}; {lay} {script}"))
+    };
+    let file = "/home/claude/.claude/remote/.api_key";
+    let out = run("unset ANTHROPIC_API_KEY; $HOME/cck verify --verbose || exit $?");
+    assert!(text(&out.stdout).contains("the cloud session's api key"), "{}", text(&out.stdout));
+    for command in ["rotate --key-env NEW", "unset-key --scrub"] {
+        let out = run(&format!(
+            "unset ANTHROPIC_API_KEY; $HOME/cck {command} || {{ code=$?; cat {file}; exit $code; }}"
+        ));
+        let said = text(&out.stdout) + &text(&out.stderr);
+        assert_eq!(out.status.code(), Some(1), "{said}");
+        assert!(said.contains(file) && text(&out.stdout).contains(&key(1)), "{command}: {said}");
+        assert!(!said.contains("revoke the old key: "), "{command}: {said}");
+    }
+    // Another key there is not the one in question.
+    let out = run(&format!(
+        "echo {} > {file}; unset ANTHROPIC_API_KEY; $HOME/cck unset-key --scrub",
+        key(3)
+    ));
+    assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
+}
