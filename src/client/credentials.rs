@@ -197,12 +197,15 @@ impl List<'_> {
     fn gateway(&mut self) {
         let state = self.state;
         let Some(login) = &state.gateway else { return };
-        let found = self.add(Source::Gateway, Kind::Gateway, Some(login.token.clone()));
+        let found = self.add(Source::Gateway, Kind::Gateway, login.token.clone());
+        found.is_set = true;
         found.is_renewed = is_past(login.expires_at, state.now);
-        if !state.client.has(Rule::CloudGatewayIsKnown) {
-            found.ignore("this client does not know it");
-        } else if !login.counts(state.now) {
-            found.ignore("it has expired, and cannot be refreshed");
+        if let Some(because) = state.ignores_gateway(login) {
+            found.ignore(because);
+        } else if login.token.is_none() {
+            let failure =
+                "the login of the cloud gateway has no `jwt`, and the client sends nothing";
+            found.failure = Some(failure.to_owned());
         }
     }
 

@@ -94,6 +94,9 @@ impl Request<'_> {
             return Some("the client fails on customApiKeyResponses".to_owned());
         }
         if let Some(login) = found.get(Kind::Gateway) {
+            if let Some(failure) = &login.failure {
+                return Some(failure.clone());
+            }
             // Of custom headers only x-api-key goes along (2.1.332, observed 2026-11-25).
             outcome.authorization = header(state, login, bearer);
             outcome.x_api_key = custom.header(custom.x_api_key).unwrap_or_default();
@@ -309,7 +312,17 @@ pub(crate) fn helper_races(state: &State, mode: Mode, found: &Credentials) -> bo
     races && mode == Mode::Print && state.client.has(Rule::HelperRacesToken)
 }
 
+/// Whether the first message goes out before the helper has ended. In the terminal that of a project is started with it, if
+/// the client had to ask whether to trust the folder (2.1.332, observed 2026-11-26).
 fn helper_is_late(state: &State, mode: Mode, found: &Credentials) -> bool {
+    let is_after_dialog = mode == Mode::Interactive
+        && found.has(Kind::Token)
+        && state.client.has(Rule::HelperRacesToken)
+        && settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
+        && !state.config.trusted;
+    if is_after_dialog {
+        return true;
+    }
     let took = match &state.helper {
         HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => *took,
         HelperRun::NotRun => Duration::ZERO,

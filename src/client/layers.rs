@@ -10,7 +10,7 @@ use super::policy::Policy;
 use super::rules::Rule;
 use super::settings::{Settings, names};
 use super::source::Layer;
-use super::state::{FileState, Reading, parse};
+use super::state::{FileState, Reading, Secret, parse};
 use super::variables::{Env, is_switched_on};
 
 /// The settings as one client reads them.
@@ -20,6 +20,8 @@ pub(crate) struct Layers<'a> {
     paths: &'a Paths,
     launch: &'a Launch,
     process: &'a Env,
+    /// What a managed policyHelper printed.
+    policy: Option<&'a Secret>,
     /// Highest layer first.
     pub settings: Vec<Settings>,
     /// In the order of the layers; managed drop-ins after their main file.
@@ -35,12 +37,19 @@ impl<'a> Layers<'a> {
         paths: &'a Paths,
         launch: &'a Launch,
         process: &'a Env,
+        has_remote: bool,
     ) -> Layers<'a> {
         let (settings, files, refusal) = (Vec::new(), Vec::new(), None);
-        let mut layers = Layers { client, facts, paths, launch, process, settings, files, refusal };
+        // Not run where the server has settings (2.1.332, observed 2026-11-26).
+        let policy = match &facts.policy {
+            Some(Ok(Some(text))) if !has_remote => Some(text),
+            _ => None,
+        };
+        let mut layers =
+            Layers { client, facts, paths, launch, process, policy, settings, files, refusal };
         for layer in Layer::ALL {
             let mut settings = layers.layer(layer);
-            if layer == Layer::Managed && matches!(facts.policy, Some(Ok(Some(_)))) {
+            if layer == Layer::Managed && policy.is_some() {
                 settings.give_way();
             }
             layers.settings.push(settings);
@@ -53,7 +62,7 @@ impl<'a> Layers<'a> {
         let files = self.files_of(layer);
         let mut settings = Settings::empty(layer, files.first().cloned().unwrap_or_default());
         if layer == Layer::Policy
-            && let Some(Ok(Some(text))) = &facts.policy
+            && let Some(text) = self.policy
             && let Err(reading) = settings.merge(client, text.reveal().as_bytes())
         {
             let fault = reading.fault().unwrap_or_default();

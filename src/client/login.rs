@@ -47,7 +47,8 @@ pub struct CredentialsFile {
 pub struct GatewayLogin {
     /// Where every request goes.
     pub url: String,
-    pub token: Secret,
+    /// Empty text is sent, as an empty Bearer; with anything but text the client sends nothing (2.1.332, observed 2026-11-26).
+    pub token: Option<Secret>,
     /// `expiresAt`, in milliseconds since 1970.
     pub expires_at: Option<f64>,
     pub refreshable: bool,
@@ -143,11 +144,10 @@ fn read_login(login: Json<'_>) -> Option<Login> {
     })
 }
 
-/// The login of a gateway; none without a certificate pinned for its host (2.1.332, observed 2026-11-25).
+/// The login of a gateway; none without TLS and a certificate pinned for its host (2.1.332, observed 2026-11-25).
 fn read_gateway(gateway: Json<'_>, pins: Json<'_>) -> Option<GatewayLogin> {
     let url = gateway.get("url").and_then(Json::string)?;
-    let token = gateway.get("jwt").and_then(Json::string).filter(|token| !token.is_empty())?;
-    let parsed = url::Url::parse(&url).ok()?;
+    let parsed = url::Url::parse(&url).ok().filter(|url| url.scheme() == "https")?;
     let host = parsed.host_str()?;
     // It is compared as text with the SHA-256 of the certificate, which cck does not see.
     let is_digest = |pin: &String| {
@@ -155,7 +155,7 @@ fn read_gateway(gateway: Json<'_>, pins: Json<'_>) -> Option<GatewayLogin> {
     };
     pins.get(host).and_then(Json::string).filter(is_digest)?;
     Some(GatewayLogin {
-        token: Secret::new(token),
+        token: gateway.get("jwt").and_then(Json::string).map(Secret::new),
         expires_at: gateway.get("expiresAt").and_then(time),
         refreshable: gateway.get("idpRefreshToken").is_some_and(Json::is_truthy),
         url,

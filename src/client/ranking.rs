@@ -6,7 +6,7 @@ use super::decision::{Dialog, Mode, Standing};
 use super::federation;
 use super::rules::Rule;
 use super::settings::{self, Settings, js_trim, names};
-use super::source::{Layer, Source};
+use super::source::{Layer, Origin, Source};
 use super::state::{Secret, State};
 use super::variables::{self, Place, at_start};
 use crate::key;
@@ -203,13 +203,18 @@ impl<'s> Ranking<'s> {
             self.effective(names::OAUTH, state.variables.places(names::OAUTH).iter())
         } else {
             // These clients have looked before a project's variables are applied, if there is a login to be looked at
-            // (2.1.112, observed 2026-11-26).
-            let too_late = state.login.is_some() && state.client.has(Rule::OauthOfProjectsCounts);
+            // (2.1.112, observed 2026-11-26). What a policyHelper prints is always too late for that (2.1.332, the same day).
+            let projects = state.client.has(Rule::OauthOfProjectsCounts);
+            let policy = Origin::Settings(Layer::Policy);
+            let too_late = |source: &Source| {
+                state.login.is_some()
+                    && (projects && source.is_of_project()
+                        || *source == Source::Variable(policy, names::OAUTH.to_owned()))
+            };
             let places = state.variables.read(names::OAUTH);
-            let (late, others): (Vec<_>, Vec<_>) =
-                places.partition(|place| too_late && place.source.is_of_project());
+            let (late, others): (Vec<_>, Vec<_>) = places.partition(|place| too_late(&place.source));
             for place in late {
-                self.found.ignore(&place.source, "a stored login keeps a project's out");
+                self.found.ignore(&place.source, "a stored login keeps it out");
             }
             self.effective(names::OAUTH, others.into_iter())
         };
@@ -228,6 +233,8 @@ impl<'s> Ranking<'s> {
             } else if lacks_scope() {
                 let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
                 self.found.ignore(&place.source, reason);
+                let reason = "CLAUDE_CODE_OAUTH_TOKEN keeps it out, though it lacks user:inference itself";
+                self.found.ignore_all(&[Kind::Login], reason);
             }
         }
         self.first_counts(Kind::Oauth);
@@ -248,6 +255,18 @@ impl<'s> Ranking<'s> {
                 || at_start(&state.process, names::KEY).is_some_and(key_counts))
     }
 
+    /// Whether the client runs in a cloud session, and whether the desktop app started it.
+    fn sessions(&self) -> (bool, bool) {
+        let has = |rule| self.state.client.has(rule);
+        let remote = has(Rule::RemoteLoginBeatsKey) && self.state.variables.is_on(names::REMOTE);
+        let desktop = match self.state.entrypoint() {
+            "claude-desktop" => has(Rule::RemoteLoginBeatsAll),
+            "local-agent" => has(Rule::AgentLoginBeatsAll),
+            _ => false,
+        };
+        (remote, desktop)
+    }
+
     /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
     ///
     /// A cloud session, the desktop app and local agents prefer a login (2.0.77 to 2.1.332, observed 2026-11-25). A
@@ -258,12 +277,7 @@ impl<'s> Ranking<'s> {
             return None;
         }
         let has = |rule| state.client.has(rule);
-        let remote = has(Rule::RemoteLoginBeatsKey) && state.variables.is_on(names::REMOTE);
-        let desktop = match state.entrypoint() {
-            "claude-desktop" => has(Rule::RemoteLoginBeatsAll),
-            "local-agent" => has(Rule::AgentLoginBeatsAll),
-            _ => false,
-        };
+        let (remote, desktop) = self.sessions();
         let oauth = found.get(Kind::Oauth);
         // A host that names the variable of its credential has it count (2.1.332, observed 2026-11-26).
         let named_by_host = at_start(&state.process, names::HOST_AUTH).is_some();
@@ -328,15 +342,19 @@ impl<'s> Ranking<'s> {
     fn refuse(&mut self) {
         let (state, found) = (self.state, &self.found);
         let has = |rule| state.client.has(rule);
-        let managed = || state.layers.iter().filter(|layer| layer.layer.is_managed());
-        let method = managed().find_map(|layer| layer.login_method.as_deref());
+        let mut managed = state.layers.iter().filter(|layer| layer.layer.is_managed());
+        let method = state.forced_method();
         let gateway = method == Some("gateway");
-        // Through a socket, whose other end decides, everything else passes (2.1.332, observed 2026-11-26).
-        if state.has_socket() && !(gateway && has(Rule::ForcedGatewayRefusesAll)) {
+        // Through a socket, whose other end decides, everything else passes; a host is asked nothing (2.1.332, observed
+        // 2026-11-26).
+        let is_of_host = variables::is_of_host(&state.process);
+        if is_of_host || state.has_socket() && !(gateway && has(Rule::ForcedGatewayRefusesAll)) {
             return;
         }
+        // There keys pass (2.1.332, observed 2026-11-26).
+        let in_session = self.sessions() != (false, false);
         let method = method.filter(|_| !gateway || has(Rule::ForcedGatewayIsKnown));
-        let organizations = managed().find_map(|layer| layer.organizations);
+        let organizations = managed.find_map(|layer| layer.organizations);
         let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };
         let has_helper =
             |layer: &&Settings| layer.helper.as_ref().is_some_and(|helper| !helper.is_empty());
@@ -352,11 +370,11 @@ impl<'s> Ranking<'s> {
         let refused = if gateway && has(Rule::ForcedGatewayRefusesAll) {
             let headers = settings::effective(state, names::HEADERS);
             keys.or(primary).or(logins).or(headers.map(|place| place.source.clone()))
-        } else if keys.is_some() {
+        } else if keys.is_some() && !in_session {
             let forced = method.is_some() || organizations.is_some();
             keys.filter(|_| forced && has(Rule::ForcedLoginRefusesKeys))
         } else if organizations == Some(0) && has(Rule::EmptyOrganizationsStop) {
-            primary.or(logins)
+            keys.or(primary).or(logins)
         } else if organizations.is_some() && has(Rule::OrganizationIsChecked) {
             checked = true;
             logins

@@ -107,7 +107,8 @@ fn stop(
     {
         let source = Some(source.clone());
         let stop = Stop { code: "forced-login", reason: refusal.clone(), source };
-        return Some((stop, Vec::new()));
+        // It asks about a key before (2.1.332, observed 2026-11-26).
+        return Some((stop, found.dialogs.clone()));
     }
     // 2.1.330, observed 2026-11. It needs the network to go on.
     if mode == Mode::Interactive && !state.config.onboarded {

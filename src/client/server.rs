@@ -10,6 +10,11 @@ use super::{Credential, Json, Mode, Rule, State, destination, resolve};
 /// with an API key, an OAuth token or a login of an organization. A helper keeps `primaryApiKey` from being used for it,
 /// and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
 pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
+    asks_beside(state, mode, false)
+}
+
+/// The same, where the settings of the last answer may have a helper.
+pub(crate) fn asks_beside(state: &State, mode: Mode, has_helper: bool) -> Option<Credential> {
     let found = rank(state, mode);
     let has = |rule| state.client.has(rule);
     let is_default_host = destination::is_default_host(state)
@@ -41,7 +46,8 @@ pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
         found.get(Kind::Oauth).filter(|_| has(Rule::ServerIsAskedWithOauth)),
         login,
     ];
-    asks.into_iter().flatten().next().cloned()
+    let mut asks = asks.into_iter().flatten();
+    asks.find(|credential| credential.kind != Kind::Primary || !has_helper).cloned()
 }
 
 /// The settings in the server's answer; none if it is not one that the client takes.

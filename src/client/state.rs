@@ -188,6 +188,7 @@ impl State {
     /// The same, with these settings of Anthropic's server.
     fn with(facts: Facts, client: Client, launch: Launch, remote: Option<Settings>) -> State {
         let paths = facts.roots.paths(client);
+        let has_remote = remote.as_ref().is_some_and(|remote| remote.has_content);
         let mut process = facts.process.clone();
         let options = [(launch.bare, names::SIMPLE), (launch.restricted, names::RESTRICTED)];
         for (_, name) in options.into_iter().filter(|(is_given, _)| *is_given) {
@@ -197,7 +198,7 @@ impl State {
         let (mut config_file, picked) = facts.config(&config_choice.path);
         let config = parse(&mut config_file, || picked.seen_by(client)).unwrap_or_default();
         let Layers { mut settings, files, refusal, .. } =
-            Layers::read(client, &facts, &paths, &launch, &process);
+            Layers::read(client, &facts, &paths, &launch, &process, has_remote);
         if let Some(remote) = remote {
             settings[0] = remote;
         }
@@ -258,11 +259,13 @@ impl State {
         *self = State { helper, ..State::new(facts, self.client, self.launch.clone()) };
     }
 
-    /// The program of a managed `policyHelper`, which the client runs when it starts (2.1.200, 2.1.332, observed 2026-11-25).
+    /// The program of a managed `policyHelper`, which the client runs when it starts, unless the server has settings
+    /// (2.1.200, 2.1.332, observed 2026-11-25).
     pub(crate) fn policy_helper(&self) -> Option<PathBuf> {
         let mut managed = self.layers.iter().filter(|layer| layer.layer == Layer::Managed);
         let program = managed.find_map(|layer| layer.policy_helper.clone());
-        program.filter(|_| self.client.has(Rule::PolicyHelperIsRun))
+        let has_remote = self.layers.first().is_some_and(|remote| remote.has_content);
+        program.filter(|_| self.client.has(Rule::PolicyHelperIsRun) && !has_remote)
     }
 
     /// The file that a source is in; of a layer of several files, the first.
@@ -315,7 +318,30 @@ impl State {
 
     /// Whether the login of a cloud gateway is used, and not another.
     pub(crate) fn uses_gateway_login(&self) -> bool {
-        self.client.has(Rule::CloudGatewayIsKnown)
-            && self.gateway.as_ref().is_some_and(|login| login.counts(self.now))
+        self.gateway.as_ref().is_some_and(|login| self.ignores_gateway(login).is_none())
+    }
+
+    /// Why the login of a cloud gateway does not count, if it does not (2.1.200, 2.1.332, observed 2026-11-26).
+    pub(crate) fn ignores_gateway(&self, login: &GatewayLogin) -> Option<&'static str> {
+        // Managed settings with anything in them, unless a policyHelper gives others.
+        let is_managed = self.policy_helper().is_none()
+            && self.layers.iter().any(|layer| layer.layer == Layer::Managed && layer.has_content);
+        if !self.client.has(Rule::CloudGatewayIsKnown) {
+            Some("this client does not know it")
+        } else if !login.counts(self.now) {
+            Some("it has expired, and cannot be refreshed")
+        } else if is_of_host(&self.process) {
+            Some("in a host's session only the environment of the process counts")
+        } else if is_managed && self.forced_method() != Some("gateway") {
+            Some("managed settings are in force, and their forceLoginMethod is not `gateway`")
+        } else {
+            None
+        }
+    }
+
+    /// The method of `forceLoginMethod` in managed settings.
+    pub(crate) fn forced_method(&self) -> Option<&str> {
+        let mut managed = self.layers.iter().filter(|layer| layer.layer.is_managed());
+        managed.find_map(|layer| layer.login_method.as_deref())
     }
 }

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -103,7 +103,7 @@ impl Standin {
             thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
                     let shared = Arc::clone(&shared);
-                    thread::spawn(move || _ = serve(stream, "unix", &shared));
+                    thread::spawn(move || _ = accept_unix(stream, &shared));
                 }
             });
         }
@@ -185,6 +185,47 @@ fn accept(stream: TcpStream, name: &'static str, shared: &Shared) -> std::io::Re
     let config = tls::config().ok_or_else(|| std::io::Error::other("no certificates"))?;
     let session = ServerConnection::new(config).map_err(std::io::Error::other)?;
     serve(StreamOwned::new(session, stream), name, shared)
+}
+
+/// Through the socket the client speaks TLS if its address does: then the first byte is that of a handshake.
+fn accept_unix(mut stream: UnixStream, shared: &Shared) -> std::io::Result<()> {
+    let mut first = [0];
+    stream.read_exact(&mut first)?;
+    let stream = Begun { first: first.to_vec(), stream };
+    if first != [0x16] {
+        return serve(stream, "unix", shared);
+    }
+    let config = tls::config().ok_or_else(|| std::io::Error::other("no certificates"))?;
+    let session = ServerConnection::new(config).map_err(std::io::Error::other)?;
+    serve(StreamOwned::new(session, stream), "unix", shared)
+}
+
+/// A stream of which something was read.
+struct Begun {
+    first: Vec<u8>,
+    stream: UnixStream,
+}
+
+impl Read for Begun {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match (self.first.pop(), buffer.first_mut()) {
+            (Some(byte), Some(place)) => {
+                *place = byte;
+                Ok(1)
+            }
+            _ => self.stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Begun {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        self.stream.write(buffer)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 /// Serves one connection until the client closes it.

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use crate::client::{
-    Address, Case, Client, Header, Launch, Mode, Outcome, Problem, Refusal, Source, State,
+    Address, Case, Client, Credential, Header, Launch, Mode, Outcome, Problem, Refusal, Source, State,
     destination, gather, resolve, server, settings,
 };
 use crate::context::Context;
@@ -176,10 +176,13 @@ fn oauth_beta() -> (&'static str, Zeroizing<String>) {
 /// Asks for server-managed settings, as the client does before its first request, and lays them over the others. Where the
 /// server cannot be reached, what is cached counts, as with the client.
 pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Result<()> {
-    // Whether the client asks, and with what, is not up to the settings of the last answer.
+    // Whether the client asks, and with what, is not up to the settings of the last answer, except that their helper keeps
+    // `primaryApiKey` from asking again: then they stay in force (2.1.332, observed 2026-11-26).
+    let has_helper = settings::helper(state).is_some();
     let mut cached = None;
     state.update(|facts| cached = facts.server_settings.take());
-    let fetched = fetch(state, context);
+    let credential = server::asks_beside(state, Mode::Print, has_helper);
+    let fetched = credential.map_or(Ok(None), |credential| fetch(&credential, context));
     let settings = match &fetched {
         Ok(Some(settings)) => settings.clone(),
         _ => cached,
@@ -188,9 +191,11 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     fetched.map(drop)
 }
 
-/// The settings that the server has, if it was asked and gave an answer.
-fn fetch(state: &State, context: &Context) -> anyhow::Result<Option<Option<Zeroizing<Vec<u8>>>>> {
-    let Some(credential) = server::asks_with(state, Mode::Print) else { return Ok(None) };
+/// The settings that the server gives for this credential, if it gives an answer.
+fn fetch(
+    credential: &Credential,
+    context: &Context,
+) -> anyhow::Result<Option<Option<Zeroizing<Vec<u8>>>>> {
     let Some(secret) = credential.sent() else { return Ok(None) };
     let secret = settings::js_trim(secret.reveal());
     if !secret.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
