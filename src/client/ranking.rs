@@ -212,7 +212,8 @@ impl<'s> Ranking<'s> {
                         || *source == Source::Variable(policy, names::OAUTH.to_owned()))
             };
             let places = state.variables.read(names::OAUTH);
-            let (late, others): (Vec<_>, Vec<_>) = places.partition(|place| too_late(&place.source));
+            let (late, others): (Vec<_>, Vec<_>) =
+                places.partition(|place| too_late(&place.source));
             for place in late {
                 self.found.ignore(&place.source, "a stored login keeps it out");
             }
@@ -233,7 +234,8 @@ impl<'s> Ranking<'s> {
             } else if lacks_scope() {
                 let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
                 self.found.ignore(&place.source, reason);
-                let reason = "CLAUDE_CODE_OAUTH_TOKEN keeps it out, though it lacks user:inference itself";
+                let reason =
+                    "CLAUDE_CODE_OAUTH_TOKEN keeps it out, though it lacks user:inference itself";
                 self.found.ignore_all(&[Kind::Login], reason);
             }
         }

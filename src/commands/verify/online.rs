@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::client::{
-    Address, Case, Client, Credential, Header, Launch, Mode, Outcome, Problem, Refusal, Source, State,
-    destination, gather, resolve, server, settings,
+    Address, Case, Client, Credential, Header, Launch, Mode, Outcome, Problem, Refusal, Source,
+    State, destination, gather, resolve, server, settings,
 };
 use crate::context::Context;
 use crate::error::fail;
