@@ -44,7 +44,7 @@ pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     }
     let key = match args.ttl.map(Duration::from_secs) {
         Some(ttl) => cached(&source, profile.as_ref(), ttl, context)?,
-        None => source.read(context)?,
+        None => source.read_or_ask("API key", context)?,
     };
     context.say_key(key.reveal());
     Ok(Exit::Done)

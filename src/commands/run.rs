@@ -125,7 +125,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         return dry_run(&args, &setup, &source, context);
     }
     change::clear_expired(context);
-    let key = source.read(context)?;
+    let key = source.read_or_ask("API key for this run", context)?;
     crate::process::lock_memory();
     if args.command.iter().any(|argument| env::holds(argument, &key)) {
         return Err(fail(

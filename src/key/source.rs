@@ -142,6 +142,15 @@ impl KeySource {
     }
 
     pub(crate) fn read(&self, context: &mut Context) -> anyhow::Result<ApiKey> {
+        self.read_or_ask("New API key", context)
+    }
+
+    /// Reads a key that is not stored: a prompt asks with these words.
+    pub(crate) fn read_or_ask(
+        &self,
+        question: &str,
+        context: &mut Context,
+    ) -> anyhow::Result<ApiKey> {
         let text = match &self.place {
             Place::Flag(key) => key.clone(),
             Place::Env(name) => from_env(name, context)?,
@@ -150,7 +159,7 @@ impl KeySource {
             }
             Place::Command(command, timeout) => from_command(command, *timeout, context)?,
             Place::Stdin => from_stdin(context)?,
-            Place::Prompt => ask()?,
+            Place::Prompt => ask(question)?,
         };
         ApiKey::checked(&text, self.any_shape)
     }
@@ -295,8 +304,8 @@ fn from_command(
     Ok(output)
 }
 
-fn ask() -> anyhow::Result<Zeroizing<String>> {
-    let key = prompt::ask("New API key (not shown): ")
+fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
+    let key = prompt::ask(&format!("{question} (not shown): "))
         .map_err(|error| fail(format!("cannot ask for the key: {error}"), NAME_ONE))?;
     if key.trim().is_empty() {
         return Err(fail("no key was typed", "run this again and paste the key, then press Enter"));

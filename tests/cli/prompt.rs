@@ -103,6 +103,18 @@ fn with_prompt_a_variable_that_holds_a_key_does_not_keep_cck_from_asking() {
 }
 
 #[test]
+fn a_run_asks_for_a_key_that_is_not_stored() {
+    let sandbox = Sandbox::new();
+    let mut child = terminal(&sandbox, "$CCK run -- echo ran; echo code=$?");
+    let text = read_until(&mut child, "API key for this run (not shown): ");
+    assert!(!text.contains("New"), "{text}");
+    child.stdin.as_mut().unwrap().write_all(format!("{KEY}\r").as_bytes()).unwrap();
+    let text = read_until(&mut child, "\0");
+    child.wait().unwrap();
+    assert!(text.contains("ran\r\n") && text.contains("code=0"), "{text}");
+}
+
+#[test]
 fn the_manual_is_shown_page_by_page() {
     let mut child = terminal(&Sandbox::new(), "PAGER='sed s/^/page:/' $CCK man");
     let text = read_until(&mut child, "\0");
