@@ -226,7 +226,7 @@ impl Recorder {
 
 /// Starts a command of the shell, in a group of its own, with this on its standard input.
 fn spawn(command: &str, changes: &[Change], input: &[u8]) -> io::Result<Child> {
-    let (mut shell, _) = shell(command);
+    let mut shell = shell(command);
     change_env(&mut shell, changes);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);

@@ -45,7 +45,7 @@ pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
         git.arg("-C").arg(dir).args(SAFE).args(args).arg("--").arg(path);
         git.stderr(Stdio::null());
         let left = deadline.saturating_duration_since(Instant::now());
-        match command::run(&mut git, false, left, b"").ok()? {
+        match command::run(&mut git, left, b"").ok()? {
             Ok(_) => Some(0),
             Err(Ended::Code(code)) => Some(code),
             Err(_) => None,

@@ -110,8 +110,7 @@ fn run(arguments: &[&str], input: &[u8], left: Duration) -> Result<Zeroizing<Str
     }
     let mut security = Command::new(program());
     security.args(arguments).stderr(Stdio::null());
-    let own_group = command::group(&mut security);
-    match command::run(&mut security, own_group, left, input) {
+    match command::run(&mut security, left, input) {
         Ok(Ok(text)) => Ok(text),
         Ok(Err(Ended::Code(LOCKED))) => Err(Item::Locked),
         Ok(Err(Ended::Code(NO_ITEM))) => Err(Item::Missing),

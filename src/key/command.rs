@@ -25,7 +25,7 @@ use unix as system;
 #[cfg(windows)]
 use windows as system;
 
-pub(crate) use system::{group, shell, stop};
+pub(crate) use system::{shell, stop};
 
 /// More output than this is not a key; the command is stopped.
 pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
@@ -89,20 +89,20 @@ pub(crate) fn output_with(
     variables: &BTreeMap<&str, &str>,
     changes: &[Change],
 ) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
-    let (mut shell, own_group) = shell(command);
+    let mut shell = shell(command);
     change_env(&mut shell, changes);
     shell.current_dir(cwd).envs(variables);
-    run(&mut shell, own_group, timeout, b"").context("cannot run the shell")
+    run(&mut shell, timeout, b"").context("cannot run the shell")
 }
 
 /// Runs a program, with this on its standard input, and returns what it printed, or how else it ended.
 pub(crate) fn run(
     program: &mut Command,
-    own_group: bool,
     timeout: Duration,
     input: &[u8],
 ) -> io::Result<Result<Zeroizing<String>, Ended>> {
     let deadline = Instant::now() + timeout;
+    let own_group = system::group(program);
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
     let mut child = program.stdin(stdin).stdout(Stdio::piped()).spawn()?;
     if let Some(mut stdin) = child.stdin.take() {

@@ -9,18 +9,17 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use zeroize::Zeroizing;
 
-/// The shell with this command line, and whether it gets a process group of its own.
-pub(crate) fn shell(command: &str) -> (Command, bool) {
+/// The shell with this command line.
+pub(crate) fn shell(command: &str) -> Command {
     // As the client does, and not by a `sh` that PATH finds first.
     let mut shell = Command::new("/bin/sh");
     shell.arg("-c").arg(command);
-    let own_group = group(&mut shell);
-    (shell, own_group)
+    shell
 }
 
 /// Gives a program a process group of its own: that lets a time-out end all that it started. Not on a terminal: in
 /// another group a question on /dev/tty (a pinentry) would stop it, and Ctrl-C would not reach it.
-pub(crate) fn group(program: &mut Command) -> bool {
+pub(super) fn group(program: &mut Command) -> bool {
     let own_group = !std::io::IsTerminal::is_terminal(&std::io::stderr());
     if own_group {
         program.process_group(0);

@@ -10,11 +10,11 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// The shell with this command line. Windows has no process groups.
-pub(crate) fn shell(command: &str) -> (Command, bool) {
+pub(crate) fn shell(command: &str) -> Command {
     let mut shell = Command::new("cmd.exe");
     // With /s the outer quotes go and what is between them stays as it is, quotes and all.
     shell.raw_arg(format!("/d /s /c \"{command}\""));
-    (shell, false)
+    shell
 }
 
 /// What the command prints. A pipe cannot be read here without waiting for it, so another thread waits.
@@ -55,7 +55,7 @@ pub(super) fn signal(_: ExitStatus) -> i32 {
 }
 
 /// Programs have no groups here.
-pub(crate) fn group(_: &mut Command) -> bool {
+pub(super) fn group(_: &mut Command) -> bool {
     false
 }
 
