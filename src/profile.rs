@@ -31,8 +31,32 @@ pub(crate) struct ProfileArg {
 }
 
 impl ProfileArg {
+    /// Finds the profile, checks that the user may use it, readies its directory, and makes that the CLAUDE_CONFIG_DIR of
+    /// everything that follows in this run.
     pub(crate) fn enter(&self, context: &mut Context) -> anyhow::Result<Option<Profile>> {
-        self.profile.as_deref().map(|name| enter(name, context)).transpose()
+        let Some(name) = &self.profile else { return Ok(None) };
+        let profiles = Profiles::load(context)?;
+        let found = profiles.find(name).cloned();
+        for note in profiles
+            .notes
+            .iter()
+            .filter(|note| found.is_err() || note.contains(&format!(" {name} ")))
+        {
+            context.warn(note);
+        }
+        let profile = found?;
+        if !profile.is_usable(context)? {
+            return Err(fail(
+                format!("the profile {name} is for members of {}", profile.entry.groups.join(", ")),
+                format!(
+                    "ask for membership, or choose another profile; `id` shows your groups ({})",
+                    profile.file.display()
+                ),
+            ));
+        }
+        ready_dir(&profile.config_dir)?;
+        context.set_var("CLAUDE_CONFIG_DIR", profile.config_dir.as_os_str());
+        Ok(Some(profile))
     }
 }
 
@@ -215,31 +239,6 @@ impl Profile {
     pub(crate) fn is_usable(&self, context: &Context) -> anyhow::Result<bool> {
         Ok(self.entry.groups.is_empty() || groups::is_member(&self.entry.groups, context)?)
     }
-}
-
-/// Finds the profile, checks that the user may use it, readies its directory, and makes that the CLAUDE_CONFIG_DIR of
-/// everything that follows in this run.
-pub(crate) fn enter(name: &str, context: &mut Context) -> anyhow::Result<Profile> {
-    let profiles = Profiles::load(context)?;
-    let found = profiles.find(name).cloned();
-    for note in
-        profiles.notes.iter().filter(|note| found.is_err() || note.contains(&format!(" {name} ")))
-    {
-        context.warn(note);
-    }
-    let profile = found?;
-    if !profile.is_usable(context)? {
-        return Err(fail(
-            format!("the profile {name} is for members of {}", profile.entry.groups.join(", ")),
-            format!(
-                "ask for membership, or choose another profile; `id` shows your groups ({})",
-                profile.file.display()
-            ),
-        ));
-    }
-    ready_dir(&profile.config_dir)?;
-    context.set_var("CLAUDE_CONFIG_DIR", profile.config_dir.as_os_str());
-    Ok(profile)
 }
 
 /// The name that was probably meant, if one is near.

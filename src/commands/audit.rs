@@ -69,7 +69,20 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
     if !args.check {
         shown.iter().for_each(|record| context.out.push_str(&row(record)));
     }
-    say_whether_whole(args.check, &path, &records, broken.as_ref(), context);
+    let (file, lines) = (one_line(&path.display().to_string()), records.len());
+    let more = match records.iter().filter(|record| record.damage.is_some()).count() {
+        0 => String::new(),
+        1 => "; 1 damaged line is described in it".to_owned(),
+        n => format!("; {n} damaged lines are described in it"),
+    };
+    match broken {
+        Some(Broken { line, why }) => context.say(broken_at(&path, line, why)),
+        None if args.check => {
+            context.say(format!("{file}: the chain of {lines} lines is whole{more}"));
+        }
+        None if lines == 0 => context.say(format!("{file}: no change has been recorded yet")),
+        None => {}
+    }
     match calls {
         Some((_, Some((file, line, why)))) => context.say(broken_at(&file, line, why)),
         Some((lines @ 1.., None)) => {
@@ -78,28 +91,6 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
         _ => {}
     }
     Ok(exit)
-}
-
-fn say_whether_whole(
-    check: bool,
-    path: &Path,
-    records: &[Record],
-    broken: Option<&Broken>,
-    context: &mut Context,
-) {
-    let (file, lines) = (one_line(&path.display().to_string()), records.len());
-    let damaged = records.iter().filter(|record| record.damage.is_some()).count();
-    let more = match damaged {
-        0 => String::new(),
-        1 => "; 1 damaged line is described in it".to_owned(),
-        n => format!("; {n} damaged lines are described in it"),
-    };
-    match broken {
-        Some(Broken { line, why }) => context.say(broken_at(path, *line, why)),
-        None if check => context.say(format!("{file}: the chain of {lines} lines is whole{more}")),
-        None if lines == 0 => context.say(format!("{file}: no change has been recorded yet")),
-        None => {}
-    }
 }
 
 fn broken_at(file: &Path, line: usize, why: &str) -> String {
