@@ -12,6 +12,14 @@ pub(crate) fn is_usual(key: &str) -> bool {
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
 
+/// Whether a text of a key's shape is one of a manual: `sk-ant-api03-xxxx…`, `sk-ant-api03-your-key-here-…`.
+fn is_placeholder(key: &str) -> bool {
+    let lower = key.to_ascii_lowercase();
+    let body = lower.splitn(4, '-').nth(3).unwrap_or_default();
+    (body.contains('x') && !body.contains(|c| !"x-_".contains(c)))
+        || ["your-key", "your_key", "your-api", "your_api"].iter().any(|word| body.contains(word))
+}
+
 /// Whether the text has a whole key in it, and not just the prefix that all keys have.
 pub(crate) fn holds_key(text: &str) -> bool {
     text.match_indices(PREFIX).any(|(at, prefix)| {
@@ -24,7 +32,7 @@ pub(crate) fn holds_key(text: &str) -> bool {
 /// Refuses what does not have the shape of a key, with the mistake that was made. Neither line holds the text itself.
 pub(crate) fn check(text: &str) -> anyhow::Result<()> {
     let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    if text.is_empty() || is_usual(text) {
+    if text.is_empty() || (is_usual(text) && !is_placeholder(text)) {
         return Ok(());
     }
     let (problem, advice) = mistake(text);
@@ -191,6 +199,8 @@ mod tests {
             ("{{ .Values.key }}".into(), "not replaced"),
             ("%ANTHROPIC_API_KEY%".into(), "not replaced"),
             ("***".into(), "masked"),
+            (format!("sk-ant-api03-{}", "X".repeat(50)), "masked"),
+            (format!("sk-ant-api03-your-key-here-{}", "0".repeat(50)), "placeholder"),
             ("sk-ant-api03-****************AAAA".into(), "masked"),
             ("sk-ant-...".into(), "masked"),
             ("sk-ant-api03-…wxyz".into(), "masked"),
