@@ -9,8 +9,16 @@ use crate::key::ApiKey;
 use crate::key::command::Change;
 
 /// How the names of the client's variables for secrets end.
-const SECRETS: [&str; 7] =
-    ["_KEY", "_TOKEN", "_SECRET", "_PASSWORD", "_CREDENTIALS", "_CREDENTIAL", "_FILE_DESCRIPTOR"];
+const SECRETS: [&str; 8] = [
+    "_KEY",
+    "_TOKEN",
+    "_SECRET",
+    "_PASSWORD",
+    "_PASSPHRASE",
+    "_CREDENTIALS",
+    "_CREDENTIAL",
+    "_FILE_DESCRIPTOR",
+];
 
 /// A key shorter than this may be found in a text by chance.
 const SHORTEST_FOUND: usize = 16;

@@ -208,6 +208,7 @@ fn every_other_credential_is_left_out_and_the_key_is_nowhere() {
         .env("CLAUDE_CODE_OAUTH_TOKEN", "shadow")
         .env("CLAUDE_CODE_USE_BEDROCK", "1")
         .env("CLAUDE_CODE_HOST_AUTH_ENV_VAR", "X")
+        .env("CLAUDE_CODE_CLIENT_KEY_PASSPHRASE", "shadow")
         .env("ANTHROPIC_CUSTOM_HEADERS", "x-api-key: z")
         .env("HTTPS_PROXY", "http://user:password@p.example:1")
         .env("NO_PROXY", "n.example")
