@@ -37,7 +37,7 @@ pub(crate) struct ApproveArgs {
 }
 
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let target = Target::locate(&args.change, context)?;
+    let target = Target::locate_existing(&args.change, context)?;
     let key =
         KeySource { any_shape: args.any_shape, ..KeySource::new(Place::Env(args.key_env.clone())) }
             .read(context)?;

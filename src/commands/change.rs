@@ -267,7 +267,7 @@ fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
     }
     match git::look(config, context) {
         Some(Git::Tracked) => context.warn(&format!(
-            "{} is tracked by git: the next commit has the key in it; use `cck helper install`, or run `git rm --cached` on it",
+            "{} is tracked by git: the next commit has the key in it; use `cck helper install`, or untrack it as `cck verify` says",
             config.display()
         )),
         Some(Git::Addable) => context.warn(&format!(

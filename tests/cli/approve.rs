@@ -43,6 +43,10 @@ fn an_approval_is_given_and_taken_back() {
 #[test]
 fn without_a_key_there_is_nothing_to_approve() {
     let sandbox = Sandbox::new();
+    // A slip in the path makes no config.
+    let ran = sandbox.cck(&["approve", "--config-file", "slip.json"]).env("ANTHROPIC_API_KEY", KEY);
+    ran.run().code(2).err(&["slip.json does not exist", "--config-file"]);
+    assert!(!sandbox.project().join("slip.json").exists());
     let ran = sandbox.cck(&["approve"]).run().code(2);
     let ran = ran.err(&["ANTHROPIC_API_KEY is not set", "try: export ANTHROPIC_API_KEY"]);
     // It has no other flag for a source.
