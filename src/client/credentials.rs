@@ -73,6 +73,10 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
+    pub(crate) fn is_primary(&self) -> bool {
+        self.kind == Kind::Primary
+    }
+
     /// The value that the client sends, where it is known here.
     pub(crate) fn sent(&self) -> Option<&Secret> {
         self.secret.as_ref().filter(|_| !self.is_renewed)

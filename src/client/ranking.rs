@@ -220,24 +220,25 @@ impl<'s> Ranking<'s> {
             self.effective(names::OAUTH, others.into_iter())
         };
         let lacks_scope = || {
-            let scopes = state.variables.effective(names::OAUTH_SCOPES);
+            // Blanks are a list without it.
+            let scopes = state.variables.read(names::OAUTH_SCOPES).next();
+            let scopes = scopes.filter(|scopes| !scopes.value.is_empty());
             state.client.has(Rule::OauthScopesAreKnown)
                 && scopes.is_some_and(|scopes| {
                     let mut words = scopes.value.reveal().split([' ', ',']);
                     !words.any(|scope| scope.trim() == "user:inference")
                 })
         };
-        if let Some(place) = variable {
-            if state.client.is_v0() {
-                // 0.2.109, observed 2026-11.
-                self.found.ignore(&place.source, UNKNOWN);
-            } else if lacks_scope() {
-                let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
-                self.found.ignore(&place.source, reason);
-                let reason =
-                    "CLAUDE_CODE_OAUTH_TOKEN keeps it out, though it lacks user:inference itself";
-                self.found.ignore_all(&[Kind::Login], reason);
-            }
+        if let Some(place) = variable
+            && state.client.is_v0()
+        {
+            // 0.2.109, observed 2026-11.
+            self.found.ignore(&place.source, UNKNOWN);
+        }
+        if self.found.has(Kind::Oauth) && lacks_scope() {
+            // It keeps the stored login out anyway (2.1.332, observed 2026-11-26).
+            let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
+            self.found.ignore_all(&[Kind::Oauth, Kind::Login], reason);
         }
         self.first_counts(Kind::Oauth);
     }
@@ -283,7 +284,9 @@ impl<'s> Ranking<'s> {
         let oauth = found.get(Kind::Oauth);
         // A host that names the variable of its credential has it count (2.1.332, observed 2026-11-26).
         let named_by_host = at_start(&state.process, names::HOST_AUTH).is_some();
-        if (remote || desktop) && !named_by_host && (oauth.is_some() || found.has(Kind::Login)) {
+        // A host's session uses no login (2.1.332, observed 2026-11-26).
+        let has_login = found.has(Kind::Login) && !state.is_of_host();
+        if (remote || desktop) && !named_by_host && (oauth.is_some() || has_login) {
             let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
             let reason = format!("{who} is set, and a login goes before every key");
             Some((reason, has(Rule::RemoteLoginBeatsAll)))

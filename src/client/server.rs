@@ -10,16 +10,13 @@ use super::{Credential, Json, Mode, Rule, State, destination, resolve};
 /// with an API key, an OAuth token or a login of an organization. A helper keeps `primaryApiKey` from being used for it,
 /// and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
 pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
-    asks_beside(state, mode, false)
-}
-
-/// The same, where the settings of the last answer may have a helper.
-pub(crate) fn asks_beside(state: &State, mode: Mode, has_helper: bool) -> Option<Credential> {
     let found = rank(state, mode);
     let has = |rule| state.client.has(rule);
     let is_default_host = destination::is_default_host(state)
         && resolve::provider(state).is_none()
-        && !found.has(Kind::Gateway);
+        && !found.has(Kind::Gateway)
+        // An address for logins that it does not approve stops it first.
+        && destination::unusable(state).is_none();
     let entrypoint = state.entrypoint();
     let is_sandbox = entrypoint == "local-agent" || entrypoint.starts_with("claude-coworker");
     if !is_default_host || is_sandbox {
@@ -37,17 +34,18 @@ pub(crate) fn asks_beside(state: &State, mode: Mode, has_helper: bool) -> Option
     let [passed_key, passed_primary] = &found.passed_over;
     let primary = found.get(Kind::Primary).filter(|_| !found.has(Kind::Helper));
     let login = found.get(Kind::Login).filter(|_| login_asks);
+    // A project's key is not there yet (2.1.332, observed 2026-11-26).
+    let asks = |key: &&Credential| has(Rule::ServerIsAskedWithKey) && !key.source.is_of_project();
     let asks = [
-        found.get(Kind::Key).filter(|_| has(Rule::ServerIsAskedWithKey)),
+        found.get(Kind::Key).filter(asks),
         // Up to 2.1.200 it came after `primaryApiKey`.
         login.filter(|_| plan.is_some()),
-        passed_key.as_ref().filter(|_| has(Rule::ServerIsAskedWithKey)),
+        passed_key.as_ref().filter(asks),
         primary.or(passed_primary.as_ref()).filter(|_| has(Rule::ServerIsAskedWithPrimaryKey)),
         found.get(Kind::Oauth).filter(|_| has(Rule::ServerIsAskedWithOauth)),
         login,
     ];
-    let mut asks = asks.into_iter().flatten();
-    asks.find(|credential| credential.kind != Kind::Primary || !has_helper).cloned()
+    asks.into_iter().flatten().next().cloned()
 }
 
 /// The settings in the server's answer; none if it is not one that the client takes.

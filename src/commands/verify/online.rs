@@ -178,10 +178,13 @@ fn oauth_beta() -> (&'static str, Zeroizing<String>) {
 pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Result<()> {
     // Whether the client asks, and with what, is not up to the settings of the last answer, except that their helper keeps
     // `primaryApiKey` from asking again: then they stay in force (2.1.332, observed 2026-11-26).
-    let has_helper = settings::helper(state).is_some();
+    let (again, has_helper) =
+        (server::asks_with(state, Mode::Print), settings::helper(state).is_some());
     let mut cached = None;
     state.update(|facts| cached = facts.server_settings.take());
-    let credential = server::asks_beside(state, Mode::Print, has_helper);
+    let first = server::asks_with(state, Mode::Print);
+    let is_kept_out = has_helper && first.as_ref().is_some_and(Credential::is_primary);
+    let credential = if is_kept_out { again } else { first };
     let fetched = credential.map_or(Ok(None), |credential| fetch(&credential, context));
     let settings = match &fetched {
         Ok(Some(settings)) => settings.clone(),
