@@ -52,6 +52,11 @@ impl<'a> Layers<'a> {
             if layer == Layer::Managed && policy.is_some() {
                 settings.give_way();
             }
+            if layer == Layer::Managed && has_remote {
+                // The helper of the files gives way to the server's settings, their other members do not (2.1.332, observed
+                // 2026-11-26).
+                settings.helper = None;
+            }
             layers.settings.push(settings);
         }
         layers

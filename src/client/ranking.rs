@@ -220,9 +220,7 @@ impl<'s> Ranking<'s> {
             self.effective(names::OAUTH, others.into_iter())
         };
         let lacks_scope = || {
-            // Blanks are a list without it.
-            let scopes = state.variables.read(names::OAUTH_SCOPES).next();
-            let scopes = scopes.filter(|scopes| !scopes.value.is_empty());
+            let scopes = state.variables.effective(names::OAUTH_SCOPES);
             state.client.has(Rule::OauthScopesAreKnown)
                 && scopes.is_some_and(|scopes| {
                     let mut words = scopes.value.reveal().split([' ', ',']);
@@ -234,6 +232,10 @@ impl<'s> Ranking<'s> {
         {
             // 0.2.109, observed 2026-11.
             self.found.ignore(&place.source, UNKNOWN);
+        }
+        if state.has_socket() {
+            let descriptor = Source::env(names::OAUTH_DESCRIPTOR);
+            self.found.ignore(&descriptor, "ANTHROPIC_UNIX_SOCKET keeps it out");
         }
         if self.found.has(Kind::Oauth) && lacks_scope() {
             // It keeps the stored login out anyway (2.1.332, observed 2026-11-26).
