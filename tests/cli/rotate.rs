@@ -451,7 +451,7 @@ fn a_rotation_that_was_killed_after_its_swap_leaves_no_key_unnamed() {
     let start = std::time::Instant::now();
     home().cck(&["rotate", "--key-env", "K"]).env("K", KEY).run().code(0);
     let took = start.elapsed();
-    let points = crate::support::scale::part(300);
+    let points = crate::support::scale::part(100);
     let mut swapped = 0;
     for point in 0..points {
         let sandbox = home();
