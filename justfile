@@ -38,11 +38,14 @@ msrv:
 advisories:
     .ci/advisories
 
-# Actions are pinned by commit; only lock files name the host of a package registry; no package of ours comes from one
+# Actions are pinned by commit; only lock files name the host of a package registry; no package of ours comes from one. A release
+# needs no token of a registry, installs nothing by cargo, and attests all of its files, the checksums too
 supply-chain:
     ! git grep -nE 'uses: ' -- .github examples | grep -vE '@[0-9a-f]{40} # v'
     ! git grep -nIE 'registry[.]npmjs|static[.]rust-lang|crates[.]io|pypi[.]org|python[h]osted|deb[.]debian' -- ':!*lock*'
     ! git grep -n '@cck-cli' -- ':!packaging' ':!justfile'
+    ! git grep -nE 'NPM_TOKEN|NODE_AUTH_TOKEN|cargo install' -- .github
+    grep -A2 attest-build-provenance .github/workflows/release.yml | grep -qF 'subject-path: release/**'
 
 # Spelling, and the scripts
 prose:
