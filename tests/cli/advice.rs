@@ -613,7 +613,7 @@ impl Machine<'_> {
         machine.sandbox.lay("given", KEY);
         let cck = machine.sandbox.home().join("bin/cck");
         if row.needs == Needs::Unprivileged {
-            fs::copy(crate::sandbox::binary(), &cck).unwrap();
+            crate::sandbox::copy_program(crate::sandbox::binary(), &cck);
         } else {
             std::os::unix::fs::symlink(crate::sandbox::binary(), &cck).unwrap();
         }

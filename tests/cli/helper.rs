@@ -198,7 +198,7 @@ fn undo_takes_back_every_file_of_a_change() {
 fn a_helper_of_a_program_under_another_name_is_its_own() {
     let s = Sandbox::new();
     let program = s.home().join("mine");
-    fs::copy(crate::sandbox::binary(), &program).unwrap();
+    crate::sandbox::copy_program(crate::sandbox::binary(), &program);
     let run = |args: &[&str]| {
         let mut command = Command::new(&program);
         command.args(args).env_clear().env("HOME", s.home()).env("K", KEY);

@@ -195,3 +195,9 @@ pub fn chmod(path: &Path, mode: u32) {
 pub fn mode(path: &Path) -> u32 {
     fs::metadata(path).unwrap().permissions().mode() & 0o7777
 }
+
+/// Copies a program by another one: a file that this process has open for writing, the child of another test may have open
+/// too, and then it cannot be run ("text file busy").
+pub fn copy_program(from: impl AsRef<Path>, to: &Path) {
+    assert!(Command::new("cp").arg(from.as_ref()).arg(to).status().unwrap().success());
+}

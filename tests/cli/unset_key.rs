@@ -326,7 +326,7 @@ fn running_sessions_are_counted_and_named() {
     let sandbox = Sandbox::new();
     sandbox.lay(".claude.json", config(OTHER));
     let client = sandbox.home().join("claude");
-    fs::copy("/bin/sleep", &client).unwrap();
+    crate::sandbox::copy_program("/bin/sleep", &client);
     let start = |home: &Path| {
         let mut command = std::process::Command::new(&client);
         command.arg("60").env_clear().env("HOME", home).spawn().unwrap()
