@@ -176,11 +176,13 @@ fn list(json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         let all = profiles.list.iter().map(|profile| shown(profile, context));
         let all = all.collect::<anyhow::Result<Vec<_>>>()?;
         context.say_json(&json!({"schema": 1, "profiles": all}))?;
-    } else if profiles.list.is_empty() {
+        return Ok(Exit::Done);
+    }
+    if profiles.list.is_empty() {
         context.say("no profiles; cck profile add NAME --key-command CMD adds one");
     }
     let width = profiles.list.iter().map(|profile| profile.name.len()).max().unwrap_or(0);
-    for profile in profiles.list.iter().filter(|_| !json) {
+    for profile in &profiles.list {
         let from = one_line(&profile.source.place.describe());
         let mut line = format!("{:width$}  {from}", profile.name);
         if let Some(description) = &profile.entry.description {

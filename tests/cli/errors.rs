@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::advice::{is_in, texts};
@@ -179,9 +179,9 @@ fn shell(sandbox: &Sandbox, script: &str) -> Output {
 fn with_commands() -> BTreeSet<String> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let (mut files, mut found) = (Vec::new(), BTreeSet::new());
-    collect(&src, &mut files);
-    for file in files {
-        let source = fs::read_to_string(&file).unwrap();
+    crate::words::walk(&src, &mut files);
+    for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "rs")) {
+        let source = fs::read_to_string(file).unwrap();
         let own = source.split("#[cfg(test)]\nmod tests {").next().unwrap();
         // What a table or a match chooses from is not in the call.
         let is_table = file.ends_with("key/shape.rs") || file.ends_with("disk/error.rs");
@@ -190,17 +190,6 @@ fn with_commands() -> BTreeSet<String> {
     }
     assert!(found.len() > 20, "{found:?}");
     found
-}
-
-fn collect(dir: &Path, files: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(dir).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|end| end == "rs") {
-            files.push(path);
-        }
-    }
 }
 
 /// What stands in the parentheses of each `fail(…)`, from its second argument on.

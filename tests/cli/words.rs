@@ -84,7 +84,7 @@ fn files() -> Vec<String> {
     names
 }
 
-fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
+pub fn walk(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -57,6 +57,9 @@ fn remove_and_set(name: &str, place: &str) -> String {
 
 /// Configs with a key that the client passes over, where it finds none in its own.
 fn in_other_configs(state: &State, context: &Context) -> Vec<Misplaced> {
+    if state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty()) {
+        return Vec::new();
+    }
     let show = |path: &Path| display(path, context.home_var());
     let read = &state.config_file.path;
     let at_home = context.home().map(|home| home.join(".claude.json"));
@@ -65,8 +68,7 @@ fn in_other_configs(state: &State, context: &Context) -> Vec<Misplaced> {
         Some(_) => format!("CLAUDE_CONFIG_DIR has the client read {}", show(read)),
         None => format!("the client reads {}", show(read)),
     };
-    let has_key = state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty());
-    let others = at_home.into_iter().chain(in_dir).filter(|path| !has_key && path != read);
+    let others = at_home.into_iter().chain(in_dir).filter(|path| path != read);
     others
         .filter(|path| members(path, ["primaryApiKey"]).next().is_some())
         .map(|path| Misplaced {
