@@ -39,11 +39,12 @@ pub(crate) mod worktree;
 
 pub(crate) use address::{ANTHROPIC, Address, Unusable};
 pub(crate) use advice::{Case, Problem, Severity};
-pub(crate) use credentials::{Credential, Credentials, Note};
+pub(crate) use credentials::{Credential, Credentials, Kind, Note};
 pub(crate) use decision::{
     Candidate, Decision, Dialog, Header, Mode, Outcome, Provider, Sent, Standing, Stop,
 };
 pub(crate) use destination::{Destination, Refusal};
+pub(crate) use gather::Facts;
 pub(crate) use json::{Json, NotJson, decode};
 pub(crate) use launch::{Launch, Launcher};
 pub(crate) use paths::{ChosenBy, ConfigFile, Paths};

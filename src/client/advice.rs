@@ -11,15 +11,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::decision::{Decision, Mode};
-use super::destination::{Destination, Refusal};
-use super::installed::Fault;
-use super::keychain;
-use super::paths::{self, ChosenBy};
-use super::settings::{self, names};
-use super::source::{Layer, Origin, Source};
-use super::state::State;
-use super::surroundings::Surroundings;
+use super::{
+    ChosenBy, Decision, Destination, Layer, Mode, Origin, Refusal, Source, State, installed::Fault,
+    keychain, names, paths, settings, surroundings::Surroundings,
+};
 use crate::disk::tools::{MOVE, REMOVE};
 use crate::shell;
 

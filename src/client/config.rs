@@ -6,11 +6,13 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::gather::MAX_BYTES;
-use super::gather::files;
-use super::paths::project_key;
-use super::settings::{names, variable_name};
-use super::{Client, Env, FileState, Json, NotJson, Reading, Rule, Secret, parse};
+use super::{
+    Client, Env, FileState, Json, NotJson, Reading, Rule, Secret,
+    gather::{MAX_BYTES, files},
+    names, parse,
+    paths::project_key,
+    settings::variable_name,
+};
 use crate::disk;
 use crate::json::{BOM, Pick, Scan};
 

@@ -2,8 +2,7 @@
 
 use std::ffi::OsStr;
 
-use super::decision::PROVIDERS;
-use super::{Client, headers, names};
+use super::{Client, decision::PROVIDERS, headers, names};
 
 /// Variables that hold a credential, or name one. With
 /// `CLAUDE_CODE_SIMPLE` the config's key is not read at all (2.1.330, observed 2026-11).

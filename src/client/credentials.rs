@@ -1,12 +1,10 @@
 //! Every source of a credential, and what becomes of it in one mode. Pure.
 
-use super::decision::{Dialog, Standing};
-use super::headers;
-use super::login::{Login, Scopes, is_past};
-use super::rules::Rule;
-use super::settings::{self, js_trim, names};
-use super::source::Source;
-use super::state::{HelperRun, Secret, State};
+use super::{
+    Dialog, HelperRun, Rule, Secret, Source, Standing, State, headers, js_trim,
+    login::{Login, Scopes, is_past},
+    names, settings,
+};
 
 /// What a credential is to the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

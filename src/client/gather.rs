@@ -12,19 +12,20 @@ use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
 
-use super::Client;
-use super::config::{self, Picked};
-use super::federation::{AnthropicProfile, is_name};
-use super::json::{Json, decode};
-use super::keychain::{self, Keychain};
-use super::launch::{FlagSettings, Launch};
-use super::paths::{self, Roots};
-use super::policy::{self, Policy};
-use super::rules::Rule;
-use super::settings::{self, decode_settings, names};
-use super::state::{FileState, HelperRun, Reading, Secret, State, parse};
-use super::variables::{Env, matters};
-use super::worktree;
+use super::{
+    Client, Env, FileState, HelperRun, Json, Launch, Reading, Rule, Secret, State,
+    config::{self, Picked},
+    decode,
+    federation::{AnthropicProfile, is_name},
+    keychain::{self, Keychain},
+    launch::FlagSettings,
+    names, parse,
+    paths::{self, Roots},
+    policy::{self, Policy},
+    settings::{self, decode_settings},
+    variables::matters,
+    worktree,
+};
 use crate::context::{Context, Platform};
 use crate::disk;
 use crate::key::command;

@@ -3,10 +3,9 @@
 
 use std::time::Duration;
 
-use super::credentials::Kind;
 use super::{
-    Client, Credential, Credentials, Header, HelperRun, Mode, Origin, Outcome, Rule, Secret, Sent,
-    Source, State, destination, js_trim, names, settings,
+    Client, Credential, Credentials, Header, HelperRun, Kind, Mode, Origin, Outcome, Rule, Secret,
+    Sent, Source, State, destination, js_trim, names, settings,
 };
 use crate::key::command::Ended;
 

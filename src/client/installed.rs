@@ -10,10 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use super::Client;
-use super::json::Json;
-use super::launch::Launcher;
-use super::version::NEWEST;
+use super::{Client, Json, Launcher, NEWEST};
 use crate::context::Context;
 use crate::disk;
 

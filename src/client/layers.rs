@@ -2,16 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Client;
-use super::gather::Facts;
-use super::launch::{FlagSettings, Launch};
-use super::paths::Paths;
-use super::policy::Policy;
-use super::rules::Rule;
-use super::settings::{Settings, names};
-use super::source::Layer;
-use super::state::{FileState, Reading, Secret, parse};
-use super::variables::{Env, is_switched_on};
+use super::{
+    Client, Env, Facts, FileState, Launch, Layer, Paths, Reading, Rule, Secret, Settings,
+    launch::FlagSettings, names, parse, policy::Policy, variables::is_switched_on,
+};
 
 /// The settings as one client reads them.
 pub(crate) struct Layers<'a> {

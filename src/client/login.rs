@@ -1,15 +1,9 @@
 //! The stored logins: the subscription's, and that of a cloud gateway. Pure.
 
-use super::Client;
-use super::gather::Facts;
-use super::json::Json;
-use super::keychain::Item;
-use super::paths::Paths;
-use super::rules::Rule;
-use super::settings::names;
-use super::source::Source;
-use super::state::{FileState, Reading, Secret, parse};
-use super::variables::Variables;
+use super::{
+    Client, Facts, FileState, Json, Paths, Reading, Rule, Secret, Source, Variables,
+    keychain::Item, names, parse,
+};
 
 /// Whether the login's scopes let it be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,14 +1,13 @@
 //! Judges which credentials count in one mode, and notes of the others why they do not. Pure.
 
-use super::config::Answers;
-use super::credentials::{Credential, Credentials, Kind, Note, UNKNOWN};
-use super::decision::{Dialog, Mode, Standing};
-use super::federation;
-use super::rules::Rule;
-use super::settings::{self, Settings, js_trim, names};
-use super::source::{Layer, Origin, Source};
-use super::state::{Secret, State};
-use super::variables::{self, Place, at_start};
+use super::{
+    Credential, Credentials, Dialog, Kind, Layer, Mode, Note, Origin, Place, Rule, Secret,
+    Settings, Source, Standing, State,
+    config::Answers,
+    credentials::UNKNOWN,
+    federation, js_trim, names, settings,
+    variables::{self, at_start},
+};
 use crate::key;
 
 /// The credentials of `state`; of each kind, at most one counts in `mode`.

@@ -1,8 +1,9 @@
 //! What became of every source of a credential, and why. Pure.
 
-use super::credentials::Kind;
-use super::headers::helper_failure;
-use super::{Candidate, Credential, Credentials, Header, Note, Outcome, Secret, Standing, State};
+use super::{
+    Candidate, Credential, Credentials, Header, Kind, Note, Outcome, Secret, Standing, State,
+    headers::helper_failure,
+};
 
 /// The report's candidates, from what was noted in both modes.
 pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> Vec<Candidate> {

@@ -2,12 +2,14 @@
 //! sent. Pure. Each rule cites the versions it was observed on; `docs/claude-code.md` and `tests/data/truth` hold the
 //! observations.
 
-use super::decision::PROVIDERS;
-use super::headers::{Custom, Request};
-use super::ranking::rank;
 use super::{
     Credentials, Decision, Dialog, Header, Layer, Mode, Note, Outcome, Provider, Reading, Rule,
-    Standing, State, Stop, destination, reason,
+    Standing, State, Stop,
+    decision::PROVIDERS,
+    destination,
+    headers::{Custom, Request},
+    ranking::rank,
+    reason,
 };
 
 pub fn resolve(state: &State) -> Decision {

@@ -2,9 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::credentials::Kind;
-use super::ranking::rank;
-use super::{Credential, Json, Mode, Rule, State, destination, resolve};
+use super::{Credential, Json, Kind, Mode, Rule, State, destination, ranking::rank, resolve};
 
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
 /// with an API key, an OAuth token or a login of an organization. A helper keeps `primaryApiKey` from being used for it,

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use super::variables::matters;
 use super::{
     Client, Env, Json, Layer, Place, Reading, Rule, Secret, Source, State, decode, schema,
+    variables::matters,
 };
 
 /// The names of the variables that decide.

@@ -3,8 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::federation::is_name;
-use super::names;
+use super::{federation::is_name, names};
 use crate::error::fail;
 
 /// A layer of the client's settings, highest first: a member of one hides that member of those after it

@@ -7,16 +7,17 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use super::config::Config;
-use super::federation::AnthropicProfile;
-use super::gather::Facts;
-use super::keychain::Item;
-use super::layers::Layers;
-use super::login::{GatewayLogin, Login};
-use super::variables::{has_socket, is_of_host};
 use super::{
-    Client, ConfigFile, Env, Launch, Layer, Mode, NotJson, Origin, Paths, Rule, Settings, Source,
-    Variables, js_trim, login, names, server,
+    Client, ConfigFile, Env, Facts, Launch, Layer, Mode, NotJson, Origin, Paths, Rule, Settings,
+    Source, Variables,
+    config::Config,
+    federation::AnthropicProfile,
+    js_trim,
+    keychain::Item,
+    layers::Layers,
+    login::{self, GatewayLogin, Login},
+    names, server,
+    variables::{has_socket, is_of_host},
 };
 use crate::key::command::Ended;
 

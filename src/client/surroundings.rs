@@ -5,9 +5,13 @@ mod misplaced;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::copies::Kind;
-use super::git::Git;
-use super::{FileState, Json, Reading, State, copies, decode, gather, git, names, settings};
+use super::{
+    FileState, Json, Reading, State,
+    copies::{self, Kind},
+    decode, gather,
+    git::{self, Git},
+    names, settings,
+};
 use crate::context::Context;
 use crate::disk;
 

@@ -2,12 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::Client;
-use super::config::Config;
-use super::rules::Rule;
-use super::settings::{Settings, js_trim, names};
-use super::source::{Layer, Origin, Source};
-use super::state::Secret;
+use super::{
+    Client, Layer, Origin, Rule, Secret, Settings, Source, config::Config, js_trim, names,
+};
 
 /// The environment of a process, as far as its names matter.
 pub type Env = BTreeMap<String, Secret>;

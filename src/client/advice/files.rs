@@ -2,13 +2,9 @@
 
 use std::path::Path;
 
-use super::super::git::Git;
-use super::super::installed::Fault;
-use super::super::rules::Rule;
-use super::super::source::Layer;
-use super::super::state::{FileState, Reading};
-use super::super::surroundings;
-use super::{Case, Problem};
+use crate::client::{
+    Case, FileState, Layer, Problem, Reading, Rule, git::Git, installed::Fault, surroundings,
+};
 use crate::disk::tools::{LIST, MAKE_DIR, MOVE, REMOVE};
 use crate::shell;
 

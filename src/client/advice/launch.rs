@@ -1,15 +1,12 @@
 //! Problems that come of how the client is started, and of who else decides.
 
-use super::super::address::ANTHROPIC;
-use super::super::credentials::Kind;
-use super::super::decision::{Mode, Stop};
-use super::super::headers;
-use super::super::keychain::{self, Item};
-use super::super::ranking::rank;
-use super::super::settings::{self, names};
-use super::super::source::{Layer, Source};
-use super::super::state::HelperRun;
-use super::{Case, Problem};
+use crate::client::{
+    ANTHROPIC, Case, HelperRun, Kind, Layer, Mode, Problem, Source, Stop, headers,
+    keychain::{self, Item},
+    names,
+    ranking::rank,
+    settings,
+};
 
 pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
     let stops = case.modes.iter().filter_map(|mode| case.decision.outcome(*mode).stop.as_ref());

@@ -1,9 +1,6 @@
 //! Problems with where requests go.
 
-use super::super::destination::Refusal;
-use super::super::settings::{self, names};
-use super::super::source::Source;
-use super::{Case, Problem};
+use crate::client::{Case, Problem, Refusal, Source, names, settings};
 use crate::output::one_line;
 
 pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {

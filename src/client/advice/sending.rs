@@ -1,12 +1,9 @@
 //! Problems in what is sent.
 
-use super::super::config::Answers;
-use super::super::decision::{Dialog, Header, Mode, Outcome, Standing};
-use super::super::headers::helper_failure;
-use super::super::settings::{self, names};
-use super::super::source::Source;
-use super::super::state::{HelperRun, Reading};
-use super::{Case, LEAVE, Problem};
+use crate::client::{
+    Case, Dialog, Header, HelperRun, Mode, Outcome, Problem, Reading, Source, Standing,
+    advice::LEAVE, config::Answers, headers::helper_failure, names, settings,
+};
 use crate::key;
 use crate::output::without_user;
 

@@ -1,9 +1,6 @@
 //! Values that are not what their place takes: a token where a key belongs, a placeholder, a key where nobody looks.
 
-use super::super::address::ANTHROPIC;
-use super::super::settings::{self, names};
-use super::super::source::{Origin, Source};
-use super::{Case, Problem, Severity};
+use crate::client::{ANTHROPIC, Case, Origin, Problem, Severity, Source, names, settings};
 use crate::error::Failure;
 use crate::key::shape;
 

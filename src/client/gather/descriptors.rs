@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::super::settings::{js_trim, names};
-use super::super::state::{Reading, Secret};
-use super::files::read;
+use crate::client::{Reading, Secret, gather::files::read, js_trim, names};
 
 /// What the file descriptors hold that variables name and that are open, by number: nothing of one that cannot be looked
 /// into, none of one that is known to hold nothing.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use super::super::state::{Attributes, FileState, Reading};
+use crate::client::{FileState, Reading, state::Attributes};
 use crate::disk::{self, Kind, Open, Stat};
 
 /// A file with more bytes than this is not read: it is the longest text that the client's JavaScript engine can hold

@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
-use super::super::paths::display;
-use super::super::source::VARIABLES;
-use super::super::{Json, State, decode, names};
-use super::{MAX_COPY_BYTES, Misplaced};
+use crate::client::{
+    Json, State, decode, names,
+    paths::display,
+    source::VARIABLES,
+    surroundings::{MAX_COPY_BYTES, Misplaced},
+};
 use crate::context::Context;
 use crate::disk;
 use crate::key::shape;
