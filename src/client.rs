@@ -39,9 +39,9 @@ pub(crate) mod worktree;
 
 pub(crate) use address::{ANTHROPIC, Address, Unusable};
 pub(crate) use advice::{Case, Problem, Severity};
-pub(crate) use credentials::{Credential, Credentials, Kind, Note};
+pub(crate) use credentials::{Credential, Credentials, Kind};
 pub(crate) use decision::{
-    Candidate, Decision, Dialog, Header, Mode, Outcome, Provider, Sent, Standing, Stop,
+    Candidate, Decision, Dialog, Header, Mode, Note, Outcome, Provider, Sent, Standing, Stop,
 };
 pub(crate) use destination::{Destination, Refusal};
 pub(crate) use gather::Facts;

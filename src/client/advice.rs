@@ -84,21 +84,32 @@ pub struct Case<'a> {
 
 /// Everything to fix, errors first.
 pub fn problems(case: &Case<'_>) -> Vec<Problem> {
-    let mut found = Vec::new();
-    sending::add(case, &mut found);
-    places::add(case, &mut found);
-    values::add(case, &mut found);
-    files::add(case, &mut found);
-    launch::add(case, &mut found);
-    // Two modes may have the same one.
-    let mut problems: Vec<Problem> = Vec::new();
-    for problem in found {
-        if !problems.contains(&problem) {
-            problems.push(problem);
+    let mut found = Problems::default();
+    for add in [sending::add, places::add, values::add, files::add, launch::add] {
+        add(case, &mut found);
+    }
+    found.0.sort_by_key(|problem| problem.severity);
+    found.0
+}
+
+#[derive(Default)]
+struct Problems(Vec<Problem>);
+
+impl Problems {
+    fn error(&mut self, code: &'static str, message: impl Into<String>, fix: impl Into<String>) {
+        self.push(Problem::error(code, message, fix));
+    }
+
+    fn warning(&mut self, code: &'static str, message: impl Into<String>, fix: impl Into<String>) {
+        self.push(Problem::warning(code, message, fix));
+    }
+
+    /// Two modes may have the same one.
+    fn push(&mut self, problem: Problem) {
+        if !self.0.contains(&problem) {
+            self.0.push(problem);
         }
     }
-    problems.sort_by_key(|problem| problem.severity);
-    problems
 }
 
 impl Case<'_> {
@@ -148,13 +159,19 @@ impl Case<'_> {
         self.show(self.state.file_of(source))
     }
 
+    fn remove_either(&self, one: &Source, other: &Source) -> String {
+        format!("either {}, or {}", self.remove(one), self.remove(other))
+    }
+
     /// What takes a source away.
     fn remove(&self, source: &Source) -> String {
-        let keychain = |service: usize| {
-            let (program, service) =
-                (keychain::program(), &self.state.facts.keychain.services[service]);
+        let keychain = |item: usize| {
+            let service = &self.state.facts.keychain.services[item];
+            let program = keychain::program();
             format!("{program} delete-generic-password -a \"$USER\" -s '{service}'")
         };
+        let well_known =
+            |name| format!("{REMOVE} {}", self.quote(&self.state.paths.well_known.join(name)));
         let is_of_cck = |(_, helper): (Layer, &str)| helper.split(' ').nth(1) == Some("get-key");
         match source {
             // Without its token the run would have no key.
@@ -183,11 +200,8 @@ impl Case<'_> {
                 format!("{MOVE} {file} {file}.off")
             }
             Source::Profile(name) => format!("remove the Anthropic profile {name}"),
-            Source::WellKnownKey | Source::WellKnownToken => {
-                let name =
-                    if *source == Source::WellKnownKey { ".api_key" } else { ".oauth_token" };
-                format!("{REMOVE} {}", self.quote(&self.state.paths.well_known.join(name)))
-            }
+            Source::WellKnownKey => well_known(".api_key"),
+            Source::WellKnownToken => well_known(".oauth_token"),
             Source::KeychainKey => keychain(0),
             Source::KeychainLogin => keychain(1),
         }

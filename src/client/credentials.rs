@@ -1,7 +1,7 @@
 //! Every source of a credential, and what becomes of it in one mode. Pure.
 
 use super::{
-    Dialog, HelperRun, Rule, Secret, Source, Standing, State, headers, js_trim,
+    Dialog, HelperRun, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
     login::{Login, Scopes, is_past},
     names, settings,
 };
@@ -27,30 +27,6 @@ pub(crate) enum Kind {
     Primary,
     /// The default Anthropic profile.
     Profile,
-}
-
-/// What became of a source.
-#[derive(Clone, Debug)]
-pub(crate) struct Note {
-    pub standing: Standing,
-    pub because: String,
-    /// The source that goes before it, if one does.
-    pub by: Option<Source>,
-}
-
-impl Note {
-    pub(crate) fn new(standing: Standing, because: impl Into<String>) -> Note {
-        Note { standing, because: because.into(), by: None }
-    }
-
-    pub(crate) fn shadowed(by: &Source, because: impl Into<String>) -> Note {
-        Note { by: Some(by.clone()), ..Note::new(Standing::Shadowed, because) }
-    }
-
-    /// What is noted of a source if `by` is the first of its kind.
-    pub(crate) fn first(by: &Source) -> Note {
-        Note::shadowed(by, format!("{by} comes first"))
-    }
 }
 
 /// A source, and the credential that may be there.

@@ -191,24 +191,55 @@ impl Outcome {
     }
 }
 
+/// What became of a source in one mode.
+#[derive(Clone, Debug)]
+pub struct Note {
+    pub standing: Standing,
+    pub because: String,
+    /// The source that goes before it, if one does.
+    pub by: Option<Source>,
+}
+
+impl Note {
+    pub(crate) fn new(standing: Standing, because: impl Into<String>) -> Note {
+        Note { standing, because: because.into(), by: None }
+    }
+
+    pub(crate) fn shadowed(by: &Source, because: impl Into<String>) -> Note {
+        Note { by: Some(by.clone()), ..Note::new(Standing::Shadowed, because) }
+    }
+
+    /// What is noted of a source if `by` is the first of its kind.
+    pub(crate) fn first(by: &Source) -> Note {
+        Note::shadowed(by, format!("{by} comes first"))
+    }
+}
+
 /// A source that could give a credential, and what became of it.
 #[derive(Debug)]
 pub struct Candidate {
     pub source: Source,
     /// Its credential, where it is known.
     pub secret: Option<Secret>,
-    pub print: Standing,
-    pub interactive: Standing,
-    pub because: String,
-    /// The source that goes before it, if one does.
-    pub shadowed_by: Option<Source>,
+    pub print: Note,
+    pub interactive: Note,
 }
 
 impl Candidate {
-    pub fn standing(&self, mode: Mode) -> Standing {
+    pub fn note(&self, mode: Mode) -> &Note {
         match mode {
-            Mode::Print => self.print,
-            Mode::Interactive => self.interactive,
+            Mode::Print => &self.print,
+            Mode::Interactive => &self.interactive,
+        }
+    }
+
+    /// The reasons of both modes.
+    pub(crate) fn because(&self) -> String {
+        let [print, interactive] = [&self.print.because, &self.interactive.because];
+        if print == interactive {
+            print.clone()
+        } else {
+            format!("print: {print}; interactive: {interactive}")
         }
     }
 }

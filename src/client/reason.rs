@@ -14,20 +14,13 @@ pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> 
             Some(other) => note(other.note.clone()),
             None => Note::new(Standing::Ignored, "the server is not asked for settings"),
         };
-        let print = note(found.note);
         let is_descriptor = found.source.is_descriptor();
         let is_shown = |secret: &Secret| !is_descriptor && !secret.reveal().trim().is_empty();
         Candidate {
             secret: found.secret.filter(is_shown),
             source: found.source,
-            print: print.standing,
-            interactive: interactive.standing,
-            shadowed_by: print.by.or(interactive.by),
-            because: if print.because == interactive.because {
-                print.because
-            } else {
-                format!("print: {}; interactive: {}", print.because, interactive.because)
-            },
+            print: note(found.note),
+            interactive,
         }
     };
     in_print.all.into_iter().map(candidate).collect()

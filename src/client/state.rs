@@ -110,6 +110,11 @@ impl FileState {
         FileState { path: path.to_path_buf(), reading, attributes: Some(attributes) }
     }
 
+    /// Whether others than its owner may read or write it.
+    pub(crate) fn is_loose(&self) -> bool {
+        self.attributes.is_some_and(|attributes| attributes.mode & 0o077 != 0)
+    }
+
     /// Whether it replaces the global config, as the legacy config of `client`: 2.1.330 passes over one of 0 bytes and a
     /// directory, 2.0.77 does not; a dangling link is as absent (observed 2026-11).
     pub(crate) fn is_legacy_config(&self, client: Client) -> bool {

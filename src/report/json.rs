@@ -56,11 +56,11 @@ fn candidate(found: &Candidate) -> Value {
         "id": found.source.to_string(),
         "hint": secret.map(key::hint),
         "fingerprint": secret.map(key::fingerprint),
-        "print": found.print.name(),
-        "interactive": found.interactive.name(),
-        "because": found.because,
+        "print": found.print.standing.name(),
+        "interactive": found.interactive.standing.name(),
+        "because": found.because(),
         // The source that goes before it.
-        "shadowed_by": found.shadowed_by.as_ref().map(Source::to_string),
+        "shadowed_by": found.print.by.as_ref().or(found.interactive.by.as_ref()).map(Source::to_string),
     })
 }
 

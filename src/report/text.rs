@@ -379,12 +379,12 @@ impl<'a> Text<'a> {
     fn sources(&mut self, verbose: bool) {
         let modes = self.answer.case.modes;
         let standing = |found: &Candidate| {
-            let all = modes.iter().map(|mode| found.standing(*mode));
+            let all = modes.iter().map(|mode| found.note(*mode).standing);
             all.min().unwrap_or(Standing::Unset)
         };
         let (unset, mut there): (Vec<&Candidate>, Vec<&Candidate>) =
             self.decision.candidates.iter().partition(|found| {
-                standing(found) == Standing::Unset && found.because == "not set"
+                standing(found) == Standing::Unset && found.because() == "not set"
             });
         // In HOME, the project's settings are the user's.
         there.dedup_by_key(|found| self.names.name(&found.source));
@@ -401,7 +401,7 @@ impl<'a> Text<'a> {
             let label = format!("  {style}{:<9}{style:#}", standing.name());
             let name = self.names.name(&found.source);
             self.beside(&label, &(name + &self.hint(&found.source, " ")));
-            let because = self.names.in_text(&one_line(&found.because));
+            let because = self.names.in_text(&one_line(&found.because()));
             self.beside(&" ".repeat(11), &because);
         }
         if verbose && !unset.is_empty() {

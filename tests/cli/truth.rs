@@ -241,10 +241,7 @@ fn contradiction(decision: &Decision) -> Option<String> {
         return Some("two helpers are said to have printed a key".into());
     }
     for mode in [Mode::Print, Mode::Interactive] {
-        let standing = |candidate: &Candidate| match mode {
-            Mode::Print => candidate.print,
-            Mode::Interactive => candidate.interactive,
-        };
+        let standing = |candidate: &Candidate| candidate.note(mode).standing;
         let used: BTreeSet<_> = candidates
             .iter()
             .filter(|candidate| standing(candidate) == Standing::Used)

@@ -2,43 +2,44 @@
 
 use std::path::Path;
 
+use super::Problems;
 use crate::client::{
-    Case, FileState, Layer, Problem, Reading, Rule, git::Git, installed::Fault, surroundings,
+    Case, FileState, Layer, Reading, Rule, git::Git, installed::Fault, surroundings,
 };
 use crate::disk::tools::{LIST, MAKE_DIR, MOVE, REMOVE};
 use crate::shell;
 
-pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
-    readings(case, problems);
-    open_files(case, problems);
-    copies(case, problems);
-    problems.extend(case.around.in_git.iter().map(|(path, git)| in_git(case, path, *git)));
-    config_dir(case, problems);
-    problems.extend(case.unusable_clients.iter().map(|(path, fault)| client(case, path, *fault)));
+pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
+    readings(case, found);
+    open_files(case, found);
+    copies(case, found);
+    for (path, git) in &case.around.in_git {
+        in_git(case, path, *git, found);
+    }
+    config_dir(case, found);
+    clients(case, found);
     if let Some(replaced) = &case.around.replaced_config {
-        let config = &case.state.config_file.path;
-        problems.push(Problem::warning(
+        let message = format!(
+            "{} is in force, and written to, and {} is not read: keep one of them",
+            case.config(),
+            case.show(replaced)
+        );
+        // The other holds what cck has written.
+        found.warning(
             "legacy-config",
-            format!(
-                "{} is in force, and written to, and {} is not read: keep one of them",
-                case.show(config),
-                case.show(replaced)
-            ),
-            // The other holds what cck has written.
+            message,
             format!("{MOVE} {0} {0}.off", case.quote(replaced)),
-        ));
+        );
     }
 }
 
-fn readings(case: &Case<'_>, problems: &mut Vec<Problem>) {
-    let state = case.state;
-    let (config, shown) = (&state.config_file, case.config());
-    if let Some(what) = config.reading.fault() {
-        let message = format!("the config {shown} {what}");
-        problems.push(Problem::error("config-unusable", message, fix(case, config)));
-    } else if config.reading == Reading::Empty {
-        let message = format!("the config {shown} is empty");
-        problems.push(Problem::warning("config-empty", message, case.set_key()));
+fn readings(case: &Case<'_>, found: &mut Problems) {
+    let (state, config) = (case.state, case.config());
+    if let Some(what) = state.config_file.reading.fault() {
+        let message = format!("the config {config} {what}");
+        found.error("config-unusable", message, fix(case, &state.config_file));
+    } else if state.config_file.reading == Reading::Empty {
+        found.warning("config-empty", format!("the config {config} is empty"), case.set_key());
     }
     for (layer, file) in &state.settings_files {
         let Some(what) = file.reading.fault() else { continue };
@@ -50,13 +51,12 @@ fn readings(case: &Case<'_>, problems: &mut Vec<Problem>) {
             _ => fix(case, file),
         };
         let message = format!("{} {what}; the client {then}", case.show(&file.path));
-        problems.push(Problem::error("settings-malformed", message, fix));
+        found.error("settings-malformed", message, fix);
     }
-    if let Some(what) = state.credentials_file.reading.fault() {
-        let message =
-            format!("the stored login {} {what}", case.show(&state.credentials_file.path));
-        let fix = fix(case, &state.credentials_file);
-        problems.push(Problem::warning("login-unusable", message, fix));
+    let login = &state.credentials_file;
+    if let Some(what) = login.reading.fault() {
+        let message = format!("the stored login {} {what}", case.show(&login.path));
+        found.warning("login-unusable", message, fix(case, login));
     }
 }
 
@@ -84,125 +84,104 @@ fn chown(path: &str) -> String {
     format!("sudo chown \"$USER\" {path}")
 }
 
-fn open_files(case: &Case<'_>, problems: &mut Vec<Problem>) {
+fn open_files(case: &Case<'_>, found: &mut Problems) {
     let state = case.state;
     let with_credentials = surroundings::with_credentials(state);
     let managed = state.paths.managed_settings.parent();
-    let files = [&state.config_file, &state.credentials_file]
-        .into_iter()
-        .chain(state.settings_files.iter().map(|(_, file)| file));
-    for file in files {
+    let settings = state.settings_files.iter().map(|(_, file)| file);
+    for file in [&state.config_file, &state.credentials_file].into_iter().chain(settings) {
         let Some(attributes) = file.attributes else { continue };
         let (shown, path, mode) = (case.show(&file.path), case.quote(&file.path), attributes.mode);
-        if with_credentials.contains(&file.path.as_path()) && mode & 0o077 != 0 {
-            problems.push(Problem::error(
-                "loose-mode",
-                format!("{shown} holds a credential and is open to others (mode {mode:04o})"),
-                format!("chmod 600 {path}"),
-            ));
+        if with_credentials.contains(&file.path.as_path()) && file.is_loose() {
+            let message =
+                format!("{shown} holds a credential and is open to others (mode {mode:04o})");
+            found.error("loose-mode", message, format!("chmod 600 {path}"));
         }
         let is_managed = managed.is_none_or(|dir| file.path.starts_with(dir));
         if !is_managed && attributes.owner != case.around.user {
-            problems.push(Problem::warning(
-                "wrong-owner",
-                format!("{shown} belongs to user {}, not to you", attributes.owner),
-                chown(&path),
-            ));
+            let message = format!("{shown} belongs to user {}, not to you", attributes.owner);
+            found.warning("wrong-owner", message, chown(&path));
         }
     }
 }
 
-fn copies(case: &Case<'_>, problems: &mut Vec<Problem>) {
+fn copies(case: &Case<'_>, found: &mut Problems) {
     let copies = &case.around.copies;
     let Some(first) = copies.first() else { return };
     let others = match copies.len() {
         1 => String::new(),
         more => format!(" and {} more", more - 1),
     };
+    let message = format!("copies of the config hold a key: {}{others}", case.show(&first.path));
     let all: Vec<String> = copies.iter().map(|copy| case.quote(&copy.path)).collect();
-    problems.push(Problem::warning(
-        "key-in-backups",
-        format!("copies of the config hold a key: {}{others}", case.show(&first.path)),
-        // Not `--scrub`: that would remove the key from the config, too, and leaves a copy with another key.
-        format!("{REMOVE} {}", all.join(" ")),
-    ));
-    let is_open =
-        |copy: &&FileState| copy.attributes.is_some_and(|attributes| attributes.mode & 0o077 != 0);
-    problems.extend(copies.iter().find(is_open).map(|copy| {
+    // Not `--scrub`: that would remove the key from the config, too, and leaves a copy with another key.
+    found.warning("key-in-backups", message, format!("{REMOVE} {}", all.join(" ")));
+    if let Some(copy) = copies.iter().find(|copy| copy.is_loose()) {
         let message = format!("{} holds a key and is open to others", case.show(&copy.path));
-        Problem::error("loose-mode", message, format!("chmod 600 {}", case.quote(&copy.path)))
-    }));
-}
-
-fn in_git(case: &Case<'_>, path: &Path, git: Git) -> Problem {
-    let (shown, quoted) = (case.show(path), case.quote(path));
-    match git {
-        Git::Tracked => Problem::error(
-            "tracked-by-git",
-            format!(
-                "{shown} holds a credential and is tracked by git: replace the key too, if it was committed"
-            ),
-            // -f: what is staged may be neither the file nor the commit.
-            format!("git -C {} rm -f --cached {quoted}", case.quote(path.parent().unwrap_or(path))),
-        ),
-        Git::Addable => {
-            let root = path.ancestors().skip(1).find(|dir| dir.join(".git").is_dir());
-            let below = root.and_then(|root| Some((root, path.strip_prefix(root).ok()?)));
-            let fix = match below {
-                Some((root, name)) => format!(
-                    "echo {} >> {}",
-                    shell::quote(&format!("/{}", name.display())),
-                    case.quote(&root.join(".git/info/exclude"))
-                ),
-                None => format!("add it to .git/info/exclude: {quoted}"),
-            };
-            let message = format!(
-                "{shown} holds a credential inside a git work tree that does not ignore it"
-            );
-            Problem::warning("not-ignored-by-git", message, fix)
-        }
+        found.error("loose-mode", message, format!("chmod 600 {}", case.quote(&copy.path)));
     }
 }
 
-fn config_dir(case: &Case<'_>, problems: &mut Vec<Problem>) {
+fn in_git(case: &Case<'_>, path: &Path, git: Git, found: &mut Problems) {
+    let (shown, quoted) = (case.show(path), case.quote(path));
+    if git == Git::Tracked {
+        let message = format!(
+            "{shown} holds a credential and is tracked by git: replace the key too, if it was committed"
+        );
+        let dir = case.quote(path.parent().unwrap_or(path));
+        // -f: what is staged may be neither the file nor the commit.
+        found.error("tracked-by-git", message, format!("git -C {dir} rm -f --cached {quoted}"));
+        return;
+    }
+    let message =
+        format!("{shown} holds a credential inside a git work tree that does not ignore it");
+    let root = path.ancestors().skip(1).find(|dir| dir.join(".git").is_dir());
+    let fix = match root.and_then(|root| Some((root, path.strip_prefix(root).ok()?))) {
+        Some((root, name)) => {
+            let line = shell::quote(&format!("/{}", name.display()));
+            format!("echo {line} >> {}", case.quote(&root.join(".git/info/exclude")))
+        }
+        None => format!("add it to .git/info/exclude: {quoted}"),
+    };
+    found.warning("not-ignored-by-git", message, fix);
+}
+
+fn config_dir(case: &Case<'_>, found: &mut Problems) {
+    const UNSET: &str = "unset CLAUDE_CONFIG_DIR";
     let paths = &case.state.paths;
     let real = case.show(&paths.claude_dir);
     if case.around.config_dir_is_empty {
-        problems.push(Problem::warning(
-            "config-dir-empty",
-            format!("CLAUDE_CONFIG_DIR is set and empty: the client takes its settings and login from the working directory, {real}"),
-            "unset CLAUDE_CONFIG_DIR",
-        ));
+        let message = format!(
+            "CLAUDE_CONFIG_DIR is set and empty: the client takes its settings and login from the working directory, {real}"
+        );
+        found.warning("config-dir-empty", message, UNSET);
     }
     let Some(dir) = &paths.config_dir_var else { return };
     let shown = dir.display();
     if dir.to_string_lossy().starts_with('~') {
-        let below = dir.strip_prefix("~").ok().zip(case.home);
-        let fix = below.map_or_else(
-            || "unset CLAUDE_CONFIG_DIR".to_owned(),
-            |(rest, home)| export_config_dir(&Path::new(home).join(rest)),
+        let message = format!(
+            "CLAUDE_CONFIG_DIR is `{shown}`, and the client does not expand `~`: it uses {real}"
         );
-        problems.push(Problem::error(
-            "config-dir-tilde",
-            format!(
-                "CLAUDE_CONFIG_DIR is `{shown}`, and the client does not expand `~`: it uses {real}"
-            ),
-            fix,
-        ));
+        let fix = match dir.strip_prefix("~").ok().zip(case.home) {
+            Some((rest, home)) => export_config_dir(&Path::new(home).join(rest)),
+            None => UNSET.to_owned(),
+        };
+        found.error("config-dir-tilde", message, fix);
     } else if dir.is_relative() {
-        problems.push(Problem::warning(
-            "config-dir-relative",
-            format!("CLAUDE_CONFIG_DIR is relative (`{shown}`): it is another directory in every project, here {real}"),
-            format!("either unset CLAUDE_CONFIG_DIR, or {}", export_config_dir(&paths.claude_dir)),
-        ));
+        let message = format!(
+            "CLAUDE_CONFIG_DIR is relative (`{shown}`): it is another directory in every project, here {real}"
+        );
+        let fix = format!("either {UNSET}, or {}", export_config_dir(&paths.claude_dir));
+        found.warning("config-dir-relative", message, fix);
     }
     if case.around.config_dir_is_missing {
+        let message = format!("CLAUDE_CONFIG_DIR names {real}, which is not a directory");
         let dir = case.quote(&paths.claude_dir);
-        problems.push(Problem::warning(
+        found.warning(
             "config-dir-missing",
-            format!("CLAUDE_CONFIG_DIR names {real}, which is not a directory"),
-            format!("either {MAKE_DIR} {dir}, or unset CLAUDE_CONFIG_DIR"),
-        ));
+            message,
+            format!("either {MAKE_DIR} {dir}, or {UNSET}"),
+        );
     }
 }
 
@@ -210,13 +189,15 @@ fn export_config_dir(dir: &Path) -> String {
     format!("export CLAUDE_CONFIG_DIR={}", shell::word(dir.display()))
 }
 
-/// A file of the client's name that the shell passes over.
-fn client(case: &Case<'_>, path: &Path, fault: Fault) -> Problem {
-    let quoted = case.quote(path);
-    let (what, fix) = match fault {
-        Fault::Dangling => ("is a link to nothing", format!("rm {quoted}")),
-        Fault::Directory => ("is a directory", format!("{MOVE} {quoted} {quoted}.bad")),
-        Fault::NotExecutable => ("cannot be run", format!("chmod +x {quoted}")),
-    };
-    Problem::warning("client-unusable", format!("{} {what}", case.show(path)), fix)
+/// Files of the client's name that the shell passes over.
+fn clients(case: &Case<'_>, found: &mut Problems) {
+    for (path, fault) in case.unusable_clients {
+        let quoted = case.quote(path);
+        let (what, fix) = match fault {
+            Fault::Dangling => ("is a link to nothing", format!("rm {quoted}")),
+            Fault::Directory => ("is a directory", format!("{MOVE} {quoted} {quoted}.bad")),
+            Fault::NotExecutable => ("cannot be run", format!("chmod +x {quoted}")),
+        };
+        found.warning("client-unusable", format!("{} {what}", case.show(path)), fix);
+    }
 }

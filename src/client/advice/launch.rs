@@ -1,31 +1,35 @@
 //! Problems that come of how the client is started, and of who else decides.
 
+use super::Problems;
 use crate::client::{
-    ANTHROPIC, Case, HelperRun, Kind, Layer, Mode, Problem, Source, Stop, headers,
+    ANTHROPIC, Case, HelperRun, Kind, Layer, Mode, Source, Stop, headers,
     keychain::{self, Item},
     names,
     ranking::rank,
     settings,
 };
 
-pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
-    let stops = case.modes.iter().filter_map(|mode| case.decision.outcome(*mode).stop.as_ref());
-    problems.extend(stops.filter_map(|stop| stopped(case, stop)));
-    policy(case, problems);
-    problems.extend(race(case));
-    problems.extend(side_requests(case));
+pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
+    for mode in case.modes {
+        if let Some(stop) = &case.decision.outcome(*mode).stop {
+            stopped(case, stop, found);
+        }
+    }
+    policy(case, found);
+    race(case, found);
+    side_requests(case, found);
     let items = &case.state.facts.keychain;
-    problems.extend(keychain(&items.key, "an API key"));
-    problems.extend(keychain(&items.login, "a login"));
+    keychain(&items.key, "an API key", found);
+    keychain(&items.login, "a login", found);
 }
 
-fn stopped(case: &Case<'_>, stop: &Stop) -> Option<Problem> {
+fn stopped(case: &Case<'_>, stop: &Stop, found: &mut Problems) {
     let reason = &stop.reason;
     match (stop.code, &stop.source) {
         ("launch", _) => {
             let message = format!("Claude Code ends at once: {reason}");
             let fix = "fix the command line, or the file that it names";
-            Some(Problem::error("launch-refused", message, fix))
+            found.error("launch-refused", message, fix);
         }
         ("forced-login", Some(source)) => {
             let fix = match source {
@@ -37,47 +41,45 @@ fn stopped(case: &Case<'_>, stop: &Stop) -> Option<Problem> {
                 }
                 _ => "log in as the policy demands: run /login in claude".to_owned(),
             };
-            let message = format!("Claude Code does not start: {reason}");
-            Some(Problem::error("forced-login", message, fix))
+            found.error("forced-login", format!("Claude Code does not start: {reason}"), fix);
         }
-        _ => None,
+        _ => {}
     }
 }
 
-fn policy(case: &Case<'_>, problems: &mut Vec<Problem>) {
+fn policy(case: &Case<'_>, found: &mut Problems) {
     let state = case.state;
     if let Some(program) = state.policy_helper().filter(|_| state.facts.policy.is_none()) {
-        let program = case.show(&program);
-        problems.push(Problem::warning(
-            "policy-helper",
-            format!(
-                "managed settings have {program} run, and what it prints is laid over them: it is not known here"
-            ),
-            "to run it as the client does: cck verify --run-helper",
-        ));
+        let message = format!(
+            "managed settings have {} run, and what it prints is laid over them: it is not known here",
+            case.show(&program)
+        );
+        let fix = "to run it as the client does: cck verify --run-helper";
+        found.warning("policy-helper", message, fix);
     }
     if state.layers.iter().any(|layer| layer.layer == Layer::Remote && layer.sets_something()) {
         let file = case.show(&state.paths.server_settings);
         let message =
             format!("settings of your organization, as in {file}, are laid over all others");
         let fix = "to ask for them as the client does: cck verify --online";
-        problems.push(Problem::warning("server-settings", message, fix));
+        found.warning("server-settings", message, fix);
     }
     if state.uses_gateway_login() {
         let message = "the login of a cloud gateway goes before every other credential";
         let fix = format!("if you do not mean that gateway: {}", case.remove(&Source::Gateway));
-        problems.push(Problem::warning("gateway-login", message, fix));
+        found.warning("gateway-login", message, fix);
     }
 }
 
 /// A helper beside a TOKEN: print does not wait for it.
-fn race(case: &Case<'_>) -> Option<Problem> {
-    let found = rank(case.state, Mode::Print);
+fn race(case: &Case<'_>, found: &mut Problems) {
+    let credentials = rank(case.state, Mode::Print);
     let sends = case.modes.contains(&Mode::Print) && case.decision.print.sends;
-    if !sends || !headers::helper_races(case.state, Mode::Print, &found) {
-        return None;
+    if !sends || !headers::helper_races(case.state, Mode::Print, &credentials) {
+        return;
     }
-    let (helper, token) = (&found.get(Kind::Helper)?.source, &found.get(Kind::Token)?.source);
+    let of = |kind| credentials.get(kind).map(|credential| &credential.source);
+    let (Some(helper), Some(token)) = (of(Kind::Helper), of(Kind::Token)) else { return };
     let so = match &case.state.helper {
         HelperRun::NotRun => "0.2 s is too long".to_owned(),
         HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => {
@@ -85,50 +87,43 @@ fn race(case: &Case<'_>) -> Option<Problem> {
             format!("it took {:.1} s, which is {what}", took.as_secs_f64())
         }
     };
-    Some(Problem::warning(
-        "helper-race",
-        format!(
-            "claude -p does not wait for {helper} beside {token}: its output is sent as x-api-key only if it ends before the first request ({so})"
-        ),
-        format!("either {}, or {}", case.remove(token), case.remove(helper)),
-    ))
+    let message = format!(
+        "claude -p does not wait for {helper} beside {token}: its output is sent as x-api-key only if it ends before the first request ({so})"
+    );
+    found.warning("helper-race", message, case.remove_either(token, helper));
 }
 
 /// With a gateway, a key also goes to Anthropic: the client asks its default host about itself (2.1.332, observed
 /// 2026-11-25).
-fn side_requests(case: &Case<'_>) -> Option<Problem> {
+fn side_requests(case: &Case<'_>, found: &mut Problems) {
     let is_set = |name| settings::effective(case.state, name).is_some();
-    let address = case.destination.address.as_ref().ok()?;
-    let is_gateway =
-        is_set(names::BASE_URL) && address.host() != ANTHROPIC && !address.is_loopback();
+    let is_gateway = case.destination.address.as_ref().is_ok_and(|address| {
+        is_set(names::BASE_URL) && address.host() != ANTHROPIC && !address.is_loopback()
+    });
     if !is_gateway || is_set(names::NONESSENTIAL) {
-        return None;
+        return;
     }
-    let key = case.modes.iter().find_map(|mode| {
-        let outcome = case.decision.outcome(*mode);
-        outcome.x_api_key.source().filter(|_| outcome.provider.is_none())
-    })?;
-    Some(Problem::warning(
-        "side-requests",
-        format!("{key} also goes to {ANTHROPIC}, which the client asks about itself"),
-        format!("export {}=1", names::NONESSENTIAL),
-    ))
+    let outcomes = case.modes.iter().map(|mode| case.decision.outcome(*mode));
+    let mut to_anthropic = outcomes.filter(|outcome| outcome.provider.is_none());
+    if let Some(key) = to_anthropic.find_map(|outcome| outcome.x_api_key.source()) {
+        let message = format!("{key} also goes to {ANTHROPIC}, which the client asks about itself");
+        found.warning("side-requests", message, format!("export {}=1", names::NONESSENTIAL));
+    }
 }
 
-fn keychain(item: &Item, what: &str) -> Option<Problem> {
+fn keychain(item: &Item, what: &str, found: &mut Problems) {
     let program = keychain::program();
     match item {
         Item::Locked => {
             let message =
                 "the Keychain is locked: the client finds nothing in it, and neither does cck";
             let fix = format!("unlock it, then ask again: {program} unlock-keychain");
-            Some(Problem::warning("keychain-locked", message, fix))
+            found.warning("keychain-locked", message, fix);
         }
         Item::Failed(why) => {
             let message = format!("the Keychain could not be asked for {what}: {why}");
-            let fix = format!("{program} show-keychain-info");
-            Some(Problem::warning("keychain-failed", message, fix))
+            found.warning("keychain-failed", message, format!("{program} show-keychain-info"));
         }
-        Item::Missing | Item::Text(_) => None,
+        Item::Missing | Item::Text(_) => {}
     }
 }

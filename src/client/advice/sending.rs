@@ -1,139 +1,135 @@
 //! Problems in what is sent.
 
+use super::{LEAVE, Problems};
 use crate::client::{
-    Case, Dialog, Header, HelperRun, Mode, Outcome, Problem, Reading, Source, Standing,
-    advice::LEAVE, config::Answers, headers::helper_failure, names, settings,
+    Case, Dialog, HelperRun, Mode, Outcome, Reading, Source, Standing, config::Answers,
+    headers::helper_failure, login::is_past, names, settings,
 };
 use crate::key;
 use crate::output::without_user;
 
-pub(crate) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
+pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
     for mode in case.modes {
         let outcome = case.decision.outcome(*mode);
-        problems.extend(expected(case, *mode, outcome));
-        problems.extend(nothing(case, outcome));
-        problems.extend(several(case, outcome));
-        problems.extend(outcome.dialogs.iter().filter_map(|dialog| asked(case, *dialog)));
-        problems.extend(rejected(case).filter(|_| *mode == Mode::Interactive));
-        problems.extend(custom_headers(case, outcome));
+        expected(case, *mode, outcome, found);
+        nothing(case, outcome, found);
+        several(case, outcome, found);
+        asked(case, outcome, found);
+        if *mode == Mode::Interactive {
+            rejected(case, found);
+        }
+        custom_headers(case, outcome, found);
     }
-    problems.extend(provider(case));
-    helper(case, problems);
-    problems.extend(login(case));
+    provider(case, found);
+    helper(case, found);
+    login(case, found);
 }
 
-fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome) -> Option<Problem> {
-    let expected = case.expected.filter(|expected| !case.decision.meets(mode, Some(*expected)))?;
-    let candidate = case.decision.candidate(expected);
-    let standing = candidate.map_or(Standing::Unset, |candidate| candidate.standing(mode));
+fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, found: &mut Problems) {
+    let Some(expected) = case.expected else { return };
+    if case.decision.meets(mode, Some(expected)) {
+        return;
+    }
+    let note = case.decision.candidate(expected).map(|candidate| candidate.note(mode));
     let mut takers = outcome.headers().into_iter().filter_map(|(_, header)| header.taken_by());
     let by = takers.find(|source| *source != expected);
-    match (standing, by) {
-        (Standing::Used, _) => None,
-        (Standing::Unset, _) => Some(Problem::error(
-            "key-not-set",
-            format!("{expected} is expected, and is not set"),
-            match expected {
+    match (note.map_or(Standing::Unset, |note| note.standing), by) {
+        (Standing::Used, _) => {}
+        (Standing::Unset, _) => {
+            let fix = match expected {
                 Source::PrimaryKey => case.set_key(),
                 _ => {
                     let any = case.cck("verify --expect any");
                     format!("set it, or expect another source: {any}")
                 }
-            },
-        )),
-        (Standing::Shadowed, Some(by)) => Some(Problem::error(
-            "key-shadowed",
-            format!("{expected} is not sent: {by} is sent in its place"),
-            case.remove(by),
-        )),
+            };
+            found.error("key-not-set", format!("{expected} is expected, and is not set"), fix);
+        }
+        (Standing::Shadowed, Some(by)) => {
+            let message = format!("{expected} is not sent: {by} is sent in its place");
+            found.error("key-shadowed", message, case.remove(by));
+        }
         _ => {
-            let name = mode.name();
-            let because = candidate.map_or("", |candidate| &candidate.because);
-            let of_mode = format!("{name}: ");
-            let parts = because.split("; ").find_map(|part| part.strip_prefix(&of_mode));
-            let because = parts.unwrap_or(because);
-            Some(Problem::error(
-                "key-ignored",
-                format!("{expected} is not sent in {name} mode: {because}"),
-                if outcome.dialogs.contains(&Dialog::Onboarding) {
-                    case.set_key()
-                } else if case.session.is_some() {
-                    LEAVE.to_owned()
-                } else {
-                    let verify = case.cck(&format!("verify --expect {expected}"));
-                    format!("change that, then: {verify}")
-                },
-            ))
+            let because = note.map_or("", |note| &note.because);
+            let message = format!("{expected} is not sent in {} mode: {because}", mode.name());
+            let fix = if outcome.dialogs.contains(&Dialog::Onboarding) {
+                case.set_key()
+            } else if case.session.is_some() {
+                LEAVE.to_owned()
+            } else {
+                let verify = case.cck(&format!("verify --expect {expected}"));
+                format!("change that, then: {verify}")
+            };
+            found.error("key-ignored", message, fix);
         }
     }
 }
 
 /// The client has nothing to send.
-fn nothing(case: &Case<'_>, outcome: &Outcome) -> Option<Problem> {
+fn nothing(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
     let has_one = case.decision.candidates.iter().any(|candidate| candidate.secret.is_some())
         || settings::helper(case.state).is_some();
     // What is wrong with an unusable config is said with the files; setting a key would not fix it.
     let is_readable =
         matches!(case.state.config_file.reading, Reading::Missing | Reading::Empty | Reading::Read);
-    let asks_to_log_in = !outcome.sends && outcome.provider.is_none() && !has_one && is_readable;
-    asks_to_log_in.then(|| {
+    if !outcome.sends && outcome.provider.is_none() && !has_one && is_readable {
         let message = "the client finds no credential, and asks to log in";
-        Problem::error("no-credential", message, case.set_key())
-    })
+        found.error("no-credential", message, case.set_key());
+    }
 }
 
 /// Two credentials in one request, and a key that goes to a gateway.
-fn several(case: &Case<'_>, outcome: &Outcome) -> Option<Problem> {
-    let (key, token) = (outcome.x_api_key.source()?, outcome.authorization.source()?);
+fn several(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
+    let (Some(key), Some(token)) = (outcome.x_api_key.source(), outcome.authorization.source())
+    else {
+        return;
+    };
     if key == token {
-        return None;
+        return;
     }
     let url = without_user(settings::base_url(case.state).1);
-    let either = format!("either {}, or {}", case.remove(token), case.remove(key));
-    Some(if *key == Source::PrimaryKey && token.is_variable(names::TOKEN) {
+    let either = case.remove_either(token, key);
+    if *key == Source::PrimaryKey && token.is_variable(names::TOKEN) {
         let (why, fix) = if url == settings::DEFAULT_BASE_URL {
             ("it needs one of them", either)
         } else {
             ("the gateway needs the token only", case.cck("unset-key"))
         };
         let message = format!("{key} is also sent to {url}, beside {token}; {why}");
-        Problem::error("key-sent-to-gateway", message, fix)
+        found.error("key-sent-to-gateway", message, fix);
     } else {
-        Problem::warning(
-            "two-credentials",
-            format!("two credentials go to {url} in one request: {key} and {token}"),
-            either,
-        )
-    })
+        let message = format!("two credentials go to {url} in one request: {key} and {token}");
+        found.warning("two-credentials", message, either);
+    }
 }
 
-fn asked(case: &Case<'_>, dialog: Dialog) -> Option<Problem> {
-    match dialog {
-        Dialog::Onboarding => Some(Problem::warning(
-            "onboarding-incomplete",
-            "onboarding is not complete: the interactive client starts with questions that need the network",
-            case.set_key(),
-        )),
-        Dialog::ApproveEnvKey => Some(Problem::warning(
-            "env-key-not-approved",
-            "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default",
-            approve(case),
-        )),
-        Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => None,
+fn asked(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
+    for dialog in &outcome.dialogs {
+        match dialog {
+            Dialog::Onboarding => {
+                let message = "onboarding is not complete: the interactive client starts with questions that need the network";
+                found.warning("onboarding-incomplete", message, case.set_key());
+            }
+            Dialog::ApproveEnvKey => {
+                let message = "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default";
+                found.warning("env-key-not-approved", message, approve(case));
+            }
+            Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => {}
+        }
     }
 }
 
 /// The key in ANTHROPIC_API_KEY was rejected when the interactive client asked.
-fn rejected(case: &Case<'_>) -> Option<Problem> {
-    let setting = settings::effective(case.state, names::KEY)?;
+fn rejected(case: &Case<'_>, found: &mut Problems) {
+    let Some(setting) = settings::effective(case.state, names::KEY) else { return };
     let suffix = key::suffix(settings::js_trim(setting.value.reveal()));
     let config = &case.state.config;
     let include = |answers: &Answers| answers.include(case.state.client, suffix) == Some(true);
-    (include(&config.rejected) && !include(&config.approved)).then(|| {
+    if include(&config.rejected) && !include(&config.approved) {
         let source = &setting.source;
         let message = format!("the interactive client does not use {source}: its use was rejected");
-        Problem::warning("env-key-rejected", message, approve(case))
-    })
+        found.warning("env-key-rejected", message, approve(case));
+    }
 }
 
 /// What approves the key in ANTHROPIC_API_KEY: cck knows that of the environment only.
@@ -146,82 +142,68 @@ fn approve(case: &Case<'_>) -> String {
     }
 }
 
-fn provider(case: &Case<'_>) -> Option<Problem> {
-    let provider = case.decision.print.provider?;
-    let source = &settings::effective(case.state, &provider.switch())?.source;
-    let name = provider.id;
-    Some(Problem::warning(
-        "other-provider",
-        format!("{source} sends requests to {name}: no Anthropic credential is used"),
-        case.remove(source),
-    ))
+fn provider(case: &Case<'_>, found: &mut Problems) {
+    let Some(provider) = case.decision.print.provider else { return };
+    if let Some(place) = settings::effective(case.state, &provider.switch()) {
+        let (source, name) = (&place.source, provider.id);
+        let message = format!("{source} sends requests to {name}: no Anthropic credential is used");
+        found.warning("other-provider", message, case.remove(source));
+    }
 }
 
-fn custom_headers(case: &Case<'_>, outcome: &Outcome) -> Vec<Problem> {
-    let problem = |(name, header): (&str, &Header)| {
-        let source = header.taken_by().filter(|source| source.is_variable(names::HEADERS))?;
-        let message = format!("{source} has an {name} line, which replaces the credential");
-        let fix = format!("either remove that line of it, or {}", case.remove(source));
-        Some(Problem::warning("custom-headers", message, fix))
-    };
-    outcome.headers().into_iter().filter_map(problem).collect()
+fn custom_headers(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
+    for (name, header) in outcome.headers() {
+        if let Some(source) = header.taken_by().filter(|source| source.is_variable(names::HEADERS))
+        {
+            let message = format!("{source} has an {name} line, which replaces the credential");
+            let fix = format!("either remove that line of it, or {}", case.remove(source));
+            found.warning("custom-headers", message, fix);
+        }
+    }
 }
 
-fn helper(case: &Case<'_>, problems: &mut Vec<Problem>) {
+fn helper(case: &Case<'_>, found: &mut Problems) {
     let Some((layer, _)) = settings::helper(case.state) else { return };
     let source = Source::Helper(layer);
     let remove = case.remove(&source);
     if let Some(failure) = helper_failure(case.state) {
-        problems.push(Problem::error(
-            "helper-failed",
-            format!("{source} {failure}"),
-            format!("either have it print the key alone and exit with 0, or {remove}"),
-        ));
+        let fix = format!("either have it print the key alone and exit with 0, or {remove}");
+        found.error("helper-failed", format!("{source} {failure}"), fix);
     } else if let Some(program) = &case.around.unusable_helper {
-        problems.push(Problem::error(
-            "helper-not-executable",
-            format!("{source} names {}, which is not a file that can be run", case.show(program)),
-            format!("either chmod +x {}, or {remove}", case.quote(program)),
-        ));
+        let shown = case.show(program);
+        let message = format!("{source} names {shown}, which is not a file that can be run");
+        let fix = format!("either chmod +x {}, or {remove}", case.quote(program));
+        found.error("helper-not-executable", message, fix);
     }
     if case.destination.helper_is_untrusted && case.modes.contains(&Mode::Print) {
         let file = case.place(&source);
-        problems.push(Problem::warning(
-            "untrusted-helper",
-            format!(
-                "`claude -p` runs apiKeyHelper of {file} though you have not trusted this folder"
-            ),
-            match case.state.helper {
-                HelperRun::NotRun => {
-                    "read it first; then, to try it: cck verify --run-helper=project".to_owned()
-                }
-                _ => remove,
-            },
-        ));
+        let message = format!(
+            "`claude -p` runs apiKeyHelper of {file} though you have not trusted this folder"
+        );
+        let fix = match case.state.helper {
+            HelperRun::NotRun => {
+                "read it first; then, to try it: cck verify --run-helper=project".to_owned()
+            }
+            _ => remove,
+        };
+        found.warning("untrusted-helper", message, fix);
     }
 }
 
-fn login(case: &Case<'_>) -> Option<Problem> {
-    let login = case.state.login.as_ref()?;
+fn login(case: &Case<'_>, found: &mut Problems) {
+    let Some(login) = &case.state.login else { return };
     let source = Some(&case.state.login_source);
-    let is_used =
-        case.modes.iter().any(|mode| case.decision.outcome(*mode).authorization.source() == source);
-    if !is_used {
-        None
-    } else if login.is_refreshed(case.state.now) {
-        Some(Problem::warning(
-            "login-refreshes",
-            "the stored login has expired and is refreshed before the first request, so what is sent is not known here",
-            "start claude once, then ask again",
-        ))
-    } else if login.expires_at.is_some_and(|at| at / 1000.0 < case.state.now) {
-        let remove = case.remove(&Source::Login);
-        Some(Problem::warning(
-            "login-expired",
-            "the stored login has expired; the client sends it anyway",
-            format!("either log in again with /login in claude, or {remove}"),
-        ))
+    let is_used = |mode: &Mode| case.decision.outcome(*mode).authorization.source() == source;
+    if !case.modes.iter().any(is_used) || !is_past(login.expires_at, case.state.now) {
+        return;
+    }
+    if login.refreshable {
+        let message = "the stored login has expired and is refreshed before the first request, so what is sent is not known here";
+        found.warning("login-refreshes", message, "start claude once, then ask again");
     } else {
-        None
+        let message = "the stored login has expired; the client sends it anyway";
+        let remove = case.remove(&Source::Login);
+        let fix = format!("either log in again with /login in claude, or {remove}");
+        found.warning("login-expired", message, fix);
     }
 }

@@ -1,17 +1,20 @@
 //! Values that are not what their place takes: a token where a key belongs, a placeholder, a key where nobody looks.
 
+use super::Problems;
 use crate::client::{ANTHROPIC, Case, Origin, Problem, Severity, Source, names, settings};
 use crate::error::Failure;
 use crate::key::shape;
 
-pub(super) fn add(case: &Case<'_>, problems: &mut Vec<Problem>) {
+pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
     for candidate in &case.decision.candidates {
-        problems.extend(mistake(case, &candidate.source));
+        if let Some(problem) = mistake(case, &candidate.source) {
+            found.push(problem);
+        }
     }
-    problems.extend(case.around.misplaced.iter().map(|misplaced| {
+    for misplaced in &case.around.misplaced {
         let fix = misplaced.fix.replace("cck set-key", &case.set_key());
-        Problem::warning("misplaced-key", misplaced.message.clone(), fix)
-    }));
+        found.warning("misplaced-key", &*misplaced.message, fix);
+    }
 }
 
 /// Why the API refuses what is sent, whatever key it is: the value is of the wrong kind for its header.
