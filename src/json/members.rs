@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use serde::Deserializer as _;
 use serde::de::Visitor;
+use serde_json::value::RawValue;
 
 use super::{NotJson, Scan};
 
@@ -63,22 +64,8 @@ pub(crate) fn object(value: &str) -> Option<Vec<Member<'_>>> {
 
 /// The items of a value that was checked before, in their order; `None` if it is not an array.
 pub(crate) fn items(value: &str) -> Option<Vec<&str>> {
-    struct Items<'a>(&'a str, Vec<&'a str>);
-    impl super::Visitor for Items<'_> {
-        fn depth(&self) -> usize {
-            1
-        }
-        fn name(&mut self, _: usize, _: &[u8], _: Range<usize>) -> bool {
-            false
-        }
-        fn value(&mut self, _: usize, span: Range<usize>, _: &[u8]) {
-            self.1.push(&self.0[span]);
-        }
-    }
-    if !value.starts_with('[') {
-        return None;
-    }
-    Some(Scan::of(value.as_bytes(), Items(value, Vec::new())).ok()?.1)
+    let items: Vec<&RawValue> = serde_json::from_str(value).ok()?;
+    Some(items.into_iter().map(RawValue::get).collect())
 }
 
 /// The last member called `name`: the one that `JSON.parse` keeps.

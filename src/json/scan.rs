@@ -2,9 +2,8 @@
 
 use zeroize::Zeroizing;
 
-use super::number::Number;
 use super::plain::{indent, plain};
-use super::{NotJson, Visitor};
+use super::{NotJson, Visitor, number::Number};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Expect {
@@ -217,15 +216,8 @@ impl<V: Visitor> Scan<V> {
 
     /// Whether blanks count, being a part of what is read.
     fn in_token(&self) -> bool {
-        !matches!(
-            self.expect,
-            Expect::Value
-                | Expect::ValueOrEnd
-                | Expect::Name
-                | Expect::NameOrEnd
-                | Expect::Colon
-                | Expect::Next
-        )
+        use Expect::{Escape, Hex, Number, Text, Word};
+        matches!(self.expect, Text | Escape | Hex(_) | Word(_) | Number(_))
     }
 
     fn skip_blanks(&mut self, block: &[u8], mut at: usize) -> usize {
@@ -242,6 +234,7 @@ impl<V: Visitor> Scan<V> {
             }
         }
     }
+
     /// The depth of the members at hand, if they are told.
     fn told(&self) -> Option<usize> {
         let depth = self.open.len();
@@ -254,13 +247,9 @@ impl<V: Visitor> Scan<V> {
         }
         self.expect = match byte {
             b'"' => Expect::Text,
-            b'{' => {
-                self.open.push(b'{');
-                Expect::NameOrEnd
-            }
-            b'[' => {
-                self.open.push(b'[');
-                Expect::ValueOrEnd
+            b'{' | b'[' => {
+                self.open.push(byte);
+                if byte == b'{' { Expect::NameOrEnd } else { Expect::ValueOrEnd }
             }
             b't' => Expect::Word(b"rue"),
             b'f' => Expect::Word(b"alse"),

@@ -3,8 +3,7 @@
 use proptest::prelude::*;
 use serde::de::IgnoredAny;
 
-use super::plain::plain;
-use super::*;
+use super::{plain::plain, *};
 
 /// What is told, as text.
 #[derive(Default)]
