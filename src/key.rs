@@ -12,7 +12,7 @@ use std::fmt;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::error::{Failure, fail};
+use crate::error::fail;
 pub(crate) use crate::output::hint;
 pub use crate::output::mask;
 use crate::private;
@@ -49,17 +49,11 @@ impl ApiKey {
         if key.contains(['\n', '\r']) {
             return Err(fail("the key has more than one line", "give the key alone, on one line"));
         }
-        if let Some(position) = key.chars().position(|c| !c.is_ascii_graphic()) {
-            return Err(fail(
-                format!(
-                    "the key has a blank, control or non-ASCII character at position {}",
-                    position + 1
-                ),
-                "copy the key again, without the text around it",
-            ));
-        }
-        if let Some(Failure { problem, advice }) = shape::misplaced(key) {
+        if let Some((problem, advice)) = shape::stray(key) {
             return Err(fail(problem, advice));
+        }
+        if let Some(failure) = shape::misplaced(key) {
+            return Err(failure.into());
         }
         Ok(ApiKey(Zeroizing::new(key.to_owned())))
     }

@@ -60,43 +60,6 @@ impl ProfileArg {
     }
 }
 
-/// The flags that name a source which is asked again and again, so that it can be written down in a profile or a helper.
-#[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Key source (one of)")]
-pub(crate) struct StoredSourceArgs {
-    /// A shell command that prints the key: `pass show anthropic`
-    #[arg(long, value_name = "CMD", group = "stored_source")]
-    key_command: Option<String>,
-    /// A variable that holds the key
-    #[arg(long, value_name = "VAR", group = "stored_source")]
-    key_env: Option<String>,
-    /// A file that holds the key alone
-    #[arg(long, value_name = "FILE", group = "stored_source")]
-    key_file: Option<PathBuf>,
-    /// How many seconds --key-command may take [default: 30]
-    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
-    timeout: Option<u64>,
-    /// Take a key that does not start with sk-ant-, such as a gateway's
-    #[arg(long, hide_short_help = true)]
-    any_shape: bool,
-}
-
-impl StoredSourceArgs {
-    /// The source as the members of a profile; `None` if no flag names one.
-    pub(crate) fn into_entry(self, context: &Context) -> Option<Entry> {
-        let whole = |path| context.cwd().join(path).to_string_lossy().into_owned();
-        let entry = Entry {
-            key_command: self.key_command,
-            key_env: self.key_env,
-            key_file: self.key_file.map(whole),
-            timeout: self.timeout,
-            any_shape: self.any_shape,
-            ..Entry::default()
-        };
-        entry.key_member().is_some().then_some(entry)
-    }
-}
-
 /// The names of the profiles there are, for an argument that is one. Files that cannot be read offer nothing.
 pub(crate) fn profile_names() -> ArgValueCandidates {
     ArgValueCandidates::new(|| {
@@ -116,7 +79,10 @@ pub(crate) fn key_source(
     context: &mut Context,
 ) -> anyhow::Result<KeySource> {
     match profile {
-        Some(profile) if !args.names_one() => Ok(args.or(profile.source.clone())),
+        Some(Profile { source, .. }) if !args.names_one() => {
+            let any_shape = source.any_shape || args.stored.any_shape;
+            Ok(KeySource { any_shape, ..source.clone() })
+        }
         _ => KeySource::resolve(args, context),
     }
 }

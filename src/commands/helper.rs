@@ -15,9 +15,9 @@ use crate::client::{Client, Paths};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
-use crate::key::source::KeySource;
+use crate::key::source::{KeySource, StoredSourceArgs};
 use crate::output::one_line;
-use crate::profile::{Profile, ProfileArg, StoredSourceArgs};
+use crate::profile::{Profile, ProfileArg, file::Entry};
 use crate::shell;
 use crate::store;
 
@@ -177,7 +177,7 @@ fn what_to_ask(
     profile: Option<&Profile>,
     context: &Context,
 ) -> anyhow::Result<(Vec<String>, KeySource)> {
-    match (source.into_entry(context), profile) {
+    match (Entry::of(source, context), profile) {
         (Some(_), Some(_)) => Err(fail(
             "a profile has its source, and a second one was given",
             "leave one of them out; cck profile add --replace changes the profile's",

@@ -9,11 +9,10 @@ use super::change;
 use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::{Exit, fail};
-use crate::key::source::Place;
+use crate::key::source::{Place, StoredSourceArgs};
 use crate::output::one_line;
 use crate::profile::file::{self, Entry};
-use crate::profile::limits::Budget;
-use crate::profile::{self, Profile, Profiles, StoredSourceArgs, profile_names};
+use crate::profile::{self, Profile, Profiles, limits::Budget, profile_names};
 
 #[derive(Debug, Args)]
 pub(crate) struct ProfileArgs {
@@ -63,8 +62,6 @@ Each profile has a CLAUDE_CONFIG_DIR of its own, so tenants share no file.")]
 struct AddArgs {
     /// Its name: letters, digits, `.`, `_`, `-`
     name: String,
-    #[command(flatten)]
-    source: StoredSourceArgs,
     /// Its CLAUDE_CONFIG_DIR [default: a directory of cck's own]
     #[arg(long, value_name = "DIR")]
     config_dir: Option<PathBuf>,
@@ -89,6 +86,9 @@ struct AddArgs {
     /// Replace the profile of this name, if you have one
     #[arg(long)]
     replace: bool,
+    // Last: its heading holds for all flags that follow.
+    #[command(flatten)]
+    source: StoredSourceArgs,
 }
 
 pub(crate) fn run(args: ProfileArgs, context: &mut Context) -> anyhow::Result<Exit> {
@@ -105,7 +105,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     profile::check_name(&name)
         .map_err(|problem| fail(problem, "choose a plain word: cck profile add acme …"))?;
     let whole = |path: PathBuf| context.cwd().join(path).to_string_lossy().into_owned();
-    let source = args.source.into_entry(context).ok_or_else(|| {
+    let source = Entry::of(args.source, context).ok_or_else(|| {
         fail(
             format!("the profile {name} needs a source for its key"),
             "name one: --key-command CMD, --key-env VAR or --key-file FILE",

@@ -98,10 +98,8 @@ fn mistake(text: &str) -> (String, &'static str) {
         "this is a placeholder, not a key"
     } else if text.contains(['\n', '\r']) {
         return ("the key has more than one line".into(), ALONE);
-    } else if let Some(at) = text.chars().position(|c| !c.is_ascii_graphic()) {
-        let problem =
-            format!("the key has a blank, control or non-ASCII character at position {}", at + 1);
-        return (problem, "copy the key again, without the text around it");
+    } else if let Some(stray) = stray(text) {
+        return stray;
     } else if !text.starts_with(PREFIX) {
         return (
             "this is not an Anthropic API key: they start with sk-ant-".into(),
@@ -118,6 +116,13 @@ fn mistake(text: &str) -> (String, &'static str) {
         return (problem, "copy the whole key again");
     };
     (problem.into(), SOURCE)
+}
+
+/// The first character that cannot be in a key.
+pub(crate) fn stray(text: &str) -> Option<(String, &'static str)> {
+    let at = text.chars().position(|c| !c.is_ascii_graphic())? + 1;
+    let problem = format!("the key has a blank, control or non-ASCII character at position {at}");
+    Some((problem, "copy the key again, without the text around it"))
 }
 
 /// `NAME=…`, `export NAME=…`, `set NAME=…`, `$env:NAME=…`, `NAME: …`.

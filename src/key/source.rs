@@ -22,6 +22,9 @@ pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 pub(crate) const NAME_ONE: &str =
     "name a source: --key-env VAR, --key-file FILE, --key-command CMD or --stdin";
 
+/// The time that a key-command may take where nothing is said.
+pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
 /// More than this is not a key.
 const MAX_BYTES: u64 = command::MAX_OUTPUT_BYTES as u64;
 
@@ -34,44 +37,44 @@ const USUAL_BYTES: usize = 4096;
 #[command(next_help_heading = "Key source (one of)")]
 pub(crate) struct SourceArgs {
     /// The key itself; visible in `ps` and in the history
-    #[arg(long, value_name = "KEY", group = "source", hide_default_value = true)]
+    #[arg(long, value_name = "KEY", group = "source")]
     key: Option<String>,
-    /// A variable with the key [default: ANTHROPIC_API_KEY]
-    #[arg(long, value_name = "VAR", group = "source", num_args = 0..=1, default_missing_value = DEFAULT_VARIABLE)]
-    key_env: Option<String>,
-    /// A file with the key alone (`-`: standard input)
-    #[arg(long, value_name = "FILE", group = "source")]
-    key_file: Option<PathBuf>,
-    /// A shell command that prints it: `pass show key`
-    #[arg(long, value_name = "CMD", group = "source")]
-    key_command: Option<String>,
-    /// Read the key from standard input
+    #[command(flatten)]
+    pub stored: StoredSourceArgs,
+    /// Read the key from standard input, as `--key-file -` does
     #[arg(long, group = "source")]
     stdin: bool,
     /// Ask for the key, even if a variable holds one
     #[arg(long, group = "source", hide_short_help = true)]
     prompt: bool,
-    /// How many seconds --key-command may take
-    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
-    timeout: u64,
+}
+
+/// The flags that name a source which can be asked again and again, so that a profile or a helper can hold it.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Key source (one of)")]
+pub(crate) struct StoredSourceArgs {
+    /// A variable with the key [default: ANTHROPIC_API_KEY]
+    #[arg(long, value_name = "VAR", group = "source", num_args = 0..=1, default_missing_value = DEFAULT_VARIABLE)]
+    pub key_env: Option<String>,
+    /// A file with the key alone
+    #[arg(long, value_name = "FILE", group = "source")]
+    pub key_file: Option<PathBuf>,
+    /// A shell command that prints it: `pass show key`
+    #[arg(long, value_name = "CMD", group = "source")]
+    pub key_command: Option<String>,
+    /// How many seconds --key-command may take [default: 30]
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
+    pub timeout: Option<u64>,
     /// Take a key that does not start with sk-ant-, such as a gateway's
     #[arg(long, hide_short_help = true)]
-    any_shape: bool,
+    pub any_shape: bool,
 }
 
 impl SourceArgs {
     pub(crate) fn names_one(&self) -> bool {
-        self.key.is_some()
-            || self.key_env.is_some()
-            || self.key_file.is_some()
-            || self.key_command.is_some()
-            || self.stdin
-            || self.prompt
-    }
-
-    /// The source from a profile, which may be of any shape if the flags say so.
-    pub(crate) fn or(&self, source: KeySource) -> KeySource {
-        KeySource { any_shape: source.any_shape || self.any_shape, ..source }
+        let StoredSourceArgs { key_env, key_file, key_command, .. } = &self.stored;
+        let texts = [&self.key, key_env, key_command];
+        self.stdin || self.prompt || key_file.is_some() || texts.iter().any(|it| it.is_some())
     }
 }
 
@@ -102,13 +105,14 @@ impl KeySource {
 
     /// The source that the flags name, or the default.
     pub(crate) fn resolve(args: SourceArgs, context: &mut Context) -> anyhow::Result<KeySource> {
-        let timeout = Duration::from_secs(args.timeout);
+        let StoredSourceArgs { key_env, key_file, key_command, timeout, any_shape } = args.stored;
+        let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let place = if let Some(key) = args.key.map(Zeroizing::new) {
             context.warn("--key is visible in `ps` and in the shell's history; prefer --stdin, --key-file or the prompt");
             Place::Flag(key)
-        } else if let Some(name) = args.key_env {
+        } else if let Some(name) = key_env {
             Place::Env(name)
-        } else if let Some(command) = args.key_command {
+        } else if let Some(command) = key_command {
             if shape::holds_key(&command) {
                 return Err(fail(
                     "--key-command takes a command that prints the key, not the key: everyone could see it in `ps`",
@@ -116,16 +120,16 @@ impl KeySource {
                 ));
             }
             Place::Command(command, timeout)
-        } else if args.stdin || args.key_file.as_deref() == Some(Path::new("-")) {
+        } else if args.stdin || key_file.as_deref() == Some(Path::new("-")) {
             Place::Stdin
-        } else if let Some(file) = args.key_file {
+        } else if let Some(file) = key_file {
             Place::File(file, timeout)
         } else if args.prompt {
             Place::Prompt
         } else {
             Place::default_of(context)?
         };
-        Ok(KeySource { place, profile: None, any_shape: args.any_shape })
+        Ok(KeySource { any_shape, ..KeySource::new(place) })
     }
 
     /// The kind of source, as reports and the audit trail name it.

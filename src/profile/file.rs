@@ -29,47 +29,36 @@ use super::limits::Budget;
 use crate::context::Context;
 use crate::error::fail;
 use crate::key::shape::holds_key;
-use crate::key::source::{KeySource, Place, is_variable};
-
-/// The time that a key-command may take where nothing is said.
-const DEFAULT_TIMEOUT: u64 = 30;
+use crate::key::source::{DEFAULT_TIMEOUT, KeySource, Place, StoredSourceArgs, is_variable};
 
 /// One profile as it is written. Of the first three members it has exactly one.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case", expecting = "a table")]
 pub struct Entry {
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    #[serde(deserialize_with = "text")]
     pub key_command: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    #[serde(deserialize_with = "text")]
     pub key_env: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    #[serde(deserialize_with = "text")]
     pub key_file: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "seconds")]
+    #[serde(deserialize_with = "seconds")]
     pub(crate) timeout: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    #[serde(deserialize_with = "text")]
     pub(crate) config_dir: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    #[serde(deserialize_with = "text")]
     pub(crate) base_url: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    #[serde(deserialize_with = "text")]
     pub(crate) description: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "text")]
+    #[serde(deserialize_with = "text")]
     pub(crate) on_alert: Option<String>,
-    #[serde(skip_serializing_if = "is_false")]
     pub(crate) any_shape: bool,
-    #[serde(skip_serializing_if = "is_false")]
     pub(crate) locked: bool,
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "at_least_one")]
+    #[serde(deserialize_with = "at_least_one")]
     pub(crate) groups: Vec<String>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) budget: Vec<Budget>,
-    #[serde(skip_serializing_if = "Vec::is_empty", deserialize_with = "at_least_one")]
+    #[serde(deserialize_with = "at_least_one")]
     pub(crate) allow_models: Vec<String>,
-    #[serde(skip_serializing_if = "is_false")]
     pub(crate) require_log: bool,
-}
-
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 fn text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -97,6 +86,20 @@ fn at_least_one<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Er
 }
 
 impl Entry {
+    /// The entry with the source that the flags name; `None` if they name none.
+    pub(crate) fn of(args: StoredSourceArgs, context: &Context) -> Option<Entry> {
+        let whole = |path| context.cwd().join(path).to_string_lossy().into_owned();
+        let entry = Entry {
+            key_command: args.key_command,
+            key_env: args.key_env,
+            key_file: args.key_file.map(whole),
+            timeout: args.timeout,
+            any_shape: args.any_shape,
+            ..Entry::default()
+        };
+        entry.key_member().is_some().then_some(entry)
+    }
+
     /// The member that names the source of the key, and its value; `None` if there is not exactly one.
     pub(crate) fn key_member(&self) -> Option<(&'static str, &str)> {
         match (&self.key_command, &self.key_env, &self.key_file) {
@@ -109,7 +112,7 @@ impl Entry {
 
     /// The source that it names; `file` is where it is written.
     pub(crate) fn key_source(&self, file: &Path, context: &Context) -> anyhow::Result<KeySource> {
-        let timeout = Duration::from_secs(self.timeout.unwrap_or(DEFAULT_TIMEOUT));
+        let timeout = self.timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let place = match self.key_member() {
             Some(("key-command", command)) => Place::Command(command.to_owned(), timeout),
             Some(("key-env", name)) => Place::Env(name.to_owned()),
@@ -254,6 +257,9 @@ pub fn with(text: &str, name: &str, entry: &Entry) -> Result<String, Malformed> 
         .map_err(|error| Malformed::at(text, None, error.to_string()))?
         .as_table()
         .clone();
+    // What an absent member means is not written.
+    let is_empty = |item: &Item| item.as_array().is_some_and(toml_edit::Array::is_empty);
+    table.retain(|_, item| item.as_bool() != Some(false) && !is_empty(item));
     if !document.contains_key("profiles") {
         let mut profiles = Table::new();
         profiles.set_implicit(true);

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,7 +12,7 @@ pub(crate) enum Unit {
 }
 
 /// How long a budget is for, in local time; a week begins on Monday.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Period {
     Run,
     Hour,
@@ -41,14 +42,7 @@ impl FromStr for Budget {
         };
         let (amount, period) = text.split_once('/').unwrap_or((text, "run"));
         let (amount, unit) = parse_amount(amount).ok_or_else(wrong)?;
-        let period = match period {
-            "run" => Period::Run,
-            "hour" => Period::Hour,
-            "day" => Period::Day,
-            "week" => Period::Week,
-            "month" => Period::Month,
-            _ => return Err(wrong()),
-        };
+        let period = Period::from_str(period, false).map_err(|_| wrong())?;
         Ok(Budget { amount, unit, period, text: text.to_owned() })
     }
 }

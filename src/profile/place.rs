@@ -91,20 +91,15 @@ pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
 pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
     let shown = dir.display();
     let other = "name another with --config-dir";
+    let cannot = |what: &str, error: std::io::Error| {
+        fail(format!("cannot {what} the config directory {shown}: {error}"), other)
+    };
     let stat = match disk::look(dir) {
-        Ok(stat) => stat,
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let _acting = disk::act_for(dir)?;
-            return disk::make_dirs(dir).map_err(|error| {
-                fail(format!("cannot make the config directory {shown}: {error}"), other)
-            });
+            return disk::make_dirs(dir).map_err(|error| cannot("make", error));
         }
-        Err(error) => {
-            return Err(fail(
-                format!("cannot look at the config directory {shown}: {error}"),
-                other,
-            ));
-        }
+        looked => looked.map_err(|error| cannot("look at", error))?,
     };
     if stat.kind != Kind::Dir {
         return Err(fail(format!("the config directory {shown} is not a directory"), other));
