@@ -6,9 +6,9 @@ mod cmd;
 mod posix;
 
 #[cfg(windows)]
-pub(crate) use cmd::{quote, quote_program, words};
+pub(crate) use cmd::{quote, quote_program, unquote};
 #[cfg(unix)]
-pub(crate) use posix::{quote, quote as quote_program, words};
+pub(crate) use posix::{quote, quote as quote_program, unquote};
 
 /// One word of a command for people to paste: plain text as it is, so that it reads well.
 pub(crate) fn word(text: impl std::fmt::Display) -> String {

@@ -10,8 +10,7 @@ use zeroize::Zeroizing;
 use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::paths::display;
-use crate::client::{Client, Paths};
+use crate::client::{Client, Paths, paths::display};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
@@ -287,13 +286,13 @@ fn check_is_ours(
 
 /// Whether a helper is one that cck has set: `'/path/to/cck' get-key …`, or with `this` program's own name.
 fn is_ours(helper: &str, this: &Path) -> bool {
-    let words = shell::words(helper);
-    let program = words.first().map(Path::new);
-    program.is_some_and(|program| {
-        let name = program.file_name().unwrap_or_default();
+    helper.match_indices(" get-key").any(|(at, word)| {
+        let Some(program) = shell::unquote(helper[..at].trim()) else { return false };
+        let name = Path::new(&program).file_name().unwrap_or_default();
         let is_exe = cfg!(windows) && name.eq_ignore_ascii_case("cck.exe");
-        name == "cck" || is_exe || program == this
-    }) && words.get(1).is_some_and(|word| word == "get-key")
+        (name == "cck" || is_exe || Path::new(&program) == this)
+            && helper[at + word.len()..].chars().next().is_none_or(char::is_whitespace)
+    })
 }
 
 #[cfg(test)]
@@ -311,9 +310,18 @@ mod tests {
         let this = Path::new("/x/mine");
         assert!(is_ours(&helper, this) && is_ours("cck get-key", this));
         assert!(is_ours("/x/mine get-key --key-env K", this));
-        for foreign in
-            ["", "/usr/bin/vault read", "/x/cck-wrapper get-key", "cck verify", "echo cck get-key"]
-        {
+        assert!(is_ours(" cck  get-key $(x)", this));
+        for foreign in [
+            "",
+            "/usr/bin/vault read",
+            "/x/cck-wrapper get-key",
+            "cck verify",
+            "echo cck get-key",
+            "cck get-keys",
+            "'a' 'cck' get-key",
+            "a;/x/cck get-key",
+            "$(x)/cck get-key",
+        ] {
             assert!(!is_ours(foreign, this), "{foreign}");
         }
     }

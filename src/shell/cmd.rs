@@ -35,64 +35,71 @@ pub(crate) fn quote_program(path: &str) -> String {
     if quote(path) == path { path.to_owned() } else { format!("\"{path}\"") }
 }
 
-/// The words of a command line, up to what would start another command.
-pub(crate) fn words(line: &str) -> Vec<String> {
-    let mut given = String::new();
-    let mut is_quoted = false;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            '^' if !is_quoted => given.extend(chars.next()),
-            '&' | '|' | '<' | '>' | '\n' if !is_quoted => break,
-            c => {
-                is_quoted ^= c == '"';
-                given.push(c);
-            }
-        }
-    }
-    split(&given)
-}
-
-/// The words as the program gets them.
-fn split(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let (mut is_quoted, mut backslashes) = (false, 0);
-    for c in line.chars() {
-        match c {
-            '\\' => backslashes += 1,
-            '"' => {
-                let text = word.get_or_insert_default();
-                text.push_str(&"\\".repeat(backslashes / 2));
-                if backslashes % 2 == 1 {
-                    text.push('"');
-                } else {
-                    is_quoted = !is_quoted;
-                }
-                backslashes = 0;
-            }
-            c => {
-                if backslashes > 0 {
-                    word.get_or_insert_default().push_str(&"\\".repeat(backslashes));
-                    backslashes = 0;
-                }
-                match c {
-                    ' ' | '\t' if !is_quoted => words.extend(word.take()),
-                    c => word.get_or_insert_default().push(c),
-                }
-            }
-        }
-    }
-    if backslashes > 0 {
-        word.get_or_insert_default().push_str(&"\\".repeat(backslashes));
-    }
-    words.extend(word);
-    words
+/// The path that a word means which [`quote_program`] made.
+#[cfg(windows)]
+pub(crate) fn unquote(word: &str) -> Option<String> {
+    let text = word.trim_matches('"');
+    (quote_program(text) == word).then(|| text.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The words of a command line, up to what would start another command.
+    fn words(line: &str) -> Vec<String> {
+        let mut given = String::new();
+        let mut is_quoted = false;
+        let mut chars = line.chars();
+        while let Some(c) = chars.next() {
+            match c {
+                '^' if !is_quoted => given.extend(chars.next()),
+                '&' | '|' | '<' | '>' | '\n' if !is_quoted => break,
+                c => {
+                    is_quoted ^= c == '"';
+                    given.push(c);
+                }
+            }
+        }
+        split(&given)
+    }
+
+    /// The words as the program gets them.
+    fn split(line: &str) -> Vec<String> {
+        let mut words = Vec::new();
+        let mut word: Option<String> = None;
+        let (mut is_quoted, mut backslashes) = (false, 0);
+        for c in line.chars() {
+            match c {
+                '\\' => backslashes += 1,
+                '"' => {
+                    let text = word.get_or_insert_default();
+                    text.push_str(&"\\".repeat(backslashes / 2));
+                    if backslashes % 2 == 1 {
+                        text.push('"');
+                    } else {
+                        is_quoted = !is_quoted;
+                    }
+                    backslashes = 0;
+                }
+                c => {
+                    if backslashes > 0 {
+                        word.get_or_insert_default().push_str(&"\\".repeat(backslashes));
+                        backslashes = 0;
+                    }
+                    match c {
+                        ' ' | '\t' if !is_quoted => words.extend(word.take()),
+                        c => word.get_or_insert_default().push(c),
+                    }
+                }
+            }
+        }
+        if backslashes > 0 {
+            word.get_or_insert_default().push_str(&"\\".repeat(backslashes));
+        }
+        words.extend(word);
+        words
+    }
 
     #[test]
     fn a_quoted_word_is_that_word() {

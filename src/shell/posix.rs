@@ -5,40 +5,14 @@ pub(crate) fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// The first words of a command line, as far as they are plain or quoted; a word with an expansion in it ends the list.
-pub(crate) fn words(line: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    let mut word: Option<String> = None;
-    let mut chars = line.chars();
-    while let Some(c) = chars.next() {
-        match c {
-            ' ' | '\t' => words.extend(word.take()),
-            '\'' => {
-                let text = word.get_or_insert_default();
-                if !chars.by_ref().any(|c| {
-                    if c == '\'' {
-                        true
-                    } else {
-                        text.push(c);
-                        false
-                    }
-                }) {
-                    return words;
-                }
-            }
-            '\\' => match chars.next() {
-                Some(c) => word.get_or_insert_default().push(c),
-                None => return words,
-            },
-            '"' | '$' | '`' | ';' | '&' | '|' | '<' | '>' | '(' | ')' | '\n' | '*' | '?' | '['
-            | '#' | '~' => {
-                return words;
-            }
-            c => word.get_or_insert_default().push(c),
-        }
+/// The text that one word means: quoted as a whole, or with nothing in it that means something to a shell.
+pub(crate) fn unquote(word: &str) -> Option<String> {
+    let quoted = word.strip_prefix('\'').and_then(|word| word.strip_suffix('\''));
+    if let Some(text) = quoted.map(|quoted| quoted.replace(r"'\''", "'")) {
+        return (quote(&text) == word).then_some(text);
     }
-    words.extend(word);
-    words
+    let is_special = |c| " \t\n'\"\\$`;&|<>()*?[#~".contains(c);
+    (!word.replace(r"\ ", "").contains(is_special)).then(|| word.replace(r"\ ", " "))
 }
 
 #[cfg(test)]
@@ -48,18 +22,16 @@ mod tests {
     #[test]
     fn a_quoted_word_is_that_word() {
         for text in ["", "a", "/opt/my cck/cck", "it's", "$(x) `y` \"z\" \\", "a\nb"] {
-            assert_eq!(words(&quote(text)), [text], "{}", quote(text));
+            assert_eq!(unquote(&quote(text)).as_deref(), Some(text));
             let echoed = std::process::Command::new("sh")
                 .arg("-c")
                 .arg(format!("printf %s {}", quote(text)))
                 .output();
             assert_eq!(String::from_utf8(echoed.unwrap().stdout).unwrap(), text);
         }
-        assert_eq!(
-            words("'/a b/cck' get-key  --profile x"),
-            ["/a b/cck", "get-key", "--profile", "x"]
-        );
-        assert_eq!(words("cck get-key $(x)"), ["cck", "get-key"]);
-        assert_eq!(words("'open"), [""; 0]);
+        assert_eq!(unquote(r"/a\ b/cck").as_deref(), Some("/a b/cck"));
+        for text in ["'open", "a b", "$(x)", "'a' 'b'", "\"a", "a;b", "~/x"] {
+            assert_eq!(unquote(text), None, "{text}");
+        }
     }
 }
