@@ -5,7 +5,6 @@
 //! was cut off, and a rotation to yet another key names the old keys of both.
 
 mod pending;
-mod report;
 
 use std::collections::BTreeMap;
 use std::io::ErrorKind;
@@ -13,30 +12,25 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::approve;
 use super::change::{self, Changed, FilePlan};
-use super::in_force;
 use super::target::{ChangeArgs, Target};
-use super::unset_key;
-use super::verify::online;
+use super::{approve, in_force, unset_key, verify::online};
 use crate::admin::{Admin, Listed};
 use crate::broker::env;
 use crate::client::{Source, keychain, sessions, settings};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail, said};
-use crate::key::command;
-use crate::key::source::SourceArgs;
-use crate::key::{self, ApiKey};
+use crate::key::{self, ApiKey, command, source::SourceArgs};
+use crate::output::one_line;
 use crate::profile;
-use crate::records::audit::Event;
-use crate::records::scrub::{Keys, Left};
-use crate::records::undo;
+use crate::records::scrub::{Keys, Left, Scrubbed};
+use crate::records::{audit::Event, undo};
 use crate::store;
-use pending::{Pending, Records};
-use report::Done;
+use pending::{Named, Pending, Records};
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -89,14 +83,14 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     }
     let changed = rotation.swap(context)?;
     let mut done = Done { running, ..Done::default() };
-    if !rotation.records.olds().is_empty() {
+    if !rotation.records.olds.is_empty() {
         rotation.complete(&mut done, context);
     }
     rotation.print(&changed, &done, context)?;
     if !done.left.is_empty() {
         return Ok(Exit::No);
     }
-    if args.change.dry_run || rotation.records.olds().is_empty() {
+    if args.change.dry_run || rotation.records.olds.is_empty() {
         return Ok(Exit::Done);
     }
     // Until the report is written, nobody knows the name of the key to revoke.
@@ -112,6 +106,18 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     }
     rotation.records.remove()?;
     Ok(Exit::Done)
+}
+
+/// What was done after the swap.
+#[derive(Default)]
+struct Done {
+    scrubbed: Scrubbed,
+    /// The old keys, as the Admin API has them now.
+    retired: Vec<Listed>,
+    /// What is left to do, a line each.
+    left: Vec<String>,
+    /// How many sessions are running that still have the old key.
+    running: usize,
 }
 
 struct Rotation {
@@ -154,10 +160,15 @@ impl Rotation {
         }
         let old = match (&in_config, &item) {
             (Some(key), _) | (None, Some((_, Ok(Some(key))))) => key.clone(),
-            _ => return Err(no_key(&target, context)),
+            _ => {
+                return Err(fail(
+                    format!("{} holds no key to rotate", target.shown(context)),
+                    "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
+                ));
+            }
         };
         let records = Records::of(&old, &new, config, context)?;
-        let digests = records.olds().iter().map(|old| old.old_digest.clone()).collect();
+        let digests = records.olds.iter().map(|old| old.old_digest.clone()).collect();
         let keys = Keys::other_than(new.reveal(), digests);
         keys.add(&old);
         undo::keys(config, context).iter().for_each(|key| keys.add(key));
@@ -223,7 +234,7 @@ impl Rotation {
                 done.left.push(format!("update the environment: ${name} is the old key"));
             }
         }
-        let olds = self.records.olds();
+        let olds = &self.records.olds;
         let Some(last) = olds.last().filter(|_| !self.args.change.dry_run) else { return };
         for old in olds.iter().filter(|_| self.args.retire_old) {
             match self.retire(old, context) {
@@ -234,7 +245,7 @@ impl Rotation {
         if let Some(problem) = self.run_command_after(last, context) {
             done.left.push(format!("run the command of --command-after: {problem}"));
         }
-        if self.records.is_resumed() {
+        if self.records.is_resumed {
             let event = Event {
                 action: "rotate",
                 config: &self.target.file.path,
@@ -276,6 +287,64 @@ impl Rotation {
         }
     }
 
+    fn print(&self, changed: &Changed, done: &Done, context: &mut Context) -> anyhow::Result<()> {
+        let (new, dry_run) = (Named::of(self.new.reveal()), self.args.change.dry_run);
+        let olds: Vec<&Named> = self.records.olds.iter().map(|pending| &pending.old).collect();
+        let Done { scrubbed, retired, left, running } = done;
+        if self.args.change.json {
+            let report = json!({
+                "source": self.source,
+                "old": olds.last().unwrap_or(&&new),
+                "new": new,
+                // The old keys of rotations before this one that were cut off.
+                "older": olds.split_last().map_or(&[][..], |(_, older)| older),
+                "checked_online": self.args.online || self.args.retire_old,
+                "scrubbed": scrubbed,
+                "retired": retired.last(),
+                "left": left,
+                "running": running,
+            });
+            return changed.print_json(&self.target, report, context);
+        }
+        let (place, new) = (self.place(context), new.hint);
+        let Some(Named { hint: old, .. }) = olds.last() else {
+            context.say(format!("{place} already holds the key {new}; there is nothing to rotate"));
+            return Ok(());
+        };
+        if dry_run {
+            context.say(format!(
+                "{old} would be replaced with {new} in {place} (dry run, nothing was written)"
+            ));
+        } else if changed.shown.is_empty() {
+            context.done(format!("{new} was already in {place}; went on with what was left"));
+        } else {
+            context.done(format!("replaced {old} with {new} in {place}"));
+        }
+        changed.print_diff(context);
+        unset_key::tell(scrubbed, dry_run, context);
+        for Listed { id, name, status, .. } in retired {
+            context.say(format!("the old key is {status}: {id} {}", one_line(name)));
+        }
+        if !dry_run && retired.is_empty() && left.is_empty() {
+            for Named { hint, fingerprint } in olds {
+                context.say(format!("revoke the old key: {hint} ({fingerprint})"));
+            }
+        }
+        if *running > 0 && !dry_run {
+            context.warn(&unset_key::still_running(*running));
+        }
+        let steps = if left.len() == 1 { "this is" } else { "these steps are" };
+        if dry_run && !left.is_empty() {
+            context.warn("the new key would be in place, with this left to do:");
+        } else if !left.is_empty() {
+            context.warn(&format!(
+                "the new key is in place, and {steps} left to do; run the same command again after:"
+            ));
+        }
+        left.iter().for_each(|step| context.warn(step));
+        Ok(())
+    }
+
     fn place(&self, context: &Context) -> String {
         let in_item = matches!(&self.item, Some((_, Ok(Some(key)))) if *key == self.old || self.keys.has(key));
         match (self.in_config, in_item) {
@@ -300,11 +369,4 @@ fn key_in_config(target: &Target) -> Held {
 fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
     let key = Zeroizing::new(document.get::<String>(&["primaryApiKey"])?.trim().to_owned());
     (!key.is_empty()).then_some(key)
-}
-
-fn no_key(target: &Target, context: &Context) -> anyhow::Error {
-    fail(
-        format!("{} holds no key to rotate", target.shown(context)),
-        "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
-    )
 }

@@ -58,13 +58,11 @@ impl Pending {
     }
 
     fn all(config: &Path, context: &Context) -> anyhow::Result<Vec<Pending>> {
-        let base = state::file_for(config, "rotate", context)?;
-        let stem = base.file_stem().unwrap_or_default().as_encoded_bytes();
-        let dir = base.parent().unwrap_or(&base);
-        let mut files = private::list(dir).map_err(|error| disk::refused(error, "list", dir))?;
-        files.retain(|file| {
-            file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(stem))
-        });
+        let base = state::file_for(config, "rotate", context)?.with_extension("");
+        let base = base.as_os_str().as_encoded_bytes();
+        let dir = state::dir(context)?.join("rotate");
+        let mut files = private::list(&dir).map_err(|error| disk::refused(error, "list", &dir))?;
+        files.retain(|file| file.as_os_str().as_encoded_bytes().starts_with(base));
         files.sort();
         let mut all = Vec::new();
         for file in files {
@@ -79,10 +77,11 @@ impl Pending {
 
 /// The records of this rotation and of those before it that were cut off.
 pub(crate) struct Records {
-    unfinished: Vec<Pending>,
-    /// None if the new key is in place already.
-    this: Option<Pending>,
-    new: String,
+    /// The rotations whose old keys are still to be named or retired, each key once, this one's last.
+    pub olds: Vec<Pending>,
+    /// Whether the new key is in place already, and only the steps after the swap are left.
+    pub is_resumed: bool,
+    files: Vec<PathBuf>,
 }
 
 impl Records {
@@ -93,46 +92,39 @@ impl Records {
         config: &Path,
         context: &Context,
     ) -> anyhow::Result<Records> {
-        let this = (old != new.reveal()).then(|| Pending::new(old, new, config, context));
-        Ok(Records {
-            unfinished: Pending::all(config, context)?,
-            this: this.transpose()?,
-            new: key::digest(new.reveal()),
-        })
-    }
-
-    /// The rotations whose old keys are still to be named or retired, each key once, this one's last.
-    pub(crate) fn olds(&self) -> Vec<&Pending> {
-        let mut olds: Vec<&Pending> = Vec::new();
-        for pending in self.this.iter().chain(self.unfinished.iter().rev()) {
-            let is_same = |old: &&Pending| old.old_digest == pending.old_digest;
-            if pending.old_digest != self.new && !olds.iter().any(is_same) {
+        let mut all = Pending::all(config, context)?;
+        let is_resumed = old == new.reveal();
+        if !is_resumed {
+            all.push(Pending::new(old, new, config, context)?);
+        }
+        let files = all.iter().map(|pending| pending.file.clone()).collect();
+        let (new, mut olds) = (key::digest(new.reveal()), Vec::<Pending>::new());
+        for pending in all.into_iter().rev().filter(|pending| pending.old_digest != new) {
+            if !olds.iter().any(|old| old.old_digest == pending.old_digest) {
                 olds.insert(0, pending);
             }
         }
-        olds
+        Ok(Records { olds, is_resumed, files })
     }
 
-    /// Whether the new key is in place already, and only the steps after the swap are left.
-    pub(crate) fn is_resumed(&self) -> bool {
-        self.this.is_none()
+    fn this(&self) -> Option<&Pending> {
+        self.olds.last().filter(|_| !self.is_resumed)
     }
 
     /// Lays this rotation's record down, before the swap.
     pub(crate) fn save(&self) -> anyhow::Result<()> {
-        let Some(this) = &self.this else { return Ok(()) };
+        let Some(this) = self.this() else { return Ok(()) };
         private::write(&this.file, &serde_json::to_vec(this)?).inspect_err(|_| self.abandon())
     }
 
     /// Removes this rotation's record: the swap was not made.
     pub(crate) fn abandon(&self) {
-        let _ = self.this.as_ref().map(|this| private::remove(&this.file));
+        let _ = self.this().map(|this| private::remove(&this.file));
     }
 
     /// Removes all, once the old keys are named.
     pub(crate) fn remove(&self) -> anyhow::Result<()> {
-        let records = self.unfinished.iter().chain(&self.this);
-        let left: Vec<_> = records.filter_map(|it| private::remove(&it.file).err()).collect();
+        let left: Vec<_> = self.files.iter().filter_map(|it| private::remove(it).err()).collect();
         left.first().map_or(Ok(()), |error| {
             let problem = "the new key is in place, but the record of this rotation is left";
             Err(fail(
