@@ -8,8 +8,7 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::disk::tools::REMOVE;
-use crate::disk::{self, Dir, Kind, Open, Rename, Stat, Temp};
+use crate::disk::{self, Dir, Kind, Open, Rename, Stat, Temp, tools::REMOVE};
 use crate::error::fail;
 use crate::shell::word;
 use crate::signals;

@@ -2,19 +2,17 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
+use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target};
 use crate::broker;
 use crate::client::git::Git;
-use crate::client::{ChosenBy, git, keychain};
+use crate::client::{git, keychain};
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
 use crate::error::{fail, said};
-use crate::key::cache::Cache;
-use crate::key::fingerprint;
-use crate::key::place;
+use crate::key::{cache::Cache, fingerprint, place};
 use crate::private;
 use crate::records::audit::{AuditArgs, Event, Trail};
 use crate::records::{runs, undo};
@@ -284,25 +282,12 @@ fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
     }
 }
 
-/// The report of a change for programs; `more` is what the command adds.
-#[derive(Serialize)]
-struct Report<'a, T> {
-    schema: u32,
-    path: &'a str,
-    chosen_by: ChosenBy,
-    changed: bool,
-    dry_run: bool,
-    changes: &'a [ShownChange],
-    #[serde(flatten)]
-    more: T,
-}
-
 impl Changed {
     /// Prints the report: for programs, or the line that holds: there was nothing to do, it would be done, it is done.
     pub(crate) fn report(
         &self,
         target: &Target,
-        more: impl Serialize,
+        more: Value,
         [nothing, would, done]: [String; 3],
         context: &mut Context,
     ) -> anyhow::Result<()> {
@@ -319,21 +304,24 @@ impl Changed {
         Ok(())
     }
 
+    /// Prints the report for programs; `more` is what the command adds.
     pub(crate) fn print_json(
         &self,
         target: &Target,
-        more: impl Serialize,
+        more: Value,
         context: &mut Context,
     ) -> anyhow::Result<()> {
-        let report = Report {
-            schema: 1,
-            path: &target.file.path.to_string_lossy(),
-            chosen_by: target.file.chosen_by,
-            changed: !self.shown.is_empty(),
-            dry_run: target.args.dry_run,
-            changes: &self.shown,
-            more,
-        };
+        let mut report = json!({
+            "schema": 1,
+            "path": target.file.path.to_string_lossy(),
+            "chosen_by": target.file.chosen_by,
+            "changed": !self.shown.is_empty(),
+            "dry_run": target.args.dry_run,
+            "changes": self.shown,
+        });
+        if let (Value::Object(report), Value::Object(more)) = (&mut report, more) {
+            report.extend(more);
+        }
         Ok(context.say_json(&report)?)
     }
 

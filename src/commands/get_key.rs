@@ -8,10 +8,8 @@ use clap::Args;
 use super::change;
 use crate::context::Context;
 use crate::error::{Exit, fail};
-use crate::key::ApiKey;
-use crate::key::cache::Cache;
-use crate::key::place;
 use crate::key::source::{DEFAULT_VARIABLE, KeySource, NAME_ONE, Place, SourceArgs};
+use crate::key::{ApiKey, cache::Cache, place};
 use crate::profile::{self, Profile, ProfileArg};
 
 #[derive(Debug, Args)]

@@ -10,8 +10,7 @@ use crate::client::{DEFAULT_ONBOARDING_VERSION, Source, keychain};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
-use crate::key::ApiKey;
-use crate::key::source::SourceArgs;
+use crate::key::{ApiKey, source::SourceArgs};
 use crate::profile;
 
 #[derive(Debug, Args)]

@@ -28,12 +28,9 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     let shown = target.shown(context);
     let json = args.change.json;
     let Some(record) = undo::load(&target.file.path, context)? else {
-        if json {
-            let report = json!({"undone": null, "of": null});
-            Changed::default().print_json(&target, report, context)?;
-        } else {
-            context.say(format!("nothing to undo in {shown}"));
-        }
+        let lines = [format!("nothing to undo in {shown}"), String::new(), String::new()];
+        let report = json!({"undone": null, "of": null});
+        Changed::default().report(&target, report, lines, context)?;
         return Ok(Exit::No);
     };
     let home = context.home_var().map(ToOwned::to_owned);

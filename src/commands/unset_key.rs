@@ -2,14 +2,12 @@
 
 use clap::Args;
 use serde::Serialize;
+use serde_json::json;
 
 use super::change::{self, Changed, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::copies;
-use crate::client::keychain;
-use crate::client::paths;
-use crate::client::sessions;
+use crate::client::{copies, keychain, paths, sessions};
 use crate::context::Context;
 use crate::error::{Exit, said};
 use crate::key;
@@ -67,7 +65,7 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     let running = sessions::running(&target.paths, context);
     let report = Report { scrubbed, left, running };
     if args.change.json {
-        changed.print_json(&target, &report, context)?;
+        changed.print_json(&target, json!(report), context)?;
     } else {
         print(&report, &changed, &target, context);
     }

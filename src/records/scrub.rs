@@ -16,9 +16,7 @@ use crate::context::Context;
 use crate::disk::{self, Open, Stat};
 use crate::document::Edit;
 use crate::error::said;
-use crate::key;
-use crate::key::cache::Cache;
-use crate::key::place;
+use crate::key::{self, cache::Cache, place};
 use crate::private;
 use crate::store;
 
