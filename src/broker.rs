@@ -32,10 +32,9 @@ use budget::{Budget, Ledger};
 use forward::Shared;
 use guard::Token;
 use listen::Listeners;
-use prices::Prices;
+use prices::LazyPrices;
 
 pub(crate) use lend::{Lender, Reread};
-pub(crate) use listen::sweep;
 pub(crate) use record::Summary;
 
 /// An API that says nothing for so long is given up: the SDKs wait as long for an answer, Claude Code 300 s for the next
@@ -49,7 +48,7 @@ pub(crate) struct Setup {
     pub(crate) budgets: Vec<Budget>,
     /// Lists of patterns, of each of which one has to match.
     pub(crate) models: Vec<Vec<String>>,
-    pub(crate) prices: Prices,
+    pub(crate) prices: LazyPrices,
     pub(crate) require_log: bool,
     pub(crate) on_alert: Option<String>,
     /// What becomes of the environment for that command, which has no use for a credential.
@@ -192,7 +191,7 @@ mod tests {
                 connector: Connector::new(&url, &context).unwrap(),
                 budgets: Vec::new(),
                 models: Vec::new(),
-                prices: Prices::load(&context).unwrap(),
+                prices: prices::Prices::load(&context).unwrap(),
                 require_log: false,
                 on_alert: None,
                 env: Vec::new(),

@@ -15,7 +15,6 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use super::forward::{Shared, handle};
 use super::guard::{MAX_HEAD, Strict};
 use system::Socket;
-pub(crate) use system::sweep;
 
 /// So many connections of the child are served at a time; more wait.
 const MAX_CONNECTIONS: usize = 512;
@@ -90,8 +89,7 @@ async fn serve<R, W>(
 mod system {
     use std::fs::{self, Permissions};
     use std::io;
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
-    use std::os::unix::net::UnixStream as StdStream;
+    use std::os::unix::fs::PermissionsExt;
     use std::path::{Path, PathBuf};
     use std::time::Duration;
 
@@ -99,11 +97,10 @@ mod system {
     use tokio::net::{UnixListener, UnixStream};
     use tokio::time::{Interval, interval};
 
+    use crate::records::runs::{self, PREFIX, SOCKET};
+
     /// The longest path of a socket, without the byte that ends it (that of macOS; Linux has four more).
     const MAX_PATH: usize = 103;
-
-    const PREFIX: &str = "cck-run-";
-    const NAME: &str = "s";
 
     /// The socket, in a directory that goes with the run.
     pub(super) struct Socket {
@@ -116,8 +113,11 @@ mod system {
     impl Socket {
         pub(super) fn bind(bases: &[PathBuf]) -> anyhow::Result<Socket> {
             let mut problem = anyhow::anyhow!("no directory is short enough for a socket");
-            for base in bases {
-                sweep(base);
+            for (at, base) in bases.iter().enumerate() {
+                if at > 0 {
+                    // The first was swept before the key was read.
+                    runs::sweep(base);
+                }
                 match Socket::bind_in(base) {
                     Ok(socket) => return Ok(socket),
                     Err(error) => problem = error,
@@ -132,7 +132,7 @@ mod system {
             let mut builder = tempfile::Builder::new();
             let dir = builder.prefix(PREFIX).permissions(private).tempdir_in(base);
             let dir = dir.with_context(context)?;
-            let path = dir.path().join(NAME);
+            let path = dir.path().join(SOCKET);
             if path.as_os_str().len() > MAX_PATH {
                 return Err(anyhow::anyhow!("the path is too long for a socket").context(context()));
             }
@@ -141,12 +141,12 @@ mod system {
         }
 
         pub(super) fn path(&self) -> Option<PathBuf> {
-            Some(self.dir.path().join(NAME))
+            Some(self.dir.path().join(SOCKET))
         }
 
         /// The next connection. Where something clears old files away, the client finds the socket again.
         pub(super) async fn accept(&mut self) -> io::Result<UnixStream> {
-            let path = self.dir.path().join(NAME);
+            let path = self.dir.path().join(SOCKET);
             loop {
                 tokio::select! {
                     accepted = self.unix.accept() => return accepted.map(|(stream, _)| stream),
@@ -163,31 +163,12 @@ mod system {
         fs::set_permissions(path, Permissions::from_mode(0o600))?;
         Ok(socket)
     }
-
-    /// Removes the sockets of runs that were killed: nobody listens there any more.
-    pub(crate) fn sweep(base: &Path) {
-        let me = rustix::process::geteuid().as_raw();
-        for dir in crate::disk::entries(base).unwrap_or_default() {
-            let name = dir.file_name().unwrap_or_default().as_encoded_bytes();
-            let is_mine =
-                || dir.symlink_metadata().is_ok_and(|dir| dir.is_dir() && dir.uid() == me);
-            if !name.starts_with(PREFIX.as_bytes()) || !is_mine() {
-                continue;
-            }
-            let socket = dir.join(NAME);
-            let connected = StdStream::connect(&socket);
-            if connected.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused) {
-                _ = fs::remove_file(&socket);
-                _ = fs::remove_dir(&dir);
-            }
-        }
-    }
 }
 
 /// Clients know no sockets here.
 #[cfg(windows)]
 mod system {
-    use std::path::{Path, PathBuf};
+    use std::path::PathBuf;
 
     pub(super) struct Socket;
 
@@ -204,6 +185,4 @@ mod system {
             std::future::pending().await
         }
     }
-
-    pub(crate) fn sweep(_: &Path) {}
 }

@@ -1,6 +1,7 @@
 //! What a call costs: the price list that cck carries, and the user's own over it.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, de};
@@ -69,18 +70,25 @@ pub(crate) struct Terms {
     pub(crate) fast: bool,
 }
 
+/// Read when the first call is to be paid for: many a run makes none.
+pub(crate) type LazyPrices = LazyLock<Prices, Box<dyn FnOnce() -> Prices + Send>>;
+
 impl Prices {
     /// The list that cck carries, with `~/.config/cck/prices.toml` over it.
-    pub(crate) fn load(context: &Context) -> anyhow::Result<Prices> {
+    pub(crate) fn load(context: &Context) -> anyhow::Result<LazyPrices> {
         // Without a home the user has no list.
         let file = context.config_home().map(|dir| dir.join("cck/prices.toml"));
         let own = file.as_ref().ok().map(|file| private::read(file)).transpose()?.flatten();
-        Prices::over(own.as_ref().map_or(b"", |text| text)).map_err(|problem| {
+        let Some(own) = own else {
+            return Ok(LazyLock::new(Box::new(|| Prices::over(b"").expect("a tested list"))));
+        };
+        let prices = Prices::over(&own).map_err(|problem| {
             fail(
                 format!("{}: {problem}", file.unwrap_or_default().display()),
                 "correct the file, or move it aside; docs/run.md shows its form",
             )
-        })
+        })?;
+        Ok(LazyLock::new(Box::new(|| prices)))
     }
 
     /// The list that cck carries, with the values of this one over it.

@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target};
-use crate::broker;
 use crate::client::git::Git;
 use crate::client::{git, keychain};
 use crate::context::Context;
@@ -24,7 +23,6 @@ use crate::store::{self, Options};
 pub(crate) fn clear_expired(context: &Context) {
     let base = place::base(context).path;
     Cache::clear_expired(&base);
-    broker::sweep(&base);
     runs::sweep(&base);
     undo::expire(context);
 }

@@ -24,6 +24,7 @@ use crate::error::{Exit, fail};
 use crate::http::Connector;
 use crate::key::ApiKey;
 use crate::key::command::{self, Change, change_env};
+use crate::key::place;
 use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::output::one_line;
 use crate::profile::{self, Profile, ProfileArg};
@@ -316,10 +317,9 @@ fn reread(source: &KeySource, context: &Context) -> Option<Reread> {
     }
 }
 
-/// Where the socket may be: the user's runtime directory, else that of temporary files.
+/// Where the socket may be: beside what else cck keeps in memory, which is swept of dead runs; elsewhere if that path is too long.
 fn bases(context: &Context) -> Vec<PathBuf> {
-    let named = ["XDG_RUNTIME_DIR", "TMPDIR"].into_iter().filter_map(|name| context.var_os(name));
-    named.map(PathBuf::from).filter(|dir| dir.is_absolute()).chain(["/tmp".into()]).collect()
+    vec![place::base(context).path, "/tmp".into()]
 }
 
 /// Has the client start at its prompt, if it never did: it would ask for a login, which a run does not need.

@@ -1,38 +1,61 @@
-//! What the first edition's `cck run` has left: a private config directory with the key, in memory.
+//! The directories of runs: each holds the socket of its broker. Those of the first edition held a private config, with the
+//! key.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Kind};
 
-/// The config of each such run.
+pub(crate) const PREFIX: &str = "cck-run-";
+
+/// The name of a run's socket.
+#[cfg(unix)]
+pub(crate) const SOCKET: &str = "s";
+
+const CONFIG: &str = "config/.claude.json";
+
+fn dirs(base: &Path) -> impl Iterator<Item = PathBuf> {
+    disk::entries(base).unwrap_or_default().into_iter().filter(|dir| {
+        let name = dir.file_name().unwrap_or_default();
+        name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
+            && disk::look(dir).is_ok_and(|stat| stat.kind == Kind::Dir && stat.uid == disk::user())
+    })
+}
+
+/// The private configs of runs.
 pub(crate) fn configs(base: &Path) -> Vec<PathBuf> {
-    let mut configs = Vec::new();
-    for root in disk::entries(base).unwrap_or_default() {
-        let name = root.file_name().unwrap_or_default();
-        let is_run = name.as_encoded_bytes().starts_with(b"cck-run-")
-            && disk::look(&root)
-                .is_ok_and(|stat| stat.kind == Kind::Dir && stat.uid == disk::user());
-        let config = root.join("config/.claude.json");
-        if is_run && disk::look(&config).is_ok() {
-            configs.push(config);
-        }
-    }
+    let configs = dirs(base).map(|dir| dir.join(CONFIG));
+    let mut configs: Vec<_> = configs.filter(|config| disk::look(config).is_ok()).collect();
     configs.sort();
     configs
 }
 
 /// Removes the directories of runs that were killed.
 pub(crate) fn sweep(base: &Path) {
-    for config in configs(base) {
-        let Some(root) = config.ancestors().nth(2) else { continue };
-        let lock = root.join("lock");
-        let is_dead = File::open(&lock).is_ok_and(|file| file.try_lock().is_ok())
-            && !fs::read_to_string(&lock).is_ok_and(|note| command_lives(&note));
-        if is_dead {
-            let _ = fs::remove_dir_all(root);
-        }
+    for dir in dirs(base).filter(|dir| is_deserted(dir) || is_dead(dir)) {
+        let _ = fs::remove_dir_all(dir);
     }
+}
+
+/// Whether there is a socket on which nobody listens; a run that is just starting will.
+#[cfg(unix)]
+fn is_deserted(dir: &Path) -> bool {
+    disk::look(dir).is_ok_and(|stat| stat.stamp().age() > std::time::Duration::from_secs(1))
+        && std::os::unix::net::UnixStream::connect(dir.join(SOCKET))
+            .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(windows)]
+fn is_deserted(_: &Path) -> bool {
+    false
+}
+
+/// Whether there is a private config of a run that has ended.
+fn is_dead(dir: &Path) -> bool {
+    let lock = dir.join("lock");
+    disk::look(&dir.join(CONFIG)).is_ok()
+        && File::open(&lock).is_ok_and(|file| file.try_lock().is_ok())
+        && !fs::read_to_string(&lock).is_ok_and(|note| command_lives(&note))
 }
 
 /// Whether the run's command lives: its process is written down as `PID START`.
@@ -64,9 +87,19 @@ mod tests {
         let other = lay("other", "");
         let held = File::open(live.join("lock")).unwrap();
         held.lock().unwrap();
+        let [deserted, served] = ["cck-run-s", "cck-run-t"].map(|name| base.path().join(name));
+        let listen = |dir: &Path| {
+            fs::create_dir(dir).unwrap();
+            std::os::unix::net::UnixListener::bind(dir.join(SOCKET)).unwrap()
+        };
+        drop(listen(&deserted));
+        let _served = listen(&served);
+        for dir in [&deserted, &served] {
+            File::open(dir).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        }
         assert_eq!(configs(base.path()).len(), 4);
         sweep(base.path());
-        assert!(!dead.exists() && !unnoted.exists());
-        assert!(child.exists() && live.exists() && other.exists());
+        assert!(!dead.exists() && !unnoted.exists() && !deserted.exists());
+        assert!(child.exists() && live.exists() && other.exists() && served.exists());
     }
 }

@@ -80,7 +80,7 @@ fn the_command_gets_a_private_socket_and_its_own_config_directory() {
     assert_eq!(left(&r.run), 0, "nothing is left of the socket");
 
     // Too long for a socket: another directory is taken.
-    let long = r.s.home().join("l".repeat(90));
+    let long = r.run.path().join("l".repeat(90));
     fs::create_dir(&long).unwrap();
     let ran = r.cck(&[], &["sh", "-c", SOCKET]).env("XDG_RUNTIME_DIR", &long).run().code(0);
     assert!(ran.stdout.lines().last().unwrap().starts_with("/tmp/cck-run-"), "{ran:?}");
@@ -429,6 +429,10 @@ fn the_socket_of_a_killed_run_is_swept_by_the_next_and_that_of_the_living_is_not
     signal(&killed, Signal::KILL);
     assert_eq!(killed.wait().unwrap().signal(), Some(9));
     assert_eq!(left(&r.run), 2);
+    for dir in fs::read_dir(r.run.path()).unwrap() {
+        let dir = fs::File::open(dir.unwrap().path()).unwrap();
+        dir.set_modified(std::time::UNIX_EPOCH).unwrap();
+    }
     r.cck(&[], &["true"]).run().code(0);
     assert_eq!(left(&r.run), 1, "the living one stays");
     signal(&alive, Signal::TERM);
