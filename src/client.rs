@@ -39,7 +39,7 @@ pub(crate) mod worktree;
 
 pub(crate) use address::{ANTHROPIC, Address, Unusable};
 pub(crate) use advice::{Case, Problem, Severity};
-pub(crate) use credentials::{Credential, Credentials, Kind};
+pub(crate) use credentials::{Credential, Credentials};
 pub(crate) use decision::{
     Candidate, Decision, Dialog, Header, Mode, Note, Outcome, Provider, Sent, Standing, Stop,
 };
@@ -50,7 +50,7 @@ pub(crate) use launch::{Launch, Launcher};
 pub(crate) use paths::{ChosenBy, ConfigFile, Paths};
 pub(crate) use rules::Rule;
 pub(crate) use settings::{Settings, js_trim, names};
-pub(crate) use source::{Layer, Origin, Source};
+pub(crate) use source::{Kind, Layer, Origin, Source};
 pub(crate) use state::{FileState, HelperRun, Reading, Secret, State, parse};
 pub(crate) use variables::{Env, Place, Variables};
 pub use version::Client;

@@ -146,7 +146,7 @@ impl Case<'_> {
     fn set_key(&self) -> String {
         let is_relative =
             self.state.paths.config_dir_var.as_ref().is_some_and(|dir| dir.is_relative());
-        let is_legacy = self.state.config_choice.chosen_by == ChosenBy::Legacy;
+        let is_legacy = self.state.chosen_by == ChosenBy::Legacy;
         if is_relative || (self.around.config_dir_is_empty && is_legacy) {
             "unset CLAUDE_CONFIG_DIR; cck set-key".to_owned()
         } else {

@@ -7,7 +7,7 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{ConfigFile, Paths};
+use super::Paths;
 use crate::disk::{self, Dir};
 
 /// Where the client keeps what came by descriptor, whatever the home is.
@@ -36,14 +36,14 @@ pub(crate) struct Copies {
 }
 
 /// Every file of the client's that may hold a copy of the key in the config, but not the config and settings.
-pub(crate) fn find(paths: &Paths, config: &ConfigFile) -> Copies {
+pub(crate) fn find(paths: &Paths, config: &Path) -> Copies {
     let mut copies = Copies::default();
     // With CLAUDE_CONFIG_DIR empty the client's directory is the project, whose files are not the user's copies.
     let claude_dir = Some(&*paths.claude_dir).filter(|dir| *dir != paths.project);
     if claude_dir.is_some() {
         copies.look_in(&paths.backups, |name| Some(kind(name).unwrap_or(Kind::Other)));
     }
-    let beside = [claude_dir, paths.global_config.parent(), config.path.parent()];
+    let beside = [claude_dir, paths.global_config.parent(), config.parent()];
     let mut dirs = Vec::new();
     for dir in beside.into_iter().flatten() {
         if !dirs.contains(&dir) {
@@ -55,10 +55,10 @@ pub(crate) fn find(paths: &Paths, config: &ConfigFile) -> Copies {
         copies.look_in(Path::new(REMOTE), |_| Some(Kind::Other));
     }
     let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()].into_iter().flatten();
-    for path in hidden.filter(|path| **path != config.path && disk::look(path).is_ok()) {
+    for path in hidden.filter(|path| **path != config && disk::look(path).is_ok()) {
         copies.files.push((path.clone(), Kind::Config));
     }
-    copies.files.retain(|(path, _)| *path != config.path);
+    copies.files.retain(|(path, _)| *path != config);
     copies.files.sort_by(|one, other| one.0.cmp(&other.0));
     copies.files.dedup();
     copies

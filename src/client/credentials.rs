@@ -1,33 +1,10 @@
 //! Every source of a credential, and what becomes of it in one mode. Pure.
 
 use super::{
-    Dialog, HelperRun, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
+    Dialog, HelperRun, Kind, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
     login::{Login, Scopes, is_past},
     names, settings,
 };
-
-/// What a credential is to the client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// The login of a cloud gateway: nothing else counts beside it.
-    Gateway,
-    /// Custom headers that carry a credential.
-    Headers,
-    /// ANTHROPIC_AUTH_TOKEN.
-    Token,
-    /// ANTHROPIC_API_KEY, or the key that comes by a file descriptor or a well-known file.
-    Key,
-    Helper,
-    /// The OAuth token of a variable, a file descriptor or a well-known file.
-    Oauth,
-    /// Federation or an explicit Anthropic profile.
-    Grant,
-    Login,
-    /// `primaryApiKey`, or the Keychain's API key.
-    Primary,
-    /// The default Anthropic profile.
-    Profile,
-}
 
 /// A source, and the credential that may be there.
 #[derive(Clone, Debug)]
@@ -47,10 +24,6 @@ pub(crate) struct Credential {
 }
 
 impl Credential {
-    pub(crate) fn is_primary(&self) -> bool {
-        self.kind == Kind::Primary
-    }
-
     /// The value that the client sends, where it is known here.
     pub(crate) fn sent(&self) -> Option<&Secret> {
         self.secret.as_ref().filter(|_| !self.is_renewed)
@@ -67,7 +40,7 @@ impl Credential {
 }
 
 /// The credentials of a state, in one mode.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Credentials {
     /// In order of precedence: the usual places always, the others where something is.
     pub all: Vec<Credential>,
@@ -85,14 +58,30 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// Those of the state, none of them judged.
     pub(crate) fn of(state: &State) -> Credentials {
-        Credentials {
-            all: List { state, all: Vec::new() }.fill(),
-            gateway: state.variables.is_gateway(),
-            dialogs: Vec::new(),
-            fails: false,
-            refusal: None,
-            passed_over: [None, None],
+        let gateway = state.variables.is_gateway();
+        let mut found = Credentials { gateway, ..Credentials::default() };
+        found.add_gateway(state);
+        found.add_headers(state);
+        for name in [names::TOKEN, names::KEY, names::KEY_DESCRIPTOR] {
+            found.add_variable(state, name);
         }
+        found.add_well_known(state, Source::WellKnownKey, ".api_key");
+        found.add_helpers(state);
+        for name in [names::OAUTH, names::OAUTH_DESCRIPTOR] {
+            found.add_variable(state, name);
+        }
+        found.add_well_known(state, Source::WellKnownToken, ".oauth_token");
+        for name in [names::PROFILE, names::FEDERATION_RULE] {
+            found.add_variable(state, name);
+        }
+        found.add_logins(state);
+        found.add_keys(state);
+        if let Some(profile) = state.profile()
+            && state.variables.effective(names::PROFILE).is_none()
+        {
+            found.add(Source::Profile(profile.name), profile.token).is_set = true;
+        }
+        found
     }
 
     /// The one of that kind that counts.
@@ -132,52 +121,20 @@ impl Credentials {
             }
         }
     }
-}
 
-struct List<'a> {
-    state: &'a State,
-    all: Vec<Credential>,
-}
-
-impl List<'_> {
-    fn fill(mut self) -> Vec<Credential> {
-        self.gateway();
-        self.headers();
-        self.usual_variable(names::TOKEN, Kind::Token);
-        self.usual_variable(names::KEY, Kind::Key);
-        self.variable(names::KEY_DESCRIPTOR, Kind::Key);
-        self.well_known(Source::WellKnownKey, Kind::Key);
-        self.helpers();
-        self.usual_variable(names::OAUTH, Kind::Oauth);
-        self.variable(names::OAUTH_DESCRIPTOR, Kind::Oauth);
-        self.well_known(Source::WellKnownToken, Kind::Oauth);
-        self.variable(names::PROFILE, Kind::Grant);
-        self.variable(names::FEDERATION_RULE, Kind::Grant);
-        self.logins();
-        self.keys();
-        if let Some(profile) = self.state.profile()
-            && settings::effective(self.state, names::PROFILE).is_none()
-        {
-            let found = self.add(Source::Profile(profile.name), Kind::Profile, profile.token);
-            found.is_set = true;
-        }
-        self.all
-    }
-
-    fn add(&mut self, source: Source, kind: Kind, secret: Option<Secret>) -> &mut Credential {
-        let (is_set, is_renewed, failure, note) = (secret.is_some(), false, None, None);
-        let found = Credential { source, kind, is_set, secret, is_renewed, failure, note };
-        self.all.push(found);
+    fn add(&mut self, source: Source, secret: Option<Secret>) -> &mut Credential {
+        let (kind, is_set) = (source.kind(), secret.is_some());
+        let (is_renewed, failure, note) = (false, None, None);
+        self.all.push(Credential { source, kind, is_set, secret, is_renewed, failure, note });
         self.all.last_mut().expect("it was just added")
     }
 
     /// The login of a cloud gateway (2.1.200, 2.1.332, observed 2026-11-25).
-    fn gateway(&mut self) {
-        let state = self.state;
+    fn add_gateway(&mut self, state: &State) {
         let Some(login) = &state.gateway else { return };
-        let found = self.add(Source::Gateway, Kind::Gateway, login.token.clone());
+        let found = self.add(Source::Gateway, login.token.clone());
         found.is_set = true;
-        found.is_renewed = is_past(login.expires_at, state.now);
+        found.is_renewed = is_past(login.expires_at, state.facts.now);
         if let Some(because) = state.ignores_gateway(login) {
             found.ignore(because);
         } else if login.token.is_none() {
@@ -187,12 +144,12 @@ impl List<'_> {
         }
     }
 
-    fn headers(&mut self) {
-        for place in self.state.variables.places(names::HEADERS) {
-            let custom = headers::parse(self.state.client, place.value.reveal());
+    fn add_headers(&mut self, state: &State) {
+        for place in state.variables.places(names::HEADERS) {
+            let custom = headers::parse(state.client, place.value.reveal());
             if let Some(value) = custom.x_api_key.or(custom.authorization) {
                 let secret = Some(Secret::new(value.to_owned()));
-                let found = self.add(place.source.clone(), Kind::Headers, secret);
+                let found = self.add(place.source.clone(), secret);
                 if let Some(because) = place.ignored {
                     found.ignore(because);
                 }
@@ -200,20 +157,21 @@ impl List<'_> {
         }
     }
 
-    fn variable(&mut self, name: &str, kind: Kind) {
-        let state = self.state;
+    fn add_variable(&mut self, state: &State, name: &str) {
+        let is_usual = [names::KEY, names::TOKEN, names::OAUTH].contains(&name);
         for place in state.variables.places(name) {
             let value = &place.value;
             let descriptor = state.facts.open_descriptors.get(value.reveal());
             let secret = match name {
-                names::KEY | names::TOKEN | names::OAUTH => Some(value.clone()),
+                _ if is_usual => Some(value.clone()),
                 names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR => descriptor.cloned().flatten(),
                 names::PROFILE => state.profile().and_then(|profile| profile.token),
                 _ => None,
             };
-            let found = self.add(place.source.clone(), kind, secret);
+            let found = self.add(place.source.clone(), secret);
             found.is_set = !value.is_empty();
-            let because = if kind == Kind::Grant && !state.client.has(Rule::ProfilesAreKnown) {
+            let because = if found.kind == Kind::Grant && !state.client.has(Rule::ProfilesAreKnown)
+            {
                 // 2.0.77 knows none of it (observed 2026-11).
                 Some(UNKNOWN)
             } else if found.is_set && found.source.is_descriptor() {
@@ -225,54 +183,47 @@ impl List<'_> {
                 found.ignore(because);
             }
         }
-    }
-
-    /// A variable that is named even if nothing sets it.
-    fn usual_variable(&mut self, name: &str, kind: Kind) {
-        self.variable(name, kind);
-        if self.all.iter().all(|found| found.source != Source::env(name)) {
-            self.add(Source::env(name), kind, None);
+        // The usual ones are named even if nothing sets them.
+        if is_usual && self.all.iter().all(|found| found.source != Source::env(name)) {
+            self.add(Source::env(name), None);
         }
     }
 
     /// A key or token that a cloud session left in a file (2.1.200, 2.1.332, observed 2026-11-25).
-    fn well_known(&mut self, source: Source, kind: Kind) {
-        let state = self.state;
-        let name = if kind == Kind::Key { ".api_key" } else { ".oauth_token" };
+    fn add_well_known(&mut self, state: &State, source: Source, name: &str) {
         if let Some(text) = state.facts.text(&state.paths.well_known.join(name)) {
-            let found = self.add(source, kind, Some(Secret::new(text)));
+            let found = self.add(source, Some(Secret::new(text)));
             if !state.client.has(Rule::WellKnownFilesAreRead) {
                 found.ignore("this client does not read that file");
             }
         }
     }
 
-    fn helpers(&mut self) {
-        let in_force = settings::helper(self.state).map(|(layer, _)| layer);
-        for settings in &self.state.layers {
+    fn add_helpers(&mut self, state: &State) {
+        let in_force = settings::helper(state).map(|(layer, _)| layer);
+        for settings in &state.layers {
             let Some(helper) = &settings.helper else { continue };
-            let secret = match &self.state.helper {
+            let secret = match &state.helper {
                 HelperRun::Printed(secret, _) if in_force == Some(settings.layer) => {
                     Some(secret.clone())
                 }
                 _ => None,
             };
-            let found = self.add(Source::Helper(settings.layer), Kind::Helper, secret);
+            let found = self.add(Source::Helper(settings.layer), secret);
             found.is_set = !helper.is_empty();
         }
     }
 
     /// The login in force, which counts if it has the scope, expired or not (0.2.109, 1.0.128, 2.0.77, 2.1.330, observed
     /// 2026-11), and the one that it hides.
-    fn logins(&mut self) {
-        let state = self.state;
+    fn add_logins(&mut self, state: &State) {
         let token = |login: &Option<Login>| Some(login.as_ref()?.token.clone());
         let source = &state.login_source;
-        let found = self.add(source.clone(), Kind::Login, token(&state.login));
+        let found = self.add(source.clone(), token(&state.login));
         if let Some(login) = &state.login {
             // An expired login is refreshed before the first request: what will be sent is not known (2.0.77, 2.1.332,
             // observed 2026-11-25).
-            found.is_renewed = login.is_refreshed(state.now);
+            found.is_renewed = login.is_refreshed(state.facts.now);
             if login.scopes == Scopes::Lacking {
                 found.ignore("its scopes lack user:inference");
             } else if state.has_socket() {
@@ -283,7 +234,7 @@ impl List<'_> {
             }
         }
         if *source != Source::Login {
-            let hidden = self.add(Source::Login, Kind::Login, token(&state.hidden_login));
+            let hidden = self.add(Source::Login, token(&state.hidden_login));
             if hidden.is_set {
                 hidden.note = Some(Note::first(source));
             }
@@ -292,13 +243,13 @@ impl List<'_> {
 
     /// `primaryApiKey`, which counts if it is text, and not blank (1.0.128, 2.0.77, 2.1.330, observed 2026-11). The
     /// Keychain's goes before it, and ranks as it does (2.0.77, 2.1.112, observed 2026-11-25).
-    fn keys(&mut self) {
-        let (state, config) = (self.state, &self.state.config);
+    fn add_keys(&mut self, state: &State) {
+        let config = &state.config;
         if let Some(key) = state.keychain_key() {
-            self.add(Source::KeychainKey, Kind::Primary, Some(key));
+            self.add(Source::KeychainKey, Some(key));
         }
         let key = config.primary_key.clone().filter(|key| !key.is_empty());
-        let found = self.add(Source::PrimaryKey, Kind::Primary, key);
+        let found = self.add(Source::PrimaryKey, key);
         if found.secret.as_ref().is_some_and(|key| js_trim(key.reveal()).is_empty()) {
             found.note = Some(Note::new(Standing::Unset, "not set"));
         }

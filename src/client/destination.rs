@@ -146,7 +146,7 @@ fn unapproved_oauth_url(state: &State) -> Option<String> {
     ];
     let set = state.variables.read(names::OAUTH_URL).next()?.value.reveal();
     let is_approved = set.is_empty() || APPROVED.contains(&set.strip_suffix('/').unwrap_or(set));
-    let is_checked = settings::effective(state, names::BASE_URL).is_none()
+    let is_checked = state.variables.effective(names::BASE_URL).is_none()
         && !state.uses_gateway_login()
         && state.client.has(Rule::CustomOauthUrlIsKnown);
     (is_checked && !is_approved)
@@ -170,7 +170,7 @@ const PROXIES: [&str; 6] =
 fn project_redirects(state: &State, project: &Project) -> Vec<Redirect> {
     let redirect = |name: &str| {
         let source = if name == names::BASE_URL {
-            settings::effective(state, name)?.source.clone()
+            state.variables.effective(name)?.source.clone()
         } else {
             let (origin, _) = in_blocks(state, name).filter(|(_, value)| !value.is_empty())?;
             Source::Variable(origin, name.to_owned())

@@ -1,6 +1,6 @@
 //! Workload identity federation and Anthropic profiles, known to 2.1.330 and not to 2.0.77 (observed 2026-11). Pure.
 
-use super::{Credentials, Json, Reading, Secret, Source, State, decode, names, settings};
+use super::{Credentials, Json, Reading, Secret, Source, State, decode, names};
 
 /// An Anthropic profile as its files say: `configs/NAME.json` and `credentials/NAME.json`.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +82,7 @@ pub(crate) fn judge(
     let profile = state.profile();
     let default = profile.as_ref().map(|profile| Source::Profile(profile.name.clone()));
     let missing = || Err("the profile does not exist".to_owned());
-    let failure = profile.as_ref().map_or_else(missing, |profile| profile.failure(state.now));
+    let failure = profile.as_ref().map_or_else(missing, |profile| profile.failure(state.facts.now));
     // With a rule of federation the token is got by an exchange, and not known here.
     let is_exchanged = profile.is_some_and(|profile| profile.kind.as_deref() != Some("user_oauth"));
     if let Some(source) = explicit.or(default.as_ref()) {
@@ -92,7 +92,7 @@ pub(crate) fn judge(
     let failure = if explicit.is_some() {
         // Even one that does not count keeps federation from being used.
         Err("ANTHROPIC_PROFILE is set, and keeps federation from being used".to_owned())
-    } else if settings::effective(state, names::ORGANIZATION).is_none() {
+    } else if state.variables.effective(names::ORGANIZATION).is_none() {
         Err("ANTHROPIC_ORGANIZATION_ID is not set, so it counts as unset".to_owned())
     } else {
         Ok((!has_identity(state)).then(|| "an identity token is missing".to_owned()))
@@ -120,12 +120,12 @@ fn note(
 
 /// Whether there is an identity token to exchange: the file's, else the variable's.
 fn has_identity(state: &State) -> bool {
-    match settings::effective(state, names::IDENTITY_FILE) {
+    match state.variables.effective(names::IDENTITY_FILE) {
         Some(place) => {
             let path = state.paths.project.join(place.value.reveal());
             state.facts.file(&path).0.reading == Reading::Read
         }
-        None => settings::effective(state, names::IDENTITY).is_some(),
+        None => state.variables.effective(names::IDENTITY).is_some(),
     }
 }
 

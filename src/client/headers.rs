@@ -25,7 +25,7 @@ pub struct Custom<'a> {
 
 impl<'a> Custom<'a> {
     pub(crate) fn of(state: &'a State) -> Custom<'a> {
-        settings::effective(state, names::HEADERS).map_or_else(Custom::default, |place| Custom {
+        state.variables.effective(names::HEADERS).map_or_else(Custom::default, |place| Custom {
             source: Some(place.source.clone()),
             ..parse(state.client, place.value.reveal())
         })
@@ -114,7 +114,7 @@ impl Request<'_> {
             && outcome.authorization == Header::Absent
             && state.client.has(Rule::UserinfoIsSent)
             && destination::has_user(state)
-            && let Some(place) = settings::effective(state, names::BASE_URL)
+            && let Some(place) = state.variables.effective(names::BASE_URL)
         {
             outcome.authorization = Header::Invalid(place.source.clone());
         }
@@ -243,7 +243,7 @@ impl Request<'_> {
         let is_odd = |name: &&str| {
             let of_config = Source::Variable(Origin::Config, (*name).to_owned());
             state.config.odd_env.iter().any(|odd| odd == name)
-                && settings::effective(state, name).is_some_and(|place| place.source == of_config)
+                && state.variables.effective(name).is_some_and(|place| place.source == of_config)
         };
         if client.has(Rule::OddConfigVariableStops)
             && let Some(name) = [names::KEY, names::TOKEN].into_iter().find(is_odd)

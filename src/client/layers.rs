@@ -3,46 +3,23 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Client, Env, Facts, FileState, Launch, Layer, Paths, Reading, Rule, Secret, Settings,
-    launch::FlagSettings, names, parse, policy::Policy, variables::is_switched_on,
+    FileState, Layer, Reading, Rule, Secret, Settings, State, launch::FlagSettings, names, parse,
+    policy::Policy, variables::is_switched_on,
 };
 
-/// The settings as one client reads them.
-pub(crate) struct Layers<'a> {
-    client: Client,
-    facts: &'a Facts,
-    paths: &'a Paths,
-    launch: &'a Launch,
-    process: &'a Env,
-    /// What a managed policyHelper printed.
-    policy: Option<&'a Secret>,
-    /// Highest layer first.
-    pub settings: Vec<Settings>,
-    /// In the order of the layers; managed drop-ins after their main file.
-    pub files: Vec<(Layer, FileState)>,
-    /// Why the client does not start with them.
-    pub refusal: Option<String>,
-}
-
-impl<'a> Layers<'a> {
-    pub(crate) fn read(
-        client: Client,
-        facts: &'a Facts,
-        paths: &'a Paths,
-        launch: &'a Launch,
-        process: &'a Env,
-        has_remote: bool,
-    ) -> Layers<'a> {
-        let (settings, files, refusal) = (Vec::new(), Vec::new(), None);
+impl State {
+    /// Reads every layer from its files; that of Anthropic's server is given.
+    pub(super) fn read_layers(&mut self, remote: Option<Settings>) {
+        let remote = remote.unwrap_or_else(|| Settings::empty(Layer::Remote, PathBuf::new()));
+        let has_remote = remote.has_content;
         // Not run where the server has settings (2.1.332, observed 2026-11-26).
-        let policy = match &facts.policy {
-            Some(Ok(Some(text))) if !has_remote => Some(text),
+        let policy = match &self.facts.policy {
+            Some(Ok(Some(text))) if !has_remote => Some(text.clone()),
             _ => None,
         };
-        let mut layers =
-            Layers { client, facts, paths, launch, process, policy, settings, files, refusal };
-        for layer in Layer::ALL {
-            let mut settings = layers.layer(layer);
+        self.layers.push(remote);
+        for layer in Layer::ALL.into_iter().filter(|layer| *layer != Layer::Remote) {
+            let mut settings = self.layer(layer, policy.as_ref());
             if layer == Layer::Managed && policy.is_some() {
                 settings.give_way();
             }
@@ -51,47 +28,47 @@ impl<'a> Layers<'a> {
                 // 2026-11-26).
                 settings.helper = None;
             }
-            layers.settings.push(settings);
+            self.layers.push(settings);
         }
-        layers
     }
 
-    fn layer(&mut self, layer: Layer) -> Settings {
-        let (client, facts, launch) = (self.client, self.facts, self.launch);
+    /// The settings of a layer; `policy` is what a managed policyHelper printed.
+    fn layer(&mut self, layer: Layer, policy: Option<&Secret>) -> Settings {
+        let client = self.client;
         let files = self.files_of(layer);
         let mut settings = Settings::empty(layer, files.first().cloned().unwrap_or_default());
         if layer == Layer::Policy
-            && let Some(text) = self.policy
+            && let Some(text) = policy
             && let Err(reading) = settings.merge(client, text.reveal().as_bytes())
         {
             let fault = reading.fault().unwrap_or_default();
             self.refuse(format!("what the managed policyHelper printed {fault}"));
         }
         if layer == Layer::Flag
-            && let Some(FlagSettings::Json(text)) = launch.flag_settings(client)
+            && let Some(FlagSettings::Json(text)) = self.launch.flag_settings(client)
         {
             match settings.merge(client, text.as_bytes()) {
                 Err(Reading::Malformed(at)) => {
-                    let why = format!("--settings is not JSON: column {}: {}", at.column, at.why);
-                    self.refuse(why);
+                    let (column, why) = (at.column, at.why);
+                    self.refuse(format!("--settings is not JSON: column {column}: {why}"));
                 }
                 Err(reading) => {
                     let file = FileState { reading, ..FileState::missing(Path::new("--settings")) };
-                    self.files.push((layer, file));
+                    self.settings_files.push((layer, file));
                 }
                 Ok(()) => {}
             }
         }
         let is_read = self.reads(layer);
         for path in files.iter().filter(|_| is_read) {
-            let (mut file, bytes) = facts.file(path);
+            let (mut file, bytes) = self.facts.file(path);
             parse(&mut file, || settings.merge(client, bytes));
             if layer == Layer::Flag
                 && let Some(why) = unusable_flag(&file)
             {
                 self.refuse(format!("--settings {}: {why}", path.display()));
             }
-            self.files.push((layer, file));
+            self.settings_files.push((layer, file));
         }
         if layer == Layer::Managed && client.has(Rule::RegistryIsRead) {
             self.lay_policy(&mut settings);
@@ -101,7 +78,7 @@ impl<'a> Layers<'a> {
 
     /// The files of a layer; each is laid over those before it.
     fn files_of(&self, layer: Layer) -> Vec<PathBuf> {
-        let (client, facts, paths) = (self.client, self.facts, self.paths);
+        let (client, facts, paths) = (self.client, &self.facts, &self.paths);
         let with = |main: &Path, others: &[PathBuf], rule| {
             let others = others.iter().filter(|_| client.has(rule)).cloned();
             [main.to_path_buf()].into_iter().chain(others).collect()
@@ -130,7 +107,7 @@ impl<'a> Layers<'a> {
             _ => return true,
         };
         let restricted = self.client.has(Rule::RestrictedIsKnown)
-            && is_switched_on(self.process, names::RESTRICTED);
+            && is_switched_on(&self.process, names::RESTRICTED);
         !restricted && self.launch.reads(name)
     }
 
@@ -153,13 +130,12 @@ impl<'a> Layers<'a> {
         if settings.merge(self.client, text.as_bytes()).is_ok() {
             *managed = settings;
         } else if of_machine && merges {
-            self.refuse(
-                "the machine's policy is malformed, and the client does not start".to_owned(),
-            );
+            let why = "the machine's policy is malformed, and the client does not start";
+            self.refuse(why.to_owned());
         }
     }
 
-    fn refuse(&mut self, why: String) {
+    pub(super) fn refuse(&mut self, why: String) {
         self.refusal.get_or_insert(why);
     }
 }

@@ -1,9 +1,6 @@
 //! The stored logins: the subscription's, and that of a cloud gateway. Pure.
 
-use super::{
-    Client, Facts, FileState, Json, Paths, Reading, Rule, Secret, Source, Variables,
-    keychain::Item, names, parse,
-};
+use super::{Json, Reading, Rule, Secret, Source, State, keychain::Item, names, parse};
 
 /// Whether the login's scopes let it be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,39 +64,30 @@ pub(crate) fn is_past(at: Option<f64>, now: f64) -> bool {
     at.is_some_and(|at| at / 1000.0 < now)
 }
 
-/// The logins as a client finds them.
-pub(crate) struct Stored {
-    pub file: FileState,
-    /// Where the login in force is.
-    pub source: Source,
-    pub login: Option<Login>,
-    pub gateway: Option<GatewayLogin>,
-    /// The login of the file, where the Keychain's goes before it.
-    pub hidden: Option<Login>,
-}
-
-/// Finds the logins: in the Keychain, whose item goes before the file unless it is locked, absent or malformed (2.0.77,
-/// 2.1.112, observed 2026-11-25), else in the file.
-pub(crate) fn find(client: Client, facts: &Facts, paths: &Paths, variables: &Variables) -> Stored {
-    let of_project = client.has(Rule::SecureStorageDirOfProjectsCounts);
-    let dir = variables
-        .read(names::SECURE_STORAGE)
-        .find(|place| (of_project || !place.source.is_of_project()) && !place.value.is_empty());
-    let path = match dir.filter(|_| client.has(Rule::SecureStorageDirIsKnown)) {
-        Some(place) => paths.project.join(place.value.reveal()).join(".credentials.json"),
-        None => paths.credentials.clone(),
-    };
-    let (mut file, bytes) = facts.file(&path);
-    let in_file = parse(&mut file, || read_credentials(bytes)).unwrap_or_default();
-    let in_keychain = match &facts.keychain.login {
-        Item::Text(text) => read_credentials(text.as_bytes()).ok(),
-        _ => None,
-    };
-    let (source, CredentialsFile { login, gateway }, hidden) = match in_keychain {
-        Some(found) => (Source::KeychainLogin, found, in_file.login),
-        None => (Source::Login, in_file, None),
-    };
-    Stored { file, source, login, gateway, hidden }
+impl State {
+    /// Finds the logins: in the Keychain, whose item goes before the file unless it is locked, absent or malformed (2.0.77,
+    /// 2.1.112, observed 2026-11-25), else in the file.
+    pub(super) fn find_logins(&mut self) {
+        let (client, paths) = (self.client, &self.paths);
+        let of_project = client.has(Rule::SecureStorageDirOfProjectsCounts);
+        let mut dirs = self.variables.read(names::SECURE_STORAGE);
+        let dir = dirs
+            .find(|place| (of_project || !place.source.is_of_project()) && !place.value.is_empty());
+        let path = match dir.filter(|_| client.has(Rule::SecureStorageDirIsKnown)) {
+            Some(place) => paths.project.join(place.value.reveal()).join(".credentials.json"),
+            None => paths.credentials.clone(),
+        };
+        let (mut file, bytes) = self.facts.file(&path);
+        let mut found = parse(&mut file, || read_credentials(bytes)).unwrap_or_default();
+        if let Item::Text(text) = &self.facts.keychain.login
+            && let Ok(in_keychain) = read_credentials(text.as_bytes())
+        {
+            self.login_source = Source::KeychainLogin;
+            self.hidden_login = found.login;
+            found = in_keychain;
+        }
+        (self.login, self.gateway, self.credentials_file) = (found.login, found.gateway, file);
+    }
 }
 
 /// What the bytes of a credentials file hold.

@@ -10,9 +10,10 @@ use super::{Client, Rule, names};
 use crate::context::{Context, Platform};
 
 /// Why a file is the one that holds the config.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ChosenBy {
     /// `~/.claude.json`.
+    #[default]
     #[serde(rename = "default")]
     Default,
     /// `$CLAUDE_CONFIG_DIR/.claude.json`.
@@ -136,7 +137,7 @@ impl Roots {
 }
 
 /// Every path that the client would use in this context.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Paths {
     /// `$CLAUDE_CONFIG_DIR` as it is set, if it is set and not empty. The client expands nothing in it.
     pub config_dir_var: Option<PathBuf>,

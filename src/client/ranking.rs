@@ -374,7 +374,7 @@ impl<'s> Ranking<'s> {
         let (primary, logins) = (first(&[Kind::Primary]), first(&[Kind::Oauth, Kind::Login]));
         let mut checked = false;
         let refused = if gateway && has(Rule::ForcedGatewayRefusesAll) {
-            let headers = settings::effective(state, names::HEADERS);
+            let headers = state.variables.effective(names::HEADERS);
             keys.or(primary).or(logins).or(headers.map(|place| place.source.clone()))
         } else if keys.is_some() && !in_session {
             let forced = method.is_some() || organizations.is_some();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use super::{
-    Client, Env, Json, Layer, Place, Reading, Rule, Secret, Source, State, decode, schema,
+    Client, Env, Json, Layer, Reading, Rule, Secret, Source, State, decode, schema,
     variables::matters,
 };
 
@@ -137,10 +137,6 @@ pub(crate) fn js_trim(text: &str) -> &str {
     text.trim_matches(|c: char| (c.is_whitespace() && c != '\u{85}') || c == '\u{feff}')
 }
 
-pub(crate) fn effective<'a>(state: &'a State, name: &str) -> Option<&'a Place> {
-    state.variables.effective(name)
-}
-
 /// The helper that the client would run: that of the highest layer that names one, even if by an empty text.
 pub(crate) fn helper(state: &State) -> Option<(Layer, &str)> {
     // 0.2.109 does not know `apiKeyHelper` in settings (observed 2026-11).
@@ -182,7 +178,7 @@ pub(crate) fn helper_variables(state: &State) -> BTreeMap<&str, &str> {
 /// Where the client sends its requests: the effective ANTHROPIC_BASE_URL, and who set it. Blanks and a trailing slash are
 /// cut (2.0.77, 2.1.330, observed 2026-11).
 pub fn base_url(state: &State) -> (Option<Source>, &str) {
-    match effective(state, names::BASE_URL) {
+    match state.variables.effective(names::BASE_URL) {
         Some(place) => {
             let url = js_trim(place.value.reveal());
             (Some(place.source.clone()), url.strip_suffix('/').unwrap_or(url))

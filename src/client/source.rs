@@ -75,7 +75,7 @@ pub enum Origin {
 }
 
 /// A source of a credential.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// The login of a cloud gateway.
     Gateway,
@@ -93,21 +93,47 @@ pub enum Source {
     /// The subscription login in the macOS Keychain.
     KeychainLogin,
     /// The stored subscription login.
+    #[default]
     Login,
     /// The default Anthropic profile of that name.
     Profile(String),
 }
 
+/// What a credential is to the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The login of a cloud gateway: nothing else counts beside it.
+    Gateway,
+    /// Custom headers that carry a credential.
+    Headers,
+    /// ANTHROPIC_AUTH_TOKEN.
+    Token,
+    /// ANTHROPIC_API_KEY, or the key that comes by a file descriptor or a well-known file.
+    Key,
+    Helper,
+    /// The OAuth token of a variable, a file descriptor or a well-known file.
+    Oauth,
+    /// Federation or an explicit Anthropic profile.
+    Grant,
+    Login,
+    /// `primaryApiKey`, or the Keychain's API key.
+    Primary,
+    /// The default Anthropic profile.
+    Profile,
+    /// It is none: another variable.
+    Setting,
+}
+
 /// The variables that stand for a credential; an id with another name is a typing error.
-pub(crate) const VARIABLES: [&str; 8] = [
-    names::KEY,
-    names::KEY_DESCRIPTOR,
-    names::TOKEN,
-    names::OAUTH,
-    names::OAUTH_DESCRIPTOR,
-    names::HEADERS,
-    names::PROFILE,
-    names::FEDERATION_RULE,
+pub(crate) const VARIABLES: [(&str, Kind); 8] = [
+    (names::KEY, Kind::Key),
+    (names::KEY_DESCRIPTOR, Kind::Key),
+    (names::TOKEN, Kind::Token),
+    (names::OAUTH, Kind::Oauth),
+    (names::OAUTH_DESCRIPTOR, Kind::Oauth),
+    (names::HEADERS, Kind::Headers),
+    (names::PROFILE, Kind::Grant),
+    (names::FEDERATION_RULE, Kind::Grant),
 ];
 
 /// The sources of which there is one: their ids, and what people call them, with FILE for the file that they are in.
@@ -151,17 +177,25 @@ impl Source {
         }
     }
 
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Source::Gateway => Kind::Gateway,
+            Source::Variable(_, name) => VARIABLES
+                .iter()
+                .find(|(known, _)| known == name)
+                .map_or(Kind::Setting, |(_, kind)| *kind),
+            Source::WellKnownKey => Kind::Key,
+            Source::Helper(_) => Kind::Helper,
+            Source::WellKnownToken => Kind::Oauth,
+            Source::KeychainKey | Source::PrimaryKey => Kind::Primary,
+            Source::KeychainLogin | Source::Login => Kind::Login,
+            Source::Profile(_) => Kind::Profile,
+        }
+    }
+
     /// Whether its credential is an OAuth token, which the client sends with a header of its own beside it.
     pub(crate) fn is_oauth(&self) -> bool {
-        match self {
-            Source::Login | Source::KeychainLogin | Source::WellKnownToken | Source::Profile(_) => {
-                true
-            }
-            Source::Variable(_, name) => {
-                [names::OAUTH, names::OAUTH_DESCRIPTOR, names::PROFILE].contains(&name.as_str())
-            }
-            _ => false,
-        }
+        matches!(self.kind(), Kind::Oauth | Kind::Grant | Kind::Login | Kind::Profile)
     }
 
     /// Whether this is the variable of that name, wherever it is set.
@@ -206,11 +240,8 @@ impl FromStr for Source {
     type Err = anyhow::Error;
 
     fn from_str(id: &str) -> anyhow::Result<Source> {
-        let is_credential = |source: &Source| match source {
-            Source::Variable(_, name) => VARIABLES.contains(&name.as_str()),
-            _ => true,
-        };
-        Source::of_id(id).filter(is_credential).ok_or_else(|| unknown(id))
+        let source = Source::of_id(id).filter(|source| source.kind() != Kind::Setting);
+        source.ok_or_else(|| unknown(id))
     }
 }
 

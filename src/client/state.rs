@@ -8,14 +8,13 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{
-    Client, ConfigFile, Env, Facts, Launch, Layer, Mode, NotJson, Origin, Paths, Rule, Settings,
-    Source, Variables,
+    ChosenBy, Client, ConfigFile, Env, Facts, Launch, Layer, Mode, NotJson, Origin, Paths, Rule,
+    Settings, Source, Variables,
     config::Config,
     federation::AnthropicProfile,
     js_trim,
     keychain::Item,
-    layers::Layers,
-    login::{self, GatewayLogin, Login},
+    login::{GatewayLogin, Login},
     names, server,
     variables::{has_socket, is_of_host},
 };
@@ -46,8 +45,9 @@ impl fmt::Debug for Secret {
 }
 
 /// How reading a file went.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
+    #[default]
     Missing,
     Read,
     Empty,
@@ -90,7 +90,7 @@ pub struct Attributes {
     pub size: u64,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct FileState {
     pub path: PathBuf,
     pub reading: Reading,
@@ -100,7 +100,7 @@ pub struct FileState {
 
 impl FileState {
     pub(crate) fn missing(path: &Path) -> FileState {
-        FileState { path: path.to_path_buf(), reading: Reading::Missing, attributes: None }
+        FileState { path: path.to_path_buf(), ..FileState::default() }
     }
 
     /// A file that was read, with the usual mode.
@@ -150,7 +150,7 @@ pub enum HelperRun {
 }
 
 /// What a client of one version, started in one way, sees of the facts.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct State {
     pub facts: Facts,
     pub client: Client,
@@ -162,8 +162,9 @@ pub struct State {
     pub layers: Vec<Settings>,
     /// The settings files, in the order of the layers; managed drop-ins after their main file.
     pub settings_files: Vec<(Layer, FileState)>,
-    pub config_choice: ConfigFile,
     pub config_file: FileState,
+    /// Why that file is the config.
+    pub chosen_by: ChosenBy,
     pub config: Config,
     pub variables: Variables,
     pub credentials_file: FileState,
@@ -176,8 +177,6 @@ pub struct State {
     pub gateway: Option<GatewayLogin>,
     /// Why the client ends at once, if it does.
     pub refusal: Option<String>,
-    /// The time, in seconds since 1970.
-    pub now: f64,
     pub helper: HelperRun,
 }
 
@@ -193,49 +192,31 @@ impl State {
 
     /// The same, with these settings of Anthropic's server.
     fn with(facts: Facts, client: Client, launch: Launch, remote: Option<Settings>) -> State {
-        let paths = facts.roots.paths(client);
-        let has_remote = remote.as_ref().is_some_and(|remote| remote.has_content);
         let mut process = facts.process.clone();
         let options = [(launch.bare, names::SIMPLE), (launch.restricted, names::RESTRICTED)];
         for (_, name) in options.into_iter().filter(|(is_given, _)| *is_given) {
             process.insert(name.to_owned(), Secret::new("1".to_owned()));
         }
-        let config_choice = paths.config_file(|path| facts.config(path).0.is_legacy_config(client));
-        let (mut config_file, picked) = facts.config(&config_choice.path);
-        let config = parse(&mut config_file, || picked.seen_by(client)).unwrap_or_default();
-        let Layers { mut settings, files, refusal, .. } =
-            Layers::read(client, &facts, &paths, &launch, &process, has_remote);
-        if let Some(remote) = remote {
-            settings[0] = remote;
-        }
-        let variables = Variables::new(client, &settings, &config, &process);
-        let stored = login::find(client, &facts, &paths, &variables);
-        let mut state = State {
-            client,
-            process,
-            layers: settings,
-            settings_files: files,
-            config_choice,
-            config_file,
-            config,
-            variables,
-            credentials_file: stored.file,
-            login: stored.login,
-            login_source: stored.source,
-            hidden_login: stored.hidden,
-            gateway: stored.gateway,
-            refusal: launch.refusal(client).or(refusal),
-            now: facts.now,
-            helper: HelperRun::NotRun,
-            paths,
-            launch,
-            facts,
-        };
+        let (paths, refusal) = (facts.roots.paths(client), launch.refusal(client));
+        let mut state =
+            State { facts, client, launch, paths, process, refusal, ..State::default() };
+        state.read_config();
+        state.read_layers(remote);
+        state.variables = Variables::new(client, &state.layers, &state.config, &state.process);
+        state.find_logins();
         if let (Some(Err(failure)), Some(_)) = (&state.facts.policy, state.policy_helper()) {
             let why = format!("the managed policyHelper {failure}, and the client does not start");
-            state.refusal.get_or_insert(why);
+            state.refuse(why);
         }
         state
+    }
+
+    fn read_config(&mut self) {
+        let is_legacy = |path: &Path| self.facts.config(path).0.is_legacy_config(self.client);
+        let ConfigFile { path, chosen_by } = self.paths.config_file(is_legacy);
+        let (mut file, picked) = self.facts.config(&path);
+        self.config = parse(&mut file, || picked.seen_by(self.client)).unwrap_or_default();
+        (self.config_file, self.chosen_by) = (file, chosen_by);
     }
 
     /// The settings of Anthropic's server, if the client asks for them and takes them.
@@ -334,7 +315,7 @@ impl State {
             && self.layers.iter().any(|layer| layer.layer == Layer::Managed && layer.has_content);
         if !self.client.has(Rule::CloudGatewayIsKnown) {
             Some("this client does not know it")
-        } else if !login.counts(self.now) {
+        } else if !login.counts(self.facts.now) {
             Some("it has expired, and cannot be refreshed")
         } else if is_of_host(&self.process) {
             Some("in a host's session only the environment of the process counts")

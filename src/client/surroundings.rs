@@ -44,10 +44,10 @@ pub struct Misplaced {
 
 pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
     let paths = &state.paths;
-    let is_legacy = paths.legacy_config.as_ref() == Some(&state.config_choice.path);
+    let is_legacy = paths.legacy_config.as_ref() == Some(&state.config_file.path);
     Surroundings {
         user: disk::user(),
-        copies: copies::find(paths, &state.config_choice)
+        copies: copies::find(paths, &state.config_file.path)
             .files
             .iter()
             .filter(|(path, kind)| *kind != Kind::Other && *path != paths.global_config)

@@ -149,7 +149,7 @@ impl Target {
             &*paths.local_settings,
             &*paths.managed_settings,
         ];
-        let copies = copies::find(paths, &self.file);
+        let copies = copies::find(paths, &self.file.path);
         scrub::scrub(copies, &self.file.path, &settings, keys, &self.options, context)
     }
 }

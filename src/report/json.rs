@@ -20,7 +20,7 @@ pub fn render(answer: &Answer<'_>) -> serde_json::Result<String> {
         "client": answer.installed,
         "config_file": {
             "path": config.path.to_string_lossy(),
-            "chosen_by": case.state.config_choice.chosen_by,
+            "chosen_by": case.state.chosen_by,
             "exists": config.reading.exists(),
             // Windows has none.
             "mode": config.attributes.filter(|_| cfg!(unix)).map(|file| format!("{:04o}", file.mode)),

@@ -8,7 +8,7 @@ use anstyle::{AnsiColor, Style};
 use super::Answer;
 use super::names::Names;
 use crate::client::{
-    Candidate, Decision, Dialog, Mode, Outcome, Problem, Severity, Source, Standing, names,
+    Candidate, Decision, Dialog, Kind, Mode, Outcome, Problem, Severity, Source, Standing, names,
 };
 use crate::key;
 use crate::output::one_line;
@@ -239,11 +239,11 @@ impl<'a> Text<'a> {
 
     /// What a source gives, in a sentence.
     fn noun(&self, source: &Source) -> &'static str {
-        match source {
+        match source.kind() {
             _ if self.same_key(source) => "your key",
-            Source::Helper(_) => "apiKeyHelper's key",
-            Source::Login | Source::KeychainLogin | Source::Gateway => "the stored login",
-            _ if is_key(source) => "the key",
+            Kind::Helper => "apiKeyHelper's key",
+            Kind::Login | Kind::Gateway => "the stored login",
+            Kind::Key | Kind::Primary => "the key",
             _ => "the token",
         }
     }
@@ -438,11 +438,7 @@ fn columns(text: &str) -> usize {
 }
 
 fn is_key(source: &Source) -> bool {
-    match source {
-        Source::Variable(_, name) => name.contains("API_KEY"),
-        Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey | Source::Helper(_) => true,
-        _ => false,
-    }
+    matches!(source.kind(), Kind::Key | Kind::Primary | Kind::Helper)
 }
 
 /// Whether a fix is or ends with a command to paste, which is never wrapped.

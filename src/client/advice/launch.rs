@@ -6,7 +6,6 @@ use crate::client::{
     keychain::{self, Item},
     names,
     ranking::rank,
-    settings,
 };
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
@@ -96,7 +95,7 @@ fn race(case: &Case<'_>, found: &mut Problems) {
 /// With a gateway, a key also goes to Anthropic: the client asks its default host about itself (2.1.332, observed
 /// 2026-11-25).
 fn side_requests(case: &Case<'_>, found: &mut Problems) {
-    let is_set = |name| settings::effective(case.state, name).is_some();
+    let is_set = |name| case.state.variables.effective(name).is_some();
     let is_gateway = case.destination.address.as_ref().is_ok_and(|address| {
         is_set(names::BASE_URL) && address.host() != ANTHROPIC && !address.is_loopback()
     });

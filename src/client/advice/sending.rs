@@ -121,7 +121,7 @@ fn asked(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
 
 /// The key in ANTHROPIC_API_KEY was rejected when the interactive client asked.
 fn rejected(case: &Case<'_>, found: &mut Problems) {
-    let Some(setting) = settings::effective(case.state, names::KEY) else { return };
+    let Some(setting) = case.state.variables.effective(names::KEY) else { return };
     let suffix = key::suffix(settings::js_trim(setting.value.reveal()));
     let config = &case.state.config;
     let include = |answers: &Answers| answers.include(case.state.client, suffix) == Some(true);
@@ -134,7 +134,7 @@ fn rejected(case: &Case<'_>, found: &mut Problems) {
 
 /// What approves the key in ANTHROPIC_API_KEY: cck knows that of the environment only.
 fn approve(case: &Case<'_>) -> String {
-    match settings::effective(case.state, names::KEY).map(|setting| &setting.source) {
+    match case.state.variables.effective(names::KEY).map(|setting| &setting.source) {
         Some(source) if *source != Source::env(names::KEY) => {
             format!("start claude and answer Yes, if you mean the key in {}", case.place(source))
         }
@@ -144,7 +144,7 @@ fn approve(case: &Case<'_>) -> String {
 
 fn provider(case: &Case<'_>, found: &mut Problems) {
     let Some(provider) = case.decision.print.provider else { return };
-    if let Some(place) = settings::effective(case.state, &provider.switch()) {
+    if let Some(place) = case.state.variables.effective(&provider.switch()) {
         let (source, name) = (&place.source, provider.id);
         let message = format!("{source} sends requests to {name}: no Anthropic credential is used");
         found.warning("other-provider", message, case.remove(source));
@@ -194,7 +194,7 @@ fn login(case: &Case<'_>, found: &mut Problems) {
     let Some(login) = &case.state.login else { return };
     let source = Some(&case.state.login_source);
     let is_used = |mode: &Mode| case.decision.outcome(*mode).authorization.source() == source;
-    if !case.modes.iter().any(is_used) || !is_past(login.expires_at, case.state.now) {
+    if !case.modes.iter().any(is_used) || !is_past(login.expires_at, case.state.facts.now) {
         return;
     }
     if login.refreshable {

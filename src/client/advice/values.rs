@@ -1,7 +1,7 @@
 //! Values that are not what their place takes: a token where a key belongs, a placeholder, a key where nobody looks.
 
 use super::Problems;
-use crate::client::{ANTHROPIC, Case, Origin, Problem, Severity, Source, names, settings};
+use crate::client::{ANTHROPIC, Case, Kind, Origin, Problem, Severity, Source, names, settings};
 use crate::error::Failure;
 use crate::key::shape;
 
@@ -35,17 +35,11 @@ fn is_first_party(case: &Case<'_>) -> bool {
 fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
     let secret = case.decision.candidate(source)?.secret.as_ref()?;
     let text = settings::js_trim(secret.reveal());
-    match source {
-        Source::PrimaryKey | Source::KeychainKey | Source::WellKnownKey => {
-            in_key(case, source, text)
-        }
-        Source::Helper(_) => from_helper(case, source, text),
-        Source::Variable(_, name) => match name.as_str() {
-            names::KEY => in_key(case, source, text),
-            names::TOKEN => in_token(case, source, text),
-            names::OAUTH => in_oauth(case, source, text),
-            _ => None,
-        },
+    match source.kind() {
+        Kind::Key | Kind::Primary => in_key(case, source, text),
+        Kind::Helper => from_helper(case, source, text),
+        Kind::Token => in_token(case, source, text),
+        Kind::Oauth if *source != Source::WellKnownToken => in_oauth(case, source, text),
         _ => None,
     }
 }

@@ -105,15 +105,16 @@ fn in_variables(state: &State, context: &Context, found: &mut Vec<Misplaced>) {
     });
     for (name, value, place) in process.chain(settings) {
         // To compare all names with one another would take as long as everything else.
-        if VARIABLES.contains(&name) || !shape::holds_key(value) {
+        if VARIABLES.iter().any(|(known, _)| *known == name) || !shape::holds_key(value) {
             continue;
         }
         let upper = name.to_ascii_uppercase();
-        let meant = VARIABLES.iter().find(|known| strsim::osa_distance(&upper, known) <= 2);
+        let mut known = VARIABLES.iter().map(|(name, _)| *name);
+        let meant = known.find(|known| strsim::osa_distance(&upper, known) <= 2);
         if meant.is_none() && !NEIGHBOURS.contains(&&*upper) {
             continue;
         }
-        let meant = meant.copied().unwrap_or(names::KEY);
+        let meant = meant.unwrap_or(names::KEY);
         let fix = if place == "the environment" {
             format!("export {meant}=\"${name}\"; unset {name}")
         } else {

@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::client::{
-    Address, Case, Client, Credential, Header, Launch, Mode, Outcome, Problem, Refusal, Source,
-    State, destination, gather, resolve, server, settings,
+    Address, Case, Client, Credential, Header, Kind, Launch, Mode, Outcome, Problem, Refusal,
+    Source, State, destination, gather, resolve, server, settings,
 };
 use crate::context::Context;
 use crate::error::fail;
@@ -44,7 +44,7 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
     let outcome = outcomes.find(|outcome| outcome.sends).ok_or(None)?;
     let Some(headers) = headers(outcome, None) else {
         let login = case.state.login.as_ref();
-        let fix = if login.is_some_and(|login| login.is_refreshed(case.state.now)) {
+        let fix = if login.is_some_and(|login| login.is_refreshed(case.state.facts.now)) {
             "start claude once: it refreshes the login that has expired"
         } else {
             "add --run-helper, so that the helper's output can be asked about"
@@ -183,7 +183,7 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     let mut cached = None;
     state.update(|facts| cached = facts.server_settings.take());
     let first = server::asks_with(state, Mode::Print);
-    let is_kept_out = has_helper && first.as_ref().is_some_and(Credential::is_primary);
+    let is_kept_out = has_helper && first.as_ref().is_some_and(|first| first.kind == Kind::Primary);
     let credential = if is_kept_out { again } else { first };
     let fetched = credential.map_or(Ok(None), |credential| fetch(&credential, context));
     let settings = match &fetched {
