@@ -13,7 +13,6 @@ use crate::client::settings::names::TOKEN;
 use crate::client::{Case, Problem, Source, installed};
 use names::Names;
 
-/// What the API said.
 #[derive(Debug, Serialize)]
 pub struct Online {
     pub url: String,

@@ -105,7 +105,6 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-/// Whether what is sent to a URL crosses no network unencrypted.
 pub(crate) fn is_private(url: &Url) -> bool {
     url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url))
 }

@@ -21,7 +21,6 @@ use crate::shell;
 /// What ends a session that `cck run` has begun.
 const LEAVE: &str = "leave this `cck run`: exit";
 
-/// How much a problem matters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -31,13 +30,11 @@ pub enum Severity {
     Warning,
 }
 
-/// Something to fix.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// What programs know it by.
     pub code: &'static str,
     pub severity: Severity,
-    /// What is wrong, and where.
     pub message: String,
     /// What fixes it: a command or a sentence.
     pub fix: String,
@@ -61,24 +58,20 @@ impl Problem {
     }
 }
 
-/// What the advice is about.
 pub struct Case<'a> {
     pub state: &'a State,
     pub around: &'a Surroundings,
     pub decision: &'a Decision,
     pub destination: &'a Destination,
-    /// Why the credential must not go there.
     pub refusal: Option<&'a Refusal>,
     /// What is called `claude` and cannot be started.
     pub unusable_clients: &'a [(PathBuf, Fault)],
     pub modes: &'a [Mode],
     /// The source that was expected; none for any.
     pub expected: Option<&'a Source>,
-    /// The profile of cck that was asked about.
     pub profile: Option<&'a str>,
     /// Inside of `cck run`: where the key comes from that cck adds.
     pub session: Option<&'a str>,
-    /// The home directory, for paths as the user writes them.
     pub home: Option<&'a OsStr>,
 }
 
@@ -113,12 +106,10 @@ impl Problems {
 }
 
 impl Case<'_> {
-    /// A path as the user would write it.
     fn show(&self, path: &Path) -> String {
         paths::display(path, self.home)
     }
 
-    /// A path for a command line.
     fn quote(&self, path: &Path) -> String {
         if cfg!(windows) {
             // Neither shell there takes `~` for the home directory within quotes.
@@ -154,7 +145,6 @@ impl Case<'_> {
         }
     }
 
-    /// The file that a source is in.
     fn place(&self, source: &Source) -> String {
         self.show(self.state.file_of(source))
     }

@@ -174,12 +174,10 @@ fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {
 }
 
 impl Picked {
-    /// The `env` block, value by value.
     pub(crate) fn env(&self) -> Vec<(String, Json<'_>)> {
         self.members.get(3).and_then(json).map(Json::entries).unwrap_or_default()
     }
 
-    /// What the config says to `client`.
     pub fn seen_by(&self, client: Client) -> Result<Config, Reading> {
         // 2.0.77 and 2.1.330 skip a BOM; 1.0.128 stops at it (observed 2026-11).
         if self.has_bom && !client.has(Rule::ConfigMayHaveBom) {

@@ -13,7 +13,6 @@ use crate::disk::{self, Dir};
 /// Where the client keeps what came by descriptor, whatever the home is.
 const REMOTE: &str = "/home/claude/.claude/remote";
 
-/// The names that a config has had.
 const CONFIGS: [&str; 3] = [".claude.json", ".config.json", "config.json"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +25,6 @@ pub(crate) enum Kind {
     Other,
 }
 
-/// The files that may hold a copy of the key.
 #[derive(Debug, Default)]
 pub(crate) struct Copies {
     /// Sorted, so that reports are the same each time.

@@ -11,9 +11,7 @@ use super::{
 pub(crate) struct Credential {
     pub source: Source,
     pub kind: Kind,
-    /// Whether something is there.
     pub is_set: bool,
-    /// Its value, where it is known here.
     pub secret: Option<Secret>,
     /// Whether the client sends another value, which it has to get first.
     pub is_renewed: bool,
@@ -49,7 +47,6 @@ pub(crate) struct Credentials {
     pub dialogs: Vec<Dialog>,
     /// Whether the client fails on a list of approvals that is not one.
     pub fails: bool,
-    /// Why the client does not start with them.
     pub refusal: Option<(Source, String)>,
     /// The API key, and `primaryApiKey` where no helper is set, that a login goes before.
     pub passed_over: [Option<Credential>; 2],
@@ -104,7 +101,6 @@ impl Credentials {
         self.note(source, Note::new(Standing::Ignored, because));
     }
 
-    /// Notes that none of these kinds counts.
     pub(crate) fn ignore_all(&mut self, kinds: &[Kind], because: &str) {
         for found in &mut self.all {
             if found.counts() && kinds.contains(&found.kind) {

@@ -4,7 +4,6 @@ use serde::Serialize;
 
 use super::{Client, Rule, Secret, Source};
 
-/// How the client is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
     /// `claude -p`.
@@ -17,9 +16,7 @@ pub enum Mode {
 #[derive(Debug, PartialEq, Eq)]
 pub struct Provider {
     pub(crate) id: &'static str,
-    /// For people.
     pub(crate) name: &'static str,
-    /// What a client has that knows it.
     rule: Option<Rule>,
 }
 
@@ -56,7 +53,6 @@ impl Provider {
 impl Mode {
     pub(crate) const ALL: [Mode; 2] = [Mode::Print, Mode::Interactive];
 
-    /// Its name in reports.
     pub(crate) fn name(self) -> &'static str {
         if self == Mode::Print { "print" } else { "interactive" }
     }
@@ -78,7 +74,6 @@ pub enum Dialog {
     Login,
 }
 
-/// What became of a candidate in one mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     Used,
@@ -141,7 +136,6 @@ pub struct Stop {
     /// What programs know it by.
     pub code: &'static str,
     pub reason: String,
-    /// The source that is refused, if it is one.
     pub source: Option<Source>,
 }
 
@@ -164,7 +158,6 @@ impl Outcome {
         [("x-api-key", &self.x_api_key), ("authorization", &self.authorization)]
     }
 
-    /// The source that takes a header without a credential in it.
     pub(crate) fn invalid(&self) -> Option<&Source> {
         self.headers().into_iter().find_map(|(_, header)| match header {
             Header::Invalid(source) => Some(source),
@@ -233,7 +226,6 @@ impl Candidate {
         }
     }
 
-    /// The reasons of both modes.
     pub(crate) fn because(&self) -> String {
         let [print, interactive] = [&self.print.because, &self.interactive.because];
         if print == interactive {

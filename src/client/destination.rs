@@ -39,11 +39,9 @@ impl Redirect {
     }
 }
 
-/// Why a credential must not be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
     Unusable(Unusable),
-    /// It is not the host that the user named.
     OtherHost(String),
     /// A folder that the user has not trusted chose the way.
     Untrusted(Redirect),
@@ -123,7 +121,6 @@ pub(crate) fn is_default_host(state: &State) -> bool {
         .is_ok_and(|address| address.host() == ANTHROPIC)
 }
 
-/// Why nothing can be sent to the address that is set.
 pub(crate) fn unusable(state: &State) -> Option<String> {
     let why = match Address::parse(url(state), state.client) {
         Err(Unusable(why)) => why,

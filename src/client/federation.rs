@@ -12,7 +12,6 @@ pub struct AnthropicProfile {
     pub token: Option<Secret>,
     /// `expires_at` of its credentials, in seconds since 1970.
     pub expires_at: Option<f64>,
-    /// Whether its credentials hold a refresh token.
     pub refreshable: bool,
     /// The mode of its credentials, if others than the owner may read them.
     pub loose_mode: Option<u32>,
@@ -100,7 +99,6 @@ pub(crate) fn judge(
     note(found, rule, failure, true);
 }
 
-/// Notes why the source fails, or that it does not count.
 fn note(
     found: &mut Credentials,
     source: &Source,

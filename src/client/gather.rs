@@ -37,7 +37,6 @@ pub(crate) use files::{MAX_BYTES, attributes_only, read};
 /// How long a helper may run. The client waits longer; a person who asks `cck verify` does not want to.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What is on the machine.
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub roots: Roots,
@@ -77,7 +76,6 @@ pub fn gather(
 }
 
 impl Facts {
-    /// Facts without any file.
     pub fn empty(roots: Roots) -> Facts {
         Facts { roots, ..Facts::default() }
     }
@@ -88,7 +86,6 @@ impl Facts {
         self.files.insert(path.to_path_buf(), (file, bytes.to_vec().into()));
     }
 
-    /// Lays a config that is not on the disk.
     pub fn lay_config(&mut self, path: &Path, bytes: &[u8]) {
         let mut file = FileState::laid(path, bytes);
         let picked = parse(&mut file, || config::pick(bytes, 64, None)).unwrap_or_default();
@@ -137,7 +134,6 @@ impl Facts {
         Ok(facts)
     }
 
-    /// Reads the files that have their places.
     fn read_for(&mut self, client: Client, launch: &Launch) {
         let paths = self.roots.paths(client);
         if let Some(FlagSettings::File(file)) = launch.flag_settings(client) {
@@ -216,7 +212,6 @@ impl Facts {
         own.into_iter().chain(in_files).chain(in_configs).collect()
     }
 
-    /// A file, and its bytes.
     pub(crate) fn file(&self, path: &Path) -> (FileState, &[u8]) {
         match self.files.get(path) {
             Some((file, bytes)) => (file.clone(), bytes),
@@ -224,7 +219,6 @@ impl Facts {
         }
     }
 
-    /// A config, and what matters of it.
     pub(crate) fn config(&self, path: &Path) -> (FileState, Picked) {
         match self.configs.get(path) {
             Some(config) => config.clone(),
@@ -306,7 +300,7 @@ pub fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
         Ok(text) => match Json::object(text) {
             Ok(Some(members)) => {
                 let settings = members.get("managedSettings");
-                Ok(settings.map(|settings| Secret::new(settings.text().to_owned())))
+                Ok(settings.map(|settings| Secret::new(settings.0.to_owned())))
             }
             _ => Err("printed something other than a JSON object".to_owned()),
         },

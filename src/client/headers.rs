@@ -9,7 +9,6 @@ use super::{
 };
 use crate::key::command::Ended;
 
-/// What custom headers say of credentials.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Custom<'a> {
     pub source: Option<Source>,
@@ -76,7 +75,6 @@ fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-/// What decides the two headers.
 pub(crate) struct Request<'a> {
     pub state: &'a State,
     pub mode: Mode,

@@ -24,11 +24,8 @@ const MAX_PACKAGE_BYTES: u64 = 1 << 20;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Installed {
-    /// None if it cannot be told.
     pub version: Option<String>,
-    /// What put it there.
     pub installed_by: &'static str,
-    /// The program.
     pub path: PathBuf,
 }
 
@@ -40,7 +37,6 @@ impl Installed {
 
 #[derive(Debug, Default)]
 pub struct Search {
-    /// The one that would be started.
     pub client: Option<Installed>,
     /// What looks like a client and cannot be started: where, and what is wrong with it.
     pub unusable: Vec<(PathBuf, Fault)>,
@@ -56,7 +52,6 @@ pub struct Report {
     pub path: Option<PathBuf>,
     /// Other clients on this machine, if they were asked for.
     pub others: Vec<Installed>,
-    /// What there is to say about the version.
     pub note: Option<String>,
 }
 
@@ -97,7 +92,6 @@ pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report)
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A link to nothing.
     Dangling,
     Directory,
     /// Not executable, or not a regular file.
@@ -167,7 +161,6 @@ pub(crate) fn others(context: &Context, client: Option<&Installed>) -> Vec<Insta
     found
 }
 
-/// Where a program of that name may be, by PATH, in order.
 fn on_path(context: &Context, program: &Path) -> Vec<PathBuf> {
     let ends: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
     let path = context.var_os("PATH").unwrap_or_default();
@@ -189,7 +182,6 @@ fn fault(path: &Path) -> Option<Fault> {
     }
 }
 
-/// Says what a program is, by where it lies.
 fn identify(path: &Path, home: Option<&Path>) -> Installed {
     let real = disk::real(path).unwrap_or_else(|_| path.to_path_buf());
     let (version, installed_by) = by_place(&real)

@@ -37,17 +37,15 @@ impl<'a> Json<'a> {
         Ok(json.is_object().then(|| json.members()))
     }
 
-    /// The member of that name, if this is an object that has it.
     pub(crate) fn get(self, name: &str) -> Option<Json<'a>> {
         json::last(&json::object(self.0)?, name).map(|member| Json(member.value))
     }
 
     /// The members of an object, the last of duplicates only, by name; none for other values.
     pub(crate) fn members(self) -> BTreeMap<String, Json<'a>> {
-        let found = json::object(self.0).unwrap_or_default().into_iter();
         // Not `collect`, here and for other maps: it sorts first, and each type's sort is 5 KB of code.
         let mut members = BTreeMap::new();
-        members.extend(found.map(|member| (text(member.name), Json(member.value))));
+        members.extend(self.entries());
         members
     }
 
@@ -57,7 +55,6 @@ impl<'a> Json<'a> {
         found.map(|member| (text(member.name), Json(member.value))).collect()
     }
 
-    /// The items of an array; `None` for other values.
     pub(crate) fn items(self) -> Option<Vec<Json<'a>>> {
         Some(json::items(self.0)?.into_iter().map(Json).collect())
     }
@@ -74,11 +71,6 @@ impl<'a> Json<'a> {
 
     pub(crate) fn number(self) -> Option<f64> {
         self.literal()?.parse().ok()
-    }
-
-    /// The value as it stands in the file.
-    pub(crate) fn text(self) -> &'a str {
-        self.0
     }
 
     pub(crate) fn is_string(self) -> bool {
@@ -117,7 +109,6 @@ impl<'a> Json<'a> {
         self.0.starts_with('{')
     }
 
-    /// Whether JavaScript takes the value for true.
     pub(crate) fn is_truthy(self) -> bool {
         match self.literal() {
             Some("true") => true,
@@ -127,7 +118,6 @@ impl<'a> Json<'a> {
         }
     }
 
-    /// What the value is, for a message.
     pub(crate) fn kind(self) -> &'static str {
         match self.0.as_bytes().first() {
             Some(b'"') => "a string",

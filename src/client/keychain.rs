@@ -22,28 +22,22 @@ const PATIENCE: Duration = Duration::from_millis(1500);
 const LOCKED: i32 = 36;
 const NO_ITEM: i32 = 44;
 
-/// How looking for an item went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Item {
     /// The item does not exist, or the Keychain does not.
     #[default]
     Missing,
-    /// The keychain is locked.
     Locked,
-    /// `security` failed.
     Failed(String),
-    /// What is in it.
     Text(Zeroizing<String>),
 }
 
-/// The client's two items.
 #[derive(Clone, Debug, Default)]
 pub struct Keychain {
     /// The API key: `Claude Code`.
     pub key: Item,
     /// The subscription login: `Claude Code-credentials`.
     pub login: Item,
-    /// The services they are kept under.
     pub services: [String; 2],
 }
 
@@ -102,7 +96,6 @@ fn look<const N: usize>(services: [&str; N], context: &Context) -> [Item; N] {
     })
 }
 
-/// Runs `security` with this on standard input.
 fn run(arguments: &[&str], input: &[u8], left: Duration) -> Result<Zeroizing<String>, Item> {
     let failed = |why: String| Item::Failed(format!("`security` {why}"));
     if left.is_zero() || HANGS.load(Ordering::Relaxed) {

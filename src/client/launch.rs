@@ -41,7 +41,6 @@ pub enum FlagSettings<'a> {
     File(&'a Path),
 }
 
-/// Who starts the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Launcher {
     /// A shell in a terminal
@@ -102,7 +101,6 @@ impl Launch {
         launch
     }
 
-    /// Takes an option, and its values from what follows.
     fn option<'a>(&mut self, arg: &str, rest: &mut Peekable<impl Iterator<Item = &'a str>>) {
         let (name, value) = match arg.char_indices().nth(2) {
             _ if arg.starts_with("--") => match arg.split_once('=') {
@@ -148,7 +146,6 @@ impl Launch {
         }
     }
 
-    /// What `--settings` names to `client`.
     pub fn flag_settings(&self, client: Client) -> Option<FlagSettings<'_>> {
         let last = client.has(Rule::LastSettingsFlagCounts);
         let value = if last { &self.settings } else { &self.first_settings }.as_deref()?;
@@ -212,7 +209,6 @@ fn is_option(arg: &str) -> bool {
     arg.len() > 1 && arg.starts_with('-')
 }
 
-/// What an option takes after it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Flag,

@@ -2,7 +2,6 @@
 
 use super::{Json, Reading, Rule, Secret, Source, State, keychain::Item, names, parse};
 
-/// Whether the login's scopes let it be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scopes {
     /// They have `user:inference`.
@@ -26,7 +25,6 @@ pub struct Login {
     pub plan: Option<String>,
 }
 
-/// What `.credentials.json` holds.
 #[derive(Clone, Debug, Default)]
 pub struct CredentialsFile {
     pub login: Option<Login>,
@@ -90,7 +88,6 @@ impl State {
     }
 }
 
-/// What the bytes of a credentials file hold.
 pub fn read_credentials(bytes: &[u8]) -> Result<CredentialsFile, Reading> {
     // Unlike the other files, this one must not begin with a BOM (2.0.77, 2.1.330, observed 2026-11).
     let text = String::from_utf8_lossy(bytes);

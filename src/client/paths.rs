@@ -9,7 +9,6 @@ use serde::Serialize;
 use super::{Client, Rule, names};
 use crate::context::{Context, Platform};
 
-/// Why a file is the one that holds the config.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ChosenBy {
     /// `~/.claude.json`.
@@ -22,7 +21,6 @@ pub enum ChosenBy {
     /// `<claude dir>/.config.json`, which replaces the others where it exists.
     #[serde(rename = "legacy")]
     Legacy,
-    /// The user named it.
     #[serde(rename = "--config-file")]
     Flag,
 }

@@ -11,18 +11,15 @@ use crate::shell;
 /// How long the system's program may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Settings in a policy of the system.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Policy {
     #[default]
     Missing,
     /// It is of a type that holds no text, or could not be read.
     Malformed,
-    /// The text of a settings file.
     Text(String),
 }
 
-/// The machine's policy and the user's.
 pub(crate) fn read(context: &Context) -> [Policy; 2] {
     match context.platform() {
         Platform::Linux => Default::default(),
@@ -31,7 +28,6 @@ pub(crate) fn read(context: &Context) -> [Policy; 2] {
     }
 }
 
-/// The text that a program of the system prints.
 fn output(command: &str) -> Option<String> {
     let printed = command::output(command, Path::new("/"), PATIENCE).ok()?;
     printed.ok().map(|text| text.to_string())

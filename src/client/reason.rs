@@ -26,7 +26,6 @@ pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> 
     in_print.all.into_iter().map(candidate).collect()
 }
 
-/// Notes what became of every source that counts.
 pub(crate) fn note(state: &State, found: &mut Credentials, outcome: &Outcome) {
     let counting = found.all.iter().filter(|credential| credential.counts());
     let notes: Vec<_> = counting

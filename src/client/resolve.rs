@@ -73,11 +73,11 @@ fn stop(
     outcome: &Outcome,
     found: &Credentials,
 ) -> Option<(Stop, Vec<Dialog>)> {
+    let (client, is_interactive) = (state.client, mode == Mode::Interactive);
     let stop = |code, dialog: Option<Dialog>, reason: &str| {
-        let dialogs = dialog.into_iter().filter(|_| mode == Mode::Interactive).collect();
+        let dialogs = dialog.into_iter().filter(|_| is_interactive).collect();
         Some((Stop { code, reason: reason.to_owned(), source: None }, dialogs))
     };
-    let client = state.client;
     if let Some(refusal) = &state.refusal {
         return stop("launch", None, refusal);
     }
@@ -113,15 +113,12 @@ fn stop(
         return Some((stop, found.dialogs.clone()));
     }
     // 2.1.330, observed 2026-11. It needs the network to go on.
-    if mode == Mode::Interactive && !state.config.onboarded {
+    if is_interactive && !state.config.onboarded {
         let reason = "onboarding is not complete, so the client stops at its first questions";
         return stop("onboarding", Some(Dialog::Onboarding), reason);
     }
     // 2.0.77's default answer is to exit; it asks about a key before (observed 2026-11-24).
-    if mode == Mode::Interactive
-        && !client.has(Rule::SettingsErrorGoesOn)
-        && has_settings_error(state)
-    {
+    if is_interactive && !client.has(Rule::SettingsErrorGoesOn) && has_settings_error(state) {
         let mut dialogs = found.dialogs.clone();
         dialogs.push(Dialog::InvalidSettings);
         let reason =

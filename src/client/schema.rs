@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 
 use super::{Client, Json, Layer, Rule};
 
-/// What a member has to be.
 #[derive(Clone, Copy)]
 enum Kind {
     Text,

@@ -50,5 +50,5 @@ pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
 pub(crate) fn settings_in(body: &str) -> Option<Option<Zeroizing<Vec<u8>>>> {
     let [settings] = Json::pick(body, ["settings"]).ok()?;
     let settings = settings.filter(|settings| settings.is_object())?;
-    Some(Some(Zeroizing::new(settings.text().as_bytes().to_vec())))
+    Some(Some(Zeroizing::new(settings.0.as_bytes().to_vec())))
 }

@@ -30,7 +30,6 @@ pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
     clients().into_iter().filter(|pid| is_of_this(environment(*pid))).count()
 }
 
-/// The user's processes that are the client.
 #[cfg(target_os = "linux")]
 fn clients() -> Vec<u32> {
     use crate::disk;
@@ -53,7 +52,6 @@ fn clients() -> Vec<u32> {
     clients
 }
 
-/// The variables of one.
 #[cfg(target_os = "linux")]
 fn environment(pid: u32) -> io::Result<Vec<String>> {
     strings(pid, "environ")

@@ -9,7 +9,6 @@ use super::{
     variables::matters,
 };
 
-/// The names of the variables that decide.
 pub(crate) mod names {
     pub(crate) const KEY: &str = "ANTHROPIC_API_KEY";
     pub(crate) const KEY_DESCRIPTOR: &str = "CLAUDE_CODE_API_KEY_FILE_DESCRIPTOR";

@@ -28,7 +28,6 @@ pub enum Layer {
 }
 
 impl Layer {
-    /// All layers, highest first.
     pub const ALL: [Layer; 7] = [
         Layer::Remote,
         Layer::Policy,
@@ -74,10 +73,8 @@ pub enum Origin {
     Process,
 }
 
-/// A source of a credential.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
-    /// The login of a cloud gateway.
     Gateway,
     Variable(Origin, String),
     /// `.api_key` of a cloud session.
@@ -92,10 +89,8 @@ pub enum Source {
     PrimaryKey,
     /// The subscription login in the macOS Keychain.
     KeychainLogin,
-    /// The stored subscription login.
     #[default]
     Login,
-    /// The default Anthropic profile of that name.
     Profile(String),
 }
 
@@ -148,7 +143,6 @@ pub(crate) static FIXED: [(Source, &str, &str); 7] = [
 ];
 
 impl Source {
-    /// A variable of the process's environment.
     pub(crate) fn env(name: &str) -> Source {
         Source::Variable(Origin::Process, name.to_owned())
     }
@@ -198,7 +192,6 @@ impl Source {
         matches!(self.kind(), Kind::Oauth | Kind::Grant | Kind::Login | Kind::Profile)
     }
 
-    /// Whether this is the variable of that name, wherever it is set.
     pub(crate) fn is_variable(&self, name: &str) -> bool {
         matches!(self, Source::Variable(_, other) if other == name)
     }

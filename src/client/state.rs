@@ -44,7 +44,6 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// How reading a file went.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Reading {
     #[default]
@@ -94,7 +93,6 @@ pub struct Attributes {
 pub struct FileState {
     pub path: PathBuf,
     pub reading: Reading,
-    /// None if it is not there.
     pub attributes: Option<Attributes>,
 }
 
@@ -139,7 +137,6 @@ pub(crate) fn parse<T>(
     parser().map_err(|reading| file.reading = reading).ok()
 }
 
-/// What running the helper gave, and after how long.
 #[derive(Debug, Default)]
 pub enum HelperRun {
     /// It was not run: it is taken to succeed.
@@ -170,7 +167,6 @@ pub struct State {
     pub credentials_file: FileState,
     /// The login in force: the Keychain's, else that of the file.
     pub login: Option<Login>,
-    /// Where the login in force is.
     pub login_source: Source,
     /// The login of the file, where the Keychain's goes before it.
     pub hidden_login: Option<Login>,
@@ -190,7 +186,6 @@ impl State {
         }
     }
 
-    /// The same, with these settings of Anthropic's server.
     fn with(facts: Facts, client: Client, launch: Launch, remote: Option<Settings>) -> State {
         let mut process = facts.process.clone();
         let options = [(launch.bare, names::SIMPLE), (launch.restricted, names::RESTRICTED)];
@@ -326,7 +321,6 @@ impl State {
         }
     }
 
-    /// The method of `forceLoginMethod` in managed settings.
     pub(crate) fn forced_method(&self) -> Option<&str> {
         let mut managed = self.layers.iter().filter(|layer| layer.layer.is_managed());
         managed.find_map(|layer| layer.login_method.as_deref())

@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    FileState, Json, Reading, State,
+    Env, FileState, Json, Problem, Reading, State,
     copies::{self, Kind},
     decode, gather,
     git::{self, Git},
     names, settings,
+    variables::at_start,
 };
 use crate::context::Context;
 use crate::disk;
@@ -30,16 +31,9 @@ pub struct Surroundings {
     pub config_dir_is_empty: bool,
     pub is_mount: bool,
     /// Keys at places, or under names, that the client does not read.
-    pub misplaced: Vec<Misplaced>,
+    pub misplaced: Vec<Problem>,
     /// The program of the helper in force, where it is named by a path and cannot be run.
     pub unusable_helper: Option<PathBuf>,
-}
-
-/// A key that the client does not read.
-#[derive(Debug)]
-pub struct Misplaced {
-    pub(crate) message: String,
-    pub(crate) fix: String,
 }
 
 pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
@@ -73,25 +67,18 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
 }
 
 pub(crate) fn with_credentials(state: &State) -> Vec<&Path> {
-    let variables = [names::KEY, names::TOKEN, names::OAUTH, names::HEADERS];
-    let holds = |env: &std::collections::BTreeMap<String, super::state::Secret>| {
-        variables.iter().any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))
-    };
-    let mut files = Vec::new();
+    const VARIABLES: [&str; 4] = [names::KEY, names::TOKEN, names::OAUTH, names::HEADERS];
+    let holds = |env: &Env| VARIABLES.iter().any(|name| at_start(env, name).is_some());
     let config = &state.config;
-    if config.primary_key.as_ref().is_some_and(|key| !key.is_empty()) || holds(&config.env) {
-        files.push(state.config_file.path.as_path());
-    }
-    for settings in state.layers.iter().filter(|settings| holds(&settings.env)) {
-        files.push(settings.file.as_path());
-    }
-    if state.login.is_some() {
-        files.push(state.credentials_file.path.as_path());
-    }
-    files
+    let key = config.primary_key.as_ref().filter(|key| !key.is_empty());
+    let has_key = key.is_some() || holds(&config.env);
+    let config = has_key.then_some(&state.config_file.path);
+    let layers = state.layers.iter().filter(|settings| holds(&settings.env));
+    let login = state.login.as_ref().map(|_| &state.credentials_file.path);
+    let files = config.into_iter().chain(layers.map(|settings| &settings.file)).chain(login);
+    files.map(PathBuf::as_path).collect()
 }
 
-/// Whether a path is a mount point, as far as the system says so.
 fn is_mount(path: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let real = disk::real(path).unwrap_or_else(|_| path.to_path_buf());

@@ -18,7 +18,6 @@ pub struct Place {
     pub ignored: Option<&'static str>,
 }
 
-/// Every variable that can matter to a credential.
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
     client: Client,
@@ -49,7 +48,6 @@ impl Variables {
         variables
     }
 
-    /// Every place that sets the variable, highest first.
     pub(crate) fn places(&self, name: &str) -> &[Place] {
         self.places.get(name).map_or(&[], Vec::as_slice)
     }
@@ -82,7 +80,6 @@ impl Variables {
     }
 }
 
-/// Whether a variable of that name can matter to a credential.
 pub(crate) fn matters(name: &str) -> bool {
     name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_")
 }
@@ -101,7 +98,6 @@ pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
     if client.has(trims) { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
 }
 
-/// Whether the environment of the process switches a variable on.
 pub(crate) fn is_switched_on(process: &Env, name: &str) -> bool {
     process.get(name).is_some_and(|value| is_truthy(value.reveal()))
 }
@@ -191,7 +187,6 @@ fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<
     }
 }
 
-/// Whether `client` does not take the variable from a project.
 fn is_weak_in_projects(client: Client, name: &str) -> bool {
     match name {
         names::OAUTH => !client.has(Rule::OauthOfProjectsCounts),

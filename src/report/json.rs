@@ -7,7 +7,6 @@ use crate::client::{Candidate, Case, Header, Mode, Source, settings};
 use crate::key;
 use crate::output::{escape, without_user};
 
-/// The report as one JSON object, broken into lines.
 pub fn render(answer: &Answer<'_>) -> serde_json::Result<String> {
     let case = answer.case;
     let (config, destination) = (&case.state.config_file, case.destination);

@@ -58,8 +58,8 @@ pub(crate) fn status(answer: &Answer<'_>, width: usize) -> String {
         None if answer.verdict => "cck --help shows what else cck does".to_owned(),
         None => "cck verify".to_owned(),
         Some(first) if first.severity == Severity::Error => {
-            if let Some(message) = out.not_yet_told(first).filter(|_| answer.refused.is_none()) {
-                out.sentence("", &message);
+            if answer.refused.is_none() && !out.is_told(first) {
+                out.sentence("", &out.message(first));
             }
             match count(Severity::Error) {
                 1 if is_command(&first.fix) => first.fix.clone(),
@@ -75,7 +75,6 @@ pub(crate) fn status(answer: &Answer<'_>, width: usize) -> String {
     key::mask(&out.text)
 }
 
-/// Text of a width, and what it is about.
 struct Text<'a> {
     text: String,
     width: usize,
@@ -145,9 +144,7 @@ impl<'a> Text<'a> {
         }
         let same = case.modes.windows(2).all(|pair| {
             let (one, other) = (outcome(pair[0]), outcome(pair[1]));
-            one.x_api_key == other.x_api_key
-                && one.authorization == other.authorization
-                && one.sends == other.sends
+            one.headers() == other.headers() && one.sends == other.sends
         });
         if same {
             let who = if let [mode] = case.modes { who(*mode) } else { "Claude Code" };
@@ -205,10 +202,8 @@ impl<'a> Text<'a> {
         }
         if !outcome.sends {
             let asks = self.decision.interactive.dialogs.contains(&Dialog::Login);
-            return format!(
-                "sends no credential{}",
-                if asks { " and asks you to log in" } else { "" }
-            );
+            let then = if asks { " and asks you to log in" } else { "" };
+            return format!("sends no credential{then}");
         }
         if let Some(source) = outcome.invalid() {
             let name = self.names.name(source);
@@ -237,7 +232,6 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// What a source gives, in a sentence.
     fn noun(&self, source: &Source) -> &'static str {
         match source.kind() {
             _ if self.same_key(source) => "your key",
@@ -248,7 +242,6 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// Whether a source gives the key of the config.
     fn same_key(&self, source: &Source) -> bool {
         let key = self.decision.secret(&Source::PrimaryKey).filter(|key| !key.is_empty());
         *source == Source::PrimaryKey || (key.is_some() && self.decision.secret(source) == key)
@@ -294,27 +287,23 @@ impl<'a> Text<'a> {
             expected => self.names.name(expected),
         };
         let leads = [format!("To use {mine}:"), format!("or to use {}:", self.names.name(other))];
-        let mut told = vec![shadowed];
         let verify =
             format!("cck verify --expect {}", self.answer.with_session(&other.to_string()));
         let approve = self.find("env-key-not-approved").or_else(|| self.find("env-key-rejected"));
         let approve = approve.filter(|_| other.is_variable(names::KEY));
-        let second = approve.map_or(&verify, |problem| &problem.fix);
+        let (second, then) = match approve {
+            Some(problem) => (&problem.fix, Some(format!("(then: {verify})"))),
+            None => (&verify, None),
+        };
         let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
         let pad = if pad + 5 + second.len() > self.width { 0 } else { pad };
         self.way(&leads[0], pad, &one_line(&shadowed.fix), None);
-        match approve {
-            Some(problem) => {
-                told.push(problem);
-                self.way(&leads[1], pad, &problem.fix, Some(&format!("(then: {verify})")));
-            }
-            None => self.way(&leads[1], pad, &verify, None),
-        }
-        told
+        self.way(&leads[1], pad, second, then);
+        [shadowed].into_iter().chain(approve).collect()
     }
 
     /// One of two ways: in a line, if it fits or is to be copied.
-    fn way(&mut self, lead: &str, pad: usize, fix: &str, then: Option<&str>) {
+    fn way(&mut self, lead: &str, pad: usize, fix: &str, then: Option<String>) {
         let line = format!("  {lead:pad$}   {fix}");
         let fits = |line: &str| line.chars().count() <= self.width;
         if let Some(then) = then {
@@ -328,7 +317,6 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The problems, except those that were told already.
     fn problems(&mut self, told: &[&Problem]) {
         for problem in self.answer.problems.iter().filter(|problem| !told.contains(problem)) {
             let same_fix =
@@ -341,16 +329,10 @@ impl<'a> Text<'a> {
                 Severity::Error => (BAD, "error:"),
                 Severity::Warning => (WARN, "warning:"),
             };
-            let message = match self.not_yet_told(problem) {
-                None if self.answer.verdict => Some(self.message(problem)),
-                message => message,
-            };
-            if let Some(message) = message {
-                self.sentence(&format!("{style}{word}{style:#} "), &message);
+            if self.answer.verdict || !self.is_told(problem) {
+                self.sentence(&format!("{style}{word}{style:#} "), &self.message(problem));
             }
-            let fix = one_line(&problem.fix);
-            let label = format!("    {DIM}fix:{DIM:#} ");
-            self.fix(&label, &fix);
+            self.fix(&format!("    {DIM}fix:{DIM:#} "), &one_line(&problem.fix));
         }
     }
 
@@ -366,13 +348,12 @@ impl<'a> Text<'a> {
         self.names.in_text(&one_line(&problem.message))
     }
 
-    /// What a problem says, unless the verdict has said it.
-    fn not_yet_told(&self, problem: &Problem) -> Option<String> {
-        let message = self.message(problem);
-        let told = matches!(problem.code, "no-credential" | "key-shadowed")
+    /// Whether the verdict has said it.
+    fn is_told(&self, problem: &Problem) -> bool {
+        let text = || strip_str(&self.text).to_string().replace("\n  ", " ");
+        matches!(problem.code, "no-credential" | "key-shadowed")
             || (problem.code == "other-host" && self.answer.refused.is_some())
-            || strip_str(&self.text).to_string().replace("\n  ", " ").contains(&message);
-        (!told).then_some(message)
+            || text().contains(&self.message(problem))
     }
 
     /// Every source that is there, in order of precedence, and with `verbose` the rest in a line.
@@ -382,10 +363,10 @@ impl<'a> Text<'a> {
             let all = modes.iter().map(|mode| found.note(*mode).standing);
             all.min().unwrap_or(Standing::Unset)
         };
-        let (unset, mut there): (Vec<&Candidate>, Vec<&Candidate>) =
-            self.decision.candidates.iter().partition(|found| {
-                standing(found) == Standing::Unset && found.because() == "not set"
-            });
+        let is_unset =
+            |found: &&Candidate| standing(found) == Standing::Unset && found.because() == "not set";
+        let (unset, mut there): (Vec<_>, Vec<_>) =
+            self.decision.candidates.iter().partition(is_unset);
         // In HOME, the project's settings are the user's.
         there.dedup_by_key(|found| self.names.name(&found.source));
         if !there.is_empty() {
@@ -410,7 +391,6 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The headers that one mode sends.
     fn headers(&mut self, mode: Mode) {
         let outcome = self.decision.outcome(mode);
         self.line(&format!("\n  {HEAD}{}{HEAD:#} sends to {}", who(mode), self.host()));
@@ -453,16 +433,13 @@ fn is_command(fix: &str) -> bool {
 
 /// What interactive claude asks first, in words.
 fn dialogs(outcome: &Outcome) -> Option<String> {
-    let words: Vec<&str> = outcome
-        .dialogs
-        .iter()
-        .map(|dialog| match dialog {
-            Dialog::InvalidConfig => "asks what to do with its broken config",
-            Dialog::InvalidSettings => "asks what to do with broken settings",
-            Dialog::Onboarding => "asks the questions of its first start",
-            Dialog::ApproveEnvKey => "asks whether to use $ANTHROPIC_API_KEY (default: No)",
-            Dialog::Login => "asks how to log in",
-        })
-        .collect();
+    let words = outcome.dialogs.iter().map(|dialog| match dialog {
+        Dialog::InvalidConfig => "asks what to do with its broken config",
+        Dialog::InvalidSettings => "asks what to do with broken settings",
+        Dialog::Onboarding => "asks the questions of its first start",
+        Dialog::ApproveEnvKey => "asks whether to use $ANTHROPIC_API_KEY (default: No)",
+        Dialog::Login => "asks how to log in",
+    });
+    let words: Vec<&str> = words.collect();
     (!words.is_empty()).then(|| words.join(" and "))
 }

@@ -13,7 +13,7 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
     }
     for misplaced in &case.around.misplaced {
         let fix = misplaced.fix.replace("cck set-key", &case.set_key());
-        found.warning("misplaced-key", &*misplaced.message, fix);
+        found.push(Problem { fix, ..misplaced.clone() });
     }
 }
 

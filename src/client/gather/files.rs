@@ -69,7 +69,6 @@ fn attributes_of(stat: &Stat) -> Attributes {
     Attributes { mode: stat.mode, owner: stat.uid, size: stat.size }
 }
 
-/// Why the client cannot read it.
 pub(crate) fn unreadable(error: &io::Error) -> Reading {
     match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Reading::Missing,

@@ -1,12 +1,10 @@
 //! Keys at a place or under a name that the client does not read. IO only.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::client::{
-    Json, State, decode, names,
-    paths::display,
-    source::VARIABLES,
-    surroundings::{MAX_COPY_BYTES, Misplaced},
+    Json, Problem, State, decode, names, paths::display, source::VARIABLES,
+    surroundings::MAX_COPY_BYTES,
 };
 use crate::context::Context;
 use crate::disk;
@@ -24,60 +22,54 @@ const NEIGHBOURS: [&str; 8] = [
     "ANTHROPIC_AUTH_KEY",
 ];
 
-/// Members of settings that the client does not read.
 const IN_SETTINGS: [&str; 5] = ["apiKey", "api_key", "primaryApiKey", names::KEY, names::TOKEN];
 
-pub(super) fn find(state: &State, context: &Context) -> Vec<Misplaced> {
+pub(super) fn find(state: &State, context: &Context) -> Vec<Problem> {
     let show = |path: &Path| display(path, context.home_var());
-    let mut found = in_other_configs(state, context);
+    let remove = |name: &str, place: &str| format!("remove {name} from {place}, then: cck set-key");
+    let mut found = in_other_configs(state, &show, context.home());
     for (_, file) in &state.settings_files {
+        let place = show(&file.path);
         for name in members(&file.path, IN_SETTINGS) {
-            let place = show(&file.path);
-            found.push(Misplaced {
-                message: format!("{place} has {name}, which the client does not read"),
-                fix: remove_and_set(name, &place),
-            });
+            let message = format!("{place} has {name}, which the client does not read");
+            found.push(misplaced(message, remove(name, &place)));
         }
     }
+    let place = show(&state.config_file.path);
     for &name in &state.config.misplaced {
-        let place = show(&state.config_file.path);
-        found.push(Misplaced {
-            message: format!("{place} has {name}, which the client does not read there"),
-            fix: match name {
-                "apiKeyHelper" => format!("move it to {}", show(&state.paths.user_settings)),
-                _ => remove_and_set(name, &place),
-            },
-        });
+        let message = format!("{place} has {name}, which the client does not read there");
+        let fix = match name {
+            "apiKeyHelper" => format!("move it to {}", show(&state.paths.user_settings)),
+            _ => remove(name, &place),
+        };
+        found.push(misplaced(message, fix));
     }
-    in_variables(state, context, &mut found);
+    in_variables(state, &show, context, &mut found);
     found
 }
 
-fn remove_and_set(name: &str, place: &str) -> String {
-    format!("remove {name} from {place}, then: cck set-key")
+fn misplaced(message: String, fix: impl Into<String>) -> Problem {
+    Problem::warning("misplaced-key", message, fix)
 }
 
+type Show<'a> = &'a dyn Fn(&Path) -> String;
+
 /// Configs with a key that the client passes over, where it finds none in its own.
-fn in_other_configs(state: &State, context: &Context) -> Vec<Misplaced> {
+fn in_other_configs(state: &State, show: Show<'_>, home: Option<PathBuf>) -> Vec<Problem> {
     if state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty()) {
         return Vec::new();
     }
-    let show = |path: &Path| display(path, context.home_var());
     let read = &state.config_file.path;
-    let at_home = context.home().map(|home| home.join(".claude.json"));
+    let at_home = home.map(|home| home.join(".claude.json"));
     let in_dir = [".claude.json", "config.json"].map(|name| state.paths.claude_dir.join(name));
     let why = match state.paths.config_dir_var {
         Some(_) => format!("CLAUDE_CONFIG_DIR has the client read {}", show(read)),
         None => format!("the client reads {}", show(read)),
     };
     let others = at_home.into_iter().chain(in_dir).filter(|path| path != read);
-    others
-        .filter(|path| members(path, ["primaryApiKey"]).next().is_some())
-        .map(|path| Misplaced {
-            message: format!("{} holds a key, but {why}", show(&path)),
-            fix: "cck set-key".into(),
-        })
-        .collect()
+    let with_key = others.filter(|path| members(path, ["primaryApiKey"]).next().is_some());
+    let message = |path: PathBuf| format!("{} holds a key, but {why}", show(&path));
+    with_key.map(|path| misplaced(message(path), "cck set-key")).collect()
 }
 
 /// Those of the names that are members with a text, in a JSON file that is not too large.
@@ -94,11 +86,10 @@ fn members<const N: usize>(
 }
 
 /// Variables whose names are nearly those that the client reads, with a key in them.
-fn in_variables(state: &State, context: &Context, found: &mut Vec<Misplaced>) {
+fn in_variables(state: &State, show: Show<'_>, context: &Context, found: &mut Vec<Problem>) {
     let process = context.vars().iter().filter_map(|(name, value)| {
         Some((name.to_str()?, value.to_str()?, "the environment".to_owned()))
     });
-    let show = |path: &Path| display(path, context.home_var());
     let settings = state.layers.iter().flat_map(|settings| {
         let place = show(&settings.file);
         settings.env.iter().map(move |(name, value)| (&**name, value.reveal(), place.clone()))
@@ -120,9 +111,7 @@ fn in_variables(state: &State, context: &Context, found: &mut Vec<Misplaced>) {
         } else {
             format!("rename it to {meant} in {place}")
         };
-        found.push(Misplaced {
-            message: format!("{name} in {place} holds a key, and the client reads {meant}"),
-            fix,
-        });
+        let message = format!("{name} in {place} holds a key, and the client reads {meant}");
+        found.push(misplaced(message, fix));
     }
 }
