@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::context::Context;
 use crate::error::fail;
-use crate::http::{self, Answer, Request};
+use crate::http::{self, Answer, header};
 use crate::key::ApiKey;
 use crate::output::{one_line, without_user};
 
@@ -119,7 +119,7 @@ impl<'a> Admin<'a> {
         let mut keys = Vec::new();
         let mut after = String::new();
         for _ in 0..MAX_PAGES {
-            let page: Page = self.call("GET", &format!("?limit=1000{after}"), None)?;
+            let page: Page = self.call("GET", &format!("?limit=1000{after}"), "")?;
             keys.extend(page.data);
             if !page.has_more {
                 return Ok(keys);
@@ -135,7 +135,7 @@ impl<'a> Admin<'a> {
         if !is_id(&key.id) {
             return Err(fail("the Admin API gave a key an id that is not one", BY_HAND));
         }
-        let body = Some(r#"{"status":"inactive"}"#);
+        let body = r#"{"status":"inactive"}"#;
         let after: Listed = self.call("POST", &format!("/{}", key.id), body)?;
         if after.status == "active" {
             return Err(fail("the Admin API says that the old key is still active", BY_HAND));
@@ -147,9 +147,8 @@ impl<'a> Admin<'a> {
         &self,
         method: &str,
         rest: &str,
-        body: Option<&str>,
+        body: &'static str,
     ) -> anyhow::Result<T> {
-        let header = |name, value: &str| (name, Zeroizing::new(value.to_owned()));
         let url = format!("{}/v1/organizations/api_keys{rest}", self.url);
         let headers = vec![
             header("x-api-key", &self.key),
@@ -157,8 +156,7 @@ impl<'a> Admin<'a> {
             header("content-type", "application/json"),
         ];
         let again = "run the same command again to complete it";
-        let request = Request { method, url: &url, headers, body };
-        let (code, body) = match http::send(self.context, &request)? {
+        let (code, body) = match http::send(self.context, method, &url, &headers, body)? {
             Answer::Status { code, body } => (code, body),
             Answer::Unreachable(why) => {
                 let problem = format!("the Admin API cannot be reached: {}", one_line(&why));

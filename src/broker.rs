@@ -92,7 +92,7 @@ impl Broker {
         let (entries, recorder) = record::start(Arc::clone(&setup), Arc::clone(&ledger))?;
         let shared = Arc::new(Shared {
             token: Token::new(),
-            host: setup.connector.endpoint.authority().parse().context("the base URL's host")?,
+            host: setup.connector.authority().parse().context("the base URL's host")?,
             idle: Mutex::default(),
             lender: Arc::new(lender),
             setup,

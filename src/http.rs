@@ -44,14 +44,11 @@ pub(crate) type Body = Full<Bytes>;
 /// A connection on which one request at a time can be sent.
 pub(crate) type Connection = SendRequest<Body>;
 
-pub(crate) struct Request<'a> {
-    /// `GET` or `POST`.
-    pub method: &'a str,
-    pub url: &'a str,
-    /// Header names and values; the values may be credentials.
-    pub headers: Vec<(&'a str, Zeroizing<String>)>,
-    /// JSON for a `POST`.
-    pub body: Option<&'a str>,
+/// Names of headers, and values that may be credentials.
+pub(crate) type Headers = Vec<(&'static str, Zeroizing<String>)>;
+
+pub(crate) fn header(name: &'static str, value: &str) -> (&'static str, Zeroizing<String>) {
+    (name, Zeroizing::new(value.to_owned()))
 }
 
 #[derive(Debug)]
@@ -73,27 +70,44 @@ pub(crate) fn is_safe(url: &str) -> bool {
     Url::parse(url).is_ok_and(|url| address::is_private(&url))
 }
 
-/// Where requests go: a base URL.
-pub(crate) struct Endpoint {
+/// What it takes to ask a base URL. A user part, query or fragment in it is not used.
+pub(crate) struct Connector {
     url: Url,
-    /// The name that the certificate must have, if it is asked over TLS.
-    name: Option<ServerName<'static>>,
+    proxy: Option<Intercept>,
+    /// If it is asked over TLS: how, and the name that the certificate must have.
+    tls: Option<(TlsConnector, ServerName<'static>)>,
 }
 
-impl Endpoint {
-    /// The endpoint `url`; none if cck cannot ask it. A user part, query or fragment is not used.
-    fn parse(url: &str) -> Option<Endpoint> {
-        let mut endpoint = Endpoint { url: Url::parse(url.trim()).ok()?, name: None };
-        if endpoint.url.scheme() == "https" {
-            endpoint.name = Some(ServerName::try_from(endpoint.socket().0).ok()?.to_owned());
-        }
-        matches!(endpoint.url.scheme(), "http" | "https").then_some(endpoint)
-    }
+/// The URL, and the name of its server if it is asked over TLS; none if cck cannot ask it.
+fn parse(url: &str) -> Option<(Url, Option<ServerName<'static>>)> {
+    let url = Url::parse(url.trim()).ok()?;
+    let name = match url.scheme() {
+        "https" => Some(ServerName::try_from(socket(&url).0).ok()?.to_owned()),
+        "http" => None,
+        _ => return None,
+    };
+    Some((url, name))
+}
 
-    /// The host without the brackets of an IPv6 address, and the port.
-    fn socket(&self) -> (&str, u16) {
-        let host = self.url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-        (host, self.url.port_or_known_default().unwrap_or(0))
+/// The host without the brackets of an IPv6 address, and the port.
+fn socket(url: &Url) -> (&str, u16) {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    (host, url.port_or_known_default().unwrap_or(0))
+}
+
+impl Connector {
+    /// A connector for `url`, with the proxy and the certificates that the environment names.
+    pub(crate) fn new(url: &str, context: &Context) -> anyhow::Result<Connector> {
+        let no_url = || {
+            fail(
+                format!("{} is not a URL that can be asked", without_user(url)),
+                "check the base URL: https://HOST[:PORT][/PATH]",
+            )
+        };
+        let (url, name) = parse(url).ok_or_else(no_url)?;
+        let proxy = proxy_for(context, &url)?;
+        let tls = name.map(|name| anyhow::Ok((tls_connector(context)?, name))).transpose()?;
+        Ok(Connector { url, proxy, tls })
     }
 
     pub(crate) fn authority(&self) -> &str {
@@ -109,29 +123,6 @@ impl Endpoint {
         let origin = &self.url[..Position::BeforeUsername];
         (origin, self.authority(), self.path()) == ("https://", address::ANTHROPIC, "")
     }
-}
-
-/// What it takes to reach an endpoint.
-pub(crate) struct Connector {
-    pub(crate) endpoint: Endpoint,
-    proxy: Option<Intercept>,
-    tls: Option<TlsConnector>,
-}
-
-impl Connector {
-    /// A connector for `url`, with the proxy and the certificates that the environment names.
-    pub(crate) fn new(url: &str, context: &Context) -> anyhow::Result<Connector> {
-        let no_url = || {
-            fail(
-                format!("{} is not a URL that can be asked", without_user(url)),
-                "check the base URL: https://HOST[:PORT][/PATH]",
-            )
-        };
-        let endpoint = Endpoint::parse(url).ok_or_else(no_url)?;
-        let proxy = proxy_for(context, &endpoint.url)?;
-        let tls = endpoint.name.as_ref().map(|_| tls_config(context)).transpose()?;
-        Ok(Connector { endpoint, proxy, tls: tls.map(|config| Arc::new(config).into()) })
-    }
 
     /// A new connection, whose traffic a task of the runtime carries.
     pub(crate) async fn connect(&self) -> io::Result<Connection> {
@@ -142,17 +133,20 @@ impl Connector {
 
     async fn open(&self) -> io::Result<Connection> {
         let first = match &self.proxy {
-            Some(proxy) => proxy_socket(proxy),
-            None => self.endpoint.socket(),
+            Some(proxy) => {
+                let host = proxy.uri().host().unwrap_or_default().trim_matches(['[', ']']);
+                (host, proxy.uri().port_u16().unwrap_or(80))
+            }
+            None => socket(&self.url),
         };
         let mut tcp = TcpStream::connect(first).await?;
         tcp.set_nodelay(true)?;
         if let Some(proxy) = &self.proxy {
-            tunnel(proxy, &mut tcp, &self.endpoint).await?;
+            tunnel(proxy, &mut tcp, &self.url).await?;
         }
-        match (&self.tls, &self.endpoint.name) {
-            (Some(tls), Some(name)) => carry(tls.connect(name.clone(), tcp).await?).await,
-            _ => carry(tcp).await,
+        match &self.tls {
+            Some((tls, name)) => carry(tls.connect(name.clone(), tcp).await?).await,
+            None => carry(tcp).await,
         }
     }
 }
@@ -168,14 +162,8 @@ where
     Ok(sender)
 }
 
-fn proxy_socket(proxy: &Intercept) -> (&str, u16) {
-    let host = proxy.uri().host().unwrap_or_default().trim_matches(['[', ']']);
-    (host, proxy.uri().port_u16().unwrap_or(80))
-}
-
-async fn tunnel(proxy: &Intercept, tcp: &mut TcpStream, endpoint: &Endpoint) -> io::Result<()> {
-    let host = endpoint.url.host_str().unwrap_or_default();
-    let to = format!("{host}:{}", endpoint.socket().1);
+async fn tunnel(proxy: &Intercept, tcp: &mut TcpStream, url: &Url) -> io::Result<()> {
+    let to = format!("{}:{}", url.host_str().unwrap_or_default(), socket(url).1);
     let mut head = Zeroizing::new(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n").into_bytes());
     if let Some(basic) = proxy.basic_auth() {
         head.extend_from_slice(b"Proxy-Authorization: ");
@@ -203,7 +191,7 @@ async fn tunnel(proxy: &Intercept, tcp: &mut TcpStream, endpoint: &Endpoint) -> 
 const MAX_FILE: u64 = 16 << 20;
 
 /// Whom to trust: SSL_CERT_FILE, else the web's certificates, and NODE_EXTRA_CA_CERTS, which the client adds too.
-fn tls_config(context: &Context) -> anyhow::Result<ClientConfig> {
+fn tls_connector(context: &Context) -> anyhow::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     match certificates("SSL_CERT_FILE", context)? {
         Some(certificates) => _ = roots.add_parsable_certificates(certificates),
@@ -212,11 +200,12 @@ fn tls_config(context: &Context) -> anyhow::Result<ClientConfig> {
     _ = roots.add_parsable_certificates(
         certificates("NODE_EXTRA_CA_CERTS", context)?.unwrap_or_default(),
     );
-    Ok(ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .context("no version of TLS")?
         .with_root_certificates(roots)
-        .with_no_client_auth())
+        .with_no_client_auth();
+    Ok(Arc::new(config).into())
 }
 
 /// The certificates of the file that a variable names, if it is set.
@@ -248,26 +237,33 @@ pub(crate) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
     Ok(Zeroizing::new(text.to_owned()))
 }
 
-/// Sends a request and waits for its answer, at most [`TIMEOUT`].
-pub(crate) fn send(context: &Context, request: &Request<'_>) -> anyhow::Result<Answer> {
+/// Sends a request, a `POST` with JSON, and waits for its answer, at most [`TIMEOUT`].
+pub(crate) fn send(
+    context: &Context,
+    method: &str,
+    url: &str,
+    headers: &Headers,
+    body: &'static str,
+) -> anyhow::Result<Answer> {
     // The client may take what cannot be asked from here.
     let no_url = || Ok(Answer::Unreachable("cck cannot ask an address like this".to_owned()));
-    if Endpoint::parse(request.url).is_none() {
+    if parse(url).is_none() {
         return no_url();
     }
-    let connector = Connector::new(request.url, context)?;
-    let body = Bytes::from(request.body.unwrap_or_default().to_owned());
+    let connector = Connector::new(url, context)?;
     let mut call = hyper::Request::builder()
-        .method(request.method)
-        .uri(&connector.endpoint.url[Position::BeforePath..Position::AfterQuery])
-        .header(HOST, connector.endpoint.authority())
+        .method(method)
+        .uri(&connector.url[Position::BeforePath..Position::AfterQuery])
+        .header(HOST, connector.authority())
         .header(USER_AGENT, concat!("cck/", env!("CARGO_PKG_VERSION")));
-    for (name, value) in &request.headers {
+    for (name, value) in headers {
         let mut value = HeaderValue::from_str(value).context("a header that cannot be sent")?;
         value.set_sensitive(true);
         call = call.header(*name, value);
     }
-    let Ok(call) = call.body(Full::new(body)) else { return no_url() };
+    let Ok(call) = call.body(Full::new(Bytes::from_static(body.as_bytes()))) else {
+        return no_url();
+    };
     let exchange = async {
         let answer =
             connector.connect().await?.send_request(call).await.map_err(io::Error::other)?;

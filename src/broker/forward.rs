@@ -307,7 +307,7 @@ async fn forward(
         let (response, connection) = match sent.unwrap_or_else(|_| Err(stalled(&shared.setup))) {
             Ok(sent) => sent,
             Err(error) => {
-                let api = shared.setup.connector.endpoint.authority();
+                let api = shared.setup.connector.authority();
                 let message = format!("{api} cannot be reached: {}", reason(&error));
                 return tracked.end("failed", &Refusal::new(StatusCode::BAD_GATEWAY, message));
             }
@@ -336,7 +336,7 @@ fn upstream_request(
     let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = parts.method.clone();
-    let path = shared.setup.connector.endpoint.path();
+    let path = shared.setup.connector.path();
     *request.uri_mut() = format!("{path}{target}").parse().unwrap_or_default();
     *request.headers_mut() = parts.headers.clone();
     let headers = request.headers_mut();

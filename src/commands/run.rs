@@ -174,7 +174,7 @@ fn lend(
             AuditArgs::default().log(&event, outcome, context);
         }
     };
-    let is_first_party = setup.connector.endpoint.is_first_party();
+    let is_first_party = setup.connector.is_first_party();
     let as_bearer = is_bearer(source, &key);
     let ttl = Duration::from_secs(args.ttl);
     let lender = Lender::new(key, as_bearer, reread(source, context), ttl)?;
@@ -269,7 +269,7 @@ fn connector(
     })?;
     let connector = Connector::new(&url, context)?;
     if !crate::http::is_safe(&url) {
-        let api = connector.endpoint.authority();
+        let api = connector.authority();
         context.warn(&format!("the key goes to {api} in clear; use https"));
     }
     Ok(connector)
@@ -377,7 +377,7 @@ fn dry_run(
             "the key:   from {}, added by cck; the command gets a token for this run",
             source.describe()
         ),
-        format!("calls go to {}", setup.connector.endpoint.authority()),
+        format!("calls go to {}", setup.connector.authority()),
     ];
     lines.extend(setup.profile.iter().map(|name| format!("profile:   {name}")));
     lines.extend(setup.budgets.iter().map(|budget| format!("budget:    {}", budget.describe())));

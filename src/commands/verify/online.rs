@@ -8,14 +8,14 @@ use crate::client::{
 };
 use crate::context::Context;
 use crate::error::fail;
-use crate::http::{self, Answer, Request};
+use crate::http::{self, Answer, Headers, header};
 use crate::key::ApiKey;
 use crate::output::one_line;
 use crate::report::Online;
 use crate::shell;
 
-/// Names of headers, and values that may be credentials.
-type Headers = Vec<(&'static str, Zeroizing<String>)>;
+/// What the client adds to an OAuth token.
+const OAUTH_BETA: &str = "oauth-2025-04-20";
 
 /// Asks about the first mode that sends something.
 pub(crate) fn ask(case: &Case<'_>, context: &Context) -> anyhow::Result<Online> {
@@ -24,8 +24,7 @@ pub(crate) fn ask(case: &Case<'_>, context: &Context) -> anyhow::Result<Online> 
         Err(problem) => ("not-asked", None, problem),
         Ok((address, headers)) => {
             let url = format!("{address}/v1/models?limit=1");
-            let request = Request { method: "GET", url: &url, headers, body: None };
-            match http::send(context, &request)? {
+            match http::send(context, "GET", &url, &headers, "")? {
                 Answer::Status { code, .. } => judge(code, &shown),
                 Answer::Unreachable(why) => {
                     let message = format!("{shown} cannot be reached: {}", one_line(&why));
@@ -131,12 +130,9 @@ pub(crate) fn check_new(new: &ApiKey, context: &mut Context) -> anyhow::Result<(
     let mut outcomes = Mode::ALL.into_iter().map(|mode| decision.outcome(mode));
     let outcome = outcomes.find(|outcome| outcome.sources().contains(&&Source::PrimaryKey));
     let headers = outcome.and_then(|outcome| headers(outcome, Some(new))).unwrap_or_else(|| {
-        vec![
-            ("x-api-key", Zeroizing::new(new.reveal().to_owned())),
-            ("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned())),
-        ]
+        vec![header("x-api-key", new.reveal()), header("anthropic-version", http::API_VERSION)]
     });
-    match http::send(context, &Request { method: "GET", url: &url, headers, body: None })? {
+    match http::send(context, "GET", &url, &headers, "")? {
         Answer::Status { code: 200..=299, .. } => Ok(()),
         Answer::Status { code: code @ (401 | 403), .. } => Err(fail(
             format!("{shown} rejects the new key (HTTP {code}); nothing was changed"),
@@ -154,23 +150,19 @@ pub(crate) fn check_new(new: &ApiKey, context: &mut Context) -> anyhow::Result<(
 
 /// The headers that the client would send, with `new` for the key of the config; none where a value is not known.
 fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
-    let mut headers = vec![("anthropic-version", Zeroizing::new(http::API_VERSION.to_owned()))];
-    for (name, header) in outcome.headers() {
-        let Header::From(sent) = header else { continue };
+    let mut headers = vec![header("anthropic-version", http::API_VERSION)];
+    for (name, value) in outcome.headers() {
+        let Header::From(sent) = value else { continue };
         let value = match new.filter(|_| sent.source == Source::PrimaryKey) {
             Some(new) => new.reveal(),
             None => sent.value.as_ref()?.reveal(),
         };
-        headers.push((name, Zeroizing::new(value.to_owned())));
+        headers.push(header(name, value));
         if name == "authorization" && sent.source.is_oauth() {
-            headers.push(oauth_beta());
+            headers.push(header("anthropic-beta", OAUTH_BETA));
         }
     }
     Some(headers)
-}
-
-fn oauth_beta() -> (&'static str, Zeroizing<String>) {
-    ("anthropic-beta", Zeroizing::new("oauth-2025-04-20".to_owned()))
 }
 
 /// Asks for server-managed settings, as the client does before its first request, and lays them over the others. Where the
@@ -206,13 +198,13 @@ fn fetch(
         return Ok(None);
     }
     let headers = if credential.source.is_oauth() {
-        vec![("authorization", Zeroizing::new(format!("Bearer {secret}"))), oauth_beta()]
+        let bearer = Zeroizing::new(format!("Bearer {secret}"));
+        vec![header("authorization", &bearer), header("anthropic-beta", OAUTH_BETA)]
     } else {
-        vec![("x-api-key", Zeroizing::new(secret.to_owned()))]
+        vec![header("x-api-key", secret)]
     };
     let url = format!("{}/api/claude_code/settings", settings::DEFAULT_BASE_URL);
-    let request = Request { method: "GET", url: &url, headers, body: None };
-    Ok(match http::send(context, &request)? {
+    Ok(match http::send(context, "GET", &url, &headers, "")? {
         Answer::Status { code: 200, body } => server::settings_in(&body),
         Answer::Status { code: 204 | 404, .. } => Some(None),
         _ => None,
