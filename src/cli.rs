@@ -5,7 +5,10 @@ mod lazy;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
-use crate::commands;
+use crate::commands::{
+    approve, audit, completions, get_key, helper, man, profile, rotate, run, set_key, status, undo,
+    unset_key, usage, verify,
+};
 use crate::context::Context;
 use crate::error::Exit;
 pub(crate) use lazy::Lazy;
@@ -43,60 +46,56 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Write an API key into Claude Code's config
     #[command(alias = "login")]
-    SetKey(Lazy<commands::set_key::SetKeyArgs>),
+    SetKey(Lazy<set_key::SetKeyArgs>),
     /// Replace the key and remove every copy of the old one
-    Rotate(Lazy<Box<commands::rotate::RotateArgs>>),
+    Rotate(Lazy<Box<rotate::RotateArgs>>),
     /// Remove the key
     #[command(alias = "logout")]
-    UnsetKey(Lazy<commands::unset_key::UnsetKeyArgs>),
+    UnsetKey(Lazy<unset_key::UnsetKeyArgs>),
     /// Show which credential Claude Code sends, and why
     #[command(aliases = ["status", "doctor"])]
-    Verify(Lazy<commands::verify::VerifyArgs>),
+    Verify(Lazy<verify::VerifyArgs>),
     /// Pre-approve $ANTHROPIC_API_KEY for interactive sessions
-    Approve(Lazy<commands::approve::ApproveArgs>),
+    Approve(Lazy<approve::ApproveArgs>),
     /// Revert the last change
-    Undo(Lazy<commands::undo::UndoArgs>),
+    Undo(Lazy<undo::UndoArgs>),
     /// Show or check the audit log
-    Audit(Lazy<commands::audit::AuditCmdArgs>),
+    Audit(Lazy<audit::AuditCmdArgs>),
     /// Manage named key sources, one per tenant
-    Profile(Lazy<commands::profile::ProfileArgs>),
+    Profile(Lazy<profile::ProfileArgs>),
     /// Run a command that can use the key but never sees it
     #[command(alias = "exec")]
-    Run(Lazy<commands::run::RunArgs>),
+    Run(Lazy<run::RunArgs>),
     /// Show what was used, by key, model or project
-    Usage(Lazy<commands::usage::UsageArgs>),
+    Usage(Lazy<usage::UsageArgs>),
     /// Print the key (for apiKeyHelper and scripts)
-    GetKey(Lazy<commands::get_key::GetKeyArgs>),
+    GetKey(Lazy<get_key::GetKeyArgs>),
     /// Let Claude Code fetch the key from cck, so none is stored
-    Helper(Lazy<commands::helper::HelperArgs>),
+    Helper(Lazy<helper::HelperArgs>),
     /// Print the completion script for a shell
-    Completions(Lazy<commands::completions::CompletionsArgs>),
+    Completions(Lazy<completions::CompletionsArgs>),
     /// Print the manual page
-    Man(Lazy<commands::man::ManArgs>),
+    Man(Lazy<man::ManArgs>),
 }
 
-pub(crate) fn run(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
+pub(crate) fn dispatch(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
     context.quiet = cli.quiet;
     match cli.command {
-        None => commands::status::run(context),
-        Some(Command::Profile(args)) => commands::profile::run(args.enter(context), context),
-        Some(Command::Verify(args)) => commands::verify::run(&args.enter(context), context),
-        Some(Command::SetKey(args)) => commands::set_key::run(args.enter(context), context),
-        Some(Command::Rotate(args)) => commands::rotate::run(*args.enter(context), context),
-        Some(Command::UnsetKey(args)) => commands::unset_key::run(args.enter(context), context),
-        Some(Command::Approve(args)) => commands::approve::run(args.enter(context), context),
-        Some(Command::Undo(args)) => commands::undo::run(args.enter(context), context),
-        Some(Command::Audit(args)) => commands::audit::run(&args.enter(context), context),
-        Some(Command::Completions(args)) => {
-            commands::completions::run(&args.enter(context), context)
-        }
-        Some(Command::Man(args)) => {
-            commands::man::run(&args.enter(context), Cli::command(), context)
-        }
-        Some(Command::Usage(args)) => commands::usage::run(&args.enter(context), context),
-        Some(Command::Run(args)) => commands::run::run(args.enter(context), context),
-        Some(Command::GetKey(args)) => commands::get_key::run(args.enter(context), context),
-        Some(Command::Helper(args)) => commands::helper::run(args.enter(context), context),
+        None => status::run(context),
+        Some(Command::SetKey(args)) => set_key::run(args.enter(context), context),
+        Some(Command::Rotate(args)) => rotate::run(*args.enter(context), context),
+        Some(Command::UnsetKey(args)) => unset_key::run(args.enter(context), context),
+        Some(Command::Verify(args)) => verify::run(&args.enter(context), context),
+        Some(Command::Approve(args)) => approve::run(args.enter(context), context),
+        Some(Command::Undo(args)) => undo::run(args.enter(context), context),
+        Some(Command::Audit(args)) => audit::run(&args.enter(context), context),
+        Some(Command::Profile(args)) => profile::run(args.enter(context), context),
+        Some(Command::Run(args)) => run::run(args.enter(context), context),
+        Some(Command::Usage(args)) => usage::run(&args.enter(context), context),
+        Some(Command::GetKey(args)) => get_key::run(args.enter(context), context),
+        Some(Command::Helper(args)) => helper::run(args.enter(context), context),
+        Some(Command::Completions(args)) => completions::run(&args.enter(context), context),
+        Some(Command::Man(args)) => man::run(&args.enter(context), Cli::command(), context),
     }
 }
 
@@ -107,7 +106,7 @@ const SHORTEST_KEY: usize = 16;
 ///
 /// A usage error quotes the argument it fails on; that may be a key typed in the wrong place, so anything that looks
 /// like one is cut out.
-pub(crate) fn usage(context: &mut Context, error: &clap::Error) -> Exit {
+pub(crate) fn report(context: &mut Context, error: &clap::Error) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         context.out.push_str(&error.render().ansi().to_string());
         return Exit::Done;
@@ -122,7 +121,6 @@ pub(crate) fn usage(context: &mut Context, error: &clap::Error) -> Exit {
     Exit::Error
 }
 
-/// A usage error in cck's two lines: what is wrong, and what to do.
 fn two_lines(error: &clap::Error, args: &[String]) -> (String, String) {
     let mut path = "cck".to_owned();
     let mut root = Cli::command();

@@ -201,16 +201,12 @@ impl Context {
             (Ok(path), Ok(running)) => path == running,
             _ => false,
         };
-        if called.components().count() > 1 {
-            Some(self.cwd.join(called)).filter(same)
-        } else {
-            let path = self.var_os("PATH").unwrap_or_default();
-            std::env::split_paths(path)
-                .filter(|dir| dir.is_absolute())
-                .map(|dir| dir.join(called))
-                .find(same)
+        let path = self.var_os("PATH").unwrap_or_default();
+        let mut dirs = vec![self.cwd.clone()];
+        if called.components().count() == 1 {
+            dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect();
         }
-        .unwrap_or(running)
+        dirs.iter().map(|dir| dir.join(called)).find(same).unwrap_or(running)
     }
 
     pub(crate) fn cwd(&self) -> &Path {
@@ -228,16 +224,11 @@ impl Context {
     /// The home directory: `$HOME`, on Windows `%USERPROFILE%`, else that of the account. The client takes it from there, and
     /// so does everything here.
     pub(crate) fn home(&self) -> Option<PathBuf> {
-        let named = self.home_var().filter(|home| !home.is_empty());
-        named.map(PathBuf::from).or_else(|| self.account_home())
-    }
-
-    /// The home directory of the account, as the client's runtime takes it where the variable says nothing.
-    fn account_home(&self) -> Option<PathBuf> {
-        if !cfg!(target_os = "linux") {
-            return dirs::home_dir().filter(|_| self.to_process);
+        match self.home_var().filter(|home| !home.is_empty()) {
+            Some(named) => Some(PathBuf::from(named)),
+            None if cfg!(target_os = "linux") => self.account_field(5).map(PathBuf::from),
+            None => dirs::home_dir().filter(|_| self.to_process),
         }
-        self.account_field(5).map(PathBuf::from)
     }
 
     pub(crate) fn account_name(&self) -> Option<String> {
@@ -278,7 +269,13 @@ impl Context {
     }
 
     pub(crate) fn stdin_kind(&self) -> StdinKind {
-        self.stdin_kind.unwrap_or_else(stdin_kind)
+        let stdin = io::stdin();
+        match self.stdin_kind {
+            Some(kind) => kind,
+            None if stdin.is_terminal() => StdinKind::Terminal,
+            None if is_nothing(&stdin) => StdinKind::Nothing,
+            None => StdinKind::Data,
+        }
     }
 
     /// Standard input. It is handed out once: two readers would each get a part.
@@ -314,11 +311,6 @@ impl Context {
         self.say(line);
     }
 
-    /// Adds the line of [`Context::done`] if the work is done, and a plain one if there was none to do.
-    pub(crate) fn done_if(&mut self, done: bool, line: impl AsRef<str>) {
-        if done { self.done(line) } else { self.say(line) }
-    }
-
     /// Adds a line of data that was asked for: `--quiet` does not leave it out.
     pub(crate) fn data(&mut self, line: impl AsRef<str>) {
         let quiet = std::mem::take(&mut self.quiet);
@@ -336,8 +328,7 @@ impl Context {
         }
     }
 
-    /// Whether the report goes to a terminal (or is styled as if it did).
-    pub(crate) fn is_styled(&self) -> bool {
+    fn is_styled(&self) -> bool {
         self.to_process && AutoStream::choice(&io::stdout()) != ColorChoice::Never
     }
 
@@ -431,15 +422,4 @@ fn is_nothing(stdin: &io::Stdin) -> bool {
 #[cfg(windows)]
 fn is_nothing(stdin: &io::Stdin) -> bool {
     winapi_util::file::typ(stdin).is_ok_and(|kind| kind.is_char())
-}
-
-fn stdin_kind() -> StdinKind {
-    let stdin = io::stdin();
-    if stdin.is_terminal() {
-        StdinKind::Terminal
-    } else if is_nothing(&stdin) {
-        StdinKind::Nothing
-    } else {
-        StdinKind::Data
-    }
 }

@@ -60,11 +60,11 @@ pub fn run(context: &mut Context) -> Exit {
 
 fn parse_and_run(context: &mut Context) -> Exit {
     match Cli::try_parse_from(&context.args) {
-        Ok(cli) => cli::run(cli, context).unwrap_or_else(|error| {
+        Ok(cli) => cli::dispatch(cli, context).unwrap_or_else(|error| {
             report(context, &error);
             failed(context)
         }),
-        Err(error) => cli::usage(context, &error),
+        Err(error) => cli::report(context, &error),
     }
 }
 

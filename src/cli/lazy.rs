@@ -22,51 +22,36 @@ impl<T> Lazy<T> {
 
 impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        T::from_arg_matches(matches).map(|args| Lazy { args, quiet: is_quiet(matches) })
+        let below = matches.subcommand().is_some_and(|(_, below)| below.get_flag("quiet"));
+        let quiet = below || matches.get_flag("quiet");
+        Ok(Lazy { args: T::from_arg_matches(matches)?, quiet })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
-        self.quiet = is_quiet(matches);
-        self.args.update_from_arg_matches(matches)
+        *self = Lazy::from_arg_matches(matches)?;
+        Ok(())
     }
-}
-
-fn is_quiet(matches: &ArgMatches) -> bool {
-    matches.get_flag("quiet") || matches.subcommand().is_some_and(|(_, sub)| sub.get_flag("quiet"))
 }
 
 impl<T: Args> Args for Lazy<T> {
     fn augment_args(command: Command) -> Command {
-        command.defer(|command| described(command, T::augment_args))
+        command.defer(|command| {
+            // What the command is for stays as its parent says.
+            let about = command.get_about().cloned().unwrap_or_default();
+            T::augment_args(common(command)).about(about).mut_subcommands(common)
+        })
     }
 
     fn augment_args_for_update(command: Command) -> Command {
-        command.defer(|command| described(command, T::augment_args_for_update))
+        Self::augment_args(command)
     }
 }
 
-/// Builds the arguments; what the command is for stays as its parent says.
-fn described(command: Command, build: fn(Command) -> Command) -> Command {
-    let about = command.get_about().cloned().unwrap_or_default();
-    let common = |command: Command| command.arg(help()).arg(quiet());
-    build(common(command)).about(about).mut_subcommands(common)
-}
-
-fn quiet() -> Arg {
-    Arg::new("quiet")
-        .short('q')
-        .long("quiet")
-        .help("Print only errors, warnings and the data that was asked for")
-        .help_heading(None)
-        .hide_short_help(true)
-        .action(ArgAction::SetTrue)
-}
-
-fn help() -> Arg {
-    Arg::new("help")
-        .short('h')
-        .long("help")
-        .help("Print help")
-        .help_heading(None)
-        .action(ArgAction::HelpShort)
+fn common(command: Command) -> Command {
+    let flag =
+        |name: &'static str, short| Arg::new(name).long(name).short(short).help_heading(None);
+    let quiet = "Print only errors, warnings and the data that was asked for";
+    command
+        .arg(flag("help", 'h').help("Print help").action(ArgAction::HelpShort))
+        .arg(flag("quiet", 'q').help(quiet).hide_short_help(true).action(ArgAction::SetTrue))
 }

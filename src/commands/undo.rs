@@ -55,12 +55,17 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
         changed.print_json(&target, report, context)?;
         return Ok(Exit::Done);
     }
-    let verb = if args.change.dry_run { "would undo" } else { "undid" };
+    let dry_run = args.change.dry_run;
+    let verb = if dry_run { "would undo" } else { "undid" };
     let names: Vec<String> =
         record.files.iter().map(|file| display(&file.path, home.as_deref())).collect();
     let names = names.join(" and ");
     let line = format!("{verb} the {} of {} in {names}:", record.action, record.time);
-    context.done_if(!args.change.dry_run, line);
+    if dry_run {
+        context.say(line);
+    } else {
+        context.done(line);
+    }
     changed.print_diff(context);
     Ok(Exit::Done)
 }
