@@ -17,13 +17,11 @@ pub(crate) use members::{Member, Spans, decode, items, last, members, object, sp
 pub(crate) use pick::Pick;
 pub(crate) use scan::Scan;
 
-/// What JSON counts as blank.
 pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// The byte order mark in UTF-8. A text may begin with one; to the checker it is not JSON.
 pub(crate) const BOM: &[u8] = b"\xef\xbb\xbf";
 
-/// The text without its byte order mark, if it has one.
 pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BOM).unwrap_or(text)
 }

@@ -53,7 +53,6 @@ pub(crate) fn hint(key: &str) -> String {
 /// What follows `sk-ant-` is shorter than this in cck's own words (`sk-ant-api03-`), and longer in every key.
 const OWN_WORDS: usize = 8;
 
-/// What every key of Anthropic starts with.
 const PREFIX: &str = "sk-ant-";
 
 /// Text with every key in it (`sk-ant-…`) cut down to its hint: a safety net, for text that comes from outside. It

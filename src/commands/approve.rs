@@ -13,7 +13,6 @@ use crate::document::{Document, Edit};
 use crate::error::Exit;
 use crate::key::source::{DEFAULT_VARIABLE, KeySource, Place};
 
-/// The member that holds the answers.
 const RESPONSES: &str = "customApiKeyResponses";
 
 #[derive(Debug, Args)]

@@ -43,7 +43,6 @@ impl<'a> FilePlan<'a> {
         FilePlan { path: path.to_path_buf(), decide: Box::new(decide) }
     }
 
-    /// Removes a member, if the file has it.
     pub(crate) fn removal(path: &Path, member: &'a str) -> FilePlan<'a> {
         FilePlan::new(path, move |_| Ok(vec![Edit::remove(&[member])]))
     }
@@ -62,13 +61,11 @@ impl<'a> FilePlan<'a> {
         Ok(store::Outcome { path, created: false, changes, exposed: None })
     }
 
-    /// Tries the change, and writes nothing.
     fn try_out(&mut self, options: &Options, context: &Context) -> anyhow::Result<store::Outcome> {
         self.run(&Options { dry_run: true, ..*options }, context, |_| Ok(()))
     }
 }
 
-/// What a change did.
 #[derive(Default)]
 pub(crate) struct Changed {
     pub shown: Vec<ShownChange>,

@@ -20,7 +20,6 @@ use crate::profile::{Profile, ProfileArg, file::Entry};
 use crate::shell;
 use crate::store;
 
-/// The member of settings.
 const HELPER: &str = "apiKeyHelper";
 
 #[derive(Debug, Args)]
@@ -145,7 +144,6 @@ fn locate(args: &ChangeArgs, context: &mut Context) -> anyhow::Result<Target> {
     Ok(target)
 }
 
-/// Warns of a program that may not be there tomorrow.
 fn warn_if_temporary(program: &Path, context: &mut Context) {
     let has = |name: &str| program.components().any(|part| part.as_os_str() == name);
     let is_build = has("target") && (has("debug") || has("release"));

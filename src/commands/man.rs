@@ -115,7 +115,6 @@ fn page(root: &clap::Command) -> String {
     page.out
 }
 
-/// A page in the man macros.
 #[derive(Default)]
 struct Page {
     out: String,

@@ -108,7 +108,6 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// What was done after the swap.
 #[derive(Default)]
 struct Done {
     scrubbed: Scrubbed,

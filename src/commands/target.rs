@@ -128,7 +128,6 @@ pub(crate) struct ShownChange {
     pub member: String,
     /// Redacted; none if it was absent.
     pub before: Option<String>,
-    /// Redacted; none if it is removed.
     pub after: Option<String>,
 }
 

@@ -106,7 +106,6 @@ fn print(report: &Report, changed: &Changed, target: &Target, context: &mut Cont
     }
 }
 
-/// Says what became of the copies.
 pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
     let home = context.home_var().map(ToOwned::to_owned);
     let shown = |path| paths::display(path, home.as_deref());

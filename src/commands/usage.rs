@@ -30,7 +30,6 @@ const BLOCK: usize = 1 << 20;
 const BAR: usize = 20;
 const WIDEST: usize = 40;
 
-/// The arguments of `cck usage`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -72,7 +71,6 @@ enum By {
     Key,
 }
 
-/// A sum of calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 struct Sum {
     calls: u64,

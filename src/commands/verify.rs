@@ -18,7 +18,6 @@ use crate::profile::ProfileArg;
 use crate::records::runs;
 use crate::report::{Answer, json, text};
 
-/// Which modes are asked about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Modes {
     /// `claude -p`

@@ -31,7 +31,6 @@ impl Number {
         }))
     }
 
-    /// Whether it may end here.
     pub(crate) fn is_whole(self) -> bool {
         use Number::{Fraction, Integer, Power, Zero};
         matches!(self, Zero | Integer | Fraction | Power)

@@ -5,14 +5,12 @@ use std::path::{Path, PathBuf};
 use crate::context::Context;
 use crate::disk::{self, Kind};
 
-/// A directory for private files.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Base {
     pub path: PathBuf,
     pub in_memory: bool,
 }
 
-/// Why nothing can be kept in memory.
 pub(crate) const NOT_IN_MEMORY: &str = if cfg!(windows) {
     "Windows has no directory that is in memory"
 } else {
@@ -48,7 +46,6 @@ fn is_mine(dir: &Path) -> bool {
     disk::look(dir).is_ok_and(|stat| stat.kind == Kind::Dir && stat.uid == disk::user())
 }
 
-/// Whether a directory is on a file system that is in memory.
 #[cfg(target_os = "linux")]
 fn is_in_memory(dir: &Path) -> bool {
     const TMPFS: i64 = 0x0102_1994;

@@ -214,7 +214,6 @@ impl Place {
     }
 }
 
-/// Whether it can be the name of a variable.
 pub(crate) fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
@@ -317,7 +316,6 @@ fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
     Ok(key)
 }
 
-/// Reads text of at most [`MAX_BYTES`].
 fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
     let cannot =
         |error| fail(format!("cannot read {name}: {error}"), "check the source of the key");

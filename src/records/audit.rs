@@ -31,7 +31,6 @@ pub(crate) struct AuditArgs {
     require_audit: bool,
 }
 
-/// One line of the trail.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// When, as RFC 3339 in UTC.
@@ -39,7 +38,6 @@ pub struct Record {
     /// What: `set-key`, `unset-key`, `rotate`, … or `repair`.
     pub action: String,
     pub config: String,
-    /// The kind of source that the key came from.
     pub source: Option<String>,
     pub old: Option<String>,
     pub new: Option<String>,
@@ -68,7 +66,6 @@ pub(crate) struct Event<'a> {
 }
 
 impl AuditArgs {
-    /// Writes one line; see [`Trail::log`].
     pub(crate) fn log(&self, event: &Event<'_>, outcome: &str, context: &mut Context) {
         Trail::new(self).log(event, outcome, context);
     }

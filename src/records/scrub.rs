@@ -20,7 +20,6 @@ use crate::key::{self, cache::Cache, place};
 use crate::private;
 use crate::store;
 
-/// The member of the config that holds the key.
 const MEMBER: &str = "primaryApiKey";
 
 /// A temporary file of the client's that is older was left by one that was killed: it has this name for milliseconds.
@@ -32,10 +31,8 @@ const SHORTEST_PIECE: usize = 20;
 /// A larger file is named, and not read.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// What became of the copies.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Scrubbed {
-    /// The files that the key was removed from.
     pub cleaned: Vec<PathBuf>,
     /// Records for undo, kept keys, what a killed client has left.
     pub removed: Vec<PathBuf>,
@@ -45,7 +42,6 @@ pub(crate) struct Scrubbed {
     pub others: Vec<PathBuf>,
 }
 
-/// A file that was left as it is.
 #[derive(Debug, Serialize)]
 pub(crate) struct Left {
     pub path: PathBuf,
@@ -69,7 +65,6 @@ impl Keys {
         Keys { digests, keep: Some(Zeroizing::new(keep.to_owned())), ..Keys::default() }
     }
 
-    /// Adds a key whose text is known.
     pub(crate) fn add(&self, key: &str) {
         let mut texts = self.texts.borrow_mut();
         if !key.is_empty() && !self.is_kept(key) && !texts.iter().any(|text| **text == key) {
@@ -81,7 +76,6 @@ impl Keys {
         self.keep.as_ref().is_some_and(|keep| **keep == key)
     }
 
-    /// Whether a value is a key in question.
     pub(crate) fn has(&self, value: &str) -> bool {
         let is_old = !self.is_kept(value)
             && (self.texts.borrow().iter().any(|text| **text == value)
@@ -218,7 +212,6 @@ impl Work<'_> {
         }
     }
 
-    /// Removes the key from a copy of the config.
     fn clean(&mut self, path: &Path, stat: &Stat) {
         let mut other = false;
         let options = store::Options { no_follow: true, ..*self.options };

@@ -39,14 +39,12 @@ pub struct Record {
     pub(crate) files: Vec<Edited>,
 }
 
-/// A file that the change edited.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Edited {
     pub path: PathBuf,
     members: Vec<Member>,
 }
 
-/// One changed member.
 #[derive(Serialize, Deserialize)]
 struct Member {
     path: Vec<String>,

@@ -85,7 +85,6 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// Those for the rotation of `old` to `new` in this config.
     pub(crate) fn of(
         old: &str,
         new: &ApiKey,
@@ -111,7 +110,6 @@ impl Records {
         self.olds.last().filter(|_| !self.is_resumed)
     }
 
-    /// Lays this rotation's record down, before the swap.
     pub(crate) fn save(&self) -> anyhow::Result<()> {
         let Some(this) = self.this() else { return Ok(()) };
         private::write(&this.file, &serde_json::to_vec(this)?).inspect_err(|_| self.abandon())

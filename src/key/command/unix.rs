@@ -9,7 +9,6 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use zeroize::Zeroizing;
 
-/// The shell with this command line.
 pub(crate) fn shell(command: &str) -> Command {
     // As the client does, and not by a `sh` that PATH finds first.
     let mut shell = Command::new("/bin/sh");

@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-/// The shell with this command line. Windows has no process groups.
 pub(crate) fn shell(command: &str) -> Command {
     let mut shell = Command::new("cmd.exe");
     // With /s the outer quotes go and what is between them stays as it is, quotes and all.
@@ -43,7 +42,6 @@ impl Pipe {
         }
     }
 
-    /// Waits until it is worth to look again.
     pub(super) fn wait(&self, _is_open: bool) {
         thread::sleep(Duration::from_millis(5));
     }
@@ -54,7 +52,6 @@ pub(super) fn signal(_: ExitStatus) -> i32 {
     -1
 }
 
-/// Programs have no groups here.
 pub(super) fn group(_: &mut Command) -> bool {
     false
 }

@@ -27,7 +27,6 @@ pub(crate) fn link(line: Option<&[u8]>) -> String {
 }
 
 pub(crate) struct LastLine {
-    /// What the next line has to hold as `prev`.
     pub link: String,
     pub ended: bool,
     pub start: u64,
