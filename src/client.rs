@@ -41,13 +41,13 @@ pub(crate) use address::{ANTHROPIC, Address, Unusable};
 pub(crate) use advice::{Case, Problem, Severity};
 pub(crate) use credentials::{Credential, Credentials};
 pub(crate) use decision::{
-    Candidate, Decision, Dialog, Header, Mode, Note, Outcome, Provider, Sent, Standing, Stop,
+    Candidate, Decision, Dialog, Header, Mode, Note, Outcome, Provider, Standing, Stop,
 };
 pub(crate) use destination::{Destination, Refusal};
 pub(crate) use gather::Facts;
 pub(crate) use json::{Json, NotJson, decode};
 pub(crate) use launch::{Launch, Launcher};
-pub(crate) use paths::{ChosenBy, ConfigFile, Paths};
+pub(crate) use paths::{ChosenBy, ConfigFile, Paths, Roots};
 pub(crate) use rules::Rule;
 pub(crate) use settings::{Settings, js_trim, names};
 pub(crate) use source::{Kind, Layer, Origin, Source};

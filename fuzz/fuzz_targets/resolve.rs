@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use cck::client::Client;
 use cck::client::advice::{self, Case};
+use cck::client::config;
 use cck::client::decision::{Mode, Standing};
 use cck::client::destination;
 use cck::client::gather::Facts;
@@ -22,7 +23,7 @@ use cck::client::launch::Launch;
 use cck::client::paths::Roots;
 use cck::client::resolve::resolve;
 use cck::client::settings;
-use cck::client::state::{HelperRun, Secret, State};
+use cck::client::state::{Attributes, FileState, HelperRun, Reading, Secret, State};
 use cck::client::surroundings::Surroundings;
 use cck::context::Context;
 use cck::key::command::Ended;
@@ -35,6 +36,13 @@ fuzz_target!(|data: &[u8]| {
         check(&state);
     }
 });
+
+/// A file that was read, with the usual mode.
+fn file_of(path: &Path, bytes: &[u8]) -> FileState {
+    let attributes = Attributes { mode: 0o600, owner: 0, size: bytes.len() as u64 };
+    let reading = if bytes.is_empty() { Reading::Empty } else { Reading::Read };
+    FileState { path: path.to_path_buf(), reading, attributes: Some(attributes) }
+}
 
 fn lay(data: &[u8]) -> Option<State> {
     let facts: Vec<(&[u8], &[u8])> = data
@@ -55,13 +63,19 @@ fn lay(data: &[u8]) -> Option<State> {
         Context::for_test(&[], &[("HOME", "/home/u")], Path::new("/work"), Path::new("/etc"));
     let roots = Roots::locate(&context, None, None).ok()?;
     let paths = roots.paths(client);
-    let mut laid = Facts::empty(roots);
+    let mut laid = Facts { roots, ..Facts::default() };
     laid.now = 1_764_000_000.0;
     let profiles = PathBuf::from("/home/u/.config/anthropic");
     laid.profiles_dir = Some(profiles.clone());
     let mut launch = Launch::default();
     let mut helper = HelperRun::NotRun;
-    laid.lay_config(&paths.global_config, named(b"config").unwrap_or(b"{}"));
+    let config = named(b"config").unwrap_or(b"{}");
+    let mut file = file_of(&paths.global_config, config);
+    let picked = config::pick(config, 64, None).map_err(|reading| file.reading = reading);
+    laid.configs.insert(file.path.clone(), (file, picked.unwrap_or_default()));
+    let lay = |laid: &mut Facts, path: &Path, bytes: &[u8]| {
+        laid.files.insert(path.to_path_buf(), (file_of(path, bytes), bytes.to_vec().into()));
+    };
     for (word, rest) in &facts {
         let text = String::from_utf8_lossy(rest);
         let secret = || Secret::new(text.clone().into_owned());
@@ -70,10 +84,10 @@ fn lay(data: &[u8]) -> Option<State> {
                 let (name, value) = text.split_once('=')?;
                 laid.process.insert(name.to_owned(), Secret::new(value.to_owned()));
             }
-            b"managed" => laid.lay(&paths.managed_settings, rest),
-            b"local" => laid.lay(&paths.local_settings, rest),
-            b"project" => laid.lay(&paths.project_settings, rest),
-            b"user" => laid.lay(&paths.user_settings, rest),
+            b"managed" => lay(&mut laid, &paths.managed_settings, rest),
+            b"local" => lay(&mut laid, &paths.local_settings, rest),
+            b"project" => lay(&mut laid, &paths.project_settings, rest),
+            b"user" => lay(&mut laid, &paths.user_settings, rest),
             b"flag" => {
                 let line = ["claude".into(), "--settings".into(), text.into_owned().into()];
                 launch = Launch::parse(&line);
@@ -81,11 +95,11 @@ fn lay(data: &[u8]) -> Option<State> {
             b"server" => laid.server_settings = Some(rest.to_vec().into()),
             b"policy" => laid.policy = Some(Ok(Some(secret()))),
             b"keychain" => laid.keychain.key = Item::Text(text.into_owned().into()),
-            b"login" => laid.lay(&paths.credentials, rest),
-            b"wellknown" => laid.lay(&paths.well_known.join(".api_key"), rest),
-            b"identity" => laid.lay(Path::new("/srv/identity"), b"token"),
-            b"profile" => laid.lay(&profiles.join("configs/default.json"), rest),
-            b"tokens" => laid.lay(&profiles.join("credentials/default.json"), rest),
+            b"login" => lay(&mut laid, &paths.credentials, rest),
+            b"wellknown" => lay(&mut laid, &paths.well_known.join(".api_key"), rest),
+            b"identity" => lay(&mut laid, Path::new("/srv/identity"), b"token"),
+            b"profile" => lay(&mut laid, &profiles.join("configs/default.json"), rest),
+            b"tokens" => lay(&mut laid, &profiles.join("credentials/default.json"), rest),
             b"printed" => helper = HelperRun::Printed(secret(), Duration::from_millis(1)),
             b"late" => helper = HelperRun::Printed(secret(), Duration::from_secs(1)),
             b"failed" => helper = HelperRun::Failed(Ended::Code(1), Duration::from_millis(1)),
@@ -114,10 +128,7 @@ fn check(state: &State) {
         let used: Vec<_> = decision
             .candidates
             .iter()
-            .filter(|candidate| {
-                Standing::Used
-                    == if mode == Mode::Print { candidate.print } else { candidate.interactive }
-            })
+            .filter(|candidate| candidate.note(mode).standing == Standing::Used)
             .map(|candidate| &candidate.source)
             .collect();
         let sent = outcome.sources();

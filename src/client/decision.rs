@@ -96,19 +96,12 @@ impl Standing {
     }
 }
 
-/// A credential as a header carries it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    pub source: Source,
-    /// The value of the header, as it will be sent; none where it is not known here.
-    pub value: Option<Secret>,
-}
-
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Header {
     #[default]
     Absent,
-    From(Sent),
+    /// The value as it will be sent; none where it is not known here.
+    From(Source, Option<Secret>),
     /// It is sent without a credential in it, because this source gave none.
     Invalid(Source),
 }
@@ -116,7 +109,7 @@ pub enum Header {
 impl Header {
     pub(crate) fn source(&self) -> Option<&Source> {
         match self {
-            Header::From(sent) => Some(&sent.source),
+            Header::From(source, _) => Some(source),
             Header::Absent | Header::Invalid(_) => None,
         }
     }
@@ -147,6 +140,8 @@ pub struct Outcome {
     pub x_api_key: Header,
     pub authorization: Header,
     pub sends: bool,
+    /// A helper, and the TOKEN with which it is not waited for.
+    pub race: Option<(Source, Source)>,
     /// What it asks first. The headers are those after its default answers.
     pub dialogs: Vec<Dialog>,
     /// What keeps it from sending anything, whatever credentials there are.

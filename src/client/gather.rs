@@ -13,14 +13,13 @@ use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
 use super::{
-    Client, Env, FileState, HelperRun, Json, Launch, Reading, Rule, Secret, State,
+    Client, Env, FileState, HelperRun, Json, Launch, Reading, Roots, Rule, Secret, State,
     config::{self, Picked},
     decode,
     federation::{AnthropicProfile, is_name},
     keychain::{self, Keychain},
     launch::FlagSettings,
-    names, parse,
-    paths::{self, Roots},
+    names, paths,
     policy::{self, Policy},
     settings::{self, decode_settings},
     variables::matters,
@@ -76,22 +75,6 @@ pub fn gather(
 }
 
 impl Facts {
-    pub fn empty(roots: Roots) -> Facts {
-        Facts { roots, ..Facts::default() }
-    }
-
-    /// Lays a file that is not on the disk.
-    pub fn lay(&mut self, path: &Path, bytes: &[u8]) {
-        let file = FileState::laid(path, bytes);
-        self.files.insert(path.to_path_buf(), (file, bytes.to_vec().into()));
-    }
-
-    pub fn lay_config(&mut self, path: &Path, bytes: &[u8]) {
-        let mut file = FileState::laid(path, bytes);
-        let picked = parse(&mut file, || config::pick(bytes, 64, None)).unwrap_or_default();
-        self.configs.insert(path.to_path_buf(), (file, picked));
-    }
-
     /// Reads what a client of any version could read, started so.
     pub fn gather(
         context: &Context,
@@ -99,7 +82,8 @@ impl Facts {
         project: Option<&Path>,
         config_override: Option<&Path>,
     ) -> anyhow::Result<Facts> {
-        let mut facts = Facts::empty(Roots::locate(context, project, config_override)?);
+        let roots = Roots::locate(context, project, config_override)?;
+        let mut facts = Facts { roots, ..Facts::default() };
         facts.process.extend(context.vars().iter().filter_map(|(name, value)| {
             let name = name.to_str().filter(|name| matters(name))?;
             Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Client, Credential, Credentials, Header, HelperRun, Kind, Mode, Origin, Outcome, Rule, Secret,
-    Sent, Source, State, destination, js_trim, names, settings,
+    Source, State, destination, js_trim, names, settings,
 };
 use crate::key::command::Ended;
 
@@ -36,7 +36,7 @@ impl<'a> Custom<'a> {
         Some(if value.is_empty() {
             Header::Invalid(source)
         } else {
-            Header::From(Sent { source, value: Some(Secret::new(value.to_owned())) })
+            Header::From(source, Some(Secret::new(value.to_owned())))
         })
     }
 }
@@ -87,6 +87,7 @@ impl Request<'_> {
     /// 2026-11). Returns what keeps the client from sending.
     pub(crate) fn decide(&self, outcome: &mut Outcome) -> Option<String> {
         let Request { state, found, custom, .. } = *self;
+        outcome.race = self.race();
         if found.fails {
             return Some("the client fails on customApiKeyResponses".to_owned());
         }
@@ -138,7 +139,7 @@ impl Request<'_> {
 
         let as_key = |credential: &Credential| header(state, credential, str::to_owned);
         // A helper that is too late leaves the header out, and nothing takes its place.
-        let is_late = helper_is_late(state, self.mode, found);
+        let is_late = self.helper_is_late(outcome);
         let of_helper = |helper| if is_late { Header::Absent } else { as_key(helper) };
         let primary = found.get(Kind::Primary).filter(|_| oauth.is_none());
         let own_key = found.get(Kind::Key).map(as_key);
@@ -162,6 +163,29 @@ impl Request<'_> {
             outcome.authorization = Header::Invalid(place.source.clone());
         }
         None
+    }
+
+    /// The helper that races a TOKEN: print does not wait for it then, and its output makes `x-api-key` only if it ended
+    /// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25).
+    fn race(&self) -> Option<(Source, Source)> {
+        let Request { state: State { client, .. }, mode, found, .. } = *self;
+        let source = |kind| Some(found.get(kind)?.source.clone());
+        let both = source(Kind::Helper).zip(source(Kind::Token));
+        let is_print = mode == Mode::Print && client.has(Rule::HelperRacesToken);
+        both.filter(|_| is_print && !found.has(Kind::Key))
+    }
+
+    /// Whether the first message goes out before the helper has ended. In the terminal that of a project is started with
+    /// it, if the client had to ask whether to trust the folder (2.1.332, observed 2026-11-26).
+    fn helper_is_late(&self, outcome: &Outcome) -> bool {
+        let Request { state, mode, found, .. } = *self;
+        let is_after_dialog = mode == Mode::Interactive
+            && found.has(Kind::Token)
+            && state.client.has(Rule::HelperRacesToken)
+            && settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
+            && !state.config.trusted;
+        let is_slow = state.helper.took().is_some_and(|took| took > IN_TIME);
+        is_after_dialog || (is_slow && outcome.race.is_some())
     }
 
     /// The OAuth token in use. `primaryApiKey` goes before federation and profiles, also where those have taken a login out
@@ -210,7 +234,7 @@ impl Request<'_> {
         // has then nothing to send with. An empty custom header suffices to none (2.0.77, 2.1.330; observed 2026-11).
         let suffices = |header: &Header| match header {
             Header::Absent => false,
-            Header::From(_) => true,
+            Header::From(..) => true,
             Header::Invalid(Source::Variable(_, name)) => {
                 newer && name != names::HEADERS && name != names::KEY
             }
@@ -291,7 +315,7 @@ fn from(state: &State, credential: &Credential, make: fn(&str) -> String) -> Hea
     let source = credential.source.clone();
     let value =
         credential.sent().map(|secret| make(trimmed(state.client, &source, secret.reveal())));
-    Header::From(Sent { source, value: value.map(Secret::new) })
+    Header::From(source, value.map(Secret::new))
 }
 
 fn bearer(token: &str) -> String {
@@ -302,34 +326,9 @@ fn bearer(token: &str) -> String {
 /// observed 2026-11-25).
 pub(crate) const IN_TIME: Duration = Duration::from_millis(150);
 
-/// Whether the helper races a TOKEN: print does not wait for it then, and its output makes `x-api-key` only if it ended
-/// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25).
-pub(crate) fn helper_races(state: &State, mode: Mode, found: &Credentials) -> bool {
-    let races = found.has(Kind::Helper) && found.has(Kind::Token) && !found.has(Kind::Key);
-    races && mode == Mode::Print && state.client.has(Rule::HelperRacesToken)
-}
-
-/// Whether the first message goes out before the helper has ended. In the terminal that of a project is started with it, if
-/// the client had to ask whether to trust the folder (2.1.332, observed 2026-11-26).
-fn helper_is_late(state: &State, mode: Mode, found: &Credentials) -> bool {
-    let is_after_dialog = mode == Mode::Interactive
-        && found.has(Kind::Token)
-        && state.client.has(Rule::HelperRacesToken)
-        && settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
-        && !state.config.trusted;
-    if is_after_dialog {
-        return true;
-    }
-    let took = match &state.helper {
-        HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => *took,
-        HelperRun::NotRun => Duration::ZERO,
-    };
-    took > IN_TIME && helper_races(state, mode, found)
-}
-
 /// Why no header can hold the value, if none can.
 fn unfit(state: &State, header: &Header) -> Option<String> {
-    let Header::From(Sent { source, value: Some(value) }) = header else { return None };
+    let Header::From(source, Some(value)) = header else { return None };
     let value = value.reveal();
     let value = value.strip_prefix("Bearer ").unwrap_or(value);
     (!fits_header(state.client, value))

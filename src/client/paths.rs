@@ -164,17 +164,6 @@ pub struct Paths {
 }
 
 impl Paths {
-    /// The paths for `client` started in `project` (default: the working directory), with `config_override` from
-    /// `--config-file`.
-    pub fn locate(
-        context: &Context,
-        client: Client,
-        project: Option<&Path>,
-        config_override: Option<&Path>,
-    ) -> anyhow::Result<Paths> {
-        Ok(Roots::locate(context, project, config_override)?.paths(client))
-    }
-
     pub(crate) fn configs(&self) -> impl Iterator<Item = &Path> {
         let named = self.config_override.iter();
         let found = self.legacy_config.iter().chain([&self.global_config]);
@@ -231,7 +220,7 @@ mod tests {
     #[cfg(unix)]
     fn locate(vars: &[(&str, &str)], client: Client, legacy: bool) -> (String, ChosenBy) {
         let context = Context::for_test(&[], vars, Path::new("/cwd"), Path::new("/etc"));
-        let paths = Paths::locate(&context, client, None, None).unwrap();
+        let paths = Roots::locate(&context, None, None).unwrap().paths(client);
         let file = paths.config_file(|_| legacy);
         (file.path.display().to_string(), file.chosen_by)
     }
@@ -323,8 +312,9 @@ mod tests {
     #[test]
     fn without_home_there_is_an_error_unless_the_place_is_named() {
         let context = Context::for_test(&[], &[], Path::new("/cwd"), Path::new("/none"));
-        assert!(Paths::locate(&context, Client::V2, None, None).is_err());
-        let paths = Paths::locate(&context, Client::V2, None, Some(Path::new("x.json"))).unwrap();
+        assert!(Roots::locate(&context, None, None).is_err());
+        let paths =
+            Roots::locate(&context, None, Some(Path::new("x.json"))).unwrap().paths(Client::V2);
         assert_eq!(paths.config_file(|_| true).path, Path::new("/cwd/x.json"));
     }
 

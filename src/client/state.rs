@@ -101,13 +101,6 @@ impl FileState {
         FileState { path: path.to_path_buf(), ..FileState::default() }
     }
 
-    /// A file that was read, with the usual mode.
-    pub(crate) fn laid(path: &Path, bytes: &[u8]) -> FileState {
-        let attributes = Attributes { mode: 0o600, owner: 0, size: bytes.len() as u64 };
-        let reading = if bytes.is_empty() { Reading::Empty } else { Reading::Read };
-        FileState { path: path.to_path_buf(), reading, attributes: Some(attributes) }
-    }
-
     /// Whether others than its owner may read or write it.
     pub(crate) fn is_loose(&self) -> bool {
         self.attributes.is_some_and(|attributes| attributes.mode & 0o077 != 0)
@@ -144,6 +137,15 @@ pub enum HelperRun {
     NotRun,
     Printed(Secret, Duration),
     Failed(Ended, Duration),
+}
+
+impl HelperRun {
+    pub(crate) fn took(&self) -> Option<Duration> {
+        match self {
+            HelperRun::NotRun => None,
+            HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => Some(*took),
+        }
+    }
 }
 
 /// What a client of one version, started in one way, sees of the facts.

@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::{Client, Paths, paths::display};
+use crate::client::{Client, Roots, paths::display};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
@@ -238,7 +238,7 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
 
 fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
-    let settings = Paths::locate(context, Client::V2, None, None)?.user_settings;
+    let settings = Roots::locate(context, None, None)?.paths(Client::V2).user_settings;
     let bytes = store::read(&settings)?.unwrap_or_default();
     let document = Document::parse(&bytes).map_err(|malformed| {
         fail(

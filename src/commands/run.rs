@@ -16,7 +16,7 @@ use super::target::{ChangeArgs, Target};
 use crate::broker::budget::{self, Budget, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
-use crate::client::paths::{Paths, display};
+use crate::client::paths::{Roots, display};
 use crate::client::{Client, DEFAULT_ONBOARDING_VERSION, config, gather};
 use crate::context::Context;
 use crate::document::{Document, Edit};
@@ -356,7 +356,7 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
 
 /// The client's config, and whether it is onboarded.
 fn onboarding(context: &Context) -> anyhow::Result<(PathBuf, bool)> {
-    let paths = Paths::locate(context, Client::V2, None, None)?;
+    let paths = Roots::locate(context, None, None)?.paths(Client::V2);
     let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path)).path;
     let (_, config) = config::read(&file, None);
     let onboarded = config.seen_by(Client::V2).is_ok_and(|config| config.onboarded);

@@ -7,7 +7,7 @@ use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::client::{ChosenBy, Client, ConfigFile, Paths, gather, paths};
+use crate::client::{ChosenBy, Client, ConfigFile, Paths, Roots, gather, paths};
 use crate::context::Context;
 use crate::document::Change;
 use crate::error::fail;
@@ -50,7 +50,7 @@ impl Target {
     /// Enters the profile, and finds the config as the client would.
     pub(crate) fn locate(args: &ChangeArgs, context: &mut Context) -> anyhow::Result<Target> {
         let profile = args.profile.enter(context)?;
-        let paths = Paths::locate(context, Client::V2, None, args.config_file.as_deref())?;
+        let paths = Roots::locate(context, None, args.config_file.as_deref())?.paths(Client::V2);
         let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path));
         check_place(&file, context)?;
         let lock_timeout = Duration::from_secs(args.lock_timeout);

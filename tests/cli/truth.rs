@@ -194,7 +194,7 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     let outcome = decision.outcome(mode);
     let header = |header: &Header| match header {
         Header::Absent => None,
-        Header::From(sent) => Some(sent.source.to_string()),
+        Header::From(source, _) => Some(source.to_string()),
         Header::Invalid(_) => Some("invalid".to_owned()),
     };
     let said = (

@@ -2,10 +2,9 @@
 
 use super::Problems;
 use crate::client::{
-    ANTHROPIC, Case, HelperRun, Kind, Layer, Mode, Source, Stop, headers,
+    ANTHROPIC, Case, Layer, Mode, Source, Stop, headers,
     keychain::{self, Item},
     names,
-    ranking::rank,
 };
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
@@ -72,17 +71,15 @@ fn policy(case: &Case<'_>, found: &mut Problems) {
 
 /// A helper beside a TOKEN: print does not wait for it.
 fn race(case: &Case<'_>, found: &mut Problems) {
-    let credentials = rank(case.state, Mode::Print);
-    let sends = case.modes.contains(&Mode::Print) && case.decision.print.sends;
-    if !sends || !headers::helper_races(case.state, Mode::Print, &credentials) {
+    let print = &case.decision.print;
+    let Some((helper, token)) = &print.race else { return };
+    if !print.sends || !case.modes.contains(&Mode::Print) {
         return;
     }
-    let of = |kind| credentials.get(kind).map(|credential| &credential.source);
-    let (Some(helper), Some(token)) = (of(Kind::Helper), of(Kind::Token)) else { return };
-    let so = match &case.state.helper {
-        HelperRun::NotRun => "0.2 s is too long".to_owned(),
-        HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => {
-            let what = if *took > headers::IN_TIME { "too long" } else { "in time" };
+    let so = match case.state.helper.took() {
+        None => "0.2 s is too long".to_owned(),
+        Some(took) => {
+            let what = if took > headers::IN_TIME { "too long" } else { "in time" };
             format!("it took {:.1} s, which is {what}", took.as_secs_f64())
         }
     };

@@ -152,13 +152,13 @@ pub(crate) fn check_new(new: &ApiKey, context: &mut Context) -> anyhow::Result<(
 fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
     let mut headers = vec![header("anthropic-version", http::API_VERSION)];
     for (name, value) in outcome.headers() {
-        let Header::From(sent) = value else { continue };
-        let value = match new.filter(|_| sent.source == Source::PrimaryKey) {
+        let Header::From(source, value) = value else { continue };
+        let value = match new.filter(|_| *source == Source::PrimaryKey) {
             Some(new) => new.reveal(),
-            None => sent.value.as_ref()?.reveal(),
+            None => value.as_ref()?.reveal(),
         };
         headers.push(header(name, value));
-        if name == "authorization" && sent.source.is_oauth() {
+        if name == "authorization" && source.is_oauth() {
             headers.push(header("anthropic-beta", OAUTH_BETA));
         }
     }
