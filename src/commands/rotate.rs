@@ -355,14 +355,12 @@ impl Rotation {
 }
 
 fn key_in_config(target: &Target) -> Held {
-    let bytes = Zeroizing::new(store::read(&target.file.path)?.unwrap_or_default());
-    if let Some(key) = Document::parse(&bytes).ok().and_then(|config| primary_key(&config)) {
-        return Ok(Some(key));
-    }
-    // A malformed file holds no key that could be found; the store says what is wrong with it.
-    let options = store::Options { dry_run: true, ..target.options };
-    store::update(&target.file.path, &options, |_| Ok(Vec::new()))?;
-    Ok(None)
+    let (mut key, options) = (None, store::Options { dry_run: true, ..target.options });
+    store::update(&target.file.path, &options, |document| {
+        key = primary_key(document);
+        Ok(Vec::new())
+    })?;
+    Ok(key)
 }
 
 fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
