@@ -9,6 +9,7 @@ pub mod limits;
 mod place;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -37,13 +38,8 @@ impl ProfileArg {
         let Some(name) = &self.profile else { return Ok(None) };
         let profiles = Profiles::load(context)?;
         let found = profiles.find(name).cloned();
-        for note in profiles
-            .notes
-            .iter()
-            .filter(|note| found.is_err() || note.contains(&format!(" {name} ")))
-        {
-            context.warn(note);
-        }
+        let is_about = |note: &&String| found.is_err() || note.contains(&format!(" {name} "));
+        profiles.notes.iter().filter(is_about).for_each(|note| context.warn(note));
         let profile = found?;
         if !profile.is_usable(context)? {
             return Err(fail(
@@ -118,21 +114,14 @@ impl Profiles {
             let read = place::read(&file).and_then(|text| {
                 text.map_or(Ok(()), |text| profiles.add_all(&file, true, &text, context))
             });
-            match read {
-                Ok(()) => {}
-                // A file for other people: its profiles are not ours to use.
-                Err(error) if place::is_denied(&error) => {
-                    profiles.notes.push(format!(
-                        "{} is not readable for you; its profiles are left out",
-                        file.display()
-                    ));
-                }
-                Err(error) => {
-                    profiles
-                        .notes
-                        .push(format!("{error:#}; the profiles of this file are left out"));
-                }
-            }
+            let Err(error) = read else { continue };
+            let kind = error.downcast_ref::<io::Error>().map(io::Error::kind);
+            // A file for other people: its profiles are not ours to use.
+            profiles.notes.push(if kind == Some(io::ErrorKind::PermissionDenied) {
+                format!("{} is not readable for you; its profiles are left out", file.display())
+            } else {
+                format!("{error:#}; the profiles of this file are left out")
+            });
         }
         // Without a home there are no user's profiles, and those of the machine still work.
         if let Ok(file) = user_file(context)
@@ -242,16 +231,9 @@ pub(crate) fn resolve(
 }
 
 pub(crate) fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
-    fail(
-        format!(
-            "{}:{}:{}: {}",
-            file.display(),
-            malformed.line,
-            malformed.column,
-            malformed.problem
-        ),
-        "correct the file; cck leaves it as it is until then",
-    )
+    let file::Malformed { line, column, problem } = malformed;
+    let problem = format!("{}:{line}:{column}: {problem}", file.display());
+    fail(problem, "correct the file; cck leaves it as it is until then")
 }
 
 #[cfg(test)]

@@ -18,24 +18,19 @@ pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
 }
 
 /// A warning if the key would go where a folder leads it that the user has not trusted.
-pub(crate) fn warn_if_led_away(file: &ConfigFile, context: &mut Context) {
-    if let Some(state) = state(file, context) {
-        warn_of_refusal(&state, context);
-    }
-}
-
-fn warn_of_refusal(state: &State, context: &mut Context) {
-    let destination = destination::destination(state, context.home().as_deref());
+pub(crate) fn warn_if_led_away(file: &ConfigFile, context: &mut Context) -> Option<State> {
+    let state = state(file, context)?;
+    let destination = destination::destination(&state, context.home().as_deref());
     if let Err(refusal) = destination::may_send(&destination, None) {
         let reason = refusal.reason(&destination);
         context.warn(&format!("started here, Claude Code would have the key {reason}"));
     }
+    Some(state)
 }
 
 /// A warning for each mode in which the key that was written, at `own`, is not what is sent, or not all that is sent.
 pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Context) {
-    let Some(state) = state(file, context) else { return };
-    warn_of_refusal(&state, context);
+    let Some(state) = warn_if_led_away(file, context) else { return };
     let decision = resolve::resolve(&state);
     let names = Names { state: &state, home: context.home_var(), is_session: false };
     let message = in_modes(|mode| {

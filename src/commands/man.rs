@@ -50,10 +50,7 @@ fn show(page: &str, context: &Context) -> anyhow::Result<bool> {
         if program == "sh" {
             command.arg(pager).env("LESS", context.var("LESS").unwrap_or_else(|| "FRX".into()));
         }
-        let mut child = match command.spawn() {
-            Ok(child) => child,
-            Err(_) => continue,
-        };
+        let Ok(mut child) = command.spawn() else { continue };
         if let Some(mut stdin) = child.stdin.take() {
             // Someone who leaves the pager early closes the pipe.
             let _ = stdin.write_all(text.as_bytes());

@@ -64,13 +64,8 @@ impl Target {
         context: &mut Context,
     ) -> anyhow::Result<Target> {
         let target = Target::locate(args, context)?;
-        if target.file.chosen_by == ChosenBy::Flag && !target.file.path.exists() {
-            return Err(fail(
-                format!("the file {} does not exist", target.file.path.display()),
-                "check the path of --config-file",
-            ));
-        }
-        Ok(target)
+        let is_missing = target.file.chosen_by == ChosenBy::Flag && !target.file.path.exists();
+        if is_missing { Err(no_config(&target.file.path)) } else { Ok(target) }
     }
 
     pub(crate) fn shown(&self, context: &Context) -> String {
@@ -88,6 +83,12 @@ impl Target {
             )
         })
     }
+}
+
+/// The error for a file of --config-file that does not exist.
+pub(crate) fn no_config(file: &Path) -> anyhow::Error {
+    let problem = format!("the file {} does not exist", file.display());
+    fail(problem, "check the path of --config-file")
 }
 
 /// Refuses a place that is not the user's own by mistake: a key in a file of the working directory is the project's, and

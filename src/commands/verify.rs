@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use super::target::no_config;
 use crate::client::{
     Case, Client, Destination, Launch, Launcher, Mode, Source, State, advice, destination, gather,
     installed, names, resolve, surroundings,
@@ -165,13 +166,8 @@ fn check(args: &VerifyArgs, context: &Context) -> anyhow::Result<()> {
         ));
     }
     let config = args.config_file.as_ref().map(|file| context.cwd().join(file));
-    match config.filter(|file| matches!(file.try_exists(), Ok(false))) {
-        Some(file) => Err(fail(
-            format!("the file {} does not exist", file.display()),
-            "check the path of --config-file",
-        )),
-        None => Ok(()),
-    }
+    let missing = config.filter(|file| matches!(file.try_exists(), Ok(false)));
+    missing.map_or(Ok(()), |file| Err(no_config(&file)))
 }
 
 /// Runs the helpers, asks the server and takes the network as far as the arguments allow; where requests go then.

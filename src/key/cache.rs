@@ -25,8 +25,7 @@ impl Cache {
     /// Opens the cache in `base`, which is made if it is missing.
     pub(crate) fn open(base: &Path) -> io::Result<Cache> {
         let cache = Cache::at(base);
-        private::own_dir(&cache.dir)?;
-        Ok(cache)
+        private::own_dir(&cache.dir).map(|()| cache)
     }
 
     fn at(base: &Path) -> Cache {
@@ -35,8 +34,9 @@ impl Cache {
 
     /// Empties what has expired in the cache in `base`, if there is one.
     pub(crate) fn clear_expired(base: &Path) {
-        let cache = Cache::at(base);
-        if fs::symlink_metadata(&cache.dir).is_ok() && private::own_dir(&cache.dir).is_ok() {
+        if fs::symlink_metadata(Cache::at(base).dir).is_ok()
+            && let Ok(cache) = Cache::open(base)
+        {
             cache.forget_expired();
         }
     }

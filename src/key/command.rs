@@ -19,7 +19,6 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use zeroize::Zeroizing;
 
-use crate::error::fail;
 #[cfg(unix)]
 use unix as system;
 #[cfg(windows)]
@@ -130,7 +129,10 @@ pub(crate) fn run(
         match exited {
             Some((status, at)) if !is_open || at.elapsed() >= GRACE => {
                 return Ok(match status.code() {
-                    Some(0) => into_text(&text),
+                    Some(0) => match std::str::from_utf8(&text) {
+                        Ok(text) => Ok(Zeroizing::new(text.to_owned())),
+                        Err(_) => Err(Ended::NotText),
+                    },
                     Some(code) => Err(Ended::Code(code)),
                     None => Err(Ended::Signal(system::signal(status))),
                 });
@@ -142,19 +144,6 @@ pub(crate) fn run(
             _ => pipe.wait(is_open),
         }
     }
-}
-
-fn into_text(bytes: &[u8]) -> Result<Zeroizing<String>, Ended> {
-    let text = std::str::from_utf8(bytes).map_err(|_| Ended::NotText)?;
-    Ok(Zeroizing::new(text.to_owned()))
-}
-
-/// The key-command's failure as an error that names the command and not its output.
-pub(crate) fn failure(flag: &str, command: &str, ended: &Ended) -> anyhow::Error {
-    fail(
-        format!("{flag} `{command}` {ended}"),
-        "run it by hand: it must print the key alone on standard output and exit with 0 (--timeout sets its time)",
-    )
 }
 
 #[cfg(test)]

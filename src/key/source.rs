@@ -296,15 +296,17 @@ fn from_command(
     timeout: Duration,
     context: &Context,
 ) -> anyhow::Result<Zeroizing<String>> {
-    let output = command::output(command, context.cwd(), timeout)?
-        .map_err(|ended| command::failure("--key-command", command, &ended))?;
-    if output.trim().is_empty() {
-        return Err(fail(
-            format!("--key-command `{command}` printed nothing"),
-            "run it by hand: it must print the key alone on standard output",
-        ));
+    const BY_HAND: &str = "run it by hand: it must print the key alone on standard output";
+    match command::output(command, context.cwd(), timeout)? {
+        Ok(output) if output.trim().is_empty() => {
+            Err(fail(format!("--key-command `{command}` printed nothing"), BY_HAND))
+        }
+        Ok(output) => Ok(output),
+        Err(ended) => Err(fail(
+            format!("--key-command `{command}` {ended}"),
+            format!("{BY_HAND} and exit with 0 (--timeout sets its time)"),
+        )),
     }
-    Ok(output)
 }
 
 fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {

@@ -81,12 +81,6 @@ fn unreadable(path: &Path, error: std::io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot read {}", path.display()))
 }
 
-pub(crate) fn is_denied(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref::<std::io::Error>()
-        .is_some_and(|error| error.kind() == ErrorKind::PermissionDenied)
-}
-
 /// Makes the directory, 0700, or checks the one that is there.
 pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
     let shown = dir.display();

@@ -129,9 +129,8 @@ impl Record {
     /// Makes the prepared record the one that `cck undo` takes.
     pub(crate) fn commit(&self, context: &Context) {
         // If this fails, the next command finds both and looks which one holds.
-        if let (Ok(next), Ok(path)) = (next(&self.config, context), path(&self.config, context)) {
-            let _ = private::rename(&next, &path);
-        }
+        let _ = path(&self.config, context)
+            .and_then(|path| private::rename(&path.with_extension("next"), &path));
     }
 
     fn save_next(&self, context: &Context) -> anyhow::Result<()> {
