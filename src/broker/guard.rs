@@ -2,8 +2,7 @@
 //! credential, an origin or a connection stays here.
 
 use std::io;
-use std::mem::MaybeUninit;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
@@ -11,7 +10,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 use memchr::memmem;
 use subtle::ConstantTimeEq;
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
 use tokio_rustls::rustls::crypto::ring;
 use zeroize::Zeroizing;
 
@@ -101,6 +100,19 @@ const HOP_BY_HOP: [HeaderName; 7] = [
 
 /// Takes away the headers of the connection, and those that `Connection` names.
 pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
+    remove(headers, |_| false);
+}
+
+/// Takes away what may not go upstream.
+pub(crate) fn clean(headers: &mut HeaderMap) {
+    remove(headers, |name| {
+        let name = name.as_str();
+        DROPPED.contains(&name) || name.starts_with("proxy-") || name.starts_with("x-forwarded-")
+    });
+}
+
+/// Takes away what passes no proxy, and what else is dropped.
+fn remove(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -108,20 +120,10 @@ pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
         .flat_map(|list| list.split(','))
         .filter_map(|name| name.trim().parse().ok())
         .collect();
-    for name in named.iter().chain(&HOP_BY_HOP) {
-        headers.remove(name);
-    }
-}
-
-/// Takes away what may not go upstream.
-pub(crate) fn clean(headers: &mut HeaderMap) {
-    remove_hop_by_hop(headers);
-    let is_dropped = |name: &&HeaderName| {
-        let name = name.as_str();
-        DROPPED.contains(&name) || name.starts_with("proxy-") || name.starts_with("x-forwarded-")
-    };
-    let dropped: Vec<HeaderName> = headers.keys().filter(is_dropped).cloned().collect();
-    for name in dropped {
+    let goes =
+        |name: &&HeaderName| HOP_BY_HOP.contains(name) || named.contains(name) || is_dropped(name);
+    let going: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
+    for name in going {
         headers.remove(name);
     }
 }
@@ -254,17 +256,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 continue;
             }
             // Enough for most prompts, so that one read takes the whole request.
-            let mut space = [MaybeUninit::uninit(); 32 * 1024];
-            let mut space = ReadBuf::uninit(&mut space);
-            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut space))?;
-            if space.filled().is_empty() {
+            this.held.reserve(32 * 1024);
+            let before = this.held.len();
+            let read = pin!(this.stream.read_buf(&mut this.held)).poll(cx);
+            if before == 0 && read.is_pending() {
+                // A connection that waits holds no memory.
+                this.held = BytesMut::new();
+            }
+            if ready!(read)? == 0 {
                 // The end of the stream: half a head is passed on, for hyper to say that it is half.
                 this.allowed = this.held.len() as u64;
                 if this.allowed == 0 {
                     return Poll::Ready(Ok(()));
                 }
             }
-            this.held.extend_from_slice(space.filled());
         }
     }
 }
