@@ -28,11 +28,6 @@ pub(crate) fn read(context: &Context) -> [Policy; 2] {
     }
 }
 
-fn output(command: &str) -> Option<String> {
-    let printed = command::output(command, Path::new("/"), PATIENCE).ok()?;
-    printed.ok().map(|text| text.to_string())
-}
-
 /// The value `Settings` of the client's key under both roots of the registry (2.1.332 and 2.1.200 under Wine, 2026-11-25).
 #[cfg(windows)]
 fn registry() -> [Policy; 2] {
@@ -59,6 +54,9 @@ fn preferences(context: &Context) -> Policy {
     let Some(file) = files.iter().find(|file| file.is_file()) else { return Policy::Missing };
     let program = if cfg!(target_os = "macos") { "/usr/bin/plutil" } else { "plutil" };
     let file = shell::quote(&file.to_string_lossy());
-    let printed = output(&format!("exec {program} -convert json -o - -- {file} 2>/dev/null"));
-    printed.map_or(Policy::Malformed, Policy::Text)
+    let command = format!("exec {program} -convert json -o - -- {file} 2>/dev/null");
+    match command::output(&command, Path::new("/"), PATIENCE) {
+        Ok(Ok(text)) => Policy::Text(text.to_string()),
+        _ => Policy::Malformed,
+    }
 }

@@ -41,10 +41,9 @@ fn standing(
     outcome: &Outcome,
 ) -> Note {
     let source = &credential.source;
-    let headers = [("x-api-key", &outcome.x_api_key), ("authorization", &outcome.authorization)];
     let of = |wanted: &dyn Fn(&Header) -> bool| {
-        let headers = headers.iter().filter(|(_, header)| wanted(header));
-        headers.map(|(name, _)| *name).collect::<Vec<_>>().join(" and ")
+        let headers = outcome.headers().into_iter().filter(|(_, header)| wanted(header));
+        headers.map(|(name, _)| name).collect::<Vec<_>>().join(" and ")
     };
     let sent_as = of(&|header| header.source() == Some(source));
     if !sent_as.is_empty() {

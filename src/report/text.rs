@@ -125,12 +125,11 @@ impl<'a> Text<'a> {
 
     /// Inside of `cck run`, whose key it is that the API gets.
     fn session(&mut self) {
-        if let Some(source) = self.answer.case.session {
-            let text = format!(
-                "cck adds the key from {source} to each call; Claude Code has only a token for this run"
-            );
-            self.sentence(&format!("{HEAD}inside cck run:{HEAD:#} "), &text);
-        }
+        let Some(source) = self.answer.case.session else { return };
+        let text = format!(
+            "cck adds the key from {source} to each call; Claude Code has only a token for this run"
+        );
+        self.sentence(&format!("{HEAD}inside cck run:{HEAD:#} "), &text);
     }
 
     /// The first lines: yes or no, and about what.

@@ -170,6 +170,26 @@ fn a_helper_is_run_only_when_asked() {
 }
 
 #[test]
+fn what_one_mode_ignores_has_the_whole_reason_of_that_mode() {
+    let sandbox = Sandbox::new();
+    sandbox.lay(".claude.json", "{}");
+    sandbox.lay(".claude/settings.json", r#"{"apiKeyHelper": "exit 3"}"#);
+    let all = ["verify", "--json", "--mode", "all", "--run-helper"];
+    let run = [&all[..], &["--expect", "settings.user.apiKeyHelper"]].concat();
+    let report = json(sandbox.cck(&run).run());
+    let problems = report["problems"].as_array().unwrap();
+    let ignored = problems.iter().filter(|problem| problem["code"] == "key-ignored");
+    let messages: Vec<_> = ignored.map(|problem| problem["message"].as_str().unwrap()).collect();
+    let [print, interactive] = messages[..] else { panic!("{messages:?}") };
+    assert!(print.contains("in print mode: it exited with"), "{print}");
+    assert!(print.ends_with("; x-api-key and authorization is sent without a credential"));
+    assert!(
+        interactive.contains("in interactive mode: onboarding is not complete"),
+        "{messages:?}"
+    );
+}
+
+#[test]
 fn files_that_cannot_be_read_are_in_the_report() {
     let start = Instant::now();
     let fifo = |path: &std::path::Path| {
