@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::thread;
 
 use crate::sandbox::{KEY, OTHER, Ran, Sandbox};
 
@@ -54,23 +55,24 @@ fn configs() -> Vec<String> {
 fn no_command_shows_a_key() {
     let sources: [&[&str]; 4] =
         [&["--stdin"], &["--key-env"], &["--key", KEY], &["--key-command", "printenv KEY"]];
-    for config in configs() {
-        for source in sources {
-            for flags in [&[][..], &["--json"], &["--dry-run"], &["--dry-run", "--json"]] {
-                let sandbox = Sandbox::new();
-                sandbox.lay(".claude.json", &config);
-                let args: Vec<&str> =
-                    ["set-key"].iter().chain(source).chain(flags).copied().collect();
-                let ran = sandbox
-                    .cck(&args)
-                    .env("ANTHROPIC_API_KEY", KEY)
-                    .env("KEY", KEY)
-                    .stdin(KEY)
-                    .run();
-                check(&ran, &args);
-                assert_files_keep_keys(&sandbox.home());
-            }
+    let show = |config: &str, source: &[&str]| {
+        for flags in [&[][..], &["--json"], &["--dry-run"], &["--dry-run", "--json"]] {
+            let sandbox = Sandbox::new();
+            sandbox.lay(".claude.json", config);
+            let args: Vec<&str> = ["set-key"].iter().chain(source).chain(flags).copied().collect();
+            let cck = sandbox.cck(&args).env("ANTHROPIC_API_KEY", KEY).env("KEY", KEY);
+            check(&cck.stdin(KEY).run(), &args);
+            assert_files_keep_keys(&sandbox.home());
         }
+    };
+    for config in configs() {
+        // Each waits for the disk most of its time.
+        thread::scope(|scope| {
+            let config = config.as_str();
+            for source in sources {
+                scope.spawn(move || show(config, source));
+            }
+        });
     }
 }
 

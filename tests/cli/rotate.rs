@@ -436,9 +436,11 @@ fn a_rotation_that_was_killed_after_its_swap_leaves_no_key_unnamed() {
     let hint = |key: &str| format!("revoke the old key: sk-ant-api03-…{}", &key[key.len() - 4..]);
     let next = |sandbox: &Sandbox| {
         let long_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(60);
-        // That of a killed run is taken over after a while.
-        if let Ok(lock) = fs::File::open(sandbox.home().join(".claude.json.lock")) {
-            lock.set_modified(long_ago).unwrap();
+        // Those of a killed run are taken over after a while.
+        for name in [".claude.json.lock", ".claude/backups/.claude.json.backup.1.lock"] {
+            if let Ok(lock) = fs::File::open(sandbox.home().join(name)) {
+                lock.set_modified(long_ago).unwrap();
+            }
         }
         sandbox.cck(&["rotate", "--stdin"]).stdin(THIRD).run()
     };
