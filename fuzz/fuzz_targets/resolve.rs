@@ -68,7 +68,8 @@ fn lay(data: &[u8]) -> Option<State> {
     let profiles = PathBuf::from("/home/u/.config/anthropic");
     laid.profiles_dir = Some(profiles.clone());
     let mut launch = Launch::default();
-    let mut helper = HelperRun::NotRun;
+    let mut helper = None;
+    let run = |printed, took| Some(HelperRun { printed, took: Duration::from_millis(took) });
     let config = named(b"config").unwrap_or(b"{}");
     let mut file = file_of(&paths.global_config, config);
     let picked = config::pick(config, 64, None).map_err(|reading| file.reading = reading);
@@ -100,9 +101,9 @@ fn lay(data: &[u8]) -> Option<State> {
             b"identity" => lay(&mut laid, Path::new("/srv/identity"), b"token"),
             b"profile" => lay(&mut laid, &profiles.join("configs/default.json"), rest),
             b"tokens" => lay(&mut laid, &profiles.join("credentials/default.json"), rest),
-            b"printed" => helper = HelperRun::Printed(secret(), Duration::from_millis(1)),
-            b"late" => helper = HelperRun::Printed(secret(), Duration::from_secs(1)),
-            b"failed" => helper = HelperRun::Failed(Ended::Code(1), Duration::from_millis(1)),
+            b"printed" => helper = run(Ok(secret()), 1),
+            b"late" => helper = run(Ok(secret()), 1000),
+            b"failed" => helper = run(Err(Ended::Code(1)), 1),
             b"open" => _ = laid.open_descriptors.insert(text.into_owned(), None),
             b"client" | b"config" => {}
             _ => return None,

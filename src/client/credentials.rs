@@ -1,7 +1,7 @@
 //! Every source of a credential, and what becomes of it in one mode. Pure.
 
 use super::{
-    Dialog, HelperRun, Kind, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
+    Dialog, Kind, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
     login::{Login, Scopes, is_past},
     names, settings,
 };
@@ -197,14 +197,10 @@ impl Credentials {
 
     fn add_helpers(&mut self, state: &State) {
         let in_force = settings::helper(state).map(|(layer, _)| layer);
+        let printed = state.helper.as_ref().and_then(|run| run.printed.as_ref().ok());
         for settings in &state.layers {
             let Some(helper) = &settings.helper else { continue };
-            let secret = match &state.helper {
-                HelperRun::Printed(secret, _) if in_force == Some(settings.layer) => {
-                    Some(secret.clone())
-                }
-                _ => None,
-            };
+            let secret = printed.filter(|_| in_force == Some(settings.layer)).cloned();
             let found = self.add(Source::Helper(settings.layer), secret);
             found.is_set = !helper.is_empty();
         }

@@ -264,12 +264,8 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
     let start = Instant::now();
     let printed =
         command::output_with(&command, &state.paths.project, HELPER_TIMEOUT, &variables, &[])?;
-    state.helper = match printed {
-        Ok(text) => {
-            HelperRun::Printed(Secret::new(settings::js_trim(&text).to_owned()), start.elapsed())
-        }
-        Err(ended) => HelperRun::Failed(ended, start.elapsed()),
-    };
+    let printed = printed.map(|text| Secret::new(settings::js_trim(&text).to_owned()));
+    state.helper = Some(HelperRun { printed, took: start.elapsed() });
     Ok(())
 }
 

@@ -184,7 +184,7 @@ impl Request<'_> {
             && state.client.has(Rule::HelperRacesToken)
             && settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
             && !state.config.trusted;
-        let is_slow = state.helper.took().is_some_and(|took| took > IN_TIME);
+        let is_slow = state.helper.as_ref().is_some_and(|run| run.took > IN_TIME);
         is_after_dialog || (is_slow && outcome.race.is_some())
     }
 
@@ -284,7 +284,7 @@ impl Request<'_> {
             // Before 2.1.227, output that could not be read as a key did not count as empty (1.0.128, 2.0.77, observed 2026-11).
             if let Header::Invalid(Source::Helper(_)) = header
                 && !client.has(Rule::HelperMustPrintOneKey)
-                && let HelperRun::Failed(ended, _) = &state.helper
+                && let Some(HelperRun { printed: Err(ended), .. }) = &state.helper
                 && !matches!(ended, Ended::Code(_) | Ended::Signal(_))
             {
                 return Some(format!("the helper {ended}"));
@@ -368,10 +368,9 @@ const MAX_HELPER_OUTPUT: usize = 16_384;
 /// How the helper failed, if it was run and did. 2.1.330 takes nothing but visible ASCII on one line; 2.0.77 takes what it
 /// can send (observed 2026-11).
 pub(crate) fn helper_failure(state: &State) -> Option<String> {
-    let printed = match &state.helper {
-        HelperRun::NotRun => return None,
-        HelperRun::Failed(ended, _) => return Some(ended.to_string()),
-        HelperRun::Printed(printed, _) => printed.reveal(),
+    let printed = match &state.helper.as_ref()?.printed {
+        Ok(printed) => printed.reveal(),
+        Err(ended) => return Some(ended.to_string()),
     };
     let is_graphic = || printed.bytes().all(|byte| byte.is_ascii_graphic());
     if printed.is_empty() {

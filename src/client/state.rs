@@ -130,22 +130,10 @@ pub(crate) fn parse<T>(
     parser().map_err(|reading| file.reading = reading).ok()
 }
 
-#[derive(Debug, Default)]
-pub enum HelperRun {
-    /// It was not run: it is taken to succeed.
-    #[default]
-    NotRun,
-    Printed(Secret, Duration),
-    Failed(Ended, Duration),
-}
-
-impl HelperRun {
-    pub(crate) fn took(&self) -> Option<Duration> {
-        match self {
-            HelperRun::NotRun => None,
-            HelperRun::Printed(_, took) | HelperRun::Failed(_, took) => Some(*took),
-        }
-    }
+#[derive(Debug)]
+pub struct HelperRun {
+    pub printed: Result<Secret, Ended>,
+    pub took: Duration,
 }
 
 /// What a client of one version, started in one way, sees of the facts.
@@ -175,7 +163,8 @@ pub struct State {
     pub gateway: Option<GatewayLogin>,
     /// Why the client ends at once, if it does.
     pub refusal: Option<String>,
-    pub helper: HelperRun,
+    /// None if it was not run: it is taken to succeed.
+    pub helper: Option<HelperRun>,
 }
 
 impl State {

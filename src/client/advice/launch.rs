@@ -76,11 +76,11 @@ fn race(case: &Case<'_>, found: &mut Problems) {
     if !print.sends || !case.modes.contains(&Mode::Print) {
         return;
     }
-    let so = match case.state.helper.took() {
+    let so = match &case.state.helper {
         None => "0.2 s is too long".to_owned(),
-        Some(took) => {
-            let what = if took > headers::IN_TIME { "too long" } else { "in time" };
-            format!("it took {:.1} s, which is {what}", took.as_secs_f64())
+        Some(run) => {
+            let what = if run.took > headers::IN_TIME { "too long" } else { "in time" };
+            format!("it took {:.1} s, which is {what}", run.took.as_secs_f64())
         }
     };
     let message = format!(

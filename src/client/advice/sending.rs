@@ -2,7 +2,7 @@
 
 use super::{LEAVE, Problems};
 use crate::client::{
-    Case, Dialog, HelperRun, Mode, Outcome, Reading, Source, Standing, config::Answers,
+    Case, Dialog, Mode, Outcome, Reading, Source, Standing, config::Answers,
     headers::helper_failure, login::is_past, names, settings,
 };
 use crate::key;
@@ -181,10 +181,8 @@ fn helper(case: &Case<'_>, found: &mut Problems) {
             "`claude -p` runs apiKeyHelper of {file} though you have not trusted this folder"
         );
         let fix = match case.state.helper {
-            HelperRun::NotRun => {
-                "read it first; then, to try it: cck verify --run-helper=project".to_owned()
-            }
-            _ => remove,
+            None => "read it first; then, to try it: cck verify --run-helper=project".to_owned(),
+            Some(_) => remove,
         };
         found.warning("untrusted-helper", message, fix);
     }
