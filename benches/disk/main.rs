@@ -19,7 +19,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime};
 
 use report::{median, plot, slope};
 
@@ -100,7 +100,7 @@ fn machine(runs: usize) -> String {
     format!(
         "Written by `cargo bench --bench disk -- --write`. {cpu}, {cores} cores, load {load} at the start \
          (above 1, other work was under way and the times are too long, the ratios noisy). \
-         Medians of {runs} runs, the contenders in turn{}.\n\n",
+         Medians of {runs} runs, the contenders in turn{}. The configs were written a minute ago; one that was written within the last second is watched for 8 ms more.\n\n",
         if realtime().is_empty() { "" } else { ", each with the processor to itself (`chrt -f`)" }
     )
 }
@@ -168,7 +168,7 @@ fn sizes(cck: &Path, home: &Path, runs: usize, largest: usize) -> (String, Strin
                     continue;
                 }
                 let _ = fs::remove_file(home.join(".claude.json.copy"));
-                let _ = fs::copy(&source, &file);
+                copy_aged(&source, &file);
                 let _ = Command::new("sync").status();
                 results.extend(run(command, cck, home, &file));
             }
@@ -207,9 +207,17 @@ fn sizes(cck: &Path, home: &Path, runs: usize, largest: usize) -> (String, Strin
     (text, plot(&lines))
 }
 
+/// Lays a config that was written a minute ago. At one that was just written, by whom is not known, cck looks for 8 ms more.
+fn copy_aged(source: &Path, file: &Path) {
+    let _ = fs::copy(source, file);
+    let minute = Duration::from_secs(60);
+    fs::File::open(file).unwrap().set_modified(SystemTime::now() - minute).unwrap();
+}
+
 /// The time from start to end of what should be instant.
 fn startup(cck: &Path, home: &Path, runs: usize) -> String {
-    fs::write(home.join(".claude.json"), generate::config(60_000)).unwrap();
+    fs::write(home.join("source.json"), generate::config(60_000)).unwrap();
+    copy_aged(&home.join("source.json"), &home.join(".claude.json"));
     fs::write(home.join("key"), "sk-ant-api03-benchmark-benchmark-benchmark\n").unwrap();
     let cck = cck.to_str().unwrap();
     let commands: [(&str, &[&str]); 6] = [
