@@ -60,7 +60,7 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
                 "lines": lines,
                 "chain": chain(broken.is_some()),
                 "broken_file": broken.as_ref().map(|(file, ..)| file.display().to_string()),
-                "broken_line": broken.as_ref().map(|(_, line, _)| *line),
+                "broken_line": broken.as_ref().map(|(_, line, _)| line),
             });
         }
         context.say_json(&report)?;

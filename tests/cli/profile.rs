@@ -57,6 +57,23 @@ fn a_profile_is_added_listed_shown_and_removed() {
 }
 
 #[test]
+fn a_profile_takes_the_flags_of_the_key_source_that_set_key_takes() {
+    let s = Sandbox::new();
+    s.cck(&add("usual", &["--key-env"])).run().code(0);
+    let text = fs::read_to_string(s.home().join(FILE)).unwrap();
+    assert_eq!(text, "[profiles.usual]\nkey-env = \"ANTHROPIC_API_KEY\"\n");
+    for args in [&["profile", "add", "--help"][..], &["helper", "install", "--help"]] {
+        let help = s.cck(args).run().code(0).stdout;
+        let (options, sources) = help.split_once("Key source (one of):").unwrap();
+        let sources = sources.split("\n\n").next().unwrap();
+        assert!(!options.contains("--key-"), "{help}");
+        let names = sources.lines().filter_map(|line| line.trim().split(' ').next());
+        let expected = ["", "--key-env", "--key-file", "--key-command"];
+        assert_eq!(names.collect::<Vec<_>>(), expected, "{help}");
+    }
+}
+
+#[test]
 fn what_a_person_wrote_is_kept() {
     let s = Sandbox::new();
     let text = "# mine\n[profiles.a]   # the first\nkey-env = 'A'\n";
