@@ -71,39 +71,43 @@ enum By {
     Key,
 }
 
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     calls: u64,
-    input_tokens: u64,
-    output_tokens: u64,
-    cache_read_tokens: u64,
-    cache_write_tokens: u64,
+    /// In the order of [`TOKENS`].
+    tokens: [u64; 5],
     cost_usd: f64,
 }
 
-#[derive(Serialize)]
-struct Row<'a> {
-    key: &'a str,
-    #[serde(flatten)]
-    sum: &'a Sum,
-}
+/// The kinds of tokens, as the log names them.
+const TOKENS: [&str; 5] = ["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"];
 
 impl Sum {
     fn add(&mut self, other: &Sum) {
         self.calls += other.calls;
-        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
-        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
-        self.cache_read_tokens = self.cache_read_tokens.saturating_add(other.cache_read_tokens);
-        self.cache_write_tokens = self.cache_write_tokens.saturating_add(other.cache_write_tokens);
         self.cost_usd += other.cost_usd;
+        for (sum, more) in self.tokens.iter_mut().zip(other.tokens) {
+            *sum = sum.saturating_add(more);
+        }
     }
 
     fn of(&self, unit: Unit) -> f64 {
-        let cached = self.cache_read_tokens as f64 + self.cache_write_tokens as f64;
         match unit {
             Unit::Usd => self.cost_usd,
-            Unit::Tokens => self.input_tokens as f64 + self.output_tokens as f64 + cached,
+            Unit::Tokens => self.tokens.iter().map(|count| *count as f64).sum(),
         }
+    }
+
+    /// Adds what programs read to a row.
+    fn report(&self, mut row: Value) -> Value {
+        let [input, output, cache_read, short, long] = self.tokens;
+        row["calls"] = self.calls.into();
+        row["input_tokens"] = input.into();
+        row["output_tokens"] = output.into();
+        row["cache_read_tokens"] = cache_read.into();
+        row["cache_write_tokens"] = u64::saturating_add(short, long).into();
+        row["cost_usd"] = self.cost_usd.into();
+        row
     }
 }
 
@@ -132,8 +136,8 @@ pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exi
             "schema": 1,
             "since": since,
             "by": args.by,
-            "rows": rows.iter().map(|(key, sum)| Row { key, sum }).collect::<Vec<_>>(),
-            "total": total,
+            "rows": rows.iter().map(|(key, sum)| sum.report(json!({"key": key}))).collect::<Vec<_>>(),
+            "total": total.report(json!({})),
             "budgets": budgets.iter().map(|(budget, _)| budget).collect::<Vec<_>>(),
         }))?;
     } else {
@@ -151,29 +155,23 @@ pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exi
 
 /// The moment as the log writes it: the names of moments sort as they do.
 fn since(text: &str) -> anyhow::Result<String> {
-    let wrong = || {
-        fail(
-            format!("--since {text} is not a time"),
-            "write a duration (7d, 12h) or a date (2026-11-01)",
-        )
+    let midnight = |date: NaiveDate| {
+        let start = date.and_hms_opt(0, 0, 0)?.and_local_timezone(Local).earliest()?;
+        Some(SystemTime::from(start))
     };
     let moment = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        Ok(date) => {
-            let midnight = date
-                .and_hms_opt(0, 0, 0)
-                .and_then(|time| time.and_local_timezone(Local).earliest());
-            SystemTime::from(midnight.ok_or_else(wrong)?)
-        }
-        Err(_) => {
-            let back = humantime::parse_duration(text).map_err(|_| wrong())?;
-            SystemTime::now().checked_sub(back).ok_or_else(wrong)?
-        }
+        Ok(date) => midnight(date),
+        Err(_) => humantime::parse_duration(text)
+            .ok()
+            .and_then(|back| SystemTime::now().checked_sub(back)),
     };
-    let moment = moment.max(SystemTime::UNIX_EPOCH);
-    let is_sane = moment < SystemTime::UNIX_EPOCH + Duration::from_secs(250_000_000_000);
-    if !is_sane {
-        return Err(wrong());
-    }
+    // What can be written down.
+    let last = SystemTime::UNIX_EPOCH + Duration::from_secs(250_000_000_000);
+    let moment = moment.map(|moment| moment.max(SystemTime::UNIX_EPOCH));
+    let moment = moment.filter(|moment| *moment < last).ok_or_else(|| {
+        let advice = "write a duration (7d, 12h) or a date (2026-11-01)";
+        fail(format!("--since {text} is not a time"), advice)
+    })?;
     Ok(humantime::format_rfc3339_millis(moment).to_string())
 }
 
@@ -198,7 +196,6 @@ struct Reader {
     key: Member,
     decision: Member,
     cost: Member,
-    /// Input, output, cache read, cache write for five minutes and for an hour.
     tokens: [Member; 5],
     sums: BTreeMap<String, Sum>,
     /// The last quarter of an hour, and its local day: no time zone differs by less, and the lines are in order.
@@ -208,14 +205,13 @@ struct Reader {
 
 impl Reader {
     fn new(by: By, since: &str) -> Reader {
-        let tokens = ["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"];
         Reader {
             since: since.to_owned(),
             by,
             key: Member::new(by.to_possible_value().as_ref().map_or("", |name| name.get_name())),
             decision: Member::new("decision"),
             cost: Member::new("cost_usd"),
-            tokens: tokens.map(|kind| Member::new(&format!("{kind}_tokens"))),
+            tokens: TOKENS.map(|kind| Member::new(&format!("{kind}_tokens"))),
             sums: BTreeMap::new(),
             day: Default::default(),
             skipped: 0,
@@ -243,19 +239,10 @@ impl Reader {
         if time < &*self.since || matches!(self.decision.of(line)?, "started" | "refused") {
             return Some(());
         }
-        let mut tokens = [0; 5];
-        for (count, member) in tokens.iter_mut().zip(&self.tokens) {
+        let mut sum = Sum { calls: 1, cost_usd: self.cost.of(line)?, ..Sum::default() };
+        for (count, member) in sum.tokens.iter_mut().zip(&self.tokens) {
             *count = member.of(line)?;
         }
-        let [input_tokens, output_tokens, cache_read_tokens, short, long] = tokens;
-        let sum = Sum {
-            calls: 1,
-            input_tokens,
-            output_tokens,
-            cache_read_tokens,
-            cache_write_tokens: u64::saturating_add(short, long),
-            cost_usd: self.cost.of(line)?,
-        };
         let key: Cow<'_, str> = match self.by {
             By::Day => self.day(time)?.into(),
             _ => match self.key.of::<Option<Text<'_>>>(line).flatten() {
@@ -340,7 +327,7 @@ mod tests {
         let mut reader = Reader::new(by, "2026-11-20T00:00:00.000Z");
         lines.iter().for_each(|line| _ = reader.line(line.as_bytes()));
         let rows = reader.sums.into_iter();
-        rows.map(|(key, sum)| (key, sum.calls, sum.input_tokens)).collect()
+        rows.map(|(key, sum)| (key, sum.calls, sum.tokens[0])).collect()
     }
 
     fn line(time: &str, decision: &str, model: &str) -> String {
