@@ -7,8 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    ANTHROPIC, Address, FileState, Layer, Origin, Rule, Secret, Source, State, Unusable, names,
-    settings, worktree,
+    Address, FileState, Layer, Origin, Rule, Secret, Source, State, Unusable, names, settings,
+    worktree,
 };
 use crate::context::Context;
 use crate::disk;
@@ -114,11 +114,6 @@ fn url(state: &State) -> &str {
         Some(login) => &login.url,
         None => settings::base_url(state).1,
     }
-}
-
-pub(crate) fn is_default_host(state: &State) -> bool {
-    Address::parse(settings::base_url(state).1, state.client)
-        .is_ok_and(|address| address.host() == ANTHROPIC)
 }
 
 pub(crate) fn unusable(state: &State) -> Option<String> {

@@ -144,7 +144,7 @@ impl Facts {
     /// Reads the files that the values of variables name, wherever those are set.
     fn follow(&mut self, project: &Path) {
         for dir in self.values(names::SECURE_STORAGE) {
-            self.read(project.join(dir).join(".credentials.json"));
+            self.read(self.roots.login_file(&dir));
         }
         for file in self.values(names::IDENTITY_FILE) {
             self.read(project.join(file));

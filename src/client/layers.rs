@@ -10,13 +10,16 @@ use super::{
 impl State {
     /// Reads every layer from its files; that of Anthropic's server is given.
     pub(super) fn read_layers(&mut self, remote: Option<Settings>) {
-        let remote = remote.unwrap_or_else(|| Settings::empty(Layer::Remote, PathBuf::new()));
-        let has_remote = remote.has_content;
+        let mut remote = remote.unwrap_or_else(|| Settings::empty(Layer::Remote, PathBuf::new()));
+        let has_remote = remote.has_content && !self.policy_is_first();
         // Not run where the server has settings (2.1.332, observed 2026-11-26).
         let policy = match &self.facts.policy {
             Some(Ok(Some(text))) if !has_remote => Some(text.clone()),
             _ => None,
         };
+        if policy.is_some() {
+            remote.give_way();
+        }
         self.layers.push(remote);
         for layer in Layer::ALL.into_iter().filter(|layer| *layer != Layer::Remote) {
             let mut settings = self.layer(layer, policy.as_ref());

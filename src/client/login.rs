@@ -69,10 +69,10 @@ impl State {
         let (client, paths) = (self.client, &self.paths);
         let of_project = client.has(Rule::SecureStorageDirOfProjectsCounts);
         let mut dirs = self.variables.read(names::SECURE_STORAGE);
-        let dir = dirs
-            .find(|place| (of_project || !place.source.is_of_project()) && !place.value.is_empty());
-        let path = match dir.filter(|_| client.has(Rule::SecureStorageDirIsKnown)) {
-            Some(place) => paths.project.join(place.value.reveal()).join(".credentials.json"),
+        let dir = dirs.find(|place| of_project || !place.source.is_of_project());
+        let dir = dir.filter(|_| client.has(Rule::SecureStorageDirIsKnown));
+        let path = match dir.map(|place| place.value.reveal()) {
+            Some(dir) => self.facts.roots.login_file(dir),
             None => paths.credentials.clone(),
         };
         let (mut file, bytes) = self.facts.file(&path);

@@ -134,6 +134,15 @@ impl Roots {
     }
 }
 
+impl Roots {
+    /// The stored login where CLAUDE_SECURESTORAGE_CONFIG_DIR is set so. Empty it means the usual directory, whatever
+    /// CLAUDE_CONFIG_DIR is (2.1.332, observed 2026-11-26).
+    pub(crate) fn login_file(&self, dir: &str) -> PathBuf {
+        let dir = if dir.is_empty() { self.home.join(".claude") } else { self.project.join(dir) };
+        dir.join(".credentials.json")
+    }
+}
+
 /// Every path that the client would use in this context.
 #[derive(Clone, Debug, Default)]
 pub struct Paths {

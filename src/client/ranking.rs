@@ -142,7 +142,10 @@ impl<'s> Ranking<'s> {
                 true
             }
         };
-        if !rejected && self.mode == Mode::Interactive {
+        // Where the login has to be a gateway's, nothing is asked (2.1.332, observed 2026-11-26).
+        let gateway_alone = state.forced_method() == Some("gateway")
+            && state.client.has(Rule::ForcedGatewayRefusesAll);
+        if !rejected && !gateway_alone && self.mode == Mode::Interactive {
             self.found.dialogs.push(Dialog::ApproveEnvKey);
         }
         if simple {
@@ -172,10 +175,13 @@ impl<'s> Ranking<'s> {
                 self.found.ignore(&source, "this client does not know apiKeyHelper in settings");
             } else if helper.is_empty() {
                 self.unset(&source, "set to nothing, which hides a lower one");
+            } else if state.is_simple() {
+                // That of --settings counts, in a host's session too (2.1.332, observed 2026-11-26).
+                if settings.layer != Layer::Flag {
+                    self.found.ignore(&source, SIMPLE);
+                }
             } else if state.is_of_host() {
                 self.found.ignore(&source, HOST);
-            } else if state.is_simple() && settings.layer != Layer::Flag {
-                self.found.ignore(&source, SIMPLE);
             } else if let Some(higher) = first.filter(|_| in_force != Some(settings.layer)) {
                 let by = Source::Helper(higher);
                 self.found.note(&source, Note::shadowed(&by, format!("{by} overrides it")));
@@ -202,19 +208,22 @@ impl<'s> Ranking<'s> {
             self.effective(names::OAUTH, state.variables.places(names::OAUTH).iter())
         } else {
             // These clients have looked before a project's variables are applied, if there is a login to be looked at
-            // (2.1.112, observed 2026-11-26). What a policyHelper prints is always too late for that (2.1.332, the same day).
+            // (2.1.112, observed 2026-11-26). What the server or a policyHelper gives is always too late for that, and a
+            // file of logins without any is enough (2.1.332, the same day).
             let projects = state.client.has(Rule::OauthOfProjectsCounts);
-            let policy = Origin::Settings(Layer::Policy);
+            let has_file = state.credentials_file.reading.exists();
             let too_late = |source: &Source| {
-                state.login.is_some()
-                    && (projects && source.is_of_project()
-                        || *source == Source::Variable(policy, names::OAUTH.to_owned()))
+                let Source::Variable(Origin::Settings(layer), _) = source else { return false };
+                match layer {
+                    Layer::Remote | Layer::Policy => has_file || state.login.is_some(),
+                    layer => state.login.is_some() && projects && layer.is_of_project(),
+                }
             };
             let places = state.variables.read(names::OAUTH);
             let (late, others): (Vec<_>, Vec<_>) =
                 places.partition(|place| too_late(&place.source));
             for place in late {
-                self.found.ignore(&place.source, "a stored login keeps it out");
+                self.found.ignore(&place.source, "the file of stored logins keeps it out");
             }
             self.effective(names::OAUTH, others.into_iter())
         };
@@ -259,16 +268,23 @@ impl<'s> Ranking<'s> {
                 || at_start(&state.process, names::KEY).is_some_and(key_counts))
     }
 
-    /// Whether the client runs in a cloud session, and whether the desktop app started it.
-    fn sessions(&self) -> (bool, bool) {
-        let has = |rule| self.state.client.has(rule);
-        let remote = has(Rule::RemoteLoginBeatsKey) && self.state.variables.is_on(names::REMOTE);
-        let desktop = match self.state.entrypoint() {
+    /// What says that the client runs in a cloud session, or that the desktop app started it. Neither counts with SIMPLE, nor
+    /// where a host names the variable of its credential (2.1.332, observed 2026-11-26).
+    fn session(&self) -> Option<&'static str> {
+        let state = self.state;
+        let has = |rule| state.client.has(rule);
+        let desktop = match state.entrypoint() {
             "claude-desktop" => has(Rule::RemoteLoginBeatsAll),
             "local-agent" => has(Rule::AgentLoginBeatsAll),
             _ => false,
         };
-        (remote, desktop)
+        if state.is_simple() || at_start(&state.process, names::HOST_AUTH).is_some() {
+            None
+        } else if has(Rule::RemoteLoginBeatsKey) && state.variables.is_on(names::REMOTE) {
+            Some(names::REMOTE)
+        } else {
+            desktop.then_some(names::ENTRYPOINT)
+        }
     }
 
     /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
@@ -280,17 +296,14 @@ impl<'s> Ranking<'s> {
         if state.is_simple() {
             return None;
         }
-        let has = |rule| state.client.has(rule);
-        let (remote, desktop) = self.sessions();
         let oauth = found.get(Kind::Oauth);
-        // A host that names the variable of its credential has it count (2.1.332, observed 2026-11-26).
-        let named_by_host = at_start(&state.process, names::HOST_AUTH).is_some();
         // A host's session uses no login (2.1.332, observed 2026-11-26).
         let has_login = found.has(Kind::Login) && !state.is_of_host();
-        if (remote || desktop) && !named_by_host && (oauth.is_some() || has_login) {
-            let who = if remote { names::REMOTE } else { names::ENTRYPOINT };
+        if let Some(who) = self.session()
+            && (oauth.is_some() || has_login)
+        {
             let reason = format!("{who} is set, and a login goes before every key");
-            Some((reason, has(Rule::RemoteLoginBeatsAll)))
+            Some((reason, state.client.has(Rule::RemoteLoginBeatsAll)))
         } else if state.has_socket()
             && oauth.is_some_and(|oauth| oauth.source == Source::env(names::OAUTH))
         {
@@ -358,7 +371,7 @@ impl<'s> Ranking<'s> {
             return;
         }
         // There keys pass (2.1.332, observed 2026-11-26).
-        let in_session = self.sessions() != (false, false);
+        let in_session = self.session().is_some();
         let method = method.filter(|_| !gateway || has(Rule::ForcedGatewayIsKnown));
         let organizations = managed.find_map(|layer| layer.organizations);
         let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };

@@ -2,15 +2,21 @@
 
 use zeroize::Zeroizing;
 
-use super::{Credential, Json, Kind, Mode, Rule, State, destination, ranking::rank, resolve};
+use super::settings::DEFAULT_BASE_URL;
+use super::{
+    ANTHROPIC, Address, Credential, Json, Kind, Mode, Rule, Source, State, destination, js_trim,
+    names, ranking::rank, resolve,
+};
 
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
-/// with an API key, an OAuth token or a login of an organization. A helper keeps `primaryApiKey` from being used for it,
-/// and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
-pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
+/// with an API key, an OAuth token or a login of an organization. A helper, be it one of the last answer (`has_helper`), keeps
+/// `primaryApiKey` from being used for it, and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
+pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<Credential> {
     let found = rank(state, mode);
     let has = |rule| state.client.has(rule);
-    let is_default_host = destination::is_default_host(state)
+    let base = early(state, names::BASE_URL).unwrap_or(DEFAULT_BASE_URL);
+    let is_default_host = Address::parse(base, state.client)
+        .is_ok_and(|address| address.host() == ANTHROPIC)
         && resolve::provider(state).is_none()
         && !found.has(Kind::Gateway)
         // An address for logins that it does not approve stops it first.
@@ -30,7 +36,9 @@ pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
     let login_asks = login_asks && !found.has(Kind::Oauth);
     // It asks with a key also where a login goes before it (2.1.332, observed 2026-11-26).
     let [passed_key, passed_primary] = &found.passed_over;
-    let primary = found.get(Kind::Primary).filter(|_| !found.has(Kind::Helper));
+    let may_use_primary = !has_helper && !found.has(Kind::Helper);
+    let primary = found.get(Kind::Primary).or(passed_primary.as_ref());
+    let primary = primary.filter(|_| may_use_primary && has(Rule::ServerIsAskedWithPrimaryKey));
     let login = found.get(Kind::Login).filter(|_| login_asks);
     // A project's key is not there yet (2.1.332, observed 2026-11-26).
     let asks = |key: &&Credential| has(Rule::ServerIsAskedWithKey) && !key.source.is_of_project();
@@ -39,11 +47,23 @@ pub(crate) fn asks_with(state: &State, mode: Mode) -> Option<Credential> {
         // Up to 2.1.200 it came after `primaryApiKey`.
         login.filter(|_| plan.is_some()),
         passed_key.as_ref().filter(asks),
-        primary.or(passed_primary.as_ref()).filter(|_| has(Rule::ServerIsAskedWithPrimaryKey)),
+        primary,
         found.get(Kind::Oauth).filter(|_| has(Rule::ServerIsAskedWithOauth)),
         login,
     ];
-    asks.into_iter().flatten().next().cloned()
+    // Whether it asks is decided before managed variables are there, with what is decided after (2.1.332, observed 2026-11-26).
+    let is_early = |found: &Credential| !found.source.is_of_managed();
+    let is_set_early = |name| early(state, name).is_some();
+    let asks_at_all = asks.into_iter().flatten().any(is_early)
+        || [names::KEY, names::OAUTH].into_iter().any(is_set_early);
+    asks.into_iter().flatten().next().filter(|_| asks_at_all).cloned()
+}
+
+/// The value of a variable before managed and project settings are read (2.1.332, observed 2026-11-26).
+fn early<'a>(state: &'a State, name: &str) -> Option<&'a str> {
+    let is_early = |source: &Source| !source.is_of_managed() && !source.is_of_project();
+    let place = state.variables.read(name).find(|place| is_early(&place.source))?;
+    Some(js_trim(place.value.reveal())).filter(|value| !value.is_empty())
 }
 
 /// The settings in the server's answer; none if it is not one that the client takes.

@@ -201,6 +201,10 @@ impl Source {
     }
 
     /// Whether the client takes it for the project's.
+    pub(crate) fn is_of_managed(&self) -> bool {
+        matches!(self, Source::Variable(Origin::Settings(layer), _) if layer.is_managed())
+    }
+
     pub(crate) fn is_of_project(&self) -> bool {
         match self {
             Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {

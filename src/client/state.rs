@@ -8,15 +8,15 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{
-    ChosenBy, Client, ConfigFile, Env, Facts, Launch, Layer, Mode, NotJson, Origin, Paths, Rule,
-    Settings, Source, Variables,
+    ChosenBy, Client, ConfigFile, Env, Facts, Json, Launch, Layer, Mode, NotJson, Origin, Paths,
+    Rule, Settings, Source, Variables,
     config::Config,
     federation::AnthropicProfile,
     js_trim,
     keychain::Item,
     login::{GatewayLogin, Login},
     names, server,
-    variables::{has_socket, is_of_host},
+    variables::{has_socket, is_of_host, matters},
 };
 use crate::key::command::Ended;
 
@@ -208,7 +208,7 @@ impl State {
     /// The settings of Anthropic's server, if the client asks for them and takes them.
     fn server_settings(&self) -> Option<Settings> {
         let text = self.facts.server_settings.as_ref()?;
-        server::asks_with(self, Mode::Print)?;
+        server::asks_with(self, Mode::Print, false)?;
         let mut settings = Settings::empty(Layer::Remote, self.paths.server_settings.clone());
         settings.merge(self.client, text).ok()?;
         Some(settings)
@@ -221,7 +221,7 @@ impl State {
         let mut facts = self.facts.clone();
         facts.server_settings = None;
         let state = State::new(facts, self.client, self.launch.clone());
-        server::asks_with(&state, mode).is_none().then_some(state)
+        server::asks_with(&state, mode, false).is_none().then_some(state)
     }
 
     /// Judges the facts again after a change to them.
@@ -238,7 +238,22 @@ impl State {
         let mut managed = self.layers.iter().filter(|layer| layer.layer == Layer::Managed);
         let program = managed.find_map(|layer| layer.policy_helper.clone());
         let has_remote = self.layers.first().is_some_and(|remote| remote.has_content);
-        program.filter(|_| self.client.has(Rule::PolicyHelperIsRun) && !has_remote)
+        let is_run = !has_remote || self.policy_is_first();
+        program.filter(|_| is_run && self.client.has(Rule::PolicyHelperIsRun))
+    }
+
+    /// Whether a policyHelper goes before the server's settings: the server's last answer, all that the client has of it when it
+    /// starts, says nothing but where credentials go (2.1.332, observed 2026-11-26).
+    pub(super) fn policy_is_first(&self) -> bool {
+        let (_, cached) = self.facts.file(&self.paths.server_settings);
+        let cached = String::from_utf8_lossy(cached);
+        let says_nothing = |(name, value): (&String, &Json<'_>)| match name.as_str() {
+            "env" => value.entries().iter().all(|(name, _)| matters(name)),
+            "permissions" => value.entries().is_empty(),
+            _ => false,
+        };
+        Json::object(&cached)
+            .is_ok_and(|members| members.is_some_and(|members| members.iter().all(says_nothing)))
     }
 
     /// The file that a source is in; of a layer of several files, the first.

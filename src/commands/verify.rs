@@ -176,12 +176,12 @@ fn measure(
     state: &mut State,
     context: &mut Context,
 ) -> anyhow::Result<Destination> {
-    if args.run_helper.is_some() {
-        gather::run_policy_helper(state)?;
-    }
     if args.online {
         destination::take_network(state, context);
         online::fetch_settings(state, context)?;
+    }
+    if args.run_helper.is_some() {
+        gather::run_policy_helper(state)?;
     }
     let destination = destination::destination(state, context.home().as_deref());
     if args.run_helper == Some(RunHelper::Project)

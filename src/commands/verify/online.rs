@@ -3,8 +3,8 @@
 use zeroize::Zeroizing;
 
 use crate::client::{
-    Address, Case, Client, Credential, Header, Kind, Launch, Mode, Outcome, Problem, Refusal,
-    Source, State, destination, gather, resolve, server, settings,
+    Address, Case, Client, Credential, Header, Launch, Mode, Outcome, Problem, Refusal, Source,
+    State, destination, gather, resolve, server, settings,
 };
 use crate::context::Context;
 use crate::error::fail;
@@ -168,15 +168,12 @@ fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
 /// Asks for server-managed settings, as the client does before its first request, and lays them over the others. Where the
 /// server cannot be reached, what is cached counts, as with the client.
 pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Result<()> {
-    // Whether the client asks, and with what, is not up to the settings of the last answer, except that their helper keeps
-    // `primaryApiKey` from asking again: then they stay in force (2.1.332, observed 2026-11-26).
-    let (again, has_helper) =
-        (server::asks_with(state, Mode::Print), settings::helper(state).is_some());
+    // Whether the client asks, and with what, is not up to the settings of the last answer, except for their helper: where it
+    // keeps the client from asking again, they stay in force (2.1.332, observed 2026-11-26).
+    let has_helper = settings::helper(state).is_some();
     let mut cached = None;
     state.update(|facts| cached = facts.server_settings.take());
-    let first = server::asks_with(state, Mode::Print);
-    let is_kept_out = has_helper && first.as_ref().is_some_and(|first| first.kind == Kind::Primary);
-    let credential = if is_kept_out { again } else { first };
+    let credential = server::asks_with(state, Mode::Print, has_helper);
     let fetched = credential.map_or(Ok(None), |credential| fetch(&credential, context));
     let settings = match &fetched {
         Ok(Some(settings)) => settings.clone(),
