@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use super::settings::DEFAULT_BASE_URL;
 use super::{
-    ANTHROPIC, Address, Credential, Json, Kind, Mode, Rule, Source, State, destination, js_trim,
-    names, ranking::rank, resolve,
+    ANTHROPIC, Address, Credential, Credentials, Json, Kind, Mode, Rule, Source, State,
+    destination, js_trim, names, ranking::rank, resolve,
 };
 
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
@@ -40,10 +40,15 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     let primary = found.get(Kind::Primary).or(passed_primary.as_ref());
     let primary = primary.filter(|_| may_use_primary && has(Rule::ServerIsAskedWithPrimaryKey));
     let login = found.get(Kind::Login).filter(|_| login_asks);
-    // A project's key is not there yet (2.1.332, observed 2026-11-26).
+    // What a project sets is not there yet, and the key that it hides asks (2.1.332, observed 2026-11-26).
+    let key = state.variables.read(names::KEY).next();
+    let key = match key.filter(|key| key.source.is_of_project()) {
+        Some(_) if mode == Mode::Print || state.is_simple() => early_key(state, &found),
+        _ => found.get(Kind::Key),
+    };
     let asks = |key: &&Credential| has(Rule::ServerIsAskedWithKey) && !key.source.is_of_project();
     let asks = [
-        found.get(Kind::Key).filter(asks),
+        key.filter(asks),
         // Up to 2.1.200 it came after `primaryApiKey`.
         login.filter(|_| plan.is_some()),
         passed_key.as_ref().filter(asks),
@@ -57,6 +62,13 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     let asks_at_all = asks.into_iter().flatten().any(is_early)
         || [names::KEY, names::OAUTH].into_iter().any(is_set_early);
     asks.into_iter().flatten().next().filter(|_| asks_at_all).cloned()
+}
+
+/// The key of the variable below what a project sets it to.
+fn early_key<'a>(state: &State, found: &'a Credentials) -> Option<&'a Credential> {
+    let mut places = state.variables.read(names::KEY);
+    let place = places.find(|place| !place.source.is_of_project())?;
+    found.all.iter().find(|found| found.is_set && found.source == place.source)
 }
 
 /// The value of a variable before managed and project settings are read (2.1.332, observed 2026-11-26).
