@@ -166,26 +166,25 @@ impl Request<'_> {
     }
 
     /// The helper that races a TOKEN: print does not wait for it then, and its output makes `x-api-key` only if it ended
-    /// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25).
+    /// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25). In the terminal that of a project is
+    /// started with the first message, if the client had to ask whether to trust the folder (2.1.332, observed 2026-11-26).
     fn race(&self) -> Option<(Source, Source)> {
-        let Request { state: State { client, .. }, mode, found, .. } = *self;
+        let Request { state, mode, found, .. } = *self;
         let source = |kind| Some(found.get(kind)?.source.clone());
         let both = source(Kind::Helper).zip(source(Kind::Token));
-        let is_print = mode == Mode::Print && client.has(Rule::HelperRacesToken);
-        both.filter(|_| is_print && !found.has(Kind::Key))
+        let is_after_dialog = || {
+            settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
+                && !state.config.trusted
+        };
+        let races =
+            state.client.has(Rule::HelperRacesToken) && (mode == Mode::Print || is_after_dialog());
+        both.filter(|_| races && !found.has(Kind::Key))
     }
 
-    /// Whether the first message goes out before the helper has ended. In the terminal that of a project is started with
-    /// it, if the client had to ask whether to trust the folder (2.1.332, observed 2026-11-26).
+    /// Whether the first message goes out before the helper has ended.
     fn helper_is_late(&self, outcome: &Outcome) -> bool {
-        let Request { state, mode, found, .. } = *self;
-        let is_after_dialog = mode == Mode::Interactive
-            && found.has(Kind::Token)
-            && state.client.has(Rule::HelperRacesToken)
-            && settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
-            && !state.config.trusted;
-        let is_slow = state.helper.as_ref().is_some_and(|run| run.took > IN_TIME);
-        is_after_dialog || (is_slow && outcome.race.is_some())
+        let is_slow = self.state.helper.as_ref().is_some_and(|run| run.took > IN_TIME);
+        outcome.race.is_some() && (self.mode == Mode::Interactive || is_slow)
     }
 
     /// The OAuth token in use. `primaryApiKey` goes before federation and profiles, also where those have taken a login out
@@ -361,7 +360,7 @@ fn fits_header(client: Client, value: &str) -> bool {
     value.chars().all(fits) && (!old || !value.is_empty())
 }
 
-/// The most that a client takes of a helper's output, in bytes (16,384 were taken, 20,000 not; 2.1.332, observed
+/// The most that newer clients take of a helper's output, in bytes (16,384 were taken, 20,000 not; 2.1.332, observed
 /// 2026-11-25).
 const MAX_HELPER_OUTPUT: usize = 16_384;
 
@@ -372,10 +371,11 @@ pub(crate) fn helper_failure(state: &State) -> Option<String> {
         Ok(printed) => printed.reveal(),
         Err(ended) => return Some(ended.to_string()),
     };
-    let is_graphic = || printed.bytes().all(|byte| byte.is_ascii_graphic());
     if printed.is_empty() {
         Some("printed nothing".into())
-    } else if state.client.has(Rule::HelperMustPrintOneKey) && !is_graphic() {
+    } else if !state.client.has(Rule::HelperMustPrintOneKey) {
+        None
+    } else if !printed.bytes().all(|byte| byte.is_ascii_graphic()) {
         Some("printed something other than a key alone on one line".into())
     } else if printed.len() > MAX_HELPER_OUTPUT {
         Some(format!("printed {} bytes, more than the client takes", printed.len()))

@@ -94,7 +94,8 @@ pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report)
 pub enum Fault {
     Dangling,
     Directory,
-    /// Not executable, or not a regular file.
+    /// A FIFO, a device or a socket.
+    Special,
     NotExecutable,
 }
 
@@ -113,7 +114,10 @@ pub(crate) fn find(
         }
     }
     let program = Path::new(program.unwrap_or(OsStr::new("claude")));
-    let candidates = if program.components().count() > 1 {
+    let candidates = if program.file_name().is_none() {
+        // "", "." and the like name no program.
+        Vec::new()
+    } else if program.components().count() > 1 {
         vec![context.cwd().join(program)]
     } else {
         on_path(context, program)
@@ -178,6 +182,7 @@ fn fault(path: &Path) -> Option<Fault> {
     match fs::metadata(path) {
         Err(_) => Some(Fault::Dangling),
         Ok(metadata) if metadata.is_dir() => Some(Fault::Directory),
+        Ok(metadata) if !metadata.is_file() => Some(Fault::Special),
         Ok(_) => (!disk::is_program(path)).then_some(Fault::NotExecutable),
     }
 }
@@ -478,8 +483,7 @@ mod tests {
         machine.lay("e/claude", "#!/bin/sh\n");
         let search = machine.find("a:b:c:d:none:e");
         let faults: Vec<Fault> = search.unusable.iter().map(|(_, fault)| *fault).collect();
-        let expected =
-            [Fault::Dangling, Fault::Directory, Fault::NotExecutable, Fault::NotExecutable];
+        let expected = [Fault::Dangling, Fault::Directory, Fault::NotExecutable, Fault::Special];
         assert_eq!(faults, expected);
         assert_eq!(seen(&search), Some(("?", "unknown")));
     }

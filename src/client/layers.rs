@@ -12,9 +12,9 @@ impl State {
     pub(super) fn read_layers(&mut self, remote: Option<Settings>) {
         let mut remote = remote.unwrap_or_else(|| Settings::empty(Layer::Remote, PathBuf::new()));
         let has_remote = remote.has_content && !self.policy_is_first();
-        // Not run where the server has settings (2.1.332, observed 2026-11-26).
+        let gives_way = has_remote && self.client.has(Rule::PolicyHelperGivesWay);
         let policy = match &self.facts.policy {
-            Some(Ok(Some(text))) if !has_remote => Some(text.clone()),
+            Some(Ok(Some(text))) if !gives_way => Some(text.clone()),
             _ => None,
         };
         if policy.is_some() {
@@ -27,9 +27,12 @@ impl State {
                 settings.give_way();
             }
             if layer == Layer::Managed && has_remote {
-                // The helper of the files gives way to the server's settings, their other members do not (2.1.332, observed
-                // 2026-11-26).
+                // The helper of the files gives way to the server's settings (2.1.200, 2.1.332, observed 2026-11-26).
                 settings.helper = None;
+                if !self.client.has(Rule::ForcedLoginOutlastsServer) {
+                    (settings.login_method, settings.organizations) = (None, None);
+                }
+                settings.gave_way |= !self.client.has(Rule::ManagedVariablesOutlastServer);
             }
             self.layers.push(settings);
         }

@@ -364,13 +364,12 @@ impl<'s> Ranking<'s> {
         let mut managed = state.layers.iter().filter(|layer| layer.layer.is_managed());
         let method = state.forced_method();
         let gateway = method == Some("gateway");
-        // Through a socket, whose other end decides, everything else passes; a host is asked nothing (2.1.332, observed
-        // 2026-11-26).
-        let is_of_host = variables::is_of_host(&state.process);
+        // Through a socket, whose other end decides, everything else passes (2.1.146 to 2.1.332, observed 2026-11-26).
+        let is_of_host = variables::is_of_host(&state.process) && has(Rule::HostIsRefusedNothing);
         if is_of_host || state.has_socket() && !(gateway && has(Rule::ForcedGatewayRefusesAll)) {
             return;
         }
-        // There keys pass (2.1.332, observed 2026-11-26).
+        // There keys pass (2.1.146 to 2.1.332, observed 2026-11-26).
         let in_session = self.session().is_some();
         let method = method.filter(|_| !gateway || has(Rule::ForcedGatewayIsKnown));
         let organizations = managed.find_map(|layer| layer.organizations);

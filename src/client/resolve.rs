@@ -86,7 +86,8 @@ fn stop(
         *layer == Layer::Managed
             && matches!(file.reading, Reading::Malformed(_) | Reading::Invalid(_))
     });
-    if managed_is_refused && client.has(Rule::MalformedManagedStops) {
+    let passes = state.uses_gateway_login() && !client.has(Rule::MalformedManagedStopsGateway);
+    if managed_is_refused && client.has(Rule::MalformedManagedStops) && !passes {
         let reason = "the client refuses to start with malformed managed settings";
         return stop("managed-settings", None, reason);
     }

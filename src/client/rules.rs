@@ -1,6 +1,6 @@
 //! What the versions of the client differ in, as data. A rule holds from the first of its versions on, until the second.
 //!
-//! Each bound was found by bisecting the versions in the registry (observed 2026-11-24 and 2026-11-25). The table in
+//! Each bound was found by bisecting the versions in the registry (observed 2026-11-24 to 2026-11-26). The table in
 //! `docs/claude-code.md` is made from this one, and `tests/data/edges.json` has what was seen on both sides of each bound.
 
 use super::Client;
@@ -82,12 +82,15 @@ rules! {
     OauthOfProjectsCounts = (2, 1, 81) until (2, 1, 312);
     /// Managed drop-ins are read.
     DropInsAreRead = (2, 1, 83);
-    /// What the desktop app sets in the environment, settings do not change (not in 2.0.77; not bisected).
-    DesktopOwnsVariables = (2, 1, 112);
+    /// Without a base URL, an address in CLAUDE_CODE_CUSTOM_OAUTH_URL that is not one of Anthropic's keeps the client from
+    /// sending.
+    CustomOauthUrlIsChecked = (2, 1, 83);
     /// In a host's session no `env` block sets `KEY`, `TOKEN`, the base URL or a provider.
     HostOwnsVariables = (2, 1, 83);
     /// Server-managed settings come with the login of an enterprise.
     ServerIsAskedForEnterprises = (2, 1, 83);
+    /// What the desktop app sets in the environment, settings do not change.
+    DesktopOwnsVariables = (2, 1, 84);
     /// A carriage return or the like inside a line of custom headers keeps the request from being sent; before, the line
     /// was skipped.
     BreaksInHeadersStop = (2, 1, 88);
@@ -133,6 +136,8 @@ rules! {
     PolicyHelperIsRun = (2, 1, 136);
     /// A local agent lets a login or `OAUTH` go before every key.
     AgentLoginBeatsAll = (2, 1, 141);
+    /// What a local agent, or the desktop app for other providers, sets in the environment, settings do not change.
+    AgentOwnsVariables = (2, 1, 141);
     /// CLAUDE_SECURESTORAGE_CONFIG_DIR is where the login is.
     SecureStorageDirIsKnown = (2, 1, 144);
     /// A project can set CLAUDE_SECURESTORAGE_CONFIG_DIR.
@@ -143,16 +148,18 @@ rules! {
     OauthScopesAreKnown = (2, 1, 152);
     /// CLAUDE_CODE_HOST_AUTH_ENV_VAR keeps `env` blocks from setting credentials too.
     HostAuthVariableIsKnown = (2, 1, 153);
+    /// In a session of the desktop app, or of a local agent, managed and project settings set no credential.
+    DesktopIgnoresBlocks = (2, 1, 153);
     /// The stored login goes before the default Anthropic profile; before, it came after.
     LoginBeatsDefaultProfile = (2, 1, 154);
-    /// In a session of the desktop app, managed and project settings set no credential (not in 2.1.112; not bisected).
-    DesktopIgnoresBlocks = (2, 1, 200);
     /// A directory where the config should be counts as an empty config.
     ConfigDirectoryIsEmpty = (2, 1, 162);
     /// The method `gateway` of forceLoginMethod is known.
     ForcedGatewayIsKnown = (2, 1, 162);
     /// Members of a wrong type in managed settings are dropped one by one.
     BadManagedMembersAreDropped = (2, 1, 166);
+    /// In a host's session managed forceLoginMethod and forceLoginOrgUUID refuse nothing.
+    HostIsRefusedNothing = (2, 1, 167);
     /// A directory where settings should be is a settings error.
     SettingsDirectoryIsError = (2, 1, 169);
     /// Of two `--settings` the last counts; before, the first did.
@@ -173,24 +180,38 @@ rules! {
     AnthropicGoogleCloudIsKnown = (2, 1, 213);
     /// `TOKEN` is trimmed, and a blank one counts as unset.
     TokenIsTrimmed = (2, 1, 221);
-    /// A helper has to print visible ASCII on one line.
+    /// `env` of managed files ranks as ever beside settings of the server; before, just above the process's environment.
+    ManagedVariablesOutlastServer = (2, 1, 223);
+    /// A helper has to print visible ASCII on one line, and not too much of it.
     HelperMustPrintOneKey = (2, 1, 227);
     /// The interactive client fails on a `primaryApiKey` that is not text.
     OddPrimaryKeyStops = (2, 1, 232);
+    /// A managed policyHelper is not run if the server has settings; before, what it printed was laid over them.
+    PolicyHelperGivesWay = (2, 1, 239);
+    /// In a host's session the login of a cloud gateway does not count.
+    HostKeepsGatewayOut = (2, 1, 242);
     /// A project cannot set CLAUDE_CODE_SIMPLE.
     SimpleOfProjectsIsIgnored = (2, 1, 246);
     /// `--restricted` and CLAUDE_CODE_RESTRICTED are known.
     RestrictedIsKnown = (2, 1, 248);
     /// CLAUDE_CODE_ENTRYPOINT is trimmed.
     EntrypointIsTrimmed = (2, 1, 248);
+    /// The login of a cloud gateway needs a `jwt` that is text; before, anything was sent, `undefined` too.
+    GatewayTokenMustBeText = (2, 1, 251);
+    /// Malformed managed settings stop a client with the login of a cloud gateway, too.
+    MalformedManagedStopsGateway = (2, 1, 259);
     /// The method `gateway` of forceLoginMethod refuses everything but the login of a gateway.
     ForcedGatewayRefusesAll = (2, 1, 261);
     /// Of `env` in the config null, arrays and objects are skipped.
     ConfigVariablesMustBeScalars = (2, 1, 268);
     /// Approvals that are not a list count as none.
     ApprovalsMustBeLists = (2, 1, 277);
+    /// Managed settings keep the login of a cloud gateway out, unless their forceLoginMethod is `gateway`.
+    ManagedKeepsGatewayOut = (2, 1, 295);
     /// A legacy config of 0 bytes, or a directory there, is passed over.
     EmptyLegacyConfigIsIgnored = (2, 1, 299);
+    /// forceLoginMethod of managed files holds beside settings of the server; before, it gave way to them.
+    ForcedLoginOutlastsServer = (2, 1, 299);
     /// A config of 0 bytes or blanks counts as an empty one.
     EmptyConfigIsTaken = (2, 1, 318);
     /// On Windows, HKLM is laid over the managed file; before, the first of the two won whole.

@@ -12,11 +12,10 @@ use super::{
     Rule, Settings, Source, Variables,
     config::Config,
     federation::AnthropicProfile,
-    js_trim,
     keychain::Item,
     login::{GatewayLogin, Login},
     names, server,
-    variables::{has_socket, is_of_host, matters},
+    variables::{self, has_socket, is_of_host, matters},
 };
 use crate::key::command::Ended;
 
@@ -237,9 +236,10 @@ impl State {
     pub(crate) fn policy_helper(&self) -> Option<PathBuf> {
         let mut managed = self.layers.iter().filter(|layer| layer.layer == Layer::Managed);
         let program = managed.find_map(|layer| layer.policy_helper.clone());
-        let has_remote = self.layers.first().is_some_and(|remote| remote.has_content);
-        let is_run = !has_remote || self.policy_is_first();
-        program.filter(|_| is_run && self.client.has(Rule::PolicyHelperIsRun))
+        let gives_way = self.client.has(Rule::PolicyHelperGivesWay)
+            && self.layers.first().is_some_and(|remote| remote.has_content)
+            && !self.policy_is_first();
+        program.filter(|_| self.client.has(Rule::PolicyHelperIsRun) && !gives_way)
     }
 
     /// Whether a policyHelper goes before the server's settings: the server's last answer, all that the client has of it when it
@@ -300,8 +300,7 @@ impl State {
 
     /// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
     pub(crate) fn entrypoint(&self) -> &str {
-        let text = self.process.get(names::ENTRYPOINT).map_or("", |value| value.reveal());
-        if self.client.has(Rule::EntrypointIsTrimmed) { js_trim(text) } else { text }
+        variables::entrypoint(self.client, &self.process)
     }
 
     /// Whether the login of a cloud gateway is used, and not another.
@@ -309,7 +308,7 @@ impl State {
         self.gateway.as_ref().is_some_and(|login| self.ignores_gateway(login).is_none())
     }
 
-    /// Why the login of a cloud gateway does not count, if it does not (2.1.200, 2.1.332, observed 2026-11-26).
+    /// Why the login of a cloud gateway does not count, if it does not.
     pub(crate) fn ignores_gateway(&self, login: &GatewayLogin) -> Option<&'static str> {
         // Managed settings with anything in them, unless a policyHelper gives others.
         let is_managed = self.policy_helper().is_none()
@@ -318,9 +317,12 @@ impl State {
             Some("this client does not know it")
         } else if !login.counts(self.facts.now) {
             Some("it has expired, and cannot be refreshed")
-        } else if is_of_host(&self.process) {
+        } else if is_of_host(&self.process) && self.client.has(Rule::HostKeepsGatewayOut) {
             Some("in a host's session only the environment of the process counts")
-        } else if is_managed && self.forced_method() != Some("gateway") {
+        } else if is_managed
+            && self.forced_method() != Some("gateway")
+            && self.client.has(Rule::ManagedKeepsGatewayOut)
+        {
             Some("managed settings are in force, and their forceLoginMethod is not `gateway`")
         } else {
             None

@@ -117,10 +117,10 @@ pub(crate) fn at_start<'a>(process: &'a Env, name: &str) -> Option<&'a Secret> {
     process.get(name).filter(|value| !value.is_empty())
 }
 
-/// Whether the desktop app started the process (2.1.332, observed 2026-11-26).
-fn is_of_desktop(process: &Env) -> bool {
-    let entrypoint = process.get(names::ENTRYPOINT).map_or("", |value| value.reveal());
-    ["claude-desktop", "claude-desktop-3p", "local-agent"].contains(&js_trim(entrypoint))
+/// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
+pub(crate) fn entrypoint(client: Client, process: &Env) -> &str {
+    let text = process.get(names::ENTRYPOINT).map_or("", |value| value.reveal());
+    if client.has(Rule::EntrypointIsTrimmed) { js_trim(text) } else { text }
 }
 
 /// Whether a variable holds a credential, or says where it is sent.
@@ -142,7 +142,11 @@ fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<
     let named_by_host =
         client.has(Rule::HostAuthVariableIsKnown) && at_start(process, names::HOST_AUTH).is_some();
     let host = named_by_host || (client.has(Rule::HostOwnsVariables) && is_of_host(process));
-    let desktop = is_of_desktop(process);
+    let (desktop, owns) = match entrypoint(client, process) {
+        "claude-desktop" => (true, Rule::DesktopOwnsVariables),
+        "claude-desktop-3p" | "local-agent" => (true, Rule::AgentOwnsVariables),
+        _ => (false, Rule::DesktopOwnsVariables),
+    };
     match origin {
         // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
         Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
@@ -152,7 +156,7 @@ fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<
         _ if host && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) => {
             Some("in a host's session only the environment of the process counts")
         }
-        _ if desktop && client.has(Rule::DesktopOwnsVariables) && is_given(process, name) => {
+        _ if desktop && client.has(owns) && is_given(process, name) => {
             Some("the app that started the client has set it, and settings do not change that")
         }
         Origin::Settings(layer)

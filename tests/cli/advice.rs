@@ -405,7 +405,12 @@ const FILES: &[State] = &[
     at("config-dir-missing", "either mkdir -p ~/d/e, or unset CLAUDE_CONFIG_DIR").vars(&[(DIR, "@HOME/d/e")]).verify(ANY),
     at("client-unusable", "rm ~/bin/claude").before("ln -s nothing ~/bin/claude"),
     at("client-unusable", "mv ~/bin/claude ~/bin/claude.bad").before("mkdir ~/bin/claude"),
+    at("client-unusable", "mv ~/bin/claude ~/bin/claude.bad").before("mkfifo ~/bin/claude"),
     at("client-unusable", "chmod +x ~/bin/claude").before("echo '#!/bin/sh' > ~/bin/claude"),
+    at("client-unusable", "name a program that starts Claude Code")
+        .before("mkdir ~/x")
+        .verify("-- @HOME/x -p hi")
+        .hands(&["rmdir ~/x; echo '#!/bin/sh' > ~/x; chmod +x ~/x"]),
 ];
 
 /// How the client is started, and who else decides.
@@ -462,6 +467,11 @@ const LAUNCH: &[State] = &[
         .vars(&[(TOKEN, "tok")])
         .verify("--run-helper --expect any")
         .hands(&[EMPTY_SETTINGS]),
+    at("helper-race", "either unset ANTHROPIC_AUTH_TOKEN, or remove apiKeyHelper")
+        .files(&[(CONFIG, ON), (PROJECT, HELPER)])
+        .vars(&[(TOKEN, "tok")])
+        .verify("--mode interactive --expect any")
+        .hands(&[EMPTY_PROJECT]),
     at("side-requests", "export CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1")
         .vars(&[(URL, "https://g.example")]),
     at("keychain-locked", "unlock it, then ask again: security unlock-keychain")

@@ -123,13 +123,14 @@ fn a_client_that_is_not_a_program_is_a_problem() {
         "a broken link" => symlink("nowhere", &client).unwrap(),
         "a loop" => symlink("claude", &client).unwrap(),
         "a directory" => fs::create_dir(&client).unwrap(),
+        "a device" => symlink("/dev/zero", &client).unwrap(),
         "a FIFO" => assert!(Command::new("mkfifo").arg(&client).status().unwrap().success()),
         _ => {
             fs::write(&client, "x").unwrap();
             chmod(&client, 0o000);
         }
     };
-    for how in ["a broken link", "a loop", "a directory", "a FIFO", "unreadable"] {
+    for how in ["a broken link", "a loop", "a directory", "a FIFO", "unreadable", "a device"] {
         lay(how);
         let (problems, key) = bounded(&sandbox, &[], false);
         assert!(problems.iter().any(|code| code == "client-unusable"), "{how}: {problems:?}");
@@ -143,6 +144,16 @@ fn a_client_that_is_not_a_program_is_a_problem() {
 }
 
 #[test]
+fn a_word_that_names_no_program_is_a_note() {
+    let sandbox = with_key();
+    for word in ["", ".", "..", "/"] {
+        let (problems, key) = bounded(&sandbox, &["--", word, "-p"], false);
+        assert!(!problems.iter().any(|code| code == "client-unusable"), "{word}: {problems:?}");
+        assert_eq!(key, "config.primaryApiKey", "{word}");
+    }
+}
+
+#[test]
 fn settings_that_cannot_be_read_and_options_without_a_value_are_problems() {
     let sandbox = with_key();
     let home = sandbox.home();
@@ -150,7 +161,12 @@ fn settings_that_cannot_be_read_and_options_without_a_value_are_problems() {
     assert!(Command::new("mkfifo").arg(path("fifo")).status().unwrap().success());
     fs::File::create(path("large")).unwrap().set_len(1 << 30).unwrap();
     sandbox.lay("malformed", "{\"env\": ");
-    let files = ["fifo", "large", "malformed", "missing", "bin"].map(path);
+    sandbox.lay("empty", "");
+    let wide: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    fs::write(path("utf-16be"), wide).unwrap();
+    symlink("loop", path("loop")).unwrap();
+    let files = ["fifo", "large", "malformed", "missing", "bin", "empty", "utf-16be", "loop"];
+    let files = files.map(path);
     for value in files.iter().map(String::as_str).chain(["/dev/zero", "/dev/tty", "{", "{\"a\":"]) {
         for settings in [&["--settings", value][..], &[&*format!("--settings={value}")]] {
             let args = [&["--", "claude", "-p", "hi"], settings].concat();

@@ -197,9 +197,10 @@ pub fn answer(state: &State, version: &str, mode: Mode) -> Result<Answer, String
         authorization: text(&answer["authorization"]),
         asks_about_key: asks,
         to_another: answer["provider"] != "anthropic",
-        races: json["problems"].as_array().is_some_and(|problems| {
-            problems.iter().any(|problem| problem["code"] == "helper-race")
-        }),
+        races: mode == Mode::Print
+            && json["problems"].as_array().is_some_and(|problems| {
+                problems.iter().any(|problem| problem["code"] == "helper-race")
+            }),
     })
 }
 

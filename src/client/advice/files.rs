@@ -196,8 +196,12 @@ fn clients(case: &Case<'_>, found: &mut Problems) {
         let (what, fix) = match fault {
             Fault::Dangling => ("is a link to nothing", format!("rm {quoted}")),
             Fault::Directory => ("is a directory", format!("{MOVE} {quoted} {quoted}.bad")),
+            Fault::Special => ("is not a regular file", format!("{MOVE} {quoted} {quoted}.bad")),
             Fault::NotExecutable => ("cannot be run", format!("chmod +x {quoted}")),
         };
+        // Something else that was named stays as it is.
+        let is_client = path.file_stem().is_some_and(|name| name == "claude");
+        let fix = if is_client { fix } else { "name a program that starts Claude Code".to_owned() };
         found.warning("client-unusable", format!("{} {what}", case.show(path)), fix);
     }
 }

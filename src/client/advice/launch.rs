@@ -63,18 +63,28 @@ fn policy(case: &Case<'_>, found: &mut Problems) {
         found.warning("server-settings", message, fix);
     }
     if state.uses_gateway_login() {
-        let message = "the login of a cloud gateway goes before every other credential";
+        let message = "the login of a cloud gateway goes before every other credential, if the gateway still has the certificate that was pinned: cck does not look";
         let fix = format!("if you do not mean that gateway: {}", case.remove(&Source::Gateway));
         found.warning("gateway-login", message, fix);
     }
 }
 
-/// A helper beside a TOKEN: print does not wait for it.
+/// A helper beside a TOKEN: print does not wait for it, and neither does the session that is first asked to trust the folder.
 fn race(case: &Case<'_>, found: &mut Problems) {
-    let print = &case.decision.print;
-    let Some((helper, token)) = &print.race else { return };
-    if !print.sends || !case.modes.contains(&Mode::Print) {
-        return;
+    for mode in case.modes {
+        let outcome = case.decision.outcome(*mode);
+        if let Some((helper, token)) = outcome.race.as_ref().filter(|_| outcome.sends) {
+            let message = lost(case, *mode, helper, token);
+            found.warning("helper-race", message, case.remove_either(token, helper));
+        }
+    }
+}
+
+fn lost(case: &Case<'_>, mode: Mode, helper: &Source, token: &Source) -> String {
+    if mode == Mode::Interactive {
+        return format!(
+            "the session in which you first trust this folder does not wait for {helper} beside {token}: its output is not sent as x-api-key until the next one"
+        );
     }
     let so = match &case.state.helper {
         None => "0.2 s is too long".to_owned(),
@@ -83,10 +93,9 @@ fn race(case: &Case<'_>, found: &mut Problems) {
             format!("it took {:.1} s, which is {what}", run.took.as_secs_f64())
         }
     };
-    let message = format!(
+    format!(
         "claude -p does not wait for {helper} beside {token}: its output is sent as x-api-key only if it ends before the first request ({so})"
-    );
-    found.warning("helper-race", message, case.remove_either(token, helper));
+    )
 }
 
 /// With a gateway, a key also goes to Anthropic: the client asks its default host about itself (2.1.332, observed
