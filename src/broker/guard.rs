@@ -2,7 +2,8 @@
 //! credential, an origin or a connection stays here.
 
 use std::io;
-use std::pin::{Pin, pin};
+use std::mem::MaybeUninit;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
@@ -10,7 +11,7 @@ use hyper::header::{self, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Uri};
 use memchr::memmem;
 use subtle::ConstantTimeEq;
-use tokio::io::{AsyncRead, AsyncReadExt as _, ReadBuf};
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio_rustls::rustls::crypto::ring;
 use zeroize::Zeroizing;
 
@@ -255,21 +256,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 this.refuse();
                 continue;
             }
-            // Enough for most prompts, so that one read takes the whole request.
-            this.held.reserve(32 * 1024);
-            let before = this.held.len();
-            let read = pin!(this.stream.read_buf(&mut this.held)).poll(cx);
-            if before == 0 && read.is_pending() {
-                // A connection that waits holds no memory.
-                this.held = BytesMut::new();
-            }
-            if ready!(read)? == 0 {
+            // Enough for most prompts, so that one read takes the whole request. On the stack: a connection that waits holds no
+            // memory.
+            let mut space = [MaybeUninit::uninit(); 32 * 1024];
+            let mut space = ReadBuf::uninit(&mut space);
+            ready!(Pin::new(&mut this.stream).poll_read(cx, &mut space))?;
+            if space.filled().is_empty() {
                 // The end of the stream: half a head is passed on, for hyper to say that it is half.
                 this.allowed = this.held.len() as u64;
                 if this.allowed == 0 {
                     return Poll::Ready(Ok(()));
                 }
             }
+            this.held.extend_from_slice(space.filled());
         }
     }
 }
