@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::thread;
 
 use crate::sandbox::{Cck, KEY, OTHER, Sandbox, chmod};
 
@@ -267,14 +268,23 @@ fn an_item_that_cannot_be_written_leaves_everything_as_it_was() {
 
 #[test]
 fn a_security_that_hangs_is_waited_for_once() {
-    let mac = Mac::with(OTHER, "");
-    mac.set("hangs", true);
-    for args in [&["unset-key"][..], &["rotate", "--stdin"], &["set-key", "--keychain", "--stdin"]]
-    {
-        let start = std::time::Instant::now();
-        mac.cck(args).stdin(KEY).run().code(2).err(&["in time", "try:"]);
-        assert!(start.elapsed() < std::time::Duration::from_secs(4), "{args:?}");
-    }
+    let hanging = || {
+        let mac = Mac::with(OTHER, "");
+        mac.set("hangs", true);
+        mac
+    };
+    let commands =
+        [&["unset-key"][..], &["rotate", "--stdin"], &["set-key", "--keychain", "--stdin"]];
+    thread::scope(|scope| {
+        for args in commands {
+            scope.spawn(move || {
+                let start = std::time::Instant::now();
+                hanging().cck(args).stdin(KEY).run().code(2).err(&["in time", "try:"]);
+                assert!(start.elapsed() < std::time::Duration::from_secs(4), "{args:?}");
+            });
+        }
+    });
+    let mac = hanging();
     mac.0.lay(".claude.json", members(OTHER));
     mac.cck(&["unset-key"]).run().code(1).err(&["Keychain item Claude Code", "in time"]);
     assert_eq!(mac.config(), members(""));
