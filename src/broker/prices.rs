@@ -79,16 +79,14 @@ impl Prices {
         // Without a home the user has no list.
         let file = context.config_home().map(|dir| dir.join("cck/prices.toml"));
         let own = file.as_ref().ok().map(|file| private::read(file)).transpose()?.flatten();
-        let Some(own) = own else {
-            return Ok(LazyLock::new(Box::new(|| Prices::over(b"").expect("a tested list"))));
-        };
-        let prices = Prices::over(&own).map_err(|problem| {
+        let own = own.map(|own| Prices::over(&own)).transpose().map_err(|problem| {
             fail(
                 format!("{}: {problem}", file.unwrap_or_default().display()),
                 "correct the file, or move it aside; docs/run.md shows its form",
             )
         })?;
-        Ok(LazyLock::new(Box::new(|| prices)))
+        let carried = || Prices::over(b"").expect("a tested list");
+        Ok(LazyLock::new(Box::new(move || own.unwrap_or_else(carried))))
     }
 
     /// The list that cck carries, with the values of this one over it.
