@@ -6,7 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use crate::commands::{
-    approve, audit, completions, get_key, helper, man, profile, rotate, run, set_key, status, undo,
+    approve, audit, completions, get_key, helper, man, profile, rotate, run, set_key, undo,
     unset_key, usage, verify,
 };
 use crate::context::Context;
@@ -81,7 +81,7 @@ pub(crate) enum Command {
 pub(crate) fn dispatch(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
     context.quiet = cli.quiet;
     match cli.command {
-        None => status::run(context),
+        None => verify::status(context),
         Some(Command::SetKey(args)) => set_key::run(args.enter(context), context),
         Some(Command::Rotate(args)) => rotate::run(*args.enter(context), context),
         Some(Command::UnsetKey(args)) => unset_key::run(args.enter(context), context),
@@ -95,7 +95,7 @@ pub(crate) fn dispatch(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> 
         Some(Command::GetKey(args)) => get_key::run(args.enter(context), context),
         Some(Command::Helper(args)) => helper::run(args.enter(context), context),
         Some(Command::Completions(args)) => completions::run(&args.enter(context), context),
-        Some(Command::Man(args)) => man::run(&args.enter(context), Cli::command(), context),
+        Some(Command::Man(args)) => man::run(&args.enter(context), context),
     }
 }
 

@@ -12,7 +12,6 @@ pub(crate) mod profile;
 pub(crate) mod rotate;
 pub(crate) mod run;
 pub(crate) mod set_key;
-pub(crate) mod status;
 pub(crate) mod target;
 pub(crate) mod undo;
 pub(crate) mod unset_key;

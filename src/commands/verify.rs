@@ -110,8 +110,19 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     Ok(if verdict { Exit::Done } else { Exit::No })
 }
 
+/// `cck` without a command: what is in force, in a few lines, and the next step. This is information, not a verdict: it ends
+/// well unless nothing could be looked at.
+pub(crate) fn status(context: &mut Context) -> anyhow::Result<Exit> {
+    let width = context.width();
+    let text = answer(&VerifyArgs::default(), context, |it| Ok(text::status(it, width)))?;
+    if !context.quiet {
+        context.out.push_str(&text);
+    }
+    Ok(Exit::Done)
+}
+
 /// Finds the answer, and returns what `report` makes of it.
-pub(super) fn answer<T>(
+fn answer<T>(
     args: &VerifyArgs,
     context: &mut Context,
     report: impl FnOnce(&Answer<'_>) -> anyhow::Result<T>,
