@@ -201,12 +201,30 @@ impl Context {
             (Ok(path), Ok(running)) => path == running,
             _ => false,
         };
-        let path = self.var_os("PATH").unwrap_or_default();
-        let mut dirs = vec![self.cwd.clone()];
+        let mut places = vec![self.cwd.join(called)];
         if called.components().count() == 1 {
-            dirs = std::env::split_paths(path).filter(|dir| dir.is_absolute()).collect();
+            places = self.on_path(called);
+            places.retain(|place| place.is_absolute());
         }
-        dirs.iter().map(|dir| dir.join(called)).find(same).unwrap_or(running)
+        places.into_iter().find(same).unwrap_or(running)
+    }
+
+    /// Where PATH has a program of this name, if it is there; on Windows with each ending that makes a program of a file.
+    pub(crate) fn on_path(&self, name: &Path) -> Vec<PathBuf> {
+        let endings = if cfg!(windows) && name.extension().is_none() {
+            self.var("PATHEXT").unwrap_or_else(|| ".COM;.EXE;.BAT;.CMD".to_owned())
+        } else {
+            String::new()
+        };
+        let with_endings = |dir: PathBuf| {
+            let file = dir.join(name).into_os_string();
+            let file = |ending| {
+                PathBuf::from([&file, OsStr::new(ending)].into_iter().collect::<OsString>())
+            };
+            endings.split(';').map(file).collect::<Vec<_>>()
+        };
+        let path = self.var_os("PATH").unwrap_or_default();
+        std::env::split_paths(path).flat_map(with_endings).collect()
     }
 
     pub(crate) fn cwd(&self) -> &Path {
@@ -352,12 +370,6 @@ impl Context {
         self.out.push_str(&escape(&mask(&text)));
         self.out.push('\n');
         Ok(())
-    }
-
-    /// Adds a key to the report: what `cck get-key` is for.
-    pub(crate) fn say_key(&mut self, key: &str) {
-        self.out.push_str(key);
-        self.out.push('\n');
     }
 
     pub(crate) fn warn(&mut self, message: &str) {

@@ -166,16 +166,7 @@ pub(crate) fn others(context: &Context, client: Option<&Installed>) -> Vec<Insta
 }
 
 fn on_path(context: &Context, program: &Path) -> Vec<PathBuf> {
-    let ends: &[&str] = if cfg!(windows) { &[".exe", ".cmd", ".bat"] } else { &[""] };
-    let path = context.var_os("PATH").unwrap_or_default();
-    std::env::split_paths(path)
-        .flat_map(|dir| ends.iter().map(move |end| (dir.clone(), end)))
-        .map(|(dir, end)| {
-            let mut file = context.cwd().join(dir).join(program).into_os_string();
-            file.push(end);
-            file.into()
-        })
-        .collect()
+    context.on_path(program).into_iter().map(|file| context.cwd().join(file)).collect()
 }
 
 fn fault(path: &Path) -> Option<Fault> {

@@ -44,7 +44,8 @@ pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         Some(ttl) => cached(&source, profile.as_ref(), ttl, context)?,
         None => source.read_or_ask("API key", context)?,
     };
-    context.say_key(key.reveal());
+    context.out.push_str(key.reveal());
+    context.out.push('\n');
     Ok(Exit::Done)
 }
 

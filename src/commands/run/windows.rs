@@ -14,9 +14,6 @@ use signal_hook::flag;
 
 use crate::context::Context;
 
-/// The endings of file names that make a program, where PATHEXT names none.
-const ENDINGS: &str = ".COM;.EXE;.BAT;.CMD";
-
 /// Ctrl-C and Ctrl-Break, taken from now on: they do not end cck any more.
 pub(crate) struct Signals(Arc<AtomicBool>);
 
@@ -49,21 +46,9 @@ pub(crate) fn program<'n>(name: &'n OsStr, context: &Context) -> Cow<'n, OsStr> 
     if path.extension().is_some() {
         return Cow::Borrowed(name);
     }
-    let endings = context.var("PATHEXT").unwrap_or_else(|| ENDINGS.to_owned());
-    let with_endings = |path: &Path| {
-        endings.split(';').filter(|ending| ending.starts_with('.')).find_map(|ending| {
-            let mut name = path.as_os_str().to_owned();
-            name.push(ending);
-            Path::new(&name).is_file().then_some(name)
-        })
-    };
-    if path.components().count() > 1 {
-        with_endings(&context.cwd().join(path))
-    } else {
-        // Not the working directory, which the prompt looks in first: what is in a project is not to be run by its name.
-        std::env::split_paths(context.var_os("PATH").unwrap_or_default())
-            .filter(|dir| dir.is_absolute())
-            .find_map(|dir| with_endings(&dir.join(path)))
-    }
-    .map_or(Cow::Borrowed(name), Cow::Owned)
+    let is_path = path.components().count() > 1;
+    let path = if is_path { &context.cwd().join(path) } else { path };
+    // Not the working directory, which the prompt looks in first: what is in a project is not to be run by its name.
+    let mut places = context.on_path(path).into_iter().filter(|place| place.is_absolute());
+    places.find(|place| place.is_file()).map_or(Cow::Borrowed(name), |it| Cow::Owned(it.into()))
 }
