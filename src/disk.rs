@@ -86,10 +86,7 @@ pub(crate) struct Stat {
     pub uid: u32,
     pub gid: u32,
     pub links: u64,
-    pub size: u64,
-    /// Seconds since 1970, and nanoseconds.
-    pub modified: (i64, u32),
-    pub id: (u64, u64),
+    pub stamp: Stamp,
 }
 
 /// What tells one content of a file from another, without reading it.
@@ -97,13 +94,8 @@ pub(crate) struct Stat {
 pub(crate) struct Stamp {
     pub id: (u64, u64),
     pub size: u64,
+    /// Seconds since 1970, and nanoseconds.
     pub modified: (i64, u32),
-}
-
-impl Stat {
-    pub(crate) fn stamp(&self) -> Stamp {
-        Stamp { id: self.id, size: self.size, modified: self.modified }
-    }
 }
 
 impl Stamp {
@@ -215,7 +207,7 @@ pub(crate) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
     if stat.kind != Kind::File {
         return Err(io::Error::other("it is not a file"));
     }
-    read_up_to(&file, stat.size, max)?.ok_or_else(|| ErrorKind::FileTooLarge.into())
+    read_up_to(&file, stat.stamp.size, max)?.ok_or_else(|| ErrorKind::FileTooLarge.into())
 }
 
 /// Reads what stands at `at`, until the buffer is full or the file ends, and returns how much that was.

@@ -305,9 +305,9 @@ impl Work<'_> {
             .dir
             .stat(self.name)
             .map_err(|error| disk::refused(error, "read back", self.target))?;
-        let is_ours = now.stamp() == written.stamp();
+        let is_ours = now.stamp == written.stamp;
         self.disturbed |= !is_ours;
-        if let Some(old) = old.filter(|old| old.stat.size > MAX_CHECKED as u64) {
+        if let Some(old) = old.filter(|old| old.stat.stamp.size > MAX_CHECKED as u64) {
             // Its last name is gone: closing it frees its blocks, for which nobody has to wait.
             let _ = thread::Builder::new().spawn(move || drop(old));
         }

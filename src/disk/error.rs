@@ -12,26 +12,25 @@ use crate::shell;
 pub(crate) fn refused(error: io::Error, operation: &str, path: &Path) -> anyhow::Error {
     let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let [dir, shown] = [dir, path].map(|path| shell::word(path.display()));
+    let simple = |text: &str| text.to_owned();
     let advice = match (error.kind(), error.raw_os_error()) {
         (ErrorKind::PermissionDenied, _) => {
             format!("check who owns it and what they may do: {LOOK} {dir} {shown}")
         }
-        (ErrorKind::ReadOnlyFilesystem, _) => {
-            "it is mounted read-only: set CLAUDE_CONFIG_DIR to a directory that can be written, or name another file"
-                .to_owned()
-        }
-        (ErrorKind::ResourceBusy, _) => {
-            "it is a mount, which cannot be taken over or replaced: mount the directory around it instead"
-                .to_owned()
-        }
+        (ErrorKind::ReadOnlyFilesystem, _) => simple(
+            "it is mounted read-only: set CLAUDE_CONFIG_DIR to a directory that can be written, or name another file",
+        ),
+        (ErrorKind::ResourceBusy, _) => simple(
+            "it is a mount, which cannot be taken over or replaced: mount the directory around it instead",
+        ),
         (ErrorKind::StorageFull, _) => {
             format!("free some space on the disk ({ROOM} {dir}) and run it again")
         }
         (ErrorKind::QuotaExceeded, _) => {
-            "your disk quota is used up: free some space and run it again".to_owned()
+            simple("your disk quota is used up: free some space and run it again")
         }
         (ErrorKind::FileTooLarge, _) => {
-            "the file is larger than this shell (ulimit -f) or file system allows".to_owned()
+            simple("the file is larger than this shell (ulimit -f) or file system allows")
         }
         (ErrorKind::NotADirectory, _) => {
             let file = path.ancestors().find(|part| part.exists()).unwrap_or(path);
@@ -39,14 +38,13 @@ pub(crate) fn refused(error: io::Error, operation: &str, path: &Path) -> anyhow:
             format!("a part of the path is a file, not a directory: {LOOK} {file}")
         }
         (ErrorKind::NotFound, _) => format!("make the directory: {MAKE_DIR} {dir}"),
-        (ErrorKind::InvalidFilename, _) => "give the file a shorter name".to_owned(),
-        (ErrorKind::Interrupted, _) => "a signal came in between; run it again".to_owned(),
+        (ErrorKind::InvalidFilename, _) => simple("give the file a shorter name"),
+        (ErrorKind::Interrupted, _) => simple("a signal came in between; run it again"),
         (_, Some(code)) if TOO_MANY_OPEN.contains(&code) => {
-            "too many files are open: raise the limit (ulimit -n)".to_owned()
+            simple("too many files are open: raise the limit (ulimit -n)")
         }
         (_, Some(IO)) => {
-            "the disk reports an error: look at dmesg before you write anything more to it"
-                .to_owned()
+            simple("the disk reports an error: look at dmesg before you write anything more to it")
         }
         (_, Some(LOOP)) => format!("its symbolic links lead in a circle: {LIST} {shown}"),
         _ => format!("look at the file and its directory: {LOOK} {dir} {shown}"),

@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 use rustix::io::{Errno, retry_on_intr};
 
-use super::{Kind, Open, Rename, Stat};
+use super::{Kind, Open, Rename, Stamp, Stat};
 
 /// The errors for which the standard library has no kind.
 pub(crate) const LOOP: i32 = Errno::LOOP.raw_os_error();
@@ -186,9 +186,11 @@ fn convert(stat: &fs::Stat) -> Stat {
         uid: stat.st_uid,
         gid: stat.st_gid,
         links: stat.st_nlink as u64,
-        size: u64::try_from(stat.st_size).unwrap_or_default(),
-        modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
-        id: (stat.st_dev as u64, stat.st_ino as u64),
+        stamp: Stamp {
+            id: (stat.st_dev as u64, stat.st_ino as u64),
+            size: u64::try_from(stat.st_size).unwrap_or_default(),
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+        },
     }
 }
 

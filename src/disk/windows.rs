@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use super::{Kind, Open, Rename, Stat};
+use super::{Kind, Open, Rename, Stamp, Stat};
 
 /// ERROR_CANT_RESOLVE_FILENAME, ERROR_IO_DEVICE, ERROR_TOO_MANY_OPEN_FILES and ERROR_NO_SYSTEM_RESOURCES.
 pub(crate) const LOOP: i32 = 1921;
@@ -166,16 +166,13 @@ pub(crate) fn is_program(path: &Path) -> bool {
 }
 
 pub(crate) fn stat(file: &File) -> io::Result<Stat> {
-    let stat = convert(&file.metadata()?);
-    Ok(match winapi_util::file::information(file) {
-        Ok(known) => Stat {
-            id: (known.volume_serial_number(), known.file_index()),
-            links: known.number_of_links(),
-            ..stat
-        },
-        // Not every file system can tell.
-        Err(_) => stat,
-    })
+    let mut stat = convert(&file.metadata()?);
+    // Not every file system can tell.
+    if let Ok(known) = winapi_util::file::information(file) {
+        stat.stamp.id = (known.volume_serial_number(), known.file_index());
+        stat.links = known.number_of_links();
+    }
+    Ok(stat)
 }
 
 fn convert(metadata: &fs::Metadata) -> Stat {
@@ -183,28 +180,25 @@ fn convert(metadata: &fs::Metadata) -> Stat {
     let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
     let modified = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Stat {
-        kind: if kind.is_symlink() {
-            Kind::Link
-        } else if kind.is_dir() {
-            Kind::Dir
-        } else if kind.is_file() {
-            Kind::File
-        } else {
-            Kind::Device
+        kind: match kind {
+            _ if kind.is_symlink() => Kind::Link,
+            _ if kind.is_dir() => Kind::Dir,
+            _ if kind.is_file() => Kind::File,
+            _ => Kind::Device,
         },
-        mode: if kind.is_dir() {
-            0o700
-        } else if metadata.permissions().readonly() {
-            0o400
-        } else {
-            0o600
+        mode: match metadata.permissions().readonly() {
+            _ if kind.is_dir() => 0o700,
+            true => 0o400,
+            false => 0o600,
         },
         uid: ME,
         gid: ME,
         links: 1,
-        size: metadata.len(),
-        modified: (modified.as_secs().cast_signed(), modified.subsec_nanos()),
-        id: (0, metadata.creation_time()),
+        stamp: Stamp {
+            id: (0, metadata.creation_time()),
+            size: metadata.len(),
+            modified: (modified.as_secs().cast_signed(), modified.subsec_nanos()),
+        },
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn sweep(base: &Path) {
 /// Whether there is a socket on which nobody listens; a run that is just starting will.
 #[cfg(unix)]
 fn is_deserted(dir: &Path) -> bool {
-    disk::look(dir).is_ok_and(|stat| stat.stamp().age() > std::time::Duration::from_secs(1))
+    disk::look(dir).is_ok_and(|stat| stat.stamp.age() > std::time::Duration::from_secs(1))
         && std::os::unix::net::UnixStream::connect(dir.join(SOCKET))
             .is_err_and(|error| error.kind() == std::io::ErrorKind::ConnectionRefused)
 }

@@ -69,11 +69,11 @@ fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
     let before = stat(&file, &path)?;
     // Where a file that is open cannot be replaced, an outline would be of one that is closed.
     if KEEPS_OPEN
-        && (LARGE..=MAX_BYTES).contains(&before.size)
+        && (LARGE..=MAX_BYTES).contains(&before.stamp.size)
         && before.kind == Kind::File
         && will_show_changes(&before)
         && let Some(outline) = Outline::read(&file)
-        && stat(&file, &path)?.stamp() == before.stamp()
+        && stat(&file, &path)?.stamp == before.stamp
     {
         let content = Content::Outline(outline);
         return Ok(Some(Snapshot { content, file: Some(file), stat: before }));
@@ -102,8 +102,8 @@ fn whole(file: File, path: &Path) -> anyhow::Result<Snapshot> {
 /// Waits until the tick of the clock has passed in which the file was written last: whatever is written to it from then on
 /// changes its stamp. Whether that was soon.
 fn will_show_changes(stat: &Stat) -> bool {
-    let tick = if stat.modified.1 == 0 { COARSE_TICK } else { TICK };
-    match (stat.stamp().modified() + tick).duration_since(SystemTime::now()) {
+    let tick = if stat.stamp.modified.1 == 0 { COARSE_TICK } else { TICK };
+    match (stat.stamp.modified() + tick).duration_since(SystemTime::now()) {
         Ok(left) if left <= TICK => {
             thread::sleep(left);
             true
@@ -130,11 +130,11 @@ fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
         return Err(not_regular(path, kind));
     }
     for tries in 1.. {
-        let read = disk::read_up_to(file, before.size, MAX_BYTES);
+        let read = disk::read_up_to(file, before.stamp.size, MAX_BYTES);
         let bytes = read.map_err(|error| disk::refused(error, "read", path))?;
         let Some(bytes) = bytes else { break };
         let after = stat(file, path)?;
-        if before.stamp() == after.stamp() || tries == 10 {
+        if before.stamp == after.stamp || tries == 10 {
             return Ok(bytes);
         }
         before = after;
@@ -157,7 +157,7 @@ fn not_regular(path: &Path, kind: &str) -> anyhow::Error {
 pub(crate) fn written_since(old: &Snapshot, path: &Path) -> Option<Content> {
     let file = old.file.as_ref()?;
     let now = disk::stat(file).ok()?;
-    if now.links > 0 || now.stamp() == old.stat.stamp() {
+    if now.links > 0 || now.stamp == old.stat.stamp {
         return None;
     }
     let whole = disk::wait(SETTLE, || {
@@ -199,5 +199,5 @@ pub(crate) fn is_whole(bytes: &[u8]) -> bool {
 
 /// Whether the file was written in the last second, or, of a file system that keeps whole ones, in the one before.
 pub(crate) fn is_recent(file: &Snapshot) -> bool {
-    file.stat.stamp().age() < Duration::from_secs(2)
+    file.stat.stamp.age() < Duration::from_secs(2)
 }

@@ -68,7 +68,7 @@ impl Lock {
 
     /// Whether the lock is still ours: a process that was stopped for long may have lost it.
     pub(crate) fn is_held(&self) -> bool {
-        self.dir.stat(&self.name).is_ok_and(|stat| stat.stamp() == self.seen.get())
+        self.dir.stat(&self.name).is_ok_and(|stat| stat.stamp == self.seen.get())
     }
 
     /// Refreshes the lock if that is due and it is still ours.
@@ -80,7 +80,7 @@ impl Lock {
         // A refresh that fails is tried again with the next one, still before the lock is stale.
         let _ = self.dir.touch(&self.name);
         if let Ok(stat) = self.dir.stat(&self.name) {
-            self.seen.set(stat.stamp());
+            self.seen.set(stat.stamp);
         }
     }
 }
@@ -147,7 +147,7 @@ fn take_over(dir: &Dir, name: &OsStr, stale: Stamp) -> io::Result<Option<Stamp>>
 fn make(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
     match dir.make_dir(name) {
         Ok(()) => match dir.stat(name) {
-            Ok(stat) => Ok(Some(stat.stamp())),
+            Ok(stat) => Ok(Some(stat.stamp)),
             Err(error) => dir.remove_dir(name).and(Err(error)),
         },
         Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(None),
@@ -158,7 +158,7 @@ fn make(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
 /// What the lock looks like; an error if something else is in its place.
 fn look(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
     match dir.stat(name) {
-        Ok(stat) if stat.kind == Kind::Dir => Ok(Some(stat.stamp())),
+        Ok(stat) if stat.kind == Kind::Dir => Ok(Some(stat.stamp)),
         Ok(_) => Err(ErrorKind::NotADirectory.into()),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error),

@@ -36,7 +36,7 @@ pub(crate) struct Aside {
 impl Aside {
     /// A directory of the user's own, on a disk if there is one that can be written; none if the file itself cannot.
     pub(crate) fn of(dir: &Dir, name: &OsStr) -> Option<Aside> {
-        let (device, number) = disk::stat(&dir.open_file(name, Open::Write).ok()?).ok()?.id;
+        let (device, number) = disk::stat(&dir.open_file(name, Open::Write).ok()?).ok()?.stamp.id;
         let dir = ["/var/tmp", "/dev/shm", "/tmp"].iter().find_map(|base| {
             let dir = Path::new(base).join(format!("cck-{}", disk::user()));
             private::own_dir(&dir).ok()?;
@@ -89,7 +89,7 @@ pub(crate) fn write_in_place(
 fn open(dir: &Dir, name: &OsStr, read: &Stat) -> io::Result<File> {
     let file = dir.open_file(name, Open::Write)?;
     let stat = disk::stat(&file)?;
-    if stat.id != read.id {
+    if stat.stamp.id != read.stamp.id {
         return Err(ErrorKind::StaleNetworkFileHandle.into());
     }
     let mode = mode(Some(&stat));

@@ -131,7 +131,7 @@ fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<bool
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(_) => return temp.rename(Rename::Replace).map(|()| true).or_else(outrun),
     }
-    if dir.stat(&temp.name)?.stamp() == old.stat.stamp() {
+    if dir.stat(&temp.name)?.stamp == old.stat.stamp {
         return Ok(true);
     }
     temp.rename(Rename::Exchange).map(|()| false)
@@ -140,7 +140,7 @@ fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<bool
 /// Whether the file is still what was read; with no `old`, whether there is still none.
 fn is_as_read(dir: &Dir, name: &OsStr, old: Option<&Stat>) -> bool {
     match (dir.stat(name), old) {
-        (Ok(now), Some(old)) => now.stamp() == old.stamp(),
+        (Ok(now), Some(old)) => now.stamp == old.stamp,
         (Err(error), None) => error.kind() == ErrorKind::NotFound,
         _ => false,
     }

@@ -46,7 +46,7 @@ pub(crate) fn look(path: &Path) -> (FileState, Option<(File, u64)>) {
     state.reading = Reading::NotAFile(match stat.kind {
         Kind::File => {
             state.reading = Reading::Read;
-            return (state, Some((file, stat.size)));
+            return (state, Some((file, stat.stamp.size)));
         }
         Kind::Dir => "a directory",
         Kind::Fifo => "a FIFO",
@@ -66,7 +66,7 @@ fn attributes(path: &Path) -> Option<Attributes> {
 }
 
 fn attributes_of(stat: &Stat) -> Attributes {
-    Attributes { mode: stat.mode, owner: stat.uid, size: stat.size }
+    Attributes { mode: stat.mode, owner: stat.uid, size: stat.stamp.size }
 }
 
 pub(crate) fn unreadable(error: &io::Error) -> Reading {

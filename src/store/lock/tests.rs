@@ -25,7 +25,7 @@ impl Place {
     }
 
     fn seen(&self) -> Stamp {
-        self.dir.stat(OsStr::new(".claude.json.lock")).unwrap().stamp()
+        self.dir.stat(OsStr::new(".claude.json.lock")).unwrap().stamp
     }
 }
 
