@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::disk::{self, Open};
 use crate::key::{self, ApiKey};
-use crate::private;
+use crate::private::{self, Cleared};
 
 const MAX_BYTES: u64 = 128 * 1024;
 
@@ -65,34 +65,21 @@ impl Cache {
         Ok(key)
     }
 
-    /// Empties the files in `base` that hold a key that `is_old`, and returns which. What may hold one and could not be
-    /// emptied goes to `leave`.
-    pub(crate) fn forget(
-        base: &Path,
-        is_old: impl Fn(&str) -> bool,
-        dry_run: bool,
-        mut leave: impl FnMut(&Path, &io::Error),
-    ) -> Vec<PathBuf> {
-        let mut forgotten = Vec::new();
-        let dir = Cache::at(base).dir;
-        let files = private::list(&dir).inspect_err(|error| leave(&dir, error));
-        for path in files.unwrap_or_default() {
-            let emptied =
-                private::open_locked(&path, Open::Make, private::LOCK_WAIT).and_then(|mut file| {
-                    let is_old = parse(&mut file).is_some_and(|(_, key)| is_old(key.reveal()));
-                    if is_old && !dry_run {
-                        file.set_len(0)?;
-                    }
-                    Ok(is_old)
-                });
-            match emptied {
-                Ok(true) => forgotten.push(path),
-                Ok(false) => {}
-                Err(error) => leave(&path, &error),
+    /// Empties the files in `base` that hold a key that `is_old`.
+    pub(crate) fn forget(base: &Path, is_old: impl Fn(&str) -> bool, dry_run: bool) -> Cleared {
+        let empty = |path: &Path| {
+            let mut file = private::open_locked(path, Open::Make, private::LOCK_WAIT)?;
+            let is_old = parse(&mut file).is_some_and(|(_, key)| is_old(key.reveal()));
+            if is_old && !dry_run {
+                file.set_len(0)?;
             }
-        }
-        forgotten.sort();
-        forgotten
+            io::Result::Ok(is_old)
+        };
+        private::clear(&Cache::at(base).dir, |path| {
+            empty(path).map_err(|error| {
+                anyhow::Error::msg(format!("it cannot be emptied: {}", disk::what(&error)))
+            })
+        })
     }
 
     /// Empties the files whose time is over, so that no key rests longer than was asked. They are not removed: another

@@ -101,10 +101,8 @@ impl Keys {
         let unescaped = find(bytes, b"\\u00").then(|| unescape(bytes));
         let texts = self.texts.borrow();
         // A piece of the key that stays cannot be looked for.
-        let sought = texts
-            .iter()
-            .filter(|text| !self.keep.as_ref().is_some_and(|keep| keep.contains(text.as_str())));
-        for text in sought {
+        let is_kept = |text: &str| self.keep.as_ref().is_some_and(|keep| keep.contains(text));
+        for text in texts.iter().filter(|text| !is_kept(text)) {
             let wide: Vec<u8> = text.bytes().flat_map(|byte| [byte, 0]).collect();
             if find(bytes, text.as_bytes()) {
                 return Some("the old key is in it");
@@ -112,9 +110,9 @@ impl Keys {
                 return Some("the old key is in it, in UTF-16");
             } else if unescaped.as_ref().is_some_and(|bytes| find(bytes, text.as_bytes())) {
                 return Some("the old key is in it, in JSON escapes");
-            } else if (SHORTEST_PIECE..text.len())
-                .any(|end| bytes.ends_with(text[..end].as_bytes()))
-            {
+            }
+            let is_cut = |end| bytes.ends_with(&text.as_bytes()[..end]);
+            if (SHORTEST_PIECE..text.len()).any(is_cut) {
                 return Some("the beginning of the old key is in it");
             }
         }
@@ -202,7 +200,7 @@ impl Work<'_> {
             _ if is_link => "it is a link, and what it leads to is left alone",
             disk::Kind::File if stat.uid != disk::user() => "it belongs to another user",
             disk::Kind::File if kind == Kind::Config => return self.clean(path, &stat),
-            disk::Kind::File if kind == Kind::Temp && stat.size <= MAX_BYTES => {
+            disk::Kind::File if kind == Kind::Temp && stat.stamp.size <= MAX_BYTES => {
                 return self.remove(path);
             }
             _ => "cck does not change it",
@@ -236,7 +234,7 @@ impl Work<'_> {
                 let bytes = read(path).and_then(Result::ok).unwrap_or_default();
                 let found = self.keys.found_in(&bytes);
                 let may_hold = found.is_some()
-                    || (bytes.is_empty() && stat.size > 0)
+                    || (bytes.is_empty() && stat.stamp.size > 0)
                     || (self.keys.is_unknown()
                         && memchr::memmem::find(&bytes, MEMBER.as_bytes()).is_some());
                 // Malformed copies without the key are left in peace.
@@ -265,16 +263,12 @@ impl Work<'_> {
     }
 
     fn empty_cache(&mut self, base: &Path) {
-        let (keys, dry_run) = (self.keys, self.options.dry_run);
-        let emptied = Cache::forget(
-            base,
-            |key| keys.has(key),
-            dry_run,
-            |path, error| {
-                self.leave(path, format!("it cannot be emptied: {}", disk::what(error)));
-            },
-        );
-        self.done.removed.extend(emptied);
+        for (path, emptied) in Cache::forget(base, |key| self.keys.has(key), self.options.dry_run) {
+            match emptied {
+                Err(error) => _ = self.leave(&path, said(&error)),
+                Ok(()) => self.done.removed.push(path),
+            }
+        }
     }
 
     fn forget_records(&mut self, config: &Path, context: &Context) {
@@ -282,19 +276,15 @@ impl Work<'_> {
         // Without its digest, only the record tells the same command, run again, which key is meant.
         let is_needed = self.again && self.keys.digests.is_empty();
         let dry_run = self.options.dry_run || is_needed;
-        match undo::forget(config, holds_key, dry_run, context) {
-            Ok(records) => {
-                for (path, forgotten) in records {
-                    match forgotten {
-                        Err(error) => _ = self.leave(&path, said(&error)),
-                        Ok(()) if is_needed => {
-                            self.leave(&path, "by it the same command, run again, knows the key");
-                        }
-                        Ok(()) => self.done.removed.push(path),
-                    }
+        let forgotten = undo::forget(config, holds_key, dry_run, context);
+        for (path, forgotten) in forgotten.unwrap_or_else(|e| vec![(config.into(), Err(e))]) {
+            match forgotten {
+                Err(error) => _ = self.leave(&path, said(&error)),
+                Ok(()) if is_needed => {
+                    self.leave(&path, "by it the same command, run again, knows the key");
                 }
+                Ok(()) => self.done.removed.push(path),
             }
-            Err(error) => _ = self.leave(config, format!("{error:#}")),
         }
     }
 
@@ -317,7 +307,7 @@ fn read(path: &Path) -> Option<Result<Zeroizing<Vec<u8>>, &'static str>> {
     let _acting = disk::act_for(path).ok()?;
     let file = disk::open(path, Open::Follow).ok()?;
     let stat = disk::stat(&file).ok().filter(|stat| stat.kind == disk::Kind::File)?;
-    let bytes = disk::read_up_to(&file, stat.size, MAX_BYTES).ok()?;
+    let bytes = disk::read_up_to(&file, stat.stamp.size, MAX_BYTES).ok()?;
     let too_large = "it is larger than 1 GiB, and was not looked through";
     Some(bytes.map(Zeroizing::new).ok_or(too_large))
 }

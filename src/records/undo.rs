@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -18,10 +18,9 @@ use zeroize::Zeroizing;
 use super::state;
 use crate::client::keychain;
 use crate::context::Context;
-use crate::disk;
 use crate::document::{Change, Document, Edit};
 use crate::error::fail;
-use crate::private;
+use crate::private::{self, Cleared};
 use crate::store;
 
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -207,35 +206,19 @@ pub(crate) fn key_in(raw: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// Removes the record of the last change of `config`, and those of other changes that hold a key. Returns which, and what
-/// may hold one and could not be removed.
+/// Removes the record of the last change of `config`, and those of other changes that hold a key.
 pub(crate) fn forget(
     config: &Path,
     holds_key: impl Fn(&[u8]) -> bool,
     dry_run: bool,
     context: &Context,
-) -> anyhow::Result<Vec<(PathBuf, anyhow::Result<()>)>> {
+) -> anyhow::Result<Cleared> {
     let own = [path(config, context)?, next(config, context)?];
-    let dir = state::dir(context)?.join("undo");
-    let mut files = match private::list(&dir) {
-        Ok(files) => files,
-        Err(error) => {
-            let why = disk::what(&error);
-            let why = anyhow!("it cannot be looked through for records of the key: {why}");
-            return Ok(vec![(dir, Err(why))]);
-        }
-    };
-    files.sort();
-    let remove = |file: &Path| -> anyhow::Result<bool> {
+    Ok(private::clear(&state::dir(context)?.join("undo"), |file| {
         let is_old = own.iter().any(|own| own == file)
             || private::read(file)?.is_some_and(|bytes| holds_key(&bytes));
         Ok(is_old && (dry_run || private::remove(file)?))
-    };
-    let removed = files.into_iter().filter_map(|file| match remove(&file) {
-        Ok(is_removed) => is_removed.then_some((file, Ok(()))),
-        Err(error) => Some((file, Err(error))),
-    });
-    Ok(removed.collect())
+    }))
 }
 
 /// Removes the records that are a week old: they may hold a key.
