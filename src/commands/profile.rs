@@ -12,7 +12,7 @@ use crate::error::{Exit, fail};
 use crate::key::source::{Place, StoredSourceArgs};
 use crate::output::one_line;
 use crate::profile::file::{self, Entry};
-use crate::profile::{self, Profile, Profiles, limits::Budget, profile_names};
+use crate::profile::{self, Profile, Profiles, limits::LimitArgs, profile_names};
 
 #[derive(Debug, Args)]
 pub(crate) struct ProfileArgs {
@@ -71,18 +71,8 @@ struct AddArgs {
     /// A description
     #[arg(long, value_name = "TEXT", hide_short_help = true)]
     description: Option<String>,
-    /// What its runs may use: 5usd/day, 200ktok
-    #[arg(long, value_name = "AMOUNT[/PERIOD]", hide_short_help = true)]
-    budget: Vec<Budget>,
-    /// Allow its runs only models of this name, with * and ?
-    #[arg(long, value_name = "GLOB", hide_short_help = true)]
-    allow_model: Vec<String>,
-    /// Run this shell command for each alert of its runs
-    #[arg(long, value_name = "CMD", hide_short_help = true)]
-    on_alert: Option<String>,
-    /// Refuse calls of its runs that cannot be logged
-    #[arg(long, hide_short_help = true)]
-    require_log: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Replace the profile of this name, if you have one
     #[arg(long)]
     replace: bool,
@@ -115,10 +105,10 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         config_dir: args.config_dir.map(whole),
         base_url: args.base_url,
         description: args.description,
-        budget: args.budget,
-        allow_models: args.allow_model,
-        on_alert: args.on_alert,
-        require_log: args.require_log,
+        budget: args.limits.budget,
+        allow_models: args.limits.allow_model,
+        on_alert: args.limits.on_alert,
+        require_log: args.limits.require_log,
         ..source
     };
     entry

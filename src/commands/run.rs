@@ -13,7 +13,7 @@ use clap::Args;
 
 use super::change::{self, FilePlan};
 use super::target::{ChangeArgs, Target};
-use crate::broker::budget::{self, Budget, Unit};
+use crate::broker::budget::{self, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
 use crate::client::paths::{Roots, display};
@@ -27,7 +27,7 @@ use crate::key::command::{self, Change, change_env};
 use crate::key::place;
 use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::output::one_line;
-use crate::profile::{self, Profile, ProfileArg};
+use crate::profile::{self, Profile, ProfileArg, limits::LimitArgs};
 use crate::records::audit::{AuditArgs, Event};
 use crate::records::state;
 use crate::store;
@@ -45,7 +45,6 @@ const API: &str = "https://api.anthropic.com";
 /// How long a key is lent before its source is read again: as long as the client keeps what an apiKeyHelper printed.
 const DEFAULT_TTL: u64 = 300;
 
-/// The arguments of `cck run`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -57,18 +56,8 @@ pub(crate) struct RunArgs {
     /// The API's address for this run
     #[arg(long, value_name = "URL")]
     base_url: Option<String>,
-    /// Stop at this amount: 5usd/day, 200ktok, 9Mtok/month
-    #[arg(long, value_name = "AMOUNT[/PERIOD]")]
-    budget: Vec<Budget>,
-    /// Allow only models of this name, with * and ?
-    #[arg(long, value_name = "GLOB")]
-    allow_model: Vec<String>,
-    /// Run this shell command for each alert, with the alert as JSON on its input
-    #[arg(long, value_name = "CMD", hide_short_help = true)]
-    on_alert: Option<String>,
-    /// Refuse calls that cannot be logged
-    #[arg(long, hide_short_help = true)]
-    require_log: bool,
+    #[command(flatten)]
+    limits: LimitArgs,
     /// Leave this variable in the command's environment
     #[arg(long, value_name = "NAME", hide_short_help = true)]
     keep_env: Vec<String>,
@@ -92,16 +81,9 @@ pub(crate) struct RunArgs {
     source: SourceArgs,
 }
 
-/// Runs `cck run`.
 pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let profile = args.profile.enter(context)?;
     let limits = profile.as_ref().map(|profile| profile.entry.clone()).unwrap_or_default();
-    let args = RunArgs {
-        budget: [args.budget, limits.budget].concat(),
-        on_alert: args.on_alert.or(limits.on_alert),
-        require_log: args.require_log || limits.require_log,
-        ..args
-    };
     let connector = connector(&args, profile.as_ref(), context)?;
     redirect::check(&args.command, args.allow_project_host, context)?;
     let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
@@ -109,12 +91,12 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     let mut setup = Setup {
         run: broker::run_id(),
         connector,
-        budgets: args.budget.clone(),
+        budgets: [args.limits.budget.clone(), limits.budget].concat(),
         // A model has to be allowed by both.
-        models: vec![args.allow_model.clone(), limits.allow_models],
+        models: vec![args.limits.allow_model.clone(), limits.allow_models],
         prices: Prices::load(context)?,
-        require_log: args.require_log,
-        on_alert: args.on_alert.clone(),
+        require_log: args.limits.require_log || limits.require_log,
+        on_alert: args.limits.on_alert.clone().or(limits.on_alert),
         env: Vec::new(),
         state: state::dir(context).ok(),
         profile,
@@ -135,7 +117,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         ));
     }
     if setup.state.is_none() {
-        if args.require_log {
+        if setup.require_log {
             state::dir(context)?;
         }
         context.warn(

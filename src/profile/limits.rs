@@ -2,8 +2,25 @@
 
 use std::str::FromStr;
 
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
+
+/// The flags that set limits, for a run or in a profile.
+#[derive(Debug, Args)]
+pub(crate) struct LimitArgs {
+    /// Stop at this amount: 5usd/day, 200ktok, 9Mtok/month
+    #[arg(long, value_name = "AMOUNT[/PERIOD]")]
+    pub budget: Vec<Budget>,
+    /// Allow only models of this name, with * and ?
+    #[arg(long, value_name = "GLOB")]
+    pub allow_model: Vec<String>,
+    /// Run this shell command for each alert, with the alert as JSON on its input
+    #[arg(long, value_name = "CMD", hide_short_help = true)]
+    pub on_alert: Option<String>,
+    /// Refuse calls that cannot be logged
+    #[arg(long, hide_short_help = true)]
+    pub require_log: bool,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
