@@ -5,6 +5,7 @@ use crate::client::{
 };
 use crate::context::Context;
 use crate::report::names::Names;
+use crate::report::text::who;
 
 /// What the client sends now, as a line for people; none where it cannot be told.
 pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
@@ -54,17 +55,12 @@ pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Co
 
 /// What there is to say of each mode, once if it is the same of both.
 fn in_modes(say: impl Fn(Mode) -> Option<String>) -> Option<String> {
-    match Mode::ALL.map(say) {
-        [None, None] => None,
-        [Some(print), Some(interactive)] if print == interactive => {
-            Some(format!("Claude Code {print}"))
-        }
-        [Some(print), Some(interactive)] => {
-            Some(format!("claude -p {print}; interactive claude {interactive}"))
-        }
-        [Some(print), None] => Some(format!("claude -p {print}")),
-        [None, Some(interactive)] => Some(format!("interactive claude {interactive}")),
+    let said = Mode::ALL.map(|mode| (who(mode), say(mode)));
+    if said[0].1 == said[1].1 {
+        return said[0].1.as_ref().map(|both| format!("Claude Code {both}"));
     }
+    let said = said.into_iter().filter_map(|(who, said)| Some(format!("{who} {}", said?)));
+    Some(said.collect::<Vec<_>>().join("; "))
 }
 
 fn state(file: &ConfigFile, context: &Context) -> Option<State> {

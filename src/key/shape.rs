@@ -42,6 +42,8 @@ pub(crate) fn check(text: &str) -> anyhow::Result<()> {
 fn mistake(text: &str) -> (String, &'static str) {
     const ALONE: &str = "give the key alone, on one line: it starts with sk-ant-";
     const SOURCE: &str = "check the source: it must give the key alone, which starts with sk-ant-";
+    const PLACEHOLDERS: [&str; 8] =
+        ["your", "placeholder", "change", "insert", "example", "api-key", "api_key", "<"];
     let lower = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
@@ -84,17 +86,7 @@ fn mistake(text: &str) -> (String, &'static str) {
     } else if starts(&["sk-ant-"]) && lower.ends_with([',', ';', '"', '\'', ':', '.', ')']) {
         let last = text.chars().next_back().unwrap_or_default();
         return (format!("the key ends with `{last}`, which is not part of it"), ALONE);
-    } else if has(&[
-        "your",
-        "placeholder",
-        "change",
-        "insert",
-        "example",
-        "api-key",
-        "api_key",
-        "<",
-    ]) && !text.contains(char::is_whitespace)
-    {
+    } else if has(&PLACEHOLDERS) && !text.contains(char::is_whitespace) {
         "this is a placeholder, not a key"
     } else if text.contains(['\n', '\r']) {
         return ("the key has more than one line".into(), ALONE);

@@ -401,7 +401,7 @@ impl<'a> Text<'a> {
     }
 }
 
-fn who(mode: Mode) -> &'static str {
+pub(crate) fn who(mode: Mode) -> &'static str {
     match mode {
         Mode::Print => "claude -p",
         Mode::Interactive => "interactive claude",
