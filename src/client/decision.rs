@@ -132,6 +132,16 @@ pub struct Stop {
     pub source: Option<Source>,
 }
 
+/// A helper, and the TOKEN with which it is not waited for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Race {
+    pub helper: Source,
+    pub token: Source,
+    /// Whether it is started with the first message only, since the folder is not trusted yet.
+    pub is_after_dialog: bool,
+    pub is_late: bool,
+}
+
 /// What the client does in one mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
@@ -140,8 +150,7 @@ pub struct Outcome {
     pub x_api_key: Header,
     pub authorization: Header,
     pub sends: bool,
-    /// A helper, and the TOKEN with which it is not waited for.
-    pub race: Option<(Source, Source)>,
+    pub(crate) race: Option<Race>,
     /// What it asks first. The headers are those after its default answers.
     pub dialogs: Vec<Dialog>,
     /// What keeps it from sending anything, whatever credentials there are.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Client, Credential, Credentials, Header, HelperRun, Kind, Mode, Origin, Outcome, Rule, Secret,
-    Source, State, destination, js_trim, names, settings,
+    Source, State, decision::Race, destination, js_trim, names, settings,
 };
 use crate::key::command::Ended;
 
@@ -139,7 +139,7 @@ impl Request<'_> {
 
         let as_key = |credential: &Credential| header(state, credential, str::to_owned);
         // A helper that is too late leaves the header out, and nothing takes its place.
-        let is_late = self.helper_is_late(outcome);
+        let is_late = outcome.race.as_ref().is_some_and(|race| race.is_late);
         let of_helper = |helper| if is_late { Header::Absent } else { as_key(helper) };
         let primary = found.get(Kind::Primary).filter(|_| oauth.is_none());
         let own_key = found.get(Kind::Key).map(as_key);
@@ -165,26 +165,21 @@ impl Request<'_> {
         None
     }
 
-    /// The helper that races a TOKEN: print does not wait for it then, and its output makes `x-api-key` only if it ended
-    /// before the first request (2.1.120, 2.1.332; not 2.1.59; observed 2026-11-25). In the terminal that of a project is
-    /// started with the first message, if the client had to ask whether to trust the folder (2.1.332, observed 2026-11-26).
-    fn race(&self) -> Option<(Source, Source)> {
+    /// The helper that races a TOKEN: the first message does not wait for it then, and its output makes `x-api-key` only if it
+    /// ended before (2.1.77 to 2.1.332, observed 2026-11-25 and 26). In the terminal that of a project is started with that
+    /// message, if the client had to ask whether to trust the folder (2.1.332, observed 2026-11-26).
+    fn race(&self) -> Option<Race> {
         let Request { state, mode, found, .. } = *self;
+        if !state.client.has(Rule::HelperRacesToken) || found.has(Kind::Key) {
+            return None;
+        }
         let source = |kind| Some(found.get(kind)?.source.clone());
-        let both = source(Kind::Helper).zip(source(Kind::Token));
-        let is_after_dialog = || {
-            settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
-                && !state.config.trusted
-        };
-        let races =
-            state.client.has(Rule::HelperRacesToken) && (mode == Mode::Print || is_after_dialog());
-        both.filter(|_| races && !found.has(Kind::Key))
-    }
-
-    /// Whether the first message goes out before the helper has ended.
-    fn helper_is_late(&self, outcome: &Outcome) -> bool {
-        let is_slow = self.state.helper.as_ref().is_some_and(|run| run.took > IN_TIME);
-        outcome.race.is_some() && (self.mode == Mode::Interactive || is_slow)
+        let (helper, token) = source(Kind::Helper).zip(source(Kind::Token))?;
+        let is_after_dialog = mode == Mode::Interactive
+            && settings::helper(state).is_some_and(|(layer, _)| layer.is_of_project())
+            && !state.config.trusted;
+        let is_slow = state.helper.as_ref().is_some_and(|run| run.took > in_time(mode));
+        Some(Race { helper, token, is_after_dialog, is_late: is_after_dialog || is_slow })
     }
 
     /// The OAuth token in use. `primaryApiKey` goes before federation and profiles, also where those have taken a login out
@@ -321,9 +316,11 @@ fn bearer(token: &str) -> String {
     format!("Bearer {token}")
 }
 
-/// A helper that takes longer than this beside a TOKEN is too late (0.1 s usually is in time, 0.2 s is not; 2.1.332,
-/// observed 2026-11-25).
-pub(crate) const IN_TIME: Duration = Duration::from_millis(150);
+/// A helper that takes longer than this beside a TOKEN is too late: for print 0.1 s usually is in time, 0.2 s is not; in the
+/// terminal, which starts it before anyone can type, most of a second or two (2.1.332, observed 2026-11-25 and 26).
+pub(crate) fn in_time(mode: Mode) -> Duration {
+    Duration::from_millis(if mode == Mode::Print { 150 } else { 1500 })
+}
 
 /// Why no header can hold the value, if none can.
 fn unfit(state: &State, header: &Header) -> Option<String> {

@@ -70,7 +70,7 @@ rules! {
     HelperExitCodeCounts = (2, 1, 77);
     /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `TOKEN` and helpers too, and so does the desktop app.
     RemoteLoginBeatsAll = (2, 1, 77);
-    /// With a `TOKEN`, print does not wait for the helper.
+    /// With a `TOKEN`, the first message does not wait for the helper.
     HelperRacesToken = (2, 1, 77);
     /// The well-known files of a cloud session are read.
     WellKnownFilesAreRead = (2, 1, 78);

@@ -197,10 +197,9 @@ pub fn answer(state: &State, version: &str, mode: Mode) -> Result<Answer, String
         authorization: text(&answer["authorization"]),
         asks_about_key: asks,
         to_another: answer["provider"] != "anthropic",
-        races: mode == Mode::Print
-            && json["problems"].as_array().is_some_and(|problems| {
-                problems.iter().any(|problem| problem["code"] == "helper-race")
-            }),
+        races: json["problems"].as_array().is_some_and(|problems| {
+            problems.iter().any(|problem| problem["code"] == "helper-race")
+        }),
     })
 }
 

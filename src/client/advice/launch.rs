@@ -2,7 +2,9 @@
 
 use super::Problems;
 use crate::client::{
-    ANTHROPIC, Case, Layer, Mode, Source, Stop, headers,
+    ANTHROPIC, Case, Layer, Mode, Source, Stop,
+    decision::Race,
+    headers,
     keychain::{self, Item},
     names,
 };
@@ -69,32 +71,37 @@ fn policy(case: &Case<'_>, found: &mut Problems) {
     }
 }
 
-/// A helper beside a TOKEN: print does not wait for it, and neither does the session that is first asked to trust the folder.
+/// A helper beside a TOKEN: the first message does not wait for it.
 fn race(case: &Case<'_>, found: &mut Problems) {
     for mode in case.modes {
         let outcome = case.decision.outcome(*mode);
-        if let Some((helper, token)) = outcome.race.as_ref().filter(|_| outcome.sends) {
-            let message = lost(case, *mode, helper, token);
-            found.warning("helper-race", message, case.remove_either(token, helper));
+        if let Some(race) = outcome.race.as_ref().filter(|_| outcome.sends) {
+            let fix = case.remove_either(&race.token, &race.helper);
+            found.warning("helper-race", lost(case, race), fix);
         }
     }
 }
 
-fn lost(case: &Case<'_>, mode: Mode, helper: &Source, token: &Source) -> String {
-    if mode == Mode::Interactive {
+fn lost(case: &Case<'_>, race: &Race) -> String {
+    let Race { helper, token, .. } = race;
+    if race.is_after_dialog {
         return format!(
             "the session in which you first trust this folder does not wait for {helper} beside {token}: its output is not sent as x-api-key until the next one"
         );
     }
     let so = match &case.state.helper {
-        None => "0.2 s is too long".to_owned(),
+        None => "0.2 s is too long for claude -p, 2 s for the terminal".to_owned(),
         Some(run) => {
-            let what = if run.took > headers::IN_TIME { "too long" } else { "in time" };
+            let what = match Mode::ALL.map(|mode| run.took > headers::in_time(mode)) {
+                [false, _] => "in time",
+                [true, false] => "too long for claude -p",
+                [true, true] => "too long",
+            };
             format!("it took {:.1} s, which is {what}", run.took.as_secs_f64())
         }
     };
     format!(
-        "claude -p does not wait for {helper} beside {token}: its output is sent as x-api-key only if it ends before the first request ({so})"
+        "the client does not wait for {helper} beside {token}: its output is sent as x-api-key only if it ends before the first request ({so})"
     )
 }
 
