@@ -43,7 +43,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
 /// What a run's broker is made of.
 pub(crate) struct Setup {
-    pub(crate) run: String,
+    pub(crate) run: log::Run,
     pub(crate) connector: Connector,
     pub(crate) budgets: Vec<Budget>,
     /// Lists of patterns, of each of which one has to match.
@@ -55,8 +55,6 @@ pub(crate) struct Setup {
     pub(crate) env: Vec<Change>,
     /// cck's state directory; without one nothing is logged.
     pub(crate) state: Option<PathBuf>,
-    pub(crate) profile: Option<String>,
-    pub(crate) project: String,
     /// Where the socket may be, best first.
     pub(crate) bases: Vec<PathBuf>,
     /// See [`PATIENCE`].
@@ -77,7 +75,7 @@ impl Broker {
     /// Binds the sockets and serves them in a thread.
     pub(crate) fn start(setup: Setup, lender: Lender) -> anyhow::Result<Broker> {
         let state = setup.state.as_deref();
-        let ledger = Ledger::new(setup.budgets.clone(), state, setup.profile.as_deref())?;
+        let ledger = Ledger::new(setup.budgets.clone(), state, setup.run.profile.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let entered = runtime.enter();
         let listeners = Listeners::bind(&setup.bases).map_err(|error| {
@@ -187,7 +185,7 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let context = Context::for_test(&[], &[], dir.path(), Path::new("/etc"));
             let setup = Setup {
-                run: run_id(),
+                run: log::Run { id: run_id(), profile: None, project: String::new() },
                 connector: Connector::new(&url, &context).unwrap(),
                 budgets: Vec::new(),
                 models: Vec::new(),
@@ -196,8 +194,6 @@ mod tests {
                 on_alert: None,
                 env: Vec::new(),
                 state: Some(dir.path().to_owned()),
-                profile: None,
-                project: String::new(),
                 bases: vec![dir.path().to_owned()],
                 patience: Duration::from_millis(300),
             };

@@ -13,7 +13,7 @@ mod tests;
 
 use std::ops::Range;
 
-pub(crate) use members::{Member, Spans, decode, items, last, members, object, span, spans};
+pub(crate) use members::{Member, Spans, bare, decode, items, last, members, object, span, spans};
 pub(crate) use pick::Pick;
 pub(crate) use scan::Scan;
 

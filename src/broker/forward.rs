@@ -2,15 +2,16 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::ops::Range;
 use std::pin::Pin;
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use chrono::Local;
-use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Body as _, Frame, Incoming, SizeHint};
 use hyper::header::{self, HeaderValue};
 use hyper::http::request::Parts;
@@ -28,10 +29,13 @@ use super::prices::Terms;
 use super::record::Entry;
 use super::{Setup, glob};
 use crate::http::{Connection, reason};
-use crate::json;
+use crate::json::{self, Scan};
 
 /// So long a child may take to send a body.
 const BODY_TIME: Duration = Duration::from_secs(60);
+
+/// So much of a body has room made for it before it comes.
+const MAX_AHEAD: usize = 1 << 20;
 
 /// So many connections to the API wait for the next call.
 const MAX_IDLE: usize = 64;
@@ -113,12 +117,9 @@ impl Tracked {
         let header = |name: &str| parts.headers.get(name)?.to_str().ok().map(log::text);
         let call = Box::new(Call {
             time: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            run: shared.setup.run.clone(),
-            profile: shared.setup.profile.clone(),
             session: header("x-claude-code-session-id"),
             agent: header("x-claude-code-agent-id"),
-            project: shared.setup.project.clone(),
-            method: parts.method.to_string(),
+            method: parts.method.clone(),
             path: log::text(parts.uri.path()),
             decision: "aborted",
             ..Call::default()
@@ -146,7 +147,7 @@ impl Drop for Tracked {
             let priced = answered.or_else(|| call.model.clone()).unwrap_or_default();
             call.usage = usage;
             call.cost_usd = prices.cost(&priced, &usage, self.terms);
-            call.prices.clone_from(&prices.date);
+            call.prices = Arc::clone(&prices.date);
             if call.decision == "passed" && !meter.is_seen() {
                 call.reason = Some("the answer reports no usage".to_owned());
             }
@@ -244,49 +245,82 @@ fn allow(lists: &[Vec<String>], model: &str) -> Result<(), Refusal> {
 }
 
 /// The whole body of a request, within the bounds of size and time.
-async fn read(body: Incoming) -> Result<Bytes, Refusal> {
+async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
     let too_large = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 32 MB");
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large);
     }
-    Err(match timeout(BODY_TIME, Limited::new(body, MAX_BODY).collect()).await {
-        Ok(Ok(body)) => return Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => too_large,
-        Ok(Err(_)) => Refusal::new(StatusCode::BAD_REQUEST, "the request's body is cut short"),
-        Err(_) => Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body does not end"),
-    })
+    // Copied piece by piece, so that hyper reads each into the same memory.
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or_default();
+    let mut whole = BytesMut::with_capacity(announced.min(MAX_AHEAD));
+    let all = async {
+        while let Some(frame) = body.frame().await {
+            let data = frame
+                .map_err(|_| {
+                    Refusal::new(StatusCode::BAD_REQUEST, "the request's body is cut short")
+                })?
+                .into_data()
+                .unwrap_or_default();
+            if whole.len() + data.len() > MAX_BODY {
+                return Err(too_large);
+            }
+            whole.extend_from_slice(&data);
+        }
+        Ok(())
+    };
+    let late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body does not end");
+    timeout(BODY_TIME, all).await.map_err(late)??;
+    Ok(whole.freeze())
 }
 
 /// What a request for a message asks for.
 #[derive(Debug, Default, PartialEq)]
 struct Asked {
     model: Option<String>,
+    /// Which of two counts, two parsers may see in two ways.
+    names_two_models: bool,
     stream: bool,
     terms: Terms,
+    /// The member whose value is on its way.
+    member: &'static str,
 }
 
 impl Asked {
     fn read(body: &[u8]) -> Result<Asked, Refusal> {
-        let mut asked = Asked::default();
-        let body = json::without_bom(body);
         // What is not JSON is for the API to refuse.
-        for (name, value) in json::spans(body).unwrap_or_default() {
-            let Ok(name) = serde_json::from_slice::<String>(&body[name]) else { continue };
-            let text = || serde_json::from_slice::<String>(&body[value.clone()]).ok();
-            match name.as_str() {
-                // Which of two counts, two parsers may see in two ways.
-                "model" if asked.model.is_some() => {
-                    let message = "the request names two models";
-                    return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
-                }
-                "model" => asked.model = text(),
-                "stream" => asked.stream = &body[value] == b"true",
-                "speed" => asked.terms.fast = text().as_deref() == Some("fast"),
-                "inference_geo" => asked.terms.us_only = text().as_deref() == Some("us"),
-                _ => {}
-            }
+        let asked = Scan::of(json::without_bom(body), Asked::default()).unwrap_or_default();
+        if asked.names_two_models {
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "the request names two models"));
         }
         Ok(asked)
+    }
+}
+
+impl json::Visitor for Asked {
+    fn depth(&self) -> usize {
+        1
+    }
+
+    fn name(&mut self, _: usize, name: &[u8], _: Range<usize>) -> bool {
+        let name = json::bare(name);
+        let known =
+            ["model", "stream", "speed", "inference_geo"].into_iter().find(|known| *known == name);
+        self.member = known.unwrap_or_default();
+        known.is_some()
+    }
+
+    fn value(&mut self, _: usize, _: Range<usize>, value: &[u8]) {
+        let text = serde_json::from_slice::<String>(value).ok();
+        match self.member {
+            "model" => {
+                self.names_two_models |= self.model.is_some();
+                self.model = text;
+            }
+            "stream" => self.stream = value == b"true",
+            "speed" => self.terms.fast = text.as_deref() == Some("fast"),
+            "inference_geo" => self.terms.us_only = text.as_deref() == Some("us"),
+            _ => {}
+        }
     }
 }
 
@@ -301,7 +335,7 @@ async fn forward(
     let mut lent = shared.lender.lend();
     let mut is_second = false;
     loop {
-        tracked.call.key = Some(lent.fingerprint.clone());
+        tracked.call.key = Some(Arc::clone(&lent.fingerprint));
         let request = upstream_request(shared, &parts, body.clone(), &lent);
         let sent = timeout(shared.setup.patience, send(shared, request)).await;
         let (response, connection) = match sent.unwrap_or_else(|_| Err(stalled(&shared.setup))) {
@@ -333,11 +367,14 @@ fn upstream_request(
     body: Bytes,
     lent: &Lent,
 ) -> Request<Full<Bytes>> {
-    let target = parts.uri.path_and_query().map_or("/", |target| target.as_str());
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = parts.method.clone();
-    let path = shared.setup.connector.path();
-    *request.uri_mut() = format!("{path}{target}").parse().unwrap_or_default();
+    *request.uri_mut() = match (shared.setup.connector.path(), parts.uri.path_and_query()) {
+        ("", Some(target)) => target.clone().into(),
+        (path, target) => format!("{path}{}", target.map_or("/", |target| target.as_str()))
+            .parse()
+            .unwrap_or_default(),
+    };
     *request.headers_mut() = parts.headers.clone();
     let headers = request.headers_mut();
     headers.insert(header::HOST, shared.host.clone());
@@ -356,7 +393,8 @@ async fn send(
         let is_new = waiting.is_none();
         let mut connection = match waiting {
             Some(connection) => connection,
-            None => shared.setup.connector.connect().await?,
+            // Seldom, and large: not in the state of each call.
+            None => Box::pin(shared.setup.connector.connect()).await?,
         };
         match connection.try_send_request(request).await {
             Ok(response) => return Ok((response, connection)),

@@ -12,7 +12,7 @@ pub(crate) type Reread = Box<dyn Fn() -> anyhow::Result<ApiKey> + Send + Sync>;
 
 /// A key as the API takes it.
 pub(crate) struct Lent {
-    pub(crate) fingerprint: String,
+    pub(crate) fingerprint: Arc<str>,
     pub(crate) name: HeaderName,
     pub(crate) value: HeaderValue,
     key: ApiKey,
@@ -26,7 +26,7 @@ impl Lent {
         value.set_sensitive(true);
         let name =
             if as_bearer { header::AUTHORIZATION } else { HeaderName::from_static("x-api-key") };
-        Ok(Lent { fingerprint: key.fingerprint(), name, value, key })
+        Ok(Lent { fingerprint: key.fingerprint().into(), name, value, key })
     }
 }
 

@@ -1,10 +1,13 @@
 //! The call log: a line of JSON for each call, each with the hash of the line before. No body, header or prompt is in it.
 
+use std::fmt::Display;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use serde::Serialize;
+use hyper::Method;
+use serde::{Serialize, Serializer};
 
 use super::budget::{Amount, lock};
 use super::meter::Usage;
@@ -18,27 +21,34 @@ const MAX_FILE: u64 = 64 << 20;
 /// The longest text that is taken from outside.
 const MAX_TEXT: usize = 200;
 
+/// What all calls of a run have in common.
+#[derive(Serialize)]
+pub(crate) struct Run {
+    #[serde(rename = "run")]
+    pub(crate) id: String,
+    pub(crate) profile: Option<String>,
+    pub(crate) project: String,
+}
+
 /// One call.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Call {
     pub(crate) time: String,
-    pub(crate) run: String,
-    pub(crate) profile: Option<String>,
     pub(crate) session: Option<String>,
     pub(crate) agent: Option<String>,
-    pub(crate) project: String,
-    pub(crate) method: String,
+    #[serde(serialize_with = "display")]
+    pub(crate) method: Method,
     pub(crate) path: String,
     pub(crate) model: Option<String>,
     pub(crate) stream: bool,
     pub(crate) status: Option<u16>,
     pub(crate) request_id: Option<String>,
-    pub(crate) key: Option<String>,
+    pub(crate) key: Option<Arc<str>>,
     #[serde(flatten)]
     pub(crate) usage: Usage,
     pub(crate) cost_usd: f64,
     /// The date of the prices.
-    pub(crate) prices: String,
+    pub(crate) prices: Arc<str>,
     pub(crate) ttfb_ms: Option<u64>,
     pub(crate) duration_ms: u64,
     /// `started` (with --require-log, before the call), `passed`, `aborted`, `failed`, `refused`.
@@ -46,7 +56,20 @@ pub(crate) struct Call {
     pub(crate) reason: Option<String>,
     /// The kinds of the alerts that the call raised.
     pub(crate) alerts: Vec<String>,
-    pub(crate) prev: String,
+}
+
+/// A line of the log.
+#[derive(Serialize)]
+struct Line<'a> {
+    #[serde(flatten)]
+    run: &'a Run,
+    #[serde(flatten)]
+    call: &'a Call,
+    prev: String,
+}
+
+fn display<S: Serializer>(value: &impl Display, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(value)
 }
 
 impl Call {
@@ -57,7 +80,7 @@ impl Call {
 
 /// Text from outside as the log takes it: short, and nothing that looks like a key.
 pub(crate) fn text(text: &str) -> String {
-    crate::key::mask(&text.chars().take(MAX_TEXT).collect::<String>())
+    crate::key::mask(text.char_indices().nth(MAX_TEXT).map_or(text, |(at, _)| &text[..at]))
 }
 
 /// The log's file in cck's state directory.
@@ -91,7 +114,7 @@ fn rotate(state: &Path) -> io::Result<()> {
 }
 
 /// Appends calls as one piece: all of them, or none.
-pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow::Result<()> {
+pub(crate) fn append(state: &Path, run: &Run, calls: &[Call], durable: bool) -> anyhow::Result<()> {
     let _lock = lock(&state.join("calls.lock"))?;
     let mut log = private::open(&file(state), Open::Append)?;
     let mut end = log.seek(SeekFrom::End(0))?;
@@ -112,10 +135,9 @@ pub(crate) fn append(state: &Path, calls: &mut [Call], durable: bool) -> anyhow:
     let mut prev = last.map_or_else(|| link(None), |last| last.link);
     let mut text = Vec::new();
     for call in calls {
-        call.prev = prev;
-        let line = serde_json::to_vec(call)?;
-        prev = link(Some(&line));
-        text.extend(line);
+        let start = text.len();
+        serde_json::to_writer(&mut text, &Line { run, call, prev })?;
+        prev = link(Some(&text[start..]));
         text.push(b'\n');
     }
     let written =
@@ -180,6 +202,10 @@ mod tests {
         Call { usage, decision: "passed", ..Call::default() }
     }
 
+    fn run() -> Run {
+        Run { id: "1".into(), profile: None, project: "/p".into() }
+    }
+
     fn add(state: &Path, text: &str) {
         let mut file = OpenOptions::new().append(true).create(true).open(file(state)).unwrap();
         file.write_all(text.as_bytes()).unwrap();
@@ -193,8 +219,8 @@ mod tests {
     #[test]
     fn lines_are_chained_and_a_change_shows() {
         let dir = tempfile::tempdir().unwrap();
-        append(dir.path(), &mut [call(1), call(2)], true).unwrap();
-        append(dir.path(), &mut [call(3)], false).unwrap();
+        append(dir.path(), &run(), &[call(1), call(2)], true).unwrap();
+        append(dir.path(), &run(), &[call(3)], false).unwrap();
         assert_eq!(whole(dir.path()), (3, true));
         let path = file(dir.path());
         let text = fs::read_to_string(&path).unwrap();
@@ -212,16 +238,16 @@ mod tests {
     #[test]
     fn what_was_cut_short_does_not_break_the_chain() {
         let dir = tempfile::tempdir().unwrap();
-        append(dir.path(), &mut [call(1)], false).unwrap();
+        append(dir.path(), &run(), &[call(1)], false).unwrap();
         for torn in ["{", "{\"time\":\"x\",\"prev\":\"", "\0\0\0"] {
             add(dir.path(), torn);
-            append(dir.path(), &mut [call(2)], false).unwrap();
+            append(dir.path(), &run(), &[call(2)], false).unwrap();
             assert!(whole(dir.path()).1, "{torn:?}");
         }
         assert_eq!(whole(dir.path()), (4, true));
         let only = tempfile::tempdir().unwrap();
         add(only.path(), "{\"to");
-        append(only.path(), &mut [call(1)], false).unwrap();
+        append(only.path(), &run(), &[call(1)], false).unwrap();
         assert_eq!(whole(only.path()), (1, true));
     }
 
@@ -229,10 +255,10 @@ mod tests {
     fn the_chain_goes_on_in_the_next_file() {
         let dir = tempfile::tempdir().unwrap();
         for number in 1..=2 {
-            append(dir.path(), &mut [call(number)], false).unwrap();
+            append(dir.path(), &run(), &[call(number)], false).unwrap();
             rotate(dir.path()).unwrap();
         }
-        append(dir.path(), &mut [call(3)], false).unwrap();
+        append(dir.path(), &run(), &[call(3)], false).unwrap();
         assert_eq!(files(dir.path()).unwrap().len(), 3);
         assert_eq!(whole(dir.path()), (3, true));
         fs::remove_file(dir.path().join("calls-000001.jsonl")).unwrap();
@@ -240,7 +266,7 @@ mod tests {
         // A copy that someone made is not part of the log.
         File::create(dir.path().join("calls-copy.jsonl")).unwrap();
         rotate(dir.path()).unwrap();
-        append(dir.path(), &mut [call(4)], false).unwrap();
+        append(dir.path(), &run(), &[call(4)], false).unwrap();
         let names = ["calls-000002.jsonl", "calls-000003.jsonl", "calls.jsonl"];
         assert_eq!(files(dir.path()).unwrap(), names.map(|name| dir.path().join(name)));
     }
@@ -251,7 +277,7 @@ mod tests {
         let target = dir.path().join("target");
         File::create(&target).unwrap();
         fs::hard_link(&target, file(dir.path())).unwrap();
-        assert!(append(dir.path(), &mut [call(1)], false).is_err());
+        assert!(append(dir.path(), &run(), &[call(1)], false).is_err());
         assert_eq!(fs::metadata(&target).unwrap().len(), 0);
     }
 }

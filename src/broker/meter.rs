@@ -1,8 +1,10 @@
 //! Counts what an answer says it used, while its bytes pass by untouched.
 
+use std::borrow::Cow;
+
 use memchr::memmem;
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 /// A longer line of a stream has no usage in it.
 const MAX_LINE: usize = 1 << 20;
@@ -37,22 +39,6 @@ impl Usage {
         self.prompt().saturating_add(self.output)
     }
 
-    fn read(usage: &Value) -> Usage {
-        let count = |value: &Value| value.as_u64().unwrap_or(0);
-        let written = count(&usage["cache_creation_input_tokens"]);
-        let long = count(&usage["cache_creation"]["ephemeral_1h_input_tokens"]);
-        let short = count(&usage["cache_creation"]["ephemeral_5m_input_tokens"]);
-        Usage {
-            input: count(&usage["input_tokens"]),
-            output: count(&usage["output_tokens"]),
-            cache_read: count(&usage["cache_read_input_tokens"]),
-            // Without the split, all was written for five minutes.
-            cache_write_5m: short.max(written.saturating_sub(long)),
-            cache_write_1h: long,
-            web_searches: count(&usage["server_tool_use"]["web_search_requests"]),
-        }
-    }
-
     /// Both in one, kind by kind.
     fn join(self, other: Usage, by: fn(u64, u64) -> u64) -> Usage {
         Usage {
@@ -69,13 +55,72 @@ impl Usage {
 /// What is read of a message, or of an event of its stream.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Report {
-    #[serde(rename = "type")]
-    kind: Option<String>,
+struct Report<'a> {
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
     id: Option<String>,
     model: Option<String>,
-    message: Option<Box<Report>>,
-    usage: Option<Value>,
+    #[serde(borrow)]
+    message: Option<Box<Report<'a>>>,
+    #[serde(deserialize_with = "lenient")]
+    usage: Option<Counts>,
+}
+
+/// The API's names of what was used. What it has in another form counts nothing.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    #[serde(deserialize_with = "lenient")]
+    input_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
+    output_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
+    cache_read_input_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
+    cache_creation_input_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
+    cache_creation: Lifetimes,
+    #[serde(deserialize_with = "lenient")]
+    server_tool_use: Searches,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Lifetimes {
+    #[serde(deserialize_with = "lenient")]
+    ephemeral_5m_input_tokens: u64,
+    #[serde(deserialize_with = "lenient")]
+    ephemeral_1h_input_tokens: u64,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Searches {
+    #[serde(deserialize_with = "lenient")]
+    web_search_requests: u64,
+}
+
+fn lenient<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
+    value: D,
+) -> Result<T, D::Error> {
+    let text = <&RawValue>::deserialize(value)?.get();
+    Ok(serde_json::from_str(text).unwrap_or_default())
+}
+
+impl From<Counts> for Usage {
+    fn from(counts: Counts) -> Usage {
+        let Lifetimes { ephemeral_5m_input_tokens: short, ephemeral_1h_input_tokens: long } =
+            counts.cache_creation;
+        Usage {
+            input: counts.input_tokens,
+            output: counts.output_tokens,
+            cache_read: counts.cache_read_input_tokens,
+            // Without the split, all was written for five minutes.
+            cache_write_5m: short.max(counts.cache_creation_input_tokens.saturating_sub(long)),
+            cache_write_1h: long,
+            web_searches: counts.server_tool_use.web_search_requests,
+        }
+    }
 }
 
 /// Reads along an answer.
@@ -140,14 +185,14 @@ impl Meter {
             return;
         }
         let Ok(event) = serde_json::from_slice::<Report>(data) else { return };
-        match event.kind.as_deref() {
-            Some("message_start") => self.start(event.message.map(|message| *message)),
-            Some("message_delta") => self.report(event.usage.as_ref()),
+        match &*event.kind {
+            "message_start" => self.start(event.message.map(|message| *message)),
+            "message_delta" => self.report(event.usage),
             _ => {}
         }
     }
 
-    fn start(&mut self, message: Option<Report>) {
+    fn start(&mut self, message: Option<Report<'_>>) {
         let Some(message) = message else { return };
         if self.message.is_some() && self.message != message.id {
             self.done = self.done.join(self.current(), u64::saturating_add);
@@ -155,13 +200,13 @@ impl Meter {
         }
         self.message = message.id;
         self.model = message.model.or(self.model.take());
-        self.report(message.usage.as_ref());
+        self.report(message.usage);
     }
 
-    fn report(&mut self, usage: Option<&Value>) {
+    fn report(&mut self, usage: Option<Counts>) {
         if let Some(usage) = usage {
             // Each report counts from the message's start.
-            self.current = self.current.join(Usage::read(usage), u64::max);
+            self.current = self.current.join(usage.into(), u64::max);
             self.is_seen = true;
         }
     }

@@ -1,7 +1,7 @@
 //! What a call costs: the price list that cck carries, and the user's own over it.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, de};
@@ -20,7 +20,7 @@ const LIST: &str = include_str!("prices.toml");
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub(crate) struct Prices {
     /// When the list was right; with the user's own, both dates.
-    pub(crate) date: String,
+    pub(crate) date: Arc<str>,
     cache_read: Price,
     cache_write_5m: Price,
     cache_write_1h: Price,
@@ -221,7 +221,7 @@ mod tests {
         close(prices.cost("gpt", &usage, Terms::default()), 2.0);
         close(prices.cost("claude-haiku-4-5", &usage, Terms::default()), 2.5);
         close(prices.cost("claude-haiku-5-5", &usage, Terms::default()), 1.5);
-        assert_eq!(prices.date, "2026-10+mine");
+        assert_eq!(&*prices.date, "2026-10+mine");
         for text in [
             "x = 1",
             "date = 1",

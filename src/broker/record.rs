@@ -107,7 +107,7 @@ impl Recorder {
             last.alerts = self.alerts.iter().map(|(kind, _)| kind.clone()).collect();
         }
         let result = match &self.setup.state {
-            Some(state) => log::append(state, calls, self.setup.require_log),
+            Some(state) => log::append(state, &self.setup.run, calls, self.setup.require_log),
             None => Ok(()),
         };
         let result = result.map_err(|error| format!("{error:#}"));
@@ -195,9 +195,9 @@ impl Recorder {
                 "time": crate::records::audit::now(),
                 "alert": kind,
                 "message": message,
-                "run": setup.run,
-                "profile": setup.profile,
-                "project": setup.project,
+                "run": setup.run.id,
+                "profile": setup.run.profile,
+                "project": setup.run.project,
             });
             let deadline = Instant::now() + ALERT_TIME;
             let child = spawn(command, &setup.env, alert.to_string().as_bytes());

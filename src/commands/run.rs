@@ -89,7 +89,11 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
     let profile = profile.map(|profile| profile.name);
     let mut setup = Setup {
-        run: broker::run_id(),
+        run: broker::log::Run {
+            id: broker::run_id(),
+            profile,
+            project: context.cwd().display().to_string(),
+        },
         connector,
         budgets: [args.limits.budget.clone(), limits.budget].concat(),
         // A model has to be allowed by both.
@@ -99,8 +103,6 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         on_alert: args.limits.on_alert.clone().or(limits.on_alert),
         env: Vec::new(),
         state: state::dir(context).ok(),
-        profile,
-        project: context.cwd().display().to_string(),
         bases: bases(context),
         patience: PATIENCE,
     };
@@ -361,7 +363,7 @@ fn dry_run(
         ),
         format!("calls go to {}", setup.connector.authority()),
     ];
-    lines.extend(setup.profile.iter().map(|name| format!("profile:   {name}")));
+    lines.extend(setup.run.profile.iter().map(|name| format!("profile:   {name}")));
     lines.extend(setup.budgets.iter().map(|budget| format!("budget:    {}", budget.describe())));
     let models = setup.models.iter().filter(|patterns| !patterns.is_empty());
     lines.extend(models.map(|patterns| format!("models:    {}", patterns.join(", "))));

@@ -79,6 +79,16 @@ pub(crate) fn span(text: &str, part: &str) -> Range<usize> {
     start..start + part.len()
 }
 
+/// A string, given without its quotes.
+pub(crate) fn bare(string: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(string);
+    if !text.contains('\\') {
+        return text;
+    }
+    let decoded = decode(&format!("\"{text}\"")).into_owned();
+    Cow::Owned(String::from_utf8_lossy(&decoded).into_owned())
+}
+
 /// A string, given with its quotes, as bytes: UTF-8, except for lone surrogates, which no `&str` can equal.
 pub(crate) fn decode(string: &str) -> Cow<'_, [u8]> {
     struct Bytes;

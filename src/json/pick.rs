@@ -1,11 +1,10 @@
 //! The values at a few paths of a text, whatever its size.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use zeroize::Zeroizing;
 
-use super::{Visitor, decode};
+use super::{Visitor, bare};
 
 /// The values at these paths, as the texts of them; of duplicate members, the last.
 pub(crate) struct Pick<'p> {
@@ -35,11 +34,7 @@ impl Visitor for Pick<'_> {
         if depth != length + 1 {
             return false;
         }
-        let mut text = String::from_utf8_lossy(name);
-        if text.contains('\\') {
-            let decoded = decode(&format!("\"{text}\"")).into_owned();
-            text = Cow::Owned(String::from_utf8_lossy(&decoded).into_owned());
-        }
+        let text = bare(name);
         let trail = &self.paths[path][..length];
         let mut is_wanted = false;
         for (at, path) in self.paths.iter().enumerate() {
