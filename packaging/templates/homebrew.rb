@@ -17,12 +17,12 @@ class Cck < Formula
   end
   on_linux do
     on_arm do
-      url "#{base}-aarch64-unknown-linux-gnu.tar.gz"
-      sha256 "@sha256:aarch64-unknown-linux-gnu@"
+      url "#{base}-aarch64-unknown-linux-musl.tar.gz"
+      sha256 "@sha256:aarch64-unknown-linux-musl@"
     end
     on_intel do
-      url "#{base}-x86_64-unknown-linux-gnu.tar.gz"
-      sha256 "@sha256:x86_64-unknown-linux-gnu@"
+      url "#{base}-x86_64-unknown-linux-musl.tar.gz"
+      sha256 "@sha256:x86_64-unknown-linux-musl@"
     end
   end
 

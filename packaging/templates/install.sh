@@ -18,8 +18,8 @@ case "$to" in /.local/bin) fail "HOME is not set" "pass a directory: --to DIR" ;
 
 # The checksums were written into this script when the release was made.
 case "$(uname -s) $(uname -m)" in
-  'Linux x86_64') target=x86_64-unknown-linux-gnu sum=@sha256:x86_64-unknown-linux-gnu@ ;;
-  'Linux aarch64' | 'Linux arm64') target=aarch64-unknown-linux-gnu sum=@sha256:aarch64-unknown-linux-gnu@ ;;
+  'Linux x86_64') target=x86_64-unknown-linux-musl sum=@sha256:x86_64-unknown-linux-musl@ ;;
+  'Linux aarch64' | 'Linux arm64') target=aarch64-unknown-linux-musl sum=@sha256:aarch64-unknown-linux-musl@ ;;
   'Darwin arm64') target=aarch64-apple-darwin sum=@sha256:aarch64-apple-darwin@ ;;
   'Darwin x86_64') target=x86_64-apple-darwin sum=@sha256:x86_64-apple-darwin@ ;;
   *) target="" sum=none ;;
