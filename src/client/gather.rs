@@ -53,6 +53,10 @@ pub struct Facts {
     pub open_descriptors: BTreeMap<String, Option<Secret>>,
     /// Server-managed settings: as they are cached, or as the server gave them.
     pub server_settings: Option<Zeroizing<Vec<u8>>>,
+    /// The cached ones, where the server gave others or none.
+    pub last_settings: Option<Zeroizing<Vec<u8>>>,
+    /// Whether the server was asked, and gave no answer: those cached are not confirmed.
+    pub server_fails: bool,
     /// What a managed `policyHelper` gave when it was run, or how it failed.
     pub policy: Option<Result<Option<Secret>, String>>,
     pub keychain: Keychain,

@@ -11,16 +11,25 @@ impl State {
     /// Reads every layer from its files; that of Anthropic's server is given.
     pub(super) fn read_layers(&mut self, remote: Option<Settings>) {
         let mut remote = remote.unwrap_or_else(|| Settings::empty(Layer::Remote, PathBuf::new()));
-        let has_remote = remote.has_content && !self.policy_is_first();
-        let gives_way = has_remote && self.client.has(Rule::PolicyHelperGivesWay);
         let policy = match &self.facts.policy {
-            Some(Ok(Some(text))) if !gives_way => Some(text.clone()),
+            Some(Ok(Some(text))) if !self.policy_gives_way(remote.has_content) => {
+                Some(text.clone())
+            }
             _ => None,
         };
+        let has_remote = remote.has_content && policy.is_none();
         if policy.is_some() {
             remote.give_way();
         }
         self.layers.push(remote);
+        let mut last = Settings::empty(Layer::Remote, self.paths.server_settings.clone());
+        if let Some(text) = &self.facts.last_settings
+            && !self.client.has(Rule::CachedVariablesAreConfirmed)
+            && last.merge(self.client, text).is_ok()
+        {
+            last.give_way();
+            self.layers.push(last);
+        }
         for layer in Layer::ALL.into_iter().filter(|layer| *layer != Layer::Remote) {
             let mut settings = self.layer(layer, policy.as_ref());
             if layer == Layer::Managed && policy.is_some() {

@@ -366,7 +366,10 @@ impl<'s> Ranking<'s> {
         let gateway = method == Some("gateway");
         // Through a socket, whose other end decides, everything else passes (2.1.146 to 2.1.332, observed 2026-11-26).
         let is_of_host = variables::is_of_host(&state.process) && has(Rule::HostIsRefusedNothing);
-        if is_of_host || state.has_socket() && !(gateway && has(Rule::ForcedGatewayRefusesAll)) {
+        // With the login of a gateway everything does (2.1.200, 2.1.332, observed 2026-11-26).
+        let refuses_all =
+            gateway && has(Rule::ForcedGatewayRefusesAll) && !found.has(Kind::Gateway);
+        if is_of_host || state.has_socket() && !refuses_all {
             return;
         }
         // There keys pass (2.1.146 to 2.1.332, observed 2026-11-26).
@@ -384,13 +387,17 @@ impl<'s> Ranking<'s> {
         let keys = first(&[Kind::Key, Kind::Token, Kind::Helper])
             .or_else(|| simple_helper().map(|layer| Source::Helper(layer.layer)));
         let (primary, logins) = (first(&[Kind::Primary]), first(&[Kind::Oauth, Kind::Login]));
+        let forced = method.is_some() || organizations.is_some();
         let mut checked = false;
         let refused = if gateway && has(Rule::ForcedGatewayRefusesAll) {
             let headers = state.variables.effective(names::HEADERS);
             keys.or(primary).or(logins).or(headers.map(|place| place.source.clone()))
         } else if keys.is_some() && !in_session {
-            let forced = method.is_some() || organizations.is_some();
             keys.filter(|_| forced && has(Rule::ForcedLoginRefusesKeys))
+        } else if found.has(Kind::Gateway) {
+            // Beside it logins pass, and `primaryApiKey` does not (2.1.195 to 2.1.294, observed 2026-11-26).
+            let passed_over = || found.passed_over[1].as_ref().map(|found| found.source.clone());
+            primary.or_else(passed_over).filter(|_| forced && !state.is_simple())
         } else if organizations == Some(0) && has(Rule::EmptyOrganizationsStop) {
             keys.or(primary).or(logins)
         } else if organizations.is_some() && has(Rule::OrganizationIsChecked) {

@@ -172,6 +172,9 @@ rules! {
     CloudGatewayIsKnown = (2, 1, 195);
     /// In a host's session no helper, `primaryApiKey`, login or `HEADERS` of an `env` block counts.
     HostOwnsCredentials = (2, 1, 198);
+    /// Cached variables of the server count only where it confirms them; before, they did in that start, just above the
+    /// process's environment if it gave others or none.
+    CachedVariablesAreConfirmed = (2, 1, 198);
     /// The local settings of the git work tree's root are read below it.
     LocalOfRootIsRead = (2, 1, 211);
     /// `KEY` and `OAUTH` are trimmed, before a key's end is compared too; a blank one counts as unset.
@@ -198,6 +201,8 @@ rules! {
     EntrypointIsTrimmed = (2, 1, 248);
     /// The login of a cloud gateway needs a `jwt` that is text; before, anything was sent, `undefined` too.
     GatewayTokenMustBeText = (2, 1, 251);
+    /// Whether a managed policyHelper is run is decided after the server's answer; before, it was not run with a cached one.
+    PolicyHelperWaitsForServer = (2, 1, 257);
     /// Malformed managed settings stop a client with the login of a cloud gateway, too.
     MalformedManagedStopsGateway = (2, 1, 259);
     /// The method `gateway` of forceLoginMethod refuses everything but the login of a gateway.
@@ -206,6 +211,9 @@ rules! {
     ConfigVariablesMustBeScalars = (2, 1, 268);
     /// Approvals that are not a list count as none.
     ApprovalsMustBeLists = (2, 1, 277);
+    /// A cached answer of the server with nothing but variables for credentials lets a policyHelper go before the server;
+    /// before, only an empty one did.
+    PolicyHelperPassesVariables = (2, 1, 283);
     /// Managed settings keep the login of a cloud gateway out, unless their forceLoginMethod is `gateway`.
     ManagedKeepsGatewayOut = (2, 1, 295);
     /// A legacy config of 0 bytes, or a directory there, is passed over.

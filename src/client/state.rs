@@ -210,6 +210,9 @@ impl State {
         server::asks_with(self, Mode::Print, false)?;
         let mut settings = Settings::empty(Layer::Remote, self.paths.server_settings.clone());
         settings.merge(self.client, text).ok()?;
+        if self.facts.server_fails && self.client.has(Rule::CachedVariablesAreConfirmed) {
+            settings.env.clear();
+        }
         Some(settings)
     }
 
@@ -236,24 +239,30 @@ impl State {
     pub(crate) fn policy_helper(&self) -> Option<PathBuf> {
         let mut managed = self.layers.iter().filter(|layer| layer.layer == Layer::Managed);
         let program = managed.find_map(|layer| layer.policy_helper.clone());
-        let gives_way = self.client.has(Rule::PolicyHelperGivesWay)
-            && self.layers.first().is_some_and(|remote| remote.has_content)
-            && !self.policy_is_first();
-        program.filter(|_| self.client.has(Rule::PolicyHelperIsRun) && !gives_way)
+        let has_remote = self.layers.first().is_some_and(|remote| remote.has_content);
+        let is_run = self.client.has(Rule::PolicyHelperIsRun) && !self.policy_gives_way(has_remote);
+        program.filter(|_| is_run)
     }
 
-    /// Whether a policyHelper goes before the server's settings: the server's last answer, all that the client has of it when it
-    /// starts, says nothing but where credentials go (2.1.332, observed 2026-11-26).
-    pub(super) fn policy_is_first(&self) -> bool {
+    /// Whether a policyHelper gives way to the server: to its last answer, all that the client has of it when it starts, or to
+    /// settings in the answer of this start. To these it does not where the last answer said nothing.
+    pub(super) fn policy_gives_way(&self, has_remote: bool) -> bool {
+        let has = |rule| self.client.has(rule);
         let (_, cached) = self.facts.file(&self.paths.server_settings);
         let cached = String::from_utf8_lossy(cached);
+        // Where credentials go is nothing, too.
         let says_nothing = |(name, value): (&String, &Json<'_>)| match name.as_str() {
             "env" => value.entries().iter().all(|(name, _)| matters(name)),
             "permissions" => value.entries().is_empty(),
             _ => false,
         };
-        Json::object(&cached)
-            .is_ok_and(|members| members.is_some_and(|members| members.iter().all(says_nothing)))
+        let said = Json::object(&cached).ok().flatten().map(|members| {
+            let nothing =
+                has(Rule::PolicyHelperPassesVariables) && members.iter().all(says_nothing);
+            !members.is_empty() && !nothing
+        });
+        let first = said == Some(true) && !has(Rule::PolicyHelperWaitsForServer);
+        first || has_remote && said != Some(false) && has(Rule::PolicyHelperGivesWay)
     }
 
     /// The file that a source is in; of a layer of several files, the first.

@@ -45,7 +45,7 @@ pub struct Laid {
     /// The client's arguments, before the prompt.
     #[serde(default)]
     args: Vec<String>,
-    /// What the server has for the organization; the client is then asked with the default host.
+    /// What the server has for the organization, or the status without any; the client is then asked with the default host.
     #[serde(default)]
     server: Option<Value>,
     /// Files under `/etc/claude-code`, where the row has others than the one of `managed`.
@@ -181,11 +181,13 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     };
 
     let mut state = gather(&context, client, &launch, None, None).unwrap();
-    run_policy_helper(&mut state).unwrap();
-    if let Some(settings) = &row.state.server {
-        let settings = settings.to_string().into_bytes();
-        state.update(|facts| facts.server_settings = Some(settings.into()));
+    if let Some(server) = &row.state.server {
+        let settings = server.is_object().then(|| server.to_string().into_bytes().into());
+        state.update(|facts| {
+            facts.last_settings = std::mem::replace(&mut facts.server_settings, settings);
+        });
     }
+    run_policy_helper(&mut state).unwrap();
     run_helper(&mut state).unwrap();
     let decision = resolve(&state);
     if let Some(wrong) = contradiction(&decision) {

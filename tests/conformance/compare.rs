@@ -76,7 +76,7 @@ pub struct Answer {
     authorization: Option<String>,
     asks_about_key: bool,
     /// Whether another provider is said to be on. The client does not tell; it is seen to send nothing here.
-    to_another: bool,
+    pub to_another: bool,
     /// Whether the helper's output is said to race the token: then the helper's key may be sent, or not.
     races: bool,
 }
@@ -203,14 +203,19 @@ pub fn answer(state: &State, version: &str, mode: Mode) -> Result<Answer, String
     })
 }
 
+/// Runs the client, not for long if it is said to send to another provider.
+pub fn watch(client: &Client, world: &World, mode: Mode, to_another: bool) -> Sent {
+    if to_another && mode == Mode::Print {
+        client.print_within(world, PATIENCE)
+    } else {
+        mode.run(client, world)
+    }
+}
+
 /// What the client does.
 fn seen(client: &Client, generated: &Generated, mode: Mode, to_another: bool) -> (Sent, Answer) {
     let world = World::lay(&generated.state);
-    let sent = if to_another && mode == Mode::Print {
-        client.print_within(&world, PATIENCE)
-    } else {
-        mode.run(client, &world)
-    };
+    let sent = watch(client, &world, mode, to_another);
     let id = |value: &Option<String>| generated.id(value.as_deref()?);
     let answer = Answer {
         sends: sent.sent,

@@ -165,29 +165,45 @@ fn what_the_client_does() {
     if sandbox::entered("what_the_client_does") {
         return;
     }
-    for (name, state) in &states {
-        for (version, client) in &clients {
-            for mode in &wanted.modes {
-                let sent = mode.run(client, &World::lay(state));
-                eprintln!(
-                    "{name}, {version}, {}: {} to {:?} x-api-key {:?} authorization {:?} dialogs {:?} {}",
-                    mode.name(),
-                    if sent.sent { "sent" } else { "NOT SENT" },
-                    sent.to,
-                    sent.x_api_key,
-                    sent.authorization,
-                    sent.dialogs,
-                    if sent.sent { String::new() } else { compare::tail(&sent.output) },
-                );
-                eprintln!("    cck: {:?}", compare::answer(state, version, *mode));
-                for Request { listener, method, path, x_api_key, authorization, .. } in
-                    sent.requests
+    let runs: Vec<_> = states
+        .iter()
+        .flat_map(|state| clients.iter().map(move |client| (state, client)))
+        .flat_map(|run| wanted.modes.iter().map(move |mode| (run, *mode)))
+        .collect();
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|scope| {
+        for _ in 0..wanted.workers {
+            scope.spawn(|| {
+                while let Some((((name, state), (version, client)), mode)) =
+                    runs.get(next.fetch_add(1, Ordering::SeqCst))
                 {
-                    eprintln!("    {listener} {method} {path} {x_api_key:?} {authorization:?}");
+                    let answer = compare::answer(state, version, *mode);
+                    let to_another = answer.as_ref().is_ok_and(|answer| answer.to_another);
+                    let sent = compare::watch(client, &World::lay(state), *mode, to_another);
+                    let mut text = format!(
+                        "{name}, {version}, {}: {}{} to {:?} x-api-key {:?} authorization {:?} dialogs {:?} {}",
+                        mode.name(),
+                        if sent.sent { "sent" } else { "NOT SENT" },
+                        if sent.timed_out { " (the bound was reached)" } else { "" },
+                        sent.to,
+                        sent.x_api_key,
+                        sent.authorization,
+                        sent.dialogs,
+                        if sent.sent { String::new() } else { compare::tail(&sent.output) },
+                    );
+                    text += &format!("\n    cck: {answer:?}");
+                    for Request { listener, method, path, x_api_key, authorization, .. } in
+                        sent.requests
+                    {
+                        text += &format!(
+                            "\n    {listener} {method} {path} {x_api_key:?} {authorization:?}"
+                        );
+                    }
+                    eprintln!("{text}");
                 }
-            }
+            });
         }
-    }
+    });
 }
 
 fn summarise(wanted: &Wanted, reports: &[Report], start: Instant) {

@@ -174,18 +174,20 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     let mut cached = None;
     state.update(|facts| cached = facts.server_settings.take());
     let credential = server::asks_with(state, Mode::Print, has_helper);
-    let fetched = credential.map_or(Ok(None), |credential| fetch(&credential, context));
-    let settings = match &fetched {
-        Ok(Some(settings)) => settings.clone(),
-        _ => cached,
-    };
-    state.update(|facts| facts.server_settings = settings);
+    let fetched = credential.as_ref().map_or(Ok(None), |asks| fetch(asks, &cached, context));
+    state.update(|facts| match &fetched {
+        Ok(Some(settings)) => {
+            (facts.server_settings, facts.last_settings) = (settings.clone(), cached);
+        }
+        _ => (facts.server_settings, facts.server_fails) = (cached, credential.is_some()),
+    });
     fetched.map(drop)
 }
 
 /// The settings that the server gives for this credential, if it gives an answer.
 fn fetch(
     credential: &Credential,
+    cached: &Option<Zeroizing<Vec<u8>>>,
     context: &Context,
 ) -> anyhow::Result<Option<Option<Zeroizing<Vec<u8>>>>> {
     let Some(secret) = credential.sent() else { return Ok(None) };
@@ -204,6 +206,7 @@ fn fetch(
     Ok(match http::send(context, "GET", &url, &headers, "")? {
         Answer::Status { code: 200, body } => server::settings_in(&body),
         Answer::Status { code: 204 | 404, .. } => Some(None),
+        Answer::Status { code: 304, .. } => Some(cached.clone()),
         _ => None,
     })
 }
