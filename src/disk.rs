@@ -38,7 +38,6 @@ use crate::error::fail;
 
 pub(crate) const NAME_MAX: usize = 255;
 
-/// How many symlinks are followed, as by the kernel.
 const MAX_LINKS: usize = 40;
 
 const PAUSE: Duration = Duration::from_millis(20);
@@ -78,7 +77,6 @@ pub(crate) enum Kind {
     Device,
 }
 
-/// What is known of a file without reading it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     pub kind: Kind,
@@ -110,6 +108,14 @@ impl Stamp {
     }
 }
 
+/// What there is, if it is there.
+pub(crate) fn if_any<T>(found: io::Result<T>) -> io::Result<Option<T>> {
+    match found {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        found => found.map(Some),
+    }
+}
+
 pub(crate) fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
     let names = Dir::open(path)?.list()?;
     Ok(names.into_iter().map(|name| path.join(name)).collect())
@@ -117,10 +123,9 @@ pub(crate) fn entries(path: &Path) -> io::Result<Vec<PathBuf>> {
 
 /// Opens the directory, which is made for its owner alone if it is missing.
 pub(crate) fn open_or_make(path: &Path) -> anyhow::Result<Dir> {
-    match Dir::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(refused(error, "open the directory", path)),
-        Ok(dir) => return Ok(dir),
+    let dir = if_any(Dir::open(path)).map_err(|e| refused(e, "open the directory", path))?;
+    if let Some(dir) = dir {
+        return Ok(dir);
     }
     make_dirs(path)
         .and_then(|()| Dir::open(path))
@@ -177,13 +182,12 @@ pub(crate) fn wait<T, E>(
 /// Waits for the lock of a file or an open directory; false if another process held it all that time. A file system
 /// without locks counts as locked.
 pub(crate) fn lock(file: &File, timeout: Duration) -> io::Result<bool> {
-    let taken = wait(timeout, || match file.try_lock() {
+    let taken = wait(timeout, || match file.try_lock().map_err(io::Error::from) {
         Ok(()) => Ok(Some(())),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(error)) if error.kind() == ErrorKind::Interrupted => {
+        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
             Ok(None)
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(error),
+        Err(error) => Err(error),
     });
     taken.map(|taken| taken.is_some())
 }
@@ -224,7 +228,6 @@ pub(crate) fn fill(file: &File, buffer: &mut [u8], at: usize) -> io::Result<usiz
     Ok(length)
 }
 
-/// What people type, as advice names it.
 pub(crate) mod tools {
     const fn of(unix: &'static str, windows: &'static str) -> &'static str {
         if cfg!(windows) { windows } else { unix }
@@ -235,10 +238,7 @@ pub(crate) mod tools {
     pub(crate) const LOOK: &str = of("ls -ld", "dir /q");
     pub(crate) const MOVE: &str = of("mv", "move");
     pub(crate) const REMOVE: &str = of("rm", "del");
-    /// Makes a directory, and those above it.
     pub(crate) const MAKE_DIR: &str = of("mkdir -p", "mkdir");
-    /// Shows how much room a disk has.
     pub(crate) const ROOM: &str = of("df -h", "dir");
-    /// Shows the clients that run.
     pub(crate) const CLIENTS: &str = of("ps ax | grep claude", "tasklist | findstr claude");
 }

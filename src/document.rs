@@ -24,7 +24,6 @@ use style::Style;
 
 use crate::json::{self, Member, NotJson, Spans};
 
-/// One member to set or to remove.
 pub struct Edit {
     path: Vec<String>,
     /// The value as JSON text; `None` to remove the member.
@@ -59,14 +58,12 @@ pub struct Document<'a> {
     members: Vec<Member<'a>>,
     /// Nothing but blanks: the client starts over with defaults on such a file, so it counts as `{}`.
     blank: bool,
-    /// Where values end whose text is cut short.
     cut: &'a [usize],
     /// Whether one of them was asked for.
     missed: Cell<bool>,
 }
 
 impl<'a> Document<'a> {
-    /// Splits `source` into its top-level members.
     pub fn parse(source: &'a [u8]) -> Result<Self, Malformed> {
         let bytes = json::without_bom(source);
         let text = std::str::from_utf8(bytes).map_err(|error| Malformed::NotUtf8 {
@@ -80,7 +77,7 @@ impl<'a> Document<'a> {
             json::spans(bytes).map_err(|error| syntax(text, error))?
         };
         if !blank && !start.starts_with('{') {
-            return Err(Malformed::NotAnObject { path: Vec::new() });
+            return Err(Malformed::TopLevel);
         }
         let mut document = Document::outlined(source, text, &spans, &[]);
         document.blank = blank;
@@ -131,7 +128,6 @@ impl<'a> Document<'a> {
         Some(value)
     }
 
-    /// The member at `path` as a `T`; `None` where it is absent or of another type.
     pub fn get<T: DeserializeOwned>(&self, path: &[&str]) -> Option<T> {
         serde_json::from_str(self.raw(path)?).ok()
     }
@@ -193,13 +189,11 @@ fn syntax(text: &str, error: NotJson) -> Malformed {
 
 /// An edited document: the pieces that make it up, and what changed.
 pub struct Edited<'a> {
-    /// The new content, in order; what did not change is borrowed from the source.
     pub pieces: Vec<Cow<'a, [u8]>>,
     /// The members that changed; empty where the pieces are the source.
     pub changes: Vec<Change>,
 }
 
-/// A member that changed, with its raw JSON text before and after.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Change {
     pub path: Vec<String>,
@@ -218,29 +212,15 @@ impl fmt::Debug for Change {
 }
 
 /// Why a source cannot be edited. No variant holds any of its content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     /// `JSON.parse` would refuse it here.
+    #[error("{line}:{column}: {message}")]
     Syntax { line: usize, column: usize, message: &'static str },
-    /// The value at this path is not an object; an empty path is the top level.
+    #[error("1:1: the top level is not an object")]
+    TopLevel,
+    #[error("`{}` is not an object", path.join("."))]
     NotAnObject { path: Vec<String> },
-    /// The source is not UTF-8 from this byte on.
+    #[error("not UTF-8 text from byte {} on", offset + 1)]
     NotUtf8 { offset: usize },
 }
-
-impl fmt::Display for Malformed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Malformed::Syntax { line, column, message } => write!(f, "{line}:{column}: {message}"),
-            Malformed::NotAnObject { path } if path.is_empty() => {
-                f.write_str("1:1: the top level is not an object")
-            }
-            Malformed::NotAnObject { path } => write!(f, "`{}` is not an object", path.join(".")),
-            Malformed::NotUtf8 { offset } => {
-                write!(f, "not UTF-8 text from byte {} on", offset + 1)
-            }
-        }
-    }
-}
-
-impl std::error::Error for Malformed {}

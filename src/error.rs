@@ -1,22 +1,14 @@
 //! Errors as people read them: a line with what is wrong and where, a line with what to do.
 
-use std::fmt;
+use std::process::ExitCode;
 
 /// An error with its remedy. Neither line may ever hold a key.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("{problem}")]
 pub(crate) struct Failure {
     pub problem: String,
-    /// What the user can do about it: a command or a sentence.
     pub advice: String,
 }
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problem)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 /// A [`Failure`] as an [`anyhow::Error`], for `return Err(fail(…))`.
 pub(crate) fn fail(problem: impl Into<String>, advice: impl Into<String>) -> anyhow::Error {
@@ -30,7 +22,6 @@ pub(crate) fn said(error: &anyhow::Error) -> String {
         None => format!("{error:#}"),
     }
 }
-use std::process::ExitCode;
 
 /// How a command ended, as the shell sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

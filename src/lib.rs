@@ -1,9 +1,4 @@
 //! cck puts an Anthropic API key where Claude Code will use it, and proves that it does.
-//!
-//! Two flows, both IO → pure → IO:
-//!
-//! - inject: key source → [`key::ApiKey`] → locate the config → lock → read → edit (pure) → replace → report
-//! - verify: gather the state → resolve (pure) → decision → render
 
 pub mod admin;
 pub mod broker;
@@ -41,11 +36,16 @@ pub fn main() -> ExitCode {
     run(&mut Context::from_process()).into()
 }
 
-/// Runs cck on the arguments of `context` and returns how it ended.
 pub fn run(context: &mut Context) -> Exit {
     let exit = match commands::completions::answer(Cli::command, context) {
         Some(exit) => exit,
-        None => parse_and_run(context),
+        None => match Cli::try_parse_from(&context.args) {
+            Ok(cli) => cli::dispatch(cli, context).unwrap_or_else(|error| {
+                report(context, &error);
+                failed(context)
+            }),
+            Err(error) => cli::report(context, &error),
+        },
     };
     match context.flush() {
         Ok(()) => exit,
@@ -55,16 +55,6 @@ pub fn run(context: &mut Context) -> Exit {
             context.warn(&format!("cannot write to standard output: {error}"));
             failed(context)
         }
-    }
-}
-
-fn parse_and_run(context: &mut Context) -> Exit {
-    match Cli::try_parse_from(&context.args) {
-        Ok(cli) => cli::dispatch(cli, context).unwrap_or_else(|error| {
-            report(context, &error);
-            failed(context)
-        }),
-        Err(error) => cli::report(context, &error),
     }
 }
 

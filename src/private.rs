@@ -119,10 +119,7 @@ pub(crate) fn clear(dir: &Path, clear: impl Fn(&Path) -> anyhow::Result<bool>) -
 /// The files and directories in a directory; none if it is missing.
 pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let _acting = disk::act_for(&dir.join("."));
-    match disk::entries(dir) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-        listed => listed,
-    }
+    Ok(disk::if_any(disk::entries(dir))?.unwrap_or_default())
 }
 
 /// Makes the directory for its owner alone if it is missing, and refuses one that others made or may use: in a
@@ -149,11 +146,8 @@ pub(crate) fn rename(from: &Path, to: &Path) -> anyhow::Result<()> {
 /// Removes the file at `path`; false if there is none.
 pub(crate) fn remove(path: &Path) -> anyhow::Result<bool> {
     let _acting = disk::act_for(path)?;
-    match std::fs::remove_file(path) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(disk::refused(error, "remove", path)),
-    }
+    let removed = disk::if_any(std::fs::remove_file(path));
+    Ok(removed.map_err(|error| disk::refused(error, "remove", path))?.is_some())
 }
 
 /// The content of a file that [`write()`] wrote; `None` if there is none. It tells cck what to do, so one that another
@@ -161,11 +155,8 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<bool> {
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     let _acting = disk::act_for(path)?;
     let failed = |error| disk::refused(error, "read", path);
-    let file = match disk::open(path, Open::Read) {
-        Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
-    };
+    let file = disk::if_any(disk::open(path, Open::Read)).map_err(failed)?;
+    let Some(file) = file else { return Ok(None) };
     let stat = disk::stat(&file).map_err(failed)?;
     let problem =
         if stat.kind == Kind::File { untrusted(&stat) } else { Some("is not a file".into()) };

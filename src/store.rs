@@ -15,7 +15,8 @@ mod replace;
 mod tests;
 
 use std::ffi::OsStr;
-use std::io::{self, ErrorKind};
+use std::io;
+use std::io::ErrorKind::{self, PermissionDenied, ReadOnlyFilesystem};
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::thread;
@@ -45,12 +46,10 @@ const LINGER: Duration = Duration::from_millis(30);
 /// The same where the file was written in the last second, by whom is not known.
 const GLANCE: Duration = Duration::from_millis(8);
 
-/// The content of a file that does not exist.
 static EMPTY: Content = Content::Whole(Vec::new());
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Options {
-    /// How long to wait for another holder of the lock.
     pub lock_timeout: Duration,
     /// Fail on a link at the path, instead of editing what it leads to.
     pub no_follow: bool,
@@ -124,7 +123,7 @@ pub(crate) fn update_recorded(
     let deadline = Instant::now() + options.lock_timeout;
     for _ in 0..MAX_TRIES {
         let locks = match take_locks(path, &dir, name, deadline, &section) {
-            Err(error) if is_read_only(&error) => {
+            Err(error) if is_refusal(&error, &[ReadOnlyFilesystem]) => {
                 // Nothing can be made beside the file, which itself may be mounted for writing.
                 let aside = work.aside.insert(Aside::of(&dir, name).ok_or(error)?);
                 vec![Lock::take(&aside.dir, &aside.name, options.lock_timeout, &section)?]
@@ -173,14 +172,12 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let _acting = disk::act_for(path)?;
     let target = disk::resolve(path)?;
     let (parent, name) = disk::split(&target)?;
-    match Dir::open(parent) {
-        Ok(dir) => match load::load(&dir, name)?.map(|file| file.content) {
-            Some(Content::Whole(bytes)) => Ok(Some(bytes)),
-            _ => Ok(None),
-        },
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(disk::refused(error, "read", &target)),
-    }
+    let dir = disk::if_any(Dir::open(parent));
+    let Some(dir) = dir.map_err(|e| disk::refused(e, "read", &target))? else { return Ok(None) };
+    Ok(match load::load(&dir, name)?.map(|file| file.content) {
+        Some(Content::Whole(bytes)) => Some(bytes),
+        _ => None,
+    })
 }
 
 /// Takes the locks of the file: the target's, and before it that of the link to it, beside which the client has its
@@ -200,7 +197,7 @@ fn take_locks(
         match Lock::take(&link_dir, link_name, left(), section) {
             Ok(lock) => locks.push(lock),
             // Where it cannot be made, the client has none either; the target's directory is what matters.
-            Err(error) if error.downcast_ref().is_some_and(is_refusal) => {}
+            Err(error) if is_refusal(&error, &[PermissionDenied, ReadOnlyFilesystem]) => {}
             Err(error) => return Err(error),
         }
     }
@@ -208,15 +205,9 @@ fn take_locks(
     Ok(locks)
 }
 
-fn is_read_only(error: &anyhow::Error) -> bool {
-    error
-        .downcast_ref()
-        .is_some_and(|error: &io::Error| error.kind() == ErrorKind::ReadOnlyFilesystem)
-}
-
 /// Whether nothing can be made in a directory.
-fn is_refusal(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
+fn is_refusal(error: &anyhow::Error, kinds: &[ErrorKind]) -> bool {
+    error.downcast_ref().is_some_and(|error: &io::Error| kinds.contains(&error.kind()))
 }
 
 struct Work<'w> {
@@ -224,15 +215,12 @@ struct Work<'w> {
     name: &'w OsStr,
     target: &'w Path,
     section: &'w Section,
-    /// Set if the file can only be written in place.
     aside: Option<Aside>,
-    /// Whether what killed runs have left was cleared away.
     swept: bool,
     /// Whether the outline of the file does not do.
     whole: bool,
     /// Whether the file was made, and what changed, when it was first written.
     first: Option<(bool, Vec<Change>)>,
-    /// See [`Outcome::exposed`].
     exposed: Option<u32>,
     /// What another writer has put into the file that was replaced meanwhile.
     lost: Option<Content>,
@@ -340,8 +328,7 @@ fn edit<'a>(
 fn malformed(path: &Path, malformed: &Malformed) -> anyhow::Error {
     let shown = path.display();
     let problem = match malformed {
-        Malformed::Syntax { .. } => format!("{shown}:{malformed}"),
-        Malformed::NotAnObject { path } if path.is_empty() => format!("{shown}:{malformed}"),
+        Malformed::Syntax { .. } | Malformed::TopLevel => format!("{shown}:{malformed}"),
         _ => format!("{shown}: {malformed}"),
     };
     let first = match malformed {

@@ -77,7 +77,6 @@ mod linux {
     }
 
     thread_local! {
-        /// The groups that root has.
         static GROUPS: Vec<Gid> = rustix::process::getgroups().unwrap_or_default();
     }
 

@@ -57,7 +57,6 @@ pub(super) fn temp_name(target: &OsStr, tag: &str) -> OsString {
     beside(target, &format!(".cck-{tag}.tmp"))
 }
 
-/// A hidden name beside `target` with this ending.
 pub(crate) fn beside(target: &OsStr, ending: &str) -> OsString {
     let mut name = OsString::new();
     if !target.as_encoded_bytes().starts_with(b".") {
@@ -68,7 +67,6 @@ pub(crate) fn beside(target: &OsStr, ending: &str) -> OsString {
     name
 }
 
-/// At most so many bytes of a name.
 pub(crate) fn cut(name: &OsStr, length: usize) -> OsString {
     let bytes = name.as_encoded_bytes();
     super::system::name_from(bytes[..bytes.len().min(length)].to_vec())
@@ -78,13 +76,11 @@ pub(crate) fn cut(name: &OsStr, length: usize) -> OsString {
 pub(crate) fn sweep(dir: &Dir, target: &OsStr) {
     const TAG: &str = "0123456789ab";
     let model = temp_name(target, TAG);
-    let (length, prefix) = (model.len(), model.len() - TAG.len() - ".tmp".len());
+    let prefix = &model.as_encoded_bytes()[..model.len() - TAG.len() - ".tmp".len()];
     let ours = |name: &OsStr| {
-        let (bytes, model) = (name.as_encoded_bytes(), model.as_encoded_bytes());
-        bytes.len() == length
-            && bytes[..prefix] == model[..prefix]
-            && bytes.ends_with(b".tmp")
-            && bytes[prefix..length - 4].iter().all(u8::is_ascii_hexdigit)
+        let rest = name.as_encoded_bytes().strip_prefix(prefix);
+        let tag = rest.and_then(|rest| rest.strip_suffix(b".tmp")).unwrap_or_default();
+        tag.len() == TAG.len() && tag.iter().all(u8::is_ascii_hexdigit)
     };
     let user = user();
     for name in dir.list().unwrap_or_default().into_iter().filter(|name| ours(name)) {

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File, Permissions};
 use std::io::{self, ErrorKind};
 use std::ops::Range;
-use std::os::fd::OwnedFd;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,6 @@ impl Dir {
         }
     }
 
-    /// What can be locked; none where nothing can.
     pub(crate) fn lockable(&self) -> Option<&File> {
         self.readable.then_some(&self.file)
     }
@@ -58,7 +57,6 @@ impl Dir {
         stat(&self.file)
     }
 
-    /// What `name` is, links not followed.
     pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         let stat = retry_on_intr(|| fs::statat(&self.file, name, AtFlags::SYMLINK_NOFOLLOW))?;
         Ok(convert(&stat))
@@ -66,10 +64,7 @@ impl Dir {
 
     /// Opens the file `name`; a link in its place is not followed.
     pub(crate) fn open_file(&self, name: &OsStr, how: Open) -> io::Result<File> {
-        let flags = flags(how) | OFlags::CLOEXEC;
-        let file: OwnedFd =
-            retry_on_intr(|| fs::openat(&self.file, name, flags, Mode::RUSR | Mode::WUSR))?;
-        Ok(File::from(file))
+        open_at(&self.file, name.as_ref(), how)
     }
 
     pub(crate) fn remove_file(&self, name: &OsStr) -> io::Result<()> {
@@ -121,7 +116,6 @@ impl Dir {
         Ok(fs::utimensat(&self.file, name, &now, AtFlags::SYMLINK_NOFOLLOW)?)
     }
 
-    /// Makes the names in the directory durable.
     pub(crate) fn sync(&self) -> io::Result<()> {
         if !self.readable {
             return Ok(());
@@ -134,23 +128,22 @@ impl Dir {
     }
 }
 
-fn flags(how: Open) -> OFlags {
-    let careful = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY;
-    careful
-        | match how {
-            Open::Read => OFlags::RDONLY,
-            Open::Follow => return OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY,
-            Open::Write => OFlags::WRONLY,
-            Open::New => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
-            Open::Make => OFlags::RDWR | OFlags::CREATE,
-            Open::Append => OFlags::RDWR | OFlags::CREATE | OFlags::APPEND,
-        }
+fn open_at(dir: impl AsFd, path: &Path, how: Open) -> io::Result<File> {
+    let access = match how {
+        Open::Read | Open::Follow => OFlags::RDONLY,
+        Open::Write => OFlags::WRONLY,
+        Open::New => OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL,
+        Open::Make => OFlags::RDWR | OFlags::CREATE,
+        Open::Append => OFlags::RDWR | OFlags::CREATE | OFlags::APPEND,
+    };
+    let links = if how == Open::Follow { OFlags::empty() } else { OFlags::NOFOLLOW };
+    let flags = access | links | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let mode = Mode::RUSR | Mode::WUSR;
+    Ok(File::from(retry_on_intr(|| fs::openat(&dir, path, flags, mode))?))
 }
 
 pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
-    let flags = flags(how) | OFlags::CLOEXEC;
-    let file = retry_on_intr(|| fs::open(path, flags, Mode::RUSR | Mode::WUSR))?;
-    Ok(File::from(file))
+    open_at(fs::CWD, path, how)
 }
 
 /// Makes the directory and those above it, for their owner alone.
@@ -231,7 +224,6 @@ pub(crate) fn start_writing(file: &File, range: Range<usize>) {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn start_writing(_: &File, _: Range<usize>) {}
 
-/// The access list of a file, as Linux keeps it.
 const ACL: &[u8] = b"system.posix_acl_access";
 
 /// Copies the attributes that belong to a file rather than to its content. One that cannot be set is left out: the

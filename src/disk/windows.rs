@@ -30,7 +30,6 @@ const BACKUP_SEMANTICS: u32 = 0x0200_0000;
 /// FILE_FLAG_OPEN_REPARSE_POINT: a link is opened itself.
 const OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 const WRITE_ATTRIBUTES: u32 = 0x100;
-/// ERROR_SHARING_VIOLATION.
 const SHARING_VIOLATION: i32 = 32;
 
 /// The number of the one user there is. Not 0, which would be root's.
@@ -52,7 +51,6 @@ impl Dir {
         Ok(Dir { path: path.to_path_buf() })
     }
 
-    /// What can be locked; none where nothing can.
     pub(crate) fn lockable(&self) -> Option<&File> {
         None
     }
@@ -61,7 +59,6 @@ impl Dir {
         Ok(convert(&fs::metadata(&self.path)?))
     }
 
-    /// What `name` is, links not followed.
     pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         let flags = BACKUP_SEMANTICS | OPEN_REPARSE_POINT;
         let file =
@@ -69,7 +66,6 @@ impl Dir {
         stat(&file)
     }
 
-    /// Opens the file `name`; a link in its place is not followed.
     pub(crate) fn open_file(&self, name: &OsStr, how: Open) -> io::Result<File> {
         open(&self.path.join(name), how)
     }
@@ -115,7 +111,6 @@ impl Dir {
         file.set_modified(SystemTime::now())
     }
 
-    /// A directory cannot be synced here.
     pub(crate) fn sync(&self) -> io::Result<()> {
         Ok(())
     }
@@ -155,7 +150,6 @@ pub(crate) fn make_dirs(path: &Path) -> io::Result<()> {
     fs::create_dir_all(path)
 }
 
-/// What is at a path, links followed.
 pub(crate) fn look(path: &Path) -> io::Result<Stat> {
     Ok(convert(&fs::metadata(path)?))
 }
@@ -202,17 +196,13 @@ fn convert(metadata: &fs::Metadata) -> Stat {
     }
 }
 
-/// Where a link leads; none if it is not a link, or nothing is there.
 pub(crate) fn read_link(path: &Path) -> io::Result<Option<PathBuf>> {
-    match fs::symlink_metadata(path) {
-        Ok(metadata) if metadata.is_symlink() => fs::read_link(path).map(Some),
-        Ok(_) => Ok(None),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+    match super::if_any(fs::symlink_metadata(path))? {
+        Some(metadata) if metadata.is_symlink() => fs::read_link(path).map(Some),
+        _ => Ok(None),
     }
 }
 
-/// Reads what stands at `at` into the buffer, and returns how much.
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
     match file.seek_read(buffer, at) {
         // ERROR_HANDLE_EOF.

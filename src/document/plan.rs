@@ -132,7 +132,6 @@ impl Plan {
         Ok(site.changes)
     }
 
-    /// Edits the object at `whole`, which is the value at `path` and has these members.
     fn edit(
         &self,
         site: &mut Site<'_>,
@@ -187,7 +186,6 @@ impl Plan {
     }
 }
 
-/// The text under work, and what comes of it.
 struct Site<'s> {
     text: &'s str,
     splices: &'s mut Vec<Splice>,

@@ -2,7 +2,6 @@
 
 use crate::json::{self, BLANKS, Member};
 
-/// The layout of one object's members.
 #[derive(Clone, Debug)]
 pub(crate) struct Style {
     /// The line end before each member; `None` where all is on one line.
@@ -44,9 +43,7 @@ impl Style {
 
     /// The layout of the object with these members, which lies in `text`; `outer` is that of the object around it.
     pub(crate) fn of(text: &str, members: &[Member<'_>], outer: &Style) -> Style {
-        let Some((last, before)) = members.split_last() else {
-            return outer.deeper();
-        };
+        let Some((last, before)) = members.split_last() else { return outer.deeper() };
         let name = json::span(text, last.name);
         let value = json::span(text, last.value);
         let colon = &text[name.end..value.start];
@@ -155,7 +152,6 @@ impl Style {
     }
 }
 
-/// The length of the string that `text` starts with, quotes included.
 fn string_length(text: &str) -> usize {
     let mut escaped = false;
     for (at, byte) in text.bytes().enumerate().skip(1) {
@@ -173,7 +169,6 @@ fn has_break(text: &str) -> bool {
     text.contains(['\n', '\r'])
 }
 
-/// The kind of the last line end in `text`.
 fn line_end(text: &str) -> Option<&'static str> {
     let at = text.rfind(['\n', '\r'])?;
     Some(match &text[..=at] {
@@ -183,7 +178,6 @@ fn line_end(text: &str) -> Option<&'static str> {
     })
 }
 
-/// What follows the last line end in `text`, or nothing.
 fn after_break(text: &str) -> &str {
     text.rfind(['\n', '\r']).map_or("", |at| &text[at + 1..])
 }
@@ -197,12 +191,10 @@ fn last_line(text: &str) -> &str {
     }
 }
 
-/// The blanks that `text` starts with.
 fn leading_blanks(text: &str) -> &str {
     &text[..text.len() - text.trim_start_matches(BLANKS).len()]
 }
 
-/// The blanks that `text` ends with.
 fn blanks_before(text: &str) -> &str {
     &text[text.trim_end_matches(BLANKS).len()..]
 }

@@ -32,30 +32,18 @@ pub(crate) const MAX_OUTPUT_BYTES: usize = 64 * 1024;
 /// How long output may still arrive after the command has exited, from a process that it left in the background.
 const GRACE: Duration = Duration::from_millis(50);
 
-/// How a command ended that did not give a secret.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Ended {
+    #[error("exited with code {0}")]
     Code(i32),
+    #[error("was ended by signal {0}")]
     Signal(i32),
-    /// It ran past its time and was stopped.
+    #[error("did not finish in time and was stopped")]
     TimedOut,
-    /// It printed more than [`MAX_OUTPUT_BYTES`] and was stopped.
+    #[error("printed more than {} KiB and was stopped", MAX_OUTPUT_BYTES / 1024)]
     Flooded,
+    #[error("printed bytes that are not UTF-8 text")]
     NotText,
-}
-
-impl std::fmt::Display for Ended {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Ended::Code(code) => write!(f, "exited with code {code}"),
-            Ended::Signal(signal) => write!(f, "was ended by signal {signal}"),
-            Ended::TimedOut => f.write_str("did not finish in time and was stopped"),
-            Ended::Flooded => {
-                write!(f, "printed more than {} KiB and was stopped", MAX_OUTPUT_BYTES / 1024)
-            }
-            Ended::NotText => f.write_str("printed bytes that are not UTF-8 text"),
-        }
-    }
 }
 
 /// Runs `command` by the shell (`sh -c`; on Windows `cmd /d /s /c`, as Node does) in `cwd` for at most `timeout` and
@@ -68,7 +56,6 @@ pub(crate) fn output(
     output_with(command, cwd, timeout, &BTreeMap::new(), &[])
 }
 
-/// What becomes of a variable: another value, or none.
 pub(crate) type Change = (OsString, Option<OsString>);
 
 pub(crate) fn change_env(command: &mut Command, changes: &[Change]) {

@@ -3,7 +3,6 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::ErrorKind;
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, SystemTime};
@@ -16,7 +15,6 @@ use crate::error::fail;
 /// A larger file is refused: the largest that users report has 0.24 GB.
 pub(crate) const MAX_BYTES: u64 = 1 << 30;
 
-/// From this size on, an outline pays.
 const LARGE: u64 = 4 << 20;
 
 /// The clock that a kernel stamps files by ticks a hundred times a second or more often.
@@ -41,7 +39,6 @@ pub(crate) struct Snapshot {
     pub content: Content,
     /// The file, still open: a writer that had it open before a replace writes into this one.
     pub file: Option<File>,
-    /// What it looked like once it was read.
     pub stat: Stat,
 }
 
@@ -60,11 +57,8 @@ pub(crate) fn load(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> 
     file.map(|file| whole(file, &dir.path.join(name))).transpose()
 }
 
-/// Reads the file in outline, if it is large and can be read so.
 fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
-    let Some(file) = open(dir, name)? else {
-        return Ok(None);
-    };
+    let Some(file) = open(dir, name)? else { return Ok(None) };
     let path = dir.path.join(name);
     let before = stat(&file, &path)?;
     // Where a file that is open cannot be replaced, an outline would be of one that is closed.
@@ -83,13 +77,11 @@ fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
 
 fn open(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<File>> {
     let path = dir.path.join(name);
-    match dir.open_file(name, Open::Read) {
-        Ok(file) => Ok(Some(file)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+    match disk::if_any(dir.open_file(name, Open::Read)) {
         Err(_) if dir.stat(name).is_ok_and(|stat| stat.kind == Kind::Socket) => {
             Err(not_regular(&path, "a socket"))
         }
-        Err(error) => Err(disk::refused(error, "open", &path)),
+        opened => opened.map_err(|error| disk::refused(error, "open", &path)),
     }
 }
 

@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::disk::tools::REMOVE;
 use crate::disk::{self, Dir, Kind, Stamp};
 use crate::error::fail;
-use crate::shell;
+use crate::shell::word;
 use crate::signals::Section;
 
 /// Without a refresh for so long, a lock is stale.
@@ -59,7 +59,13 @@ impl Lock {
         let taken = disk::wait(timeout, || match attempt(dir, &name, &mut watch) {
             Ok(None) if section.pending() => Err(disk::interrupted()),
             Ok(taken) => Ok(taken),
-            Err(error) if error.kind() == ErrorKind::NotADirectory => Err(not_a_lock(&path)),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => Err(fail(
+                format!("{} is where the lock should be, but is not a directory", path.display()),
+                format!(
+                    "look at what it is; if nothing needs it: {REMOVE} {}",
+                    word(path.display())
+                ),
+            )),
             Err(error) => Err(disk::refused(error, "make the lock", &path)),
         })?;
         let seen = Cell::new(taken.ok_or_else(|| busy(&path, watch.age(), timeout))?);
@@ -136,10 +142,7 @@ fn take_over(dir: &Dir, name: &OsStr, stale: Stamp) -> io::Result<Option<Stamp>>
         if now != stale {
             return Ok(None);
         }
-        dir.remove_dir(name).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        })?;
+        disk::if_any(dir.remove_dir(name))?;
     }
     make(dir, name)
 }
@@ -157,20 +160,10 @@ fn make(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
 
 /// What the lock looks like; an error if something else is in its place.
 fn look(dir: &Dir, name: &OsStr) -> io::Result<Option<Stamp>> {
-    match dir.stat(name) {
-        Ok(stat) if stat.kind == Kind::Dir => Ok(Some(stat.stamp)),
-        Ok(_) => Err(ErrorKind::NotADirectory.into()),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
+    match disk::if_any(dir.stat(name))? {
+        Some(stat) if stat.kind != Kind::Dir => Err(ErrorKind::NotADirectory.into()),
+        found => Ok(found.map(|stat| stat.stamp)),
     }
-}
-
-fn not_a_lock(path: &Path) -> anyhow::Error {
-    let word = shell::word(path.display());
-    fail(
-        format!("{} is where the lock should be, but is not a directory", path.display()),
-        format!("look at what it is; if nothing needs it: {REMOVE} {word}"),
-    )
 }
 
 fn busy(path: &Path, age: Duration, timeout: Duration) -> anyhow::Error {

@@ -24,7 +24,6 @@ const BLOCK: usize = 128 << 10;
 
 /// A JSON object without the ends of its long values.
 pub(crate) struct Outline {
-    /// Where they can be read.
     file: File,
     source: String,
     /// The length of its byte order mark.
@@ -38,12 +37,10 @@ pub(crate) struct Outline {
 
 pub(crate) enum Piece<'a> {
     Bytes(&'a [u8]),
-    /// What stands in this file from one place to the other.
     Range(&'a File, Range<usize>),
 }
 
 impl Piece<'_> {
-    /// The bytes, if they are at hand.
     pub(crate) fn in_memory(&self) -> Option<&[u8]> {
         match self {
             Piece::Bytes(bytes) => Some(bytes),

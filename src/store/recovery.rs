@@ -20,7 +20,6 @@ use crate::private;
 /// What a recovery copy starts with; the lengths of the new and the old content follow, then both.
 const MAGIC: &str = "cck recovery 1";
 
-/// The name of the recovery copy of the file `name`.
 pub(crate) fn copy_name(name: &OsStr) -> OsString {
     disk::beside(name, ".cck-recovery")
 }
@@ -102,10 +101,7 @@ fn open(dir: &Dir, name: &OsStr, read: &Stat) -> io::Result<File> {
 
 /// Makes the recovery copy; false if a signal came in between.
 fn make_copy(dir: &Dir, name: &OsStr, parts: &[Piece<'_>], site: &Site<'_>) -> io::Result<bool> {
-    match dir.remove_file(name) {
-        Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
+    disk::if_any(dir.remove_file(name))?;
     let file = dir.open_file(name, Open::New)?;
     let (copy, target) = (disk::stat(&file)?, site.dir.stat(site.name)?);
     if copy.uid != target.uid {
@@ -134,7 +130,6 @@ fn place<'a>(dir: &'a Dir, name: &OsStr, aside: Option<&'a Aside>) -> (&'a Dir, 
     aside.map_or_else(|| (dir, copy_name(name)), |aside| (&*aside.dir, copy_name(&aside.name)))
 }
 
-/// Ends what a killed run has begun.
 pub(crate) fn recover(dir: &Dir, name: &OsStr, aside: Option<&Aside>) -> anyhow::Result<()> {
     let (copies, copy) = place(dir, name, aside);
     // The usual case costs one look.
@@ -142,12 +137,8 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr, aside: Option<&Aside>) -> anyhow:
         return Ok(());
     }
     // Without the file, what was mounted there may come back; and another user's copy does not count.
-    let Ok(target) = dir.stat(name) else {
-        return Ok(());
-    };
-    let Some(saved) = load::load(copies, &copy)? else {
-        return Ok(());
-    };
+    let Ok(target) = dir.stat(name) else { return Ok(()) };
+    let Some(saved) = load::load(copies, &copy)? else { return Ok(()) };
     let (owner, user) = (saved.stat.uid, disk::user());
     if owner != user && owner != target.uid {
         return Ok(());

@@ -16,7 +16,6 @@ use super::recovery::{self, Aside};
 use crate::disk::{self, Dir, Rename, Stat, Temp};
 use crate::signals::Section;
 
-/// How much is written before it is sent to the disk.
 const CHUNK: usize = 4 << 20;
 
 /// How much goes from file to file at a time: what stays in a processor's cache between the two.
@@ -74,9 +73,7 @@ pub(crate) fn replace(
         (Ok(false), _) => return Ok(Replaced::Outrun),
         // A single file that is mounted there cannot be replaced, only written to.
         (Err(error), Some(old)) if is_mount(&error) => {
-            let Some(content) = old.whole() else {
-                return Ok(Replaced::NotWhole);
-            };
+            let Some(content) = old.whole() else { return Ok(Replaced::NotWhole) };
             recovery::write_in_place(site, None, &old.stat, content, pieces)?
         }
         (Err(error), _) => return Err(refused(error)),
@@ -117,9 +114,7 @@ fn put(dir: &Dir, mut temp: Temp<'_>, old: Option<&Snapshot>) -> io::Result<bool
         ErrorKind::AlreadyExists | ErrorKind::NotFound => Ok(false),
         _ => Err(error),
     };
-    let Some(old) = old else {
-        return temp.rename(Rename::IfNone).map(|()| true).or_else(outrun);
-    };
+    let Some(old) = old else { return temp.rename(Rename::IfNone).map(|()| true).or_else(outrun) };
     // A run that is killed then leaves the old file under another name: not one that others may read.
     let exchanged = if old.stat.mode & 0o077 == 0 {
         temp.rename(Rename::Exchange)
@@ -153,9 +148,7 @@ pub(crate) fn mode(old: Option<&Stat>) -> u32 {
 
 /// Gives `file`, which is still empty, the owner and the attributes of the file it is to replace.
 fn adopt(file: &File, old: Option<&Snapshot>, path: &Path) -> anyhow::Result<()> {
-    let Some(old) = old else {
-        return Ok(());
-    };
+    let Some(old) = old else { return Ok(()) };
     let refused = |error| disk::refused(error, "keep the owner of", path);
     let now = disk::stat(file).map_err(refused)?;
     if old.stat.gid != now.gid {

@@ -277,7 +277,7 @@ fn malformed_content_is_told_with_its_place() {
             (problem(&error), error.downcast_ref::<Failure>().unwrap().advice.clone());
         (problem, advice)
     };
-    let (problem, advice) = told(&at(&[]));
+    let (problem, advice) = told(&Malformed::TopLevel);
     assert!(problem.starts_with("/w/f:1:1: "), "{problem}");
     assert!(advice.contains("fix it there") && advice.contains("mv /w/f /w/f.bad"), "{advice}");
     let (problem, _) = told(&at(&["env"]));

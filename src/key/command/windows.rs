@@ -33,7 +33,6 @@ impl Pipe {
         Ok(Pipe(receiver))
     }
 
-    /// What has come; `None` if there is nothing now, and no bytes at its end.
     pub(super) fn read(&mut self) -> Option<Zeroizing<Vec<u8>>> {
         match self.0.try_recv() {
             Ok(bytes) => Some(bytes),
@@ -47,7 +46,6 @@ impl Pipe {
     }
 }
 
-/// Windows has no signals that end a process.
 pub(super) fn signal(_: ExitStatus) -> i32 {
     -1
 }
