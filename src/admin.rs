@@ -22,7 +22,6 @@ const TAIL: usize = 4;
 
 const BY_HAND: &str = "set the old key inactive in the Console (Settings, API keys)";
 
-/// More pages are taken for a server that does not end.
 const MAX_PAGES: usize = 100;
 
 /// What is kept of a key to find it by when the key itself is gone: its first 16 and last 4 characters.

@@ -37,7 +37,6 @@ pub(crate) struct Cli {
     /// Print only errors, warnings and the data that was asked for
     #[arg(short, long)]
     quiet: bool,
-    /// What to do; without a command, cck says what is in force.
     #[command(subcommand)]
     pub command: Option<Command>,
 }

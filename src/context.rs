@@ -64,7 +64,6 @@ pub(crate) enum StdinKind {
 
 #[derive(Default)]
 pub struct Context {
-    /// The command line, program name first.
     pub(crate) args: Vec<OsString>,
     vars: BTreeMap<OsString, OsString>,
     cwd: PathBuf,
@@ -125,14 +124,9 @@ impl Context {
         args: impl Iterator<Item = OsString>,
         vars: impl Iterator<Item = (OsString, OsString)>,
     ) -> Self {
-        let mut context = Context {
-            args: args.collect(),
-            stdin_kind: Some(StdinKind::Nothing),
-            ..Context::default()
-        };
-        for (name, value) in vars {
-            context.set_var(name, value);
-        }
+        let stdin_kind = Some(StdinKind::Nothing);
+        let mut context = Context { args: args.collect(), stdin_kind, ..Context::default() };
+        vars.for_each(|(name, value)| context.set_var(name, value));
         context.platform = Platform::of(context.var_os("CCK_PLATFORM"));
         context
     }
@@ -194,9 +188,7 @@ impl Context {
     /// the same file, since the resolved one may carry a version in it.
     pub(crate) fn program(&self) -> PathBuf {
         let running = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cck"));
-        let Some(called) = self.args.first().map(Path::new) else {
-            return running;
-        };
+        let Some(called) = self.args.first().map(Path::new) else { return running };
         let same = |path: &PathBuf| match (path.canonicalize(), running.canonicalize()) {
             (Ok(path), Ok(running)) => path == running,
             _ => false,
@@ -256,9 +248,12 @@ impl Context {
         self.account_field(0)
     }
 
-    #[cfg(unix)]
+    #[cfg_attr(windows, expect(unused_variables))]
     fn account_field(&self, at: usize) -> Option<String> {
-        self.field_of(rustix::process::geteuid(), at)
+        #[cfg(unix)]
+        return self.field_of(rustix::process::geteuid(), at);
+        #[cfg(windows)]
+        None
     }
 
     /// A field of an account's line in `/etc/passwd`. Not by the C library, which in a static program has nothing else to
@@ -270,11 +265,6 @@ impl Context {
         let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
         let own = fields.find(|fields| fields.get(2) == Some(&user.as_str()))?;
         own.get(at).filter(|field| !field.is_empty()).map(|field| (*field).to_owned())
-    }
-
-    #[cfg(windows)]
-    fn account_field(&self, _: usize) -> Option<String> {
-        None
     }
 
     pub(crate) fn require_home(&self) -> anyhow::Result<PathBuf> {
@@ -303,7 +293,6 @@ impl Context {
         })
     }
 
-    /// Gives a test's context this standard input.
     #[cfg(test)]
     pub(crate) fn with_stdin(mut self, bytes: &[u8]) -> Self {
         self.stdin_kind = Some(StdinKind::Data);
@@ -322,7 +311,8 @@ impl Context {
 
     /// Adds the line that says that the work is done; on a terminal with a green ✓.
     pub(crate) fn done(&mut self, line: impl AsRef<str>) {
-        if self.is_styled() && !self.quiet {
+        let is_styled = AutoStream::choice(&io::stdout()) != ColorChoice::Never;
+        if self.to_process && is_styled && !self.quiet {
             let good = AnsiColor::Green.on_default().bold();
             self.out.push_str(&format!("{good}✓{good:#} "));
         }
@@ -344,10 +334,6 @@ impl Context {
             let line = sanitize(&mask(line)).into_owned();
             self.out.push_str(&format!("{style}{line}{style:#}\n"));
         }
-    }
-
-    fn is_styled(&self) -> bool {
-        self.to_process && AutoStream::choice(&io::stdout()) != ColorChoice::Never
     }
 
     pub(crate) fn stdout_is_terminal(&self) -> bool {

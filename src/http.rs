@@ -4,7 +4,6 @@
 use std::error::Error;
 use std::io;
 use std::iter;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +32,6 @@ use crate::output::without_user;
 /// How long a request of [`send`] may take in all.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long a connection may take, TLS included.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
 
 pub(crate) const API_VERSION: &str = "2023-06-01";
@@ -53,16 +51,10 @@ pub(crate) fn header(name: &'static str, value: &str) -> (&'static str, Zeroizin
 
 #[derive(Debug)]
 pub(crate) enum Answer {
-    Status {
-        code: u16,
-        /// Up to [`MAX_BODY_BYTES`]; empty where it could not be read.
-        body: String,
-    },
-    /// No answer came, and why.
+    Status { code: u16, body: String },
     Unreachable(String),
 }
 
-/// More of an answer is not read.
 pub(crate) const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Whether a URL is safe to send a credential to: over TLS, or to this machine.
@@ -124,7 +116,6 @@ impl Connector {
         (origin, self.authority(), self.path()) == ("https://", address::ANTHROPIC, "")
     }
 
-    /// A new connection, whose traffic a task of the runtime carries.
     pub(crate) async fn connect(&self) -> io::Result<Connection> {
         tokio::time::timeout(CONNECT_TIMEOUT, self.open())
             .await
@@ -187,7 +178,6 @@ async fn tunnel(proxy: &Intercept, tcp: &mut TcpStream, url: &Url) -> io::Result
     Err(io::Error::other(format!("the proxy refuses the connection ({status})")))
 }
 
-/// No file of certificates or text is larger.
 const MAX_FILE: u64 = 16 << 20;
 
 /// Whom to trust: SSL_CERT_FILE, else the web's certificates, and NODE_EXTRA_CA_CERTS, which the client adds too.
@@ -229,12 +219,6 @@ fn certificates(
         return Err(failed(": no certificate in it".to_owned()));
     }
     Ok(Some(found))
-}
-
-pub(crate) fn read_text(path: &Path) -> io::Result<Zeroizing<String>> {
-    let bytes = Zeroizing::new(disk::read_file(path, MAX_FILE)?);
-    let text = std::str::from_utf8(&bytes).map_err(io::Error::other)?;
-    Ok(Zeroizing::new(text.to_owned()))
 }
 
 /// Sends a request, a `POST` with JSON, and waits for its answer, at most [`TIMEOUT`].

@@ -66,7 +66,6 @@ impl ApiKey {
         ApiKey::parse(text)
     }
 
-    /// The key itself, for the file or the header that needs it.
     pub fn reveal(&self) -> &str {
         &self.0
     }

@@ -33,7 +33,6 @@ pub fn sanitize(text: &str) -> Cow<'_, str> {
     if text.contains(harmful) { text.replace(harmful, "\u{fffd}").into() } else { text.into() }
 }
 
-/// Text from outside on one line.
 pub(crate) fn one_line(text: &str) -> String {
     sanitize(text).replace('\n', " ")
 }

@@ -83,7 +83,6 @@ pub(crate) fn key_source(
     }
 }
 
-/// One profile, its paths made whole.
 #[derive(Clone)]
 pub(crate) struct Profile {
     pub name: String,
@@ -91,7 +90,6 @@ pub(crate) struct Profile {
     /// Whether that file is the machine's and not the user's.
     pub system: bool,
     pub source: KeySource,
-    /// Its CLAUDE_CONFIG_DIR.
     pub config_dir: PathBuf,
     /// As it is written; a user's is never locked.
     pub entry: Entry,
@@ -100,7 +98,6 @@ pub(crate) struct Profile {
 /// Every profile there is, and the users' profiles that a locked one hides.
 #[derive(Default)]
 pub(crate) struct Profiles {
-    /// Those in force, by name.
     pub list: Vec<Profile>,
     /// What the user should know: a profile that is ignored and why, a file that cannot be read.
     pub notes: Vec<String>,
@@ -205,7 +202,6 @@ fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a s
         .map(|(_, other)| other)
 }
 
-/// The entry with its paths made whole.
 pub(crate) fn resolve(
     name: &str,
     mut entry: Entry,
@@ -230,7 +226,7 @@ pub(crate) fn resolve(
     })
 }
 
-pub(crate) fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
+fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
     let file::Malformed { line, column, problem } = malformed;
     let problem = format!("{}:{line}:{column}: {problem}", file.display());
     fail(problem, "correct the file; cck leaves it as it is until then")

@@ -76,14 +76,9 @@ impl<'a> Answer<'a> {
         if self.case.session.is_none() {
             return report.into();
         }
-        let id = Source::env(TOKEN).to_string();
-        let mut parts = report.split(&id);
-        let mut text = parts.next().unwrap_or_default().to_owned();
-        for part in parts {
-            // `settings.user.env.ANTHROPIC_AUTH_TOKEN` is another source.
-            text += if text.ends_with('.') { &id } else { "session" };
-            text += part;
-        }
-        text.into()
+        // `settings.user.env.ANTHROPIC_AUTH_TOKEN` is another source.
+        let (id, other) = (Source::env(TOKEN).to_string(), "\0");
+        let text = report.replace(&format!(".{id}"), other).replace(&id, "session");
+        text.replace(other, &format!(".{id}")).into()
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
-use signal_hook::{SigId, consts, flag, low_level};
+use signal_hook::{consts, flag, low_level};
 
 use crate::process::ignored;
 
@@ -98,20 +98,16 @@ impl Handlers {
     fn install(&self) -> io::Result<()> {
         let ignored = ignored();
         for signal in PUT_OFF.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
-            end_unless_put_off(signal, Arc::clone(&self.by_default))?;
+            let by_default = Arc::clone(&self.by_default);
+            #[cfg(unix)]
+            flag::register_conditional_default(signal, by_default)?;
+            #[cfg(windows)]
+            flag::register_conditional_shutdown(signal, ENDED, by_default)?;
             let number = signal.unsigned_abs() as usize;
             flag::register_usize(signal, Arc::clone(&self.pending), number)?;
         }
         Ok(())
     }
-}
-
-/// Has the signal do what it does by default while `by_default` is set.
-fn end_unless_put_off(signal: i32, by_default: Arc<AtomicBool>) -> io::Result<SigId> {
-    #[cfg(unix)]
-    return flag::register_conditional_default(signal, by_default);
-    #[cfg(windows)]
-    return flag::register_conditional_shutdown(signal, ENDED, by_default);
 }
 
 fn end(signal: i32) {

@@ -200,7 +200,6 @@ impl Work<'_> {
         }
     }
 
-    /// Puts back the files that were written before the one that failed.
     fn revert(&self, context: &mut Context) {
         context.changed = false;
         let is_done = |file: &&undo::Edited| self.done.contains(&file.path);
@@ -251,21 +250,18 @@ fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
 /// Warns of others who can get at the key that was just written.
 fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
     let config = &written.path;
-    let dir = config.parent().unwrap_or(config);
+    let (dir, shown) = (config.parent().unwrap_or(config), config.display());
     if let Some(mode) = written.exposed {
         context.warn(&format!(
-            "others can read {} (mode {mode:04o}): its file system keeps no permissions; use a directory on another one",
-            config.display()
+            "others can read {shown} (mode {mode:04o}): its file system keeps no permissions; use a directory on another one"
         ));
     }
     match git::look(config, context) {
         Some(Git::Tracked) => context.warn(&format!(
-            "{} is tracked by git: the next commit has the key in it; use `cck helper install`, or untrack it as `cck verify` says",
-            config.display()
+            "{shown} is tracked by git: the next commit has the key in it; use `cck helper install`, or untrack it as `cck verify` says"
         )),
         Some(Git::Addable) => context.warn(&format!(
-            "{} is in a git repository and not ignored: `git add` would add the key to it",
-            config.display()
+            "{shown} is in a git repository and not ignored: `git add` would add the key to it"
         )),
         _ => {}
     }
@@ -299,7 +295,6 @@ impl Changed {
         Ok(())
     }
 
-    /// Prints the report for programs; `more` is what the command adds.
     pub(crate) fn print_json(
         &self,
         target: &Target,
@@ -318,10 +313,6 @@ impl Changed {
             report.extend(more);
         }
         Ok(context.say_json(&report)?)
-    }
-
-    pub(crate) fn is_in_keychain(&self) -> bool {
-        self.shown.iter().any(|change| keychain::service(Path::new(&change.file)).is_some())
     }
 
     pub(crate) fn print_diff(&self, context: &mut Context) {

@@ -56,9 +56,7 @@ fn cached(
     ttl: Duration,
     context: &mut Context,
 ) -> anyhow::Result<ApiKey> {
-    let Place::Command(command, timeout) = &source.place else {
-        return source.read(context);
-    };
+    let Place::Command(command, timeout) = &source.place else { return source.read(context) };
     let base = place::base(context);
     let cache = if base.in_memory {
         Cache::open(&base.path).map_err(|error| error.to_string())

@@ -33,9 +33,21 @@ enum Action {
     /// Set apiKeyHelper to `cck get-key` for a profile or a source
     Install(InstallArgs),
     /// Remove apiKeyHelper, if it is cck's
-    Remove(RemoveArgs),
+    Remove {
+        /// Remove a helper that is not cck's, too
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        change: ChangeArgs,
+    },
     /// Show apiKeyHelper, and whether it is cck's
-    Show(ShowArgs),
+    Show {
+        #[command(flatten)]
+        profile: ProfileArg,
+        /// Report as JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -62,29 +74,11 @@ struct InstallArgs {
     source: StoredSourceArgs,
 }
 
-#[derive(Debug, Args)]
-struct RemoveArgs {
-    /// Remove a helper that is not cck's, too
-    #[arg(long)]
-    force: bool,
-    #[command(flatten)]
-    change: ChangeArgs,
-}
-
-#[derive(Debug, Args)]
-struct ShowArgs {
-    #[command(flatten)]
-    profile: ProfileArg,
-    /// Report as JSON
-    #[arg(long)]
-    json: bool,
-}
-
 pub(crate) fn run(args: HelperArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.action {
         Action::Install(args) => install(args, context),
-        Action::Remove(args) => remove(&args, context),
-        Action::Show(args) => show(&args, context),
+        Action::Remove { force, change } => remove(force, &change, context),
+        Action::Show { profile, json } => show(&profile, json, context),
     }
 }
 
@@ -168,7 +162,6 @@ fn holds_key(target: &Target) -> bool {
         .is_ok_and(|document| document.raw(&["primaryApiKey"]).is_some())
 }
 
-/// The arguments of `get-key`, and the source that they mean.
 fn what_to_ask(
     source: StoredSourceArgs,
     profile: Option<&Profile>,
@@ -217,12 +210,12 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
     Ok(line)
 }
 
-fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let target = locate(&args.change, context)?;
+fn remove(force: bool, change: &ChangeArgs, context: &mut Context) -> anyhow::Result<Exit> {
+    let target = locate(change, context)?;
     let settings = &target.paths.user_settings;
     let (shown, program) = (display(settings, context.home_var()), context.program());
     let file = FilePlan::new(settings, |document| {
-        check_is_ours(document, args.force, &program, &shown)?;
+        check_is_ours(document, force, &program, &shown)?;
         Ok(vec![Edit::remove(&[HELPER])])
     });
     let changed = change::apply(&target, "helper-remove", None, vec![file], context)?;
@@ -236,8 +229,8 @@ fn remove(args: &RemoveArgs, context: &mut Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    args.profile.enter(context)?;
+fn show(profile: &ProfileArg, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
+    profile.enter(context)?;
     let settings = Roots::locate(context, None, None)?.paths(Client::V2).user_settings;
     let bytes = store::read(&settings)?.unwrap_or_default();
     let document = Document::parse(&bytes).map_err(|malformed| {
@@ -248,7 +241,7 @@ fn show(args: &ShowArgs, context: &mut Context) -> anyhow::Result<Exit> {
     })?;
     let helper: Option<String> = document.get(&[HELPER]);
     let ours = helper.as_deref().is_some_and(|helper| is_ours(helper, &context.program()));
-    if args.json {
+    if json {
         let settings = settings.to_string_lossy();
         let report = json!({"schema": 1, "settings": settings, "helper": helper, "ours": ours});
         context.say_json(&report)?;
@@ -269,9 +262,7 @@ fn check_is_ours(
     program: &Path,
     shown: &str,
 ) -> anyhow::Result<()> {
-    let Some(raw) = document.raw(&[HELPER]).filter(|_| !force) else {
-        return Ok(());
-    };
+    let Some(raw) = document.raw(&[HELPER]).filter(|_| !force) else { return Ok(()) };
     // What is not text, or is empty, is useless.
     match serde_json::from_str::<String>(raw) {
         Ok(helper) if !helper.trim().is_empty() && !is_ours(&helper, program) => Err(fail(

@@ -26,14 +26,19 @@ enum Action {
     Add(Box<AddArgs>),
     /// List the profiles: yours and the machine's
     #[command(alias = "ls")]
-    List(ReportArgs),
+    List {
+        /// Report as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Show one profile
     Show {
         /// Its name
         #[arg(add = profile_names())]
         name: String,
-        #[command(flatten)]
-        report: ReportArgs,
+        /// Report as JSON
+        #[arg(long)]
+        json: bool,
     },
     /// Remove one of your profiles; its config directory stays
     #[command(alias = "rm")]
@@ -42,13 +47,6 @@ enum Action {
         #[arg(add = profile_names())]
         name: String,
     },
-}
-
-#[derive(Debug, Args)]
-struct ReportArgs {
-    /// Report as JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -84,8 +82,8 @@ struct AddArgs {
 pub(crate) fn run(args: ProfileArgs, context: &mut Context) -> anyhow::Result<Exit> {
     match args.action {
         Action::Add(args) => add(*args, context),
-        Action::List(report) => list(report.json, context),
-        Action::Show { name, report } => show(&name, report.json, context),
+        Action::List { json } => list(json, context),
+        Action::Show { name, json } => show(&name, json, context),
         Action::Remove { name } => remove(&name, context),
     }
 }
@@ -141,13 +139,9 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let file = profile::user_file(context)?;
     let new = profile::resolve(&name, entry.clone(), &file, false, context)?;
     profile::ready_dir(&new.config_dir)?;
-    let add = |text: &str| {
-        file::with(text, &name, &entry)
-            .map(Some)
-            .map_err(|malformed| profile::malformed_error(&file, &malformed))
-    };
-    change::audited("profile-add", &file, Some(new.source.place.kind()), context, |context| {
-        profile::update(context, add)
+    let kind = new.source.place.kind();
+    change::audited("profile-add", &file, Some(kind), context, |context| {
+        profile::update(context, |text| file::with(text, &name, &entry).map(Some))
     })?;
     context.done(format!(
         "added the profile {name}: {}; config directory {}",
@@ -233,12 +227,8 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
             format!("its administrator removes it from {}", profile.file.display()),
         ));
     }
-    let remove = |text: &str| {
-        file::without(text, name)
-            .map_err(|malformed| profile::malformed_error(&profile.file, &malformed))
-    };
     change::audited("profile-remove", &profile.file, None, context, |context| {
-        profile::update(context, remove)
+        profile::update(context, |text| file::without(text, name))
     })?;
     context.done(format!("removed the profile {name}"));
     if profile.config_dir.exists() {
@@ -248,7 +238,6 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// A profile, as programs read it.
 fn shown(profile: &Profile, context: &Context) -> anyhow::Result<Value> {
     let (entry, place) = (&profile.entry, &profile.source.place);
     let value = match place {

@@ -111,9 +111,7 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
 #[derive(Default)]
 struct Done {
     scrubbed: Scrubbed,
-    /// The old keys, as the Admin API has them now.
     retired: Vec<Listed>,
-    /// What is left to do, a line each.
     left: Vec<String>,
     /// How many sessions are running that still have the old key.
     running: usize,
@@ -122,7 +120,6 @@ struct Done {
 struct Rotation {
     args: RotateArgs,
     target: Target,
-    /// The kind of source that the new key is from.
     source: &'static str,
     new: ApiKey,
     old: Zeroizing<String>,
@@ -236,7 +233,11 @@ impl Rotation {
         let olds = &self.records.olds;
         let Some(last) = olds.last().filter(|_| !self.args.change.dry_run) else { return };
         for old in olds.iter().filter(|_| self.args.retire_old) {
-            match self.retire(old, context) {
+            let trace = old.old_trace.as_ref();
+            let trace = trace
+                .ok_or_else(|| fail("the old value was not a key", "there is nothing to retire"));
+            let admin = Admin::new(&self.args.admin_url, context);
+            match trace.and_then(|trace| admin?.retire(trace)) {
                 Ok(listed) => done.retired.push(listed),
                 Err(error) => done.left.push(format!("retire the old key: {}", said(&error))),
             }
@@ -258,15 +259,6 @@ impl Rotation {
         in_force::warn_if_shadowed(&own, &self.target.file, context);
     }
 
-    fn retire(&self, old: &Pending, context: &Context) -> anyhow::Result<Listed> {
-        let trace = old
-            .old_trace
-            .as_ref()
-            .ok_or_else(|| fail("the old value was not a key", "there is nothing to retire"))?;
-        Admin::new(&self.args.admin_url, context)?.retire(trace)
-    }
-
-    /// Runs the command of `--command-after`, and returns what went wrong.
     fn run_command_after(&self, old: &Pending, context: &Context) -> Option<String> {
         let after = self.args.command_after.as_ref()?;
         let config = self.target.file.path.to_string_lossy();

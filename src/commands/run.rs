@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
+use zeroize::Zeroizing;
 
 use super::change::{self, FilePlan};
 use super::target::{ChangeArgs, Target};
@@ -17,13 +18,14 @@ use crate::broker::budget::{self, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
 use crate::client::paths::{Roots, display};
-use crate::client::{Client, DEFAULT_ONBOARDING_VERSION, config, gather};
+use crate::client::{Client, DEFAULT_ONBOARDING_VERSION, config, gather, settings};
 use crate::context::Context;
+use crate::disk;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
 use crate::http::Connector;
 use crate::key::ApiKey;
-use crate::key::command::{self, Change, change_env};
+use crate::key::command::{self, Change, MAX_OUTPUT_BYTES, change_env};
 use crate::key::place;
 use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::output::one_line;
@@ -38,9 +40,6 @@ mod child;
 mod redirect;
 
 use child::Signals;
-
-/// Where the API is.
-const API: &str = "https://api.anthropic.com";
 
 /// How long a key is lent before its source is read again: as long as the client keeps what an apiKeyHelper printed.
 const DEFAULT_TTL: u64 = 300;
@@ -103,7 +102,8 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
         on_alert: args.limits.on_alert.clone().or(limits.on_alert),
         env: Vec::new(),
         state: state::dir(context).ok(),
-        bases: bases(context),
+        // Beside what else cck keeps in memory, which is swept of dead runs; elsewhere if that path is too long.
+        bases: vec![place::base(context).path, "/tmp".into()],
         patience: PATIENCE,
     };
     if args.dry_run {
@@ -130,7 +130,6 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     lend(&args, setup, &source, key, context)
 }
 
-/// Runs the command beside the broker.
 fn lend(
     args: &RunArgs,
     setup: Setup,
@@ -159,7 +158,9 @@ fn lend(
         }
     };
     let is_first_party = setup.connector.is_first_party();
-    let as_bearer = is_bearer(source, &key);
+    // As the client sends what is in ANTHROPIC_AUTH_TOKEN.
+    let as_bearer = key.reveal().starts_with("sk-ant-oat")
+        || matches!(&source.place, Place::Env(name) if name == "ANTHROPIC_AUTH_TOKEN");
     let ttl = Duration::from_secs(args.ttl);
     let lender = Lender::new(key, as_bearer, reread(source, context), ttl)?;
     let broker = Broker::start(setup, lender)?;
@@ -215,7 +216,6 @@ fn command(args: &RunArgs, changes: &[Change], context: &mut Context) -> anyhow:
     Ok(command)
 }
 
-/// What a run came to, on one line.
 fn last_line(summary: &Summary) -> String {
     let used = summary.used;
     let mut line = format!(
@@ -247,7 +247,7 @@ fn connector(
     };
     let url =
         args.base_url.clone().or_else(|| profile?.entry.base_url.clone()).or_else(of_environment);
-    let url = url.unwrap_or_else(|| API.to_owned());
+    let url = url.unwrap_or_else(|| settings::DEFAULT_BASE_URL.to_owned());
     profile::check_base_url(&url).map_err(|problem| {
         fail(problem, "give the address alone: --base-url https://gateway.example")
     })?;
@@ -262,21 +262,13 @@ fn connector(
 /// Tells the command where the key comes from, for `cck verify` inside of it.
 const SOURCE: &str = "CCK_SESSION_SOURCE";
 
-/// Inside of a run, where the key comes from that its broker adds.
 pub(super) fn session_source(context: &Context) -> Option<String> {
     is_session(context).then(|| context.var(SOURCE).unwrap_or_else(|| "its source".to_owned()))
 }
 
-/// Whether this is the command of another run, or was started by it.
 fn is_session(context: &Context) -> bool {
     let token = context.var("ANTHROPIC_AUTH_TOKEN").unwrap_or_default();
     token.starts_with(broker::guard::Token::PREFIX)
-}
-
-/// Whether a key goes into `Authorization: Bearer`, as the client sends what is in ANTHROPIC_AUTH_TOKEN.
-fn is_bearer(source: &KeySource, key: &ApiKey) -> bool {
-    key.reveal().starts_with("sk-ant-oat")
-        || matches!(&source.place, Place::Env(name) if name == "ANTHROPIC_AUTH_TOKEN")
 }
 
 /// What reads the source once more while the command runs. It prints nothing on the command's screen.
@@ -287,7 +279,10 @@ fn reread(source: &KeySource, context: &Context) -> Option<Reread> {
             let file = context.cwd().join(file);
             // A pipe gives its key once.
             std::fs::metadata(&file).ok().filter(std::fs::Metadata::is_file)?;
-            Some(Box::new(move || ApiKey::checked(&crate::http::read_text(&file)?, any_shape)))
+            Some(Box::new(move || {
+                let bytes = Zeroizing::new(disk::read_file(&file, MAX_OUTPUT_BYTES as u64)?);
+                ApiKey::checked(std::str::from_utf8(&bytes)?, any_shape)
+            }))
         }
         Place::Command(line, timeout) => {
             let quiet = if cfg!(unix) { format!("exec 2>/dev/null\n{line}") } else { line.clone() };
@@ -299,11 +294,6 @@ fn reread(source: &KeySource, context: &Context) -> Option<Reread> {
         }
         _ => None,
     }
-}
-
-/// Where the socket may be: beside what else cck keeps in memory, which is swept of dead runs; elsewhere if that path is too long.
-fn bases(context: &Context) -> Vec<PathBuf> {
-    vec![place::base(context).path, "/tmp".into()]
 }
 
 /// Has the client start at its prompt, if it never did: it would ask for a login, which a run does not need.
@@ -338,7 +328,6 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The client's config, and whether it is onboarded.
 fn onboarding(context: &Context) -> anyhow::Result<(PathBuf, bool)> {
     let paths = Roots::locate(context, None, None)?.paths(Client::V2);
     let file = paths.config_file(|path| gather::is_legacy_config(Client::V2, path)).path;
@@ -347,7 +336,6 @@ fn onboarding(context: &Context) -> anyhow::Result<(PathBuf, bool)> {
     Ok((file, onboarded))
 }
 
-/// `--dry-run`: what would happen, without reading the key.
 fn dry_run(
     args: &RunArgs,
     setup: &Setup,

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::{DEFAULT_ONBOARDING_VERSION, Source, keychain};
+use crate::client::{ChosenBy, DEFAULT_ONBOARDING_VERSION, Source, keychain, paths::display};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
@@ -92,8 +92,9 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     if args.keychain || args.change.dry_run {
         changed.print_diff(context);
     }
-    if let Some(note) = target.note(context) {
-        context.say(format!("note: {note}"));
+    if target.file.chosen_by == ChosenBy::Legacy {
+        let usual = display(&target.paths.global_config, context.home_var());
+        context.say(format!("note: {shown} exists, so the client reads it instead of {usual}"));
     }
     Ok(Exit::Done)
 }

@@ -17,7 +17,6 @@ use crate::profile::{Profile, ProfileArg};
 use crate::records::audit::AuditArgs;
 use crate::store;
 
-/// The flags of every command that changes the config.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct ChangeArgs {
     #[command(flatten)]
@@ -71,21 +70,8 @@ impl Target {
     pub(crate) fn shown(&self, context: &Context) -> String {
         paths::display(&self.file.path, context.home_var())
     }
-
-    /// A note about a config that is not where one would look for it.
-    pub(crate) fn note(&self, context: &Context) -> Option<String> {
-        let home = context.home_var();
-        (self.file.chosen_by == ChosenBy::Legacy).then(|| {
-            format!(
-                "{} exists, so the client reads it instead of {}",
-                paths::display(&self.file.path, home),
-                paths::display(&self.paths.global_config, home)
-            )
-        })
-    }
 }
 
-/// The error for a file of --config-file that does not exist.
 pub(crate) fn no_config(file: &Path) -> anyhow::Error {
     let problem = format!("the file {} does not exist", file.display());
     fail(problem, "check the path of --config-file")
@@ -125,7 +111,6 @@ fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
 #[derive(Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct ShownChange {
     pub file: String,
-    /// The member's path, joined by dots.
     pub member: String,
     /// Redacted; none if it was absent.
     pub before: Option<String>,

@@ -1,5 +1,7 @@
 //! `cck unset-key`: removes the key from the config, and with `--scrub` from every copy of it.
 
+use std::path::Path;
+
 use clap::Args;
 use serde::Serialize;
 use serde_json::json;
@@ -30,7 +32,6 @@ pub(crate) struct UnsetKeyArgs {
     scrub: bool,
 }
 
-/// What was done, apart from the change itself.
 #[derive(Serialize)]
 struct Report {
     scrubbed: Option<Scrubbed>,
@@ -75,7 +76,8 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
 
 fn print(report: &Report, changed: &Changed, target: &Target, context: &mut Context) {
     let (shown, dry_run) = (target.shown(context), target.args.dry_run);
-    let in_keychain = changed.is_in_keychain();
+    let is_item = |file: &str| keychain::service(Path::new(file)).is_some();
+    let in_keychain = changed.shown.iter().any(|change| is_item(&change.file));
     let in_config = changed.shown.len() > usize::from(in_keychain);
     let key = changed.old_keys.last().map(|key| format!(" {}", key::hint(key)));
     let key = format!("the key{}", key.unwrap_or_default());
@@ -139,7 +141,6 @@ pub(crate) fn still_running(sessions: usize) -> String {
 }
 
 impl Target {
-    /// Removes `keys` from every copy of this config; see [`scrub::scrub`].
     pub(crate) fn scrub(&self, keys: &Keys, context: &Context) -> Scrubbed {
         let paths = &self.paths;
         let settings = [

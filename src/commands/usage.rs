@@ -23,10 +23,8 @@ use crate::private;
 use crate::profile::{Profile, Profiles};
 use crate::records::state;
 
-/// How much of the log is read at a time.
 const BLOCK: usize = 1 << 20;
 
-/// The longest bar, and the widest first column.
 const BAR: usize = 20;
 const WIDEST: usize = 40;
 
@@ -79,7 +77,6 @@ struct Sum {
     cost_usd: f64,
 }
 
-/// The kinds of tokens, as the log names them.
 const TOKENS: [&str; 5] = ["input", "output", "cache_read", "cache_write_5m", "cache_write_1h"];
 
 impl Sum {
@@ -98,7 +95,6 @@ impl Sum {
         }
     }
 
-    /// Adds what programs read to a row.
     fn report(&self, mut row: Value) -> Value {
         let [input, output, cache_read, short, long] = self.tokens;
         row["calls"] = self.calls.into();

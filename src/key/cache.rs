@@ -22,7 +22,6 @@ pub(crate) struct Cache {
 }
 
 impl Cache {
-    /// Opens the cache in `base`, which is made if it is missing.
     pub(crate) fn open(base: &Path) -> io::Result<Cache> {
         let cache = Cache::at(base);
         private::own_dir(&cache.dir).map(|()| cache)

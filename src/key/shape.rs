@@ -71,7 +71,10 @@ fn mistake(text: &str) -> (String, &'static str) {
             "this is a reference to a secret (such as op://…), not the key".into(),
             "have it looked up: --key-command 'op read …', or the command of your secret store",
         );
-    } else if starts(&["$"]) || has(&["${", "{{", "$("]) || is_percent_variable(text) {
+    } else if starts(&["$"])
+        || has(&["${", "{{", "$("])
+        || (text.len() > 2 && text.starts_with('%') && text.ends_with('%'))
+    {
         return (
             "this is the name of a variable that was not replaced with its value".into(),
             "let the shell replace it, or name it: --key-env VAR",
@@ -110,7 +113,6 @@ fn mistake(text: &str) -> (String, &'static str) {
     (problem.into(), SOURCE)
 }
 
-/// The first character that cannot be in a key.
 pub(crate) fn stray(text: &str) -> Option<(String, &'static str)> {
     let at = text.chars().position(|c| !c.is_ascii_graphic())? + 1;
     let problem = format!("the key has a blank, control or non-ASCII character at position {at}");
@@ -127,10 +129,6 @@ fn is_assignment(text: &str) -> bool {
     let (name, rest) = text.split_at(end);
     let rest = rest.trim_start();
     !name.is_empty() && (rest.starts_with('=') || (rest.starts_with(": ") && name.contains("KEY")))
-}
-
-fn is_percent_variable(text: &str) -> bool {
-    text.len() > 2 && text.starts_with('%') && text.ends_with('%')
 }
 
 /// Tokens that look like a key and belong elsewhere: how they start, what they are, and what to do.

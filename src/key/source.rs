@@ -16,20 +16,14 @@ use crate::error::fail;
 use crate::key::command;
 use crate::shell::word;
 
-/// The variable that holds a key where nothing else is said.
 pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 
 pub(crate) const NAME_ONE: &str =
     "name a source: --key-env VAR, --key-file FILE, --key-command CMD or --stdin";
 
-/// The time that a key-command may take where nothing is said.
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// More than this is not a key.
 const MAX_BYTES: u64 = command::MAX_OUTPUT_BYTES as u64;
-
-/// What is enough for every key; more is only taken, and wiped, where there is more.
-const USUAL_BYTES: usize = 4096;
 
 /// The flags that name the source of a key. Without one: $ANTHROPIC_API_KEY if set, else standard input if it is not a
 /// terminal, else a hidden prompt.
@@ -89,12 +83,9 @@ pub(crate) struct KeySource {
 pub(crate) enum Place {
     Flag(Zeroizing<String>),
     Env(String),
-    /// A file, and how long it may take.
     File(PathBuf, Duration),
-    /// A shell command, and how long it may take.
     Command(String, Duration),
     Stdin,
-    /// A hidden question on the terminal.
     Prompt,
 }
 
@@ -132,12 +123,10 @@ impl KeySource {
         Ok(KeySource { any_shape, ..KeySource::new(place) })
     }
 
-    /// The kind of source, as reports and the audit trail name it.
     pub(crate) fn kind(&self) -> &'static str {
         if self.profile.is_some() { "profile" } else { self.place.kind() }
     }
 
-    /// The source as the report names it: `the variable X`.
     pub(crate) fn describe(&self) -> String {
         match &self.profile {
             Some(name) => format!("the profile {name} ({})", self.place.describe()),
@@ -321,16 +310,9 @@ fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
 fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
     let cannot =
         |error| fail(format!("cannot read {name}: {error}"), "check the source of the key");
-    let mut input = input.take(MAX_BYTES + 1);
-    let mut bytes = Zeroizing::new(Vec::with_capacity(USUAL_BYTES));
-    (&mut input).take(USUAL_BYTES as u64).read_to_end(&mut bytes).map_err(cannot)?;
-    if bytes.len() == USUAL_BYTES {
-        // Into a new vector: one that grows leaves what it held behind.
-        let mut all = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
-        all.extend_from_slice(&bytes);
-        input.read_to_end(&mut all).map_err(cannot)?;
-        bytes = all;
-    }
+    // A vector that grows leaves what it held behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
+    input.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(fail(
             format!("{name} holds more than {} KiB: that is not a key", MAX_BYTES / 1024),

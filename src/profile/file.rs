@@ -110,7 +110,6 @@ impl Entry {
         }
     }
 
-    /// The source that it names; `file` is where it is written.
     pub(crate) fn key_source(&self, file: &Path, context: &Context) -> anyhow::Result<KeySource> {
         let timeout = self.timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
         let place = match self.key_member() {

@@ -5,8 +5,8 @@ use std::ffi::OsStr;
 use std::process::{Command, Stdio};
 
 use crate::context::Context;
+use crate::key::{command, source::DEFAULT_TIMEOUT};
 
-/// Whether the user of this process is in one of `groups`, names or numbers.
 pub(crate) fn is_member(groups: &[String], context: &Context) -> anyhow::Result<bool> {
     let mine = mine()?;
     let local = std::fs::read_to_string(context.etc.join("group")).unwrap_or_default();
@@ -53,14 +53,10 @@ fn from_directory(group: &str, path: Option<&OsStr>) -> Option<u32> {
         return None;
     }
     let mut getent = Command::new("getent");
-    getent.env_clear();
     // It needs nothing of the environment, in which there may be keys.
-    if let Some(path) = path {
-        getent.env("PATH", path);
-    }
-    let output =
-        getent.args(["group", group]).stdin(Stdio::null()).stderr(Stdio::null()).output().ok()?;
-    number(group, &String::from_utf8_lossy(&output.stdout))
+    getent.env_clear().envs(path.map(|path| ("PATH", path))).stderr(Stdio::null());
+    let lines = command::run(getent.args(["group", group]), DEFAULT_TIMEOUT, b"").ok()?.ok()?;
+    number(group, &lines)
 }
 
 #[cfg(test)]

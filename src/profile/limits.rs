@@ -78,7 +78,6 @@ impl From<Budget> for String {
     }
 }
 
-/// A number with its unit, more than nothing.
 pub(crate) fn parse_amount(text: &str) -> Option<(f64, Unit)> {
     let digits = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (unit, factor) = match text[digits..].trim_start() {

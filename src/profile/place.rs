@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 
+use super::{file::Malformed, malformed_error};
 use crate::context::Context;
 use crate::disk::{self, Kind, Open};
 use crate::error::fail;
 use crate::private;
 use crate::shell::word;
 
-/// More than this is not a list of profiles.
 const MAX_BYTES: u64 = 1024 * 1024;
 
 pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
@@ -28,11 +28,7 @@ pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
 
 pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
     let dir = context.etc.join("cck/profiles.d");
-    let mut files = match disk::entries(&dir) {
-        Ok(files) => files,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(&dir, error)),
-    };
+    let mut files = private::list(&dir).map_err(|error| unreadable(&dir, error))?;
     let is_hidden = |path: &Path| {
         path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
     };
@@ -41,7 +37,6 @@ pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// The text of a file of profiles; none if it does not exist.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     let file = match disk::open(path, Open::Follow) {
         Ok(file) => file,
@@ -116,7 +111,7 @@ pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
 /// Changes the user's file under its lock; `None` from `decide` leaves it as it is.
 pub(crate) fn update(
     context: &mut Context,
-    decide: impl Fn(&str) -> anyhow::Result<Option<String>>,
+    decide: impl Fn(&str) -> Result<Option<String>, Malformed>,
 ) -> anyhow::Result<()> {
     let file = user_file(context)?;
     let _acting = disk::act_for(&file)?;
@@ -125,7 +120,7 @@ pub(crate) fn update(
     let _lock = private::open_locked(&lock, Open::Make, private::LOCK_WAIT)
         .with_context(|| format!("cannot lock {}", file.display()))?;
     let text = read(&file)?.unwrap_or_default();
-    if let Some(text) = decide(&text)? {
+    if let Some(text) = decide(&text).map_err(|malformed| malformed_error(&file, &malformed))? {
         // Where the file is a link into a person's dotfiles, it stays one.
         let target = disk::real(&file).unwrap_or(file);
         let written = private::write(&target, text.as_bytes());

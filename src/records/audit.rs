@@ -33,7 +33,6 @@ pub(crate) struct AuditArgs {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
-    /// When, as RFC 3339 in UTC.
     pub time: String,
     /// What: `set-key`, `unset-key`, `rotate`, … or `repair`.
     pub action: String,
@@ -169,6 +168,7 @@ fn add(lines: &mut Vec<u8>, record: &Record) -> anyhow::Result<String> {
 }
 
 fn record(event: &Event<'_>, outcome: &str, prev: String, context: &Context) -> Record {
+    let [user, host] = user_and_host(context);
     Record {
         time: now(),
         action: event.action.into(),
@@ -176,8 +176,8 @@ fn record(event: &Event<'_>, outcome: &str, prev: String, context: &Context) -> 
         source: event.source.map(Into::into),
         old: event.old.clone(),
         new: event.new.clone(),
-        user: user(context),
-        host: host(context),
+        user,
+        host,
         pid: std::process::id(),
         cck: env!("CARGO_PKG_VERSION").into(),
         outcome: outcome.into(),
@@ -190,24 +190,15 @@ pub(crate) fn now() -> String {
     humantime::format_rfc3339_seconds(SystemTime::now()).to_string()
 }
 
-#[cfg(unix)]
-fn host(_: &Context) -> String {
-    rustix::system::uname().nodename().to_string_lossy().into_owned()
-}
-
 #[cfg(windows)]
-fn host(context: &Context) -> String {
-    context.var("COMPUTERNAME").unwrap_or_default()
-}
-
-#[cfg(windows)]
-fn user(context: &Context) -> String {
-    context.var("USERNAME").unwrap_or_default()
+fn user_and_host(context: &Context) -> [String; 2] {
+    ["USERNAME", "COMPUTERNAME"].map(|name| context.var(name).unwrap_or_default())
 }
 
 /// The user's name in the password file, else `uid N`: in a container there may be no entry.
 #[cfg(unix)]
-fn user(context: &Context) -> String {
+fn user_and_host(context: &Context) -> [String; 2] {
     let user = rustix::process::getuid();
-    context.field_of(user, 0).unwrap_or_else(|| format!("uid {}", user.as_raw()))
+    let name = context.field_of(user, 0).unwrap_or_else(|| format!("uid {}", user.as_raw()));
+    [name, rustix::system::uname().nodename().to_string_lossy().into_owned()]
 }

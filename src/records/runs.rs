@@ -8,7 +8,6 @@ use crate::disk::{self, Kind};
 
 pub(crate) const PREFIX: &str = "cck-run-";
 
-/// The name of a run's socket.
 #[cfg(unix)]
 pub(crate) const SOCKET: &str = "s";
 
@@ -22,7 +21,6 @@ fn dirs(base: &Path) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// The private configs of runs.
 pub(crate) fn configs(base: &Path) -> Vec<PathBuf> {
     let configs = dirs(base).map(|dir| dir.join(CONFIG));
     let mut configs: Vec<_> = configs.filter(|config| disk::look(config).is_ok()).collect();
@@ -30,7 +28,6 @@ pub(crate) fn configs(base: &Path) -> Vec<PathBuf> {
     configs
 }
 
-/// Removes the directories of runs that were killed.
 pub(crate) fn sweep(base: &Path) {
     for dir in dirs(base).filter(|dir| is_deserted(dir) || is_dead(dir)) {
         let _ = fs::remove_dir_all(dir);

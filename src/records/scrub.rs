@@ -48,14 +48,11 @@ pub(crate) struct Left {
     pub why: String,
 }
 
-/// The keys in question.
 #[derive(Default)]
 pub(crate) struct Keys {
     // A key of which only the digest was known is added when it is seen.
     texts: RefCell<Vec<Zeroizing<String>>>,
-    /// Of keys whose text is not known any more.
     digests: Vec<String>,
-    /// The key that stays.
     keep: Option<Zeroizing<String>>,
 }
 
@@ -120,7 +117,6 @@ impl Keys {
     }
 }
 
-/// The bytes with `\u00XX` as what it means.
 fn unescape(bytes: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(bytes.len());
     let mut rest = bytes;
@@ -288,7 +284,6 @@ impl Work<'_> {
         }
     }
 
-    /// How one of the keys is in the file, or may be.
     fn found_in(&self, path: &Path) -> Option<&'static str> {
         match read(path)? {
             Ok(bytes) => self.keys.found_in(&bytes),

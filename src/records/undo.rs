@@ -30,11 +30,9 @@ const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 pub struct Record {
     /// 1; another number was written by another version.
     schema: u32,
-    /// When, as RFC 3339 in UTC.
     pub time: String,
     pub action: String,
     config: PathBuf,
-    /// In the order in which they were changed.
     pub(crate) files: Vec<Edited>,
 }
 
@@ -90,7 +88,6 @@ impl Member {
 }
 
 impl Record {
-    /// A record of a change that has not begun.
     pub(crate) fn new(action: &str, config: &Path) -> Record {
         Record {
             schema: 1,
@@ -125,7 +122,6 @@ impl Record {
         }
     }
 
-    /// Makes the prepared record the one that `cck undo` takes.
     pub(crate) fn commit(&self, context: &Context) {
         // If this fails, the next command finds both and looks which one holds.
         let _ = path(&self.config, context)
@@ -140,9 +136,7 @@ impl Record {
 
 /// The record that a killed run has laid down, as far as its change took effect.
 fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
-    let Some(mut record) = read(&next(config, context)?, config)? else {
-        return Ok(None);
-    };
+    let Some(mut record) = read(&next(config, context)?, config)? else { return Ok(None) };
     record.files.retain(|file| file.holds(context));
     Ok(Some(record).filter(|record| !record.files.is_empty()))
 }
@@ -172,9 +166,7 @@ pub(crate) fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Re
 }
 
 fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
-    let Some(bytes) = private::read(path)? else {
-        return Ok(None);
-    };
+    let Some(bytes) = private::read(path)? else { return Ok(None) };
     let record = serde_json::from_slice::<Record>(&bytes)
         .with_context(|| format!("{} is not a record of a change", path.display()))?;
     if record.config != config {
@@ -186,7 +178,6 @@ fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
     Ok(Some(record))
 }
 
-/// The keys that the last change of `config` replaced or removed.
 pub(crate) fn keys(config: &Path, context: &Context) -> Vec<Zeroizing<String>> {
     let record = load(config, context).ok().flatten();
     let files = record.iter().flat_map(|record| &record.files);

@@ -430,7 +430,6 @@ fn is_command(fix: &str) -> bool {
     fix.split(": ").any(starts)
 }
 
-/// What interactive claude asks first, in words.
 fn dialogs(outcome: &Outcome) -> Option<String> {
     let words = outcome.dialogs.iter().map(|dialog| match dialog {
         Dialog::InvalidConfig => "asks what to do with its broken config",

@@ -33,11 +33,8 @@ pub(crate) struct Pending {
     /// 1; another number was written by another version.
     schema: u32,
     pub old: Named,
-    /// By which a copy of the old key is known.
     pub old_digest: String,
-    /// What the Admin API finds the old key by.
     pub old_trace: Option<Trace>,
-    /// Where it was read.
     #[serde(skip)]
     file: PathBuf,
 }

@@ -10,7 +10,6 @@ use crate::client::{Client, Launch, destination, gather, installed};
 use crate::context::Context;
 use crate::error::fail;
 
-/// What one of unknown version is taken for.
 const OLD: Client = Client::at(2, 1, 112);
 
 /// The first version that reaches the broker through its socket, whatever a project says.

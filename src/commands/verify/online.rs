@@ -37,7 +37,6 @@ pub(crate) fn ask(case: &Case<'_>, context: &Context) -> anyhow::Result<Online> 
     Ok(Online { url: shown, result, status, problem })
 }
 
-/// Where to ask with what, or why not.
 fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), Option<Problem>> {
     let mut outcomes = case.modes.iter().map(|mode| case.decision.outcome(*mode));
     let outcome = outcomes.find(|outcome| outcome.sends).ok_or(None)?;
@@ -77,7 +76,6 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
     Ok((address, headers))
 }
 
-/// What a status says of the credential.
 fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>) {
     let (result, problem, says, fix) = match code {
         200..=299 => return ("valid", Some(code), None),

@@ -10,9 +10,6 @@ use sha2::{Digest, Sha256};
 use super::Record;
 use crate::private::hex;
 
-/// What the first line holds in place of a hash.
-const NOTHING: &str = "0000000000000000000000000000000000000000000000000000000000000000";
-
 /// A line that is longer was not written by cck.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -21,9 +18,9 @@ const LONGEST_DAMAGE: u64 = 64 * 1024 * 1024;
 
 const BLOCK: u64 = 4096;
 
-/// What the next line has to hold as `prev`, after this line (without its line end).
+/// What the next line has to hold as `prev`, after this line (without its line end); zeros in the first one.
 pub(crate) fn link(line: Option<&[u8]>) -> String {
-    line.map_or_else(|| NOTHING.to_owned(), |line| hex(&Sha256::digest(line)))
+    line.map_or_else(|| "0".repeat(64), |line| hex(&Sha256::digest(line)))
 }
 
 pub(crate) struct LastLine {
