@@ -33,6 +33,7 @@ pub(crate) struct Run {
 /// One call.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Call {
+    #[serde(skip)]
     pub(crate) time: String,
     pub(crate) session: Option<String>,
     pub(crate) agent: Option<String>,
@@ -61,6 +62,8 @@ pub(crate) struct Call {
 /// A line of the log.
 #[derive(Serialize)]
 struct Line<'a> {
+    /// First: by it `cck usage` knows a line.
+    time: &'a str,
     #[serde(flatten)]
     run: &'a Run,
     #[serde(flatten)]
@@ -136,7 +139,7 @@ pub(crate) fn append(state: &Path, run: &Run, calls: &[Call], durable: bool) -> 
     let mut text = Vec::new();
     for call in calls {
         let start = text.len();
-        serde_json::to_writer(&mut text, &Line { run, call, prev })?;
+        serde_json::to_writer(&mut text, &Line { time: &call.time, run, call, prev })?;
         prev = link(Some(&text[start..]));
         text.push(b'\n');
     }
