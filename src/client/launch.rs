@@ -32,6 +32,8 @@ pub struct Launch {
     unknown: Option<String>,
     /// Why no client starts a session with this command line.
     refused: Option<String>,
+    /// The same as older clients scan it, if they find more.
+    scanned: Option<Box<Launch>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +85,15 @@ impl Launch {
         let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
         let mut launch = Launch { program, mode: Some(Mode::Interactive), ..Launch::default() };
         launch.bare = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--bare");
+        let scanned = Launch { scanned: Some(Box::default()), ..launch.clone() }.read(&args);
+        let launch = launch.read(&args);
+        let scanned = Launch { scanned: None, ..scanned };
+        Launch { scanned: (scanned != launch).then(|| scanned.into()), ..launch }
+    }
+
+    /// Reads the arguments; as older clients scan them, if `scanned` is set.
+    fn read(mut self, args: &[String]) -> Launch {
+        let launch = &mut self;
         let mut rest = args.iter().map(String::as_str).peekable();
         let mut operand = None;
         while let Some(arg) = rest.next().filter(|arg| *arg != "--") {
@@ -98,10 +109,19 @@ impl Launch {
         {
             launch.refuse(format!("`claude {command}` does not start a session"));
         }
-        launch
+        self
     }
 
-    fn option<'a>(&mut self, arg: &str, rest: &mut Peekable<impl Iterator<Item = &'a str>>) {
+    /// As this client reads it.
+    fn seen_by(&self, client: Client) -> &Launch {
+        let scans = !client.has(Rule::OptionValuesAreNoOptions);
+        self.scanned.as_deref().filter(|_| scans).unwrap_or(self)
+    }
+
+    fn option<'a, I>(&mut self, arg: &str, rest: &mut Peekable<I>)
+    where
+        I: Iterator<Item = &'a str> + Clone,
+    {
         let (name, value) = match arg.char_indices().nth(2) {
             _ if arg.starts_with("--") => match arg.split_once('=') {
                 Some((name, value)) => (name, Some(value)),
@@ -123,10 +143,14 @@ impl Launch {
             (Some(Kind::Optional), None) => _ = rest.next_if(|next| !is_option(next)),
             (Some(Kind::Optional), Some(_)) => {}
             // Whatever comes next, an option too.
-            (Some(Kind::One), None) => self.take(name, rest.next()),
-            (Some(Kind::Many), None) => {
-                self.take(name, rest.next());
-                while rest.next_if(|next| !is_option(next)).is_some() {}
+            (Some(kind @ (Kind::One | Kind::Many)), None) => {
+                let value = rest.next();
+                self.take(name, value);
+                let is_found = |value: &&str| value.starts_with("--setting") && !has(SKIPPED, name);
+                if let Some(value) = value.filter(|_| self.scanned.is_some()).filter(is_found) {
+                    self.option(value, &mut rest.clone());
+                }
+                while kind == Kind::Many && rest.next_if(|next| !is_option(next)).is_some() {}
             }
             (Some(Kind::One | Kind::Many), value) => self.take(name, value),
         }
@@ -135,7 +159,8 @@ impl Launch {
     /// Why the client ends at once with this command line, and sends nothing.
     pub fn refusal(&self, client: Client) -> Option<String> {
         let unknown = |option: &str| format!("Claude Code does not know the option {option}");
-        match (&self.refused, &self.unknown) {
+        let seen = self.seen_by(client);
+        match (&seen.refused, &seen.unknown) {
             (Some(reason), _) => Some(reason.clone()),
             (None, Some(option)) if client <= NEWEST => Some(unknown(option)),
             _ if self.restricted && !client.has(Rule::RestrictedIsKnown) => {
@@ -148,7 +173,8 @@ impl Launch {
 
     pub fn flag_settings(&self, client: Client) -> Option<FlagSettings<'_>> {
         let last = client.has(Rule::LastSettingsFlagCounts);
-        let value = if last { &self.settings } else { &self.first_settings }.as_deref()?;
+        let seen = self.seen_by(client);
+        let value = if last { &seen.settings } else { &seen.first_settings }.as_deref()?;
         let text = js_trim(value);
         Some(if text.starts_with('{') && text.ends_with('}') {
             FlagSettings::Json(text)
@@ -188,10 +214,9 @@ impl Launch {
     }
 
     /// Whether the settings of that name (`user`, `project`, `local`) are read, as far as `--setting-sources` decides.
-    pub fn reads(&self, source: &str) -> bool {
-        self.setting_sources
-            .as_ref()
-            .is_none_or(|list| list.split(',').any(|name| name.trim() == source))
+    pub fn reads(&self, source: &str, client: Client) -> bool {
+        let sources = &self.seen_by(client).setting_sources;
+        sources.as_ref().is_none_or(|list| list.split(',').any(|name| name.trim() == source))
     }
 
     fn refuse(&mut self, reason: String) {
@@ -263,6 +288,12 @@ const ONE_VALUE: &str = "\
     --runner-declares --session-began-as-copy --initialize-fields --forward-home-settings \
     --attach-serve --environment --pool --correlation-id --metadata --ref --on-branch \
     --remote-control-session-name-prefix";
+
+/// Those whose value older clients do not take for an option either (2.1.200, observed 2026-11-26).
+const SKIPPED: &str = "\
+    --agent-id --agent-color --agent-name --agent-type --effort --deep-link-cwd-b64 \
+    --deep-link-last-fetch --deep-link-repo --managed-settings --model --parent-session-id \
+    --prefill --prefill-b64 --team-name";
 
 const MANY_VALUES: &str = "\
     --allowedTools --allowed-tools --tools --disallowedTools --disallowed-tools --mcp-config \
@@ -352,10 +383,33 @@ mod tests {
     }
 
     #[test]
+    fn older_clients_find_settings_among_the_values_of_options() {
+        // Every line was given to 2.1.200 and 2.1.332.
+        let old = Client::at(2, 1, 200);
+        for (line, found) in [
+            (&["claude", "-n", "--settings={}"][..], [Some("{}"), None]),
+            (&["claude", "--add-dir", "--settings={}"], [Some("{}"), None]),
+            (&["claude", "--model", "--settings={}"], [None, None]),
+            (&["claude", "--settings={}", "-n", "--settings", "{ }"], [Some("{ }"), Some("{}")]),
+        ] {
+            let launch = parse(line);
+            let seen = [old, KNOWN].map(|client| match launch.flag_settings(client)? {
+                FlagSettings::Json(text) => Some(text),
+                FlagSettings::File(_) => None,
+            });
+            assert_eq!(seen, found, "{line:?}");
+        }
+        let sources = parse(&["claude", "-n", "--setting-sources="]);
+        assert_eq!([old, KNOWN].map(|client| sources.reads("user", client)), [false, true]);
+        let refused = parse(&["claude", "-n", "--setting-sources", "-p", "x"]);
+        assert!(refused.refusal(old).is_some() && refused.refusal(KNOWN).is_none());
+    }
+
+    #[test]
     fn setting_sources_name_the_layers_that_are_read() {
         let read = |line: &[&str]| {
             let launch = parse(line);
-            ["user", "project", "local"].map(|source| launch.reads(source))
+            ["user", "project", "local"].map(|source| launch.reads(source, KNOWN))
         };
         assert_eq!(read(&["claude"]), [true, true, true]);
         assert_eq!(read(&["claude", "--setting-sources", "user, local"]), [true, false, true]);

@@ -123,7 +123,7 @@ impl State {
         };
         let restricted = self.client.has(Rule::RestrictedIsKnown)
             && is_switched_on(&self.process, names::RESTRICTED);
-        !restricted && self.launch.reads(name)
+        !restricted && self.launch.reads(name, self.client)
     }
 
     /// Lays the system's policies over managed files. The first of the machine's policy, the files and the user's policy wins

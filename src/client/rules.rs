@@ -191,6 +191,8 @@ rules! {
     OddPrimaryKeyStops = (2, 1, 232);
     /// A managed policyHelper is not run if the server has settings; before, what it printed was laid over them.
     PolicyHelperGivesWay = (2, 1, 239);
+    /// `--settings` or `--setting-sources` as the value of another option is only that; before, it counted.
+    OptionValuesAreNoOptions = (2, 1, 239);
     /// In a host's session the login of a cloud gateway does not count.
     HostKeepsGatewayOut = (2, 1, 242);
     /// A project cannot set CLAUDE_CODE_SIMPLE.
