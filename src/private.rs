@@ -19,7 +19,8 @@ const MAX_BYTES: u64 = 1 << 30;
 pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from(b"0123456789abcdef"[usize::from(value)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// Puts `bytes` at `path` in one step, with mode 0600, in a directory that is made 0700 if it is missing. What a

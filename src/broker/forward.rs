@@ -138,7 +138,7 @@ impl Tracked {
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        let mut call = std::mem::take(&mut self.call);
+        let mut call = std::mem::take(&mut *self.call);
         call.duration_ms = millis(self.started);
         if let Some(meter) = &mut self.meter {
             let prices = &self.shared.setup.prices;
@@ -219,7 +219,7 @@ async fn admit(
     }
     if shared.setup.require_log {
         let (answer, written) = oneshot::channel();
-        let call = Box::new(Call { decision: "started", ..(*tracked.call).clone() });
+        let call = Call { decision: "started", ..(*tracked.call).clone() };
         _ = shared.entries.send(Entry { call, answer: Some(answer) });
         if let Err(problem) = written.await.unwrap_or_else(|_| Err("it has ended".to_owned())) {
             let message = format!(
@@ -246,9 +246,10 @@ fn allow(lists: &[Vec<String>], model: &str) -> Result<(), Refusal> {
 
 /// The whole body of a request, within the bounds of size and time.
 async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
-    let too_large = Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 32 MB");
+    let too_large =
+        || Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "the request is larger than 32 MB");
     if body.size_hint().lower() > MAX_BODY as u64 {
-        return Err(too_large);
+        return Err(too_large());
     }
     // Copied piece by piece, so that hyper reads each into the same memory.
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or_default();
@@ -262,7 +263,7 @@ async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
                 .into_data()
                 .unwrap_or_default();
             if whole.len() + data.len() > MAX_BODY {
-                return Err(too_large);
+                return Err(too_large());
             }
             whole.extend_from_slice(&data);
         }
@@ -310,15 +311,15 @@ impl json::Visitor for Asked {
     }
 
     fn value(&mut self, _: usize, _: Range<usize>, value: &[u8]) {
-        let text = serde_json::from_slice::<String>(value).ok();
+        let text = || serde_json::from_slice::<String>(value).ok();
         match self.member {
             "model" => {
                 self.names_two_models |= self.model.is_some();
-                self.model = text;
+                self.model = text();
             }
             "stream" => self.stream = value == b"true",
-            "speed" => self.terms.fast = text.as_deref() == Some("fast"),
-            "inference_geo" => self.terms.us_only = text.as_deref() == Some("us"),
+            "speed" => self.terms.fast = text().as_deref() == Some("fast"),
+            "inference_geo" => self.terms.us_only = text().as_deref() == Some("us"),
             _ => {}
         }
     }

@@ -114,15 +114,10 @@ pub(crate) fn clean(headers: &mut HeaderMap) {
 
 /// Takes away what passes no proxy, and what else is dropped.
 fn remove(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
-    let named: Vec<HeaderName> = headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|list| list.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    let goes =
-        |name: &&HeaderName| HOP_BY_HOP.contains(name) || named.contains(name) || is_dropped(name);
+    let lists = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
+    let named: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
+    let is_named = |name: &HeaderName| named.iter().any(|named| name == named);
+    let goes = |name: &&HeaderName| HOP_BY_HOP.contains(name) || is_named(name) || is_dropped(name);
     let going: Vec<HeaderName> = headers.keys().filter(goes).cloned().collect();
     for name in going {
         headers.remove(name);

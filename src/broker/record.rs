@@ -34,7 +34,7 @@ pub(crate) type Alert = (String, String);
 
 /// A call to be recorded. With `--require-log`, also before it is made: the answer is why it could not be written.
 pub(crate) struct Entry {
-    pub(crate) call: Box<Call>,
+    pub(crate) call: Call,
     pub(crate) answer: Option<oneshot::Sender<Result<(), String>>>,
 }
 
@@ -83,7 +83,7 @@ impl Recorder {
             }
             let (mut calls, mut waiting) = (Vec::new(), Vec::new());
             for entry in [first].into_iter().chain(entries.try_iter()).take(BATCH) {
-                calls.push(*entry.call);
+                calls.push(entry.call);
                 waiting.extend(entry.answer);
             }
             is_behind = calls.len() == BATCH;
@@ -129,9 +129,9 @@ impl Recorder {
 
     /// Counts the calls, with the alerts that they raise.
     fn count(&mut self, calls: &[Call]) {
-        let (mut amount, mut models) = (Amount::default(), Vec::new());
+        let (mut amount, mut models) = (Amount::default(), Vec::<String>::new());
         for call in calls.iter().filter(|call| call.decision != "started") {
-            let model = call.model.clone().unwrap_or_default();
+            let model = call.model.as_deref().unwrap_or_default();
             if call.decision == "refused" {
                 self.summary.refused += 1;
                 let reason = call.reason.as_deref().unwrap_or_default();
@@ -145,8 +145,8 @@ impl Recorder {
             }
             self.summary.calls += 1;
             amount.add(call.amount());
-            if call.usage.tokens() > 0 && !models.contains(&model) {
-                models.push(model);
+            if call.usage.tokens() > 0 && !models.iter().any(|known| known == model) {
+                models.push(model.to_owned());
             }
         }
         if amount != Amount::default()
