@@ -1,8 +1,8 @@
 //! The client that is installed: which version, how it was installed, and where. Nothing is run to learn it.
 //!
-//! Seen with real installations: npm (2.0.77, 2.1.112, 2.1.200, 2.1.332). The others follow what their installers document:
-//! the native installer's `versions/VERSION`, Homebrew's Caskroom, the editors' extension directories, and the shims of
-//! volta, asdf and mise.
+//! Seen with real installations: npm (2.0.77, 2.1.112, 2.1.200, 2.1.332), and with their data elsewhere bun 1, pnpm 12, yarn 1
+//! and mise 2026.9. The others follow what their installers document: the native installer's `versions/VERSION`, Homebrew's
+//! Caskroom, the editors' extension directories, and the shims of volta, asdf and nodenv.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -18,7 +18,10 @@ use crate::disk;
 pub(crate) const PACKAGE: &str = "@anthropic-ai/claude-code";
 
 /// A program file, or its script, is not read further than this to find what it starts.
-const MAX_SCRIPT_BYTES: u64 = 4096;
+const MAX_SCRIPT_BYTES: u64 = 16 << 10;
+
+/// How many scripts may start one another.
+const MAX_SCRIPTS: u8 = 3;
 
 const MAX_PACKAGE_BYTES: u64 = 1 << 20;
 
@@ -179,12 +182,16 @@ fn fault(path: &Path) -> Option<Fault> {
 }
 
 fn identify(path: &Path, home: Option<&Path>) -> Installed {
-    let real = disk::real(path).unwrap_or_else(|_| path.to_path_buf());
-    let (version, installed_by) = by_place(&real)
-        .or_else(|| by_shim(path, &real, home?))
-        .or_else(|| by_script(&real))
+    let (version, installed_by) = origin(path, home, MAX_SCRIPTS)
         .map_or((None, "unknown"), |(version, by)| (Some(version), by));
     Installed { version, installed_by, path: path.to_path_buf() }
+}
+
+/// How the program at `path` was installed; it may be a script that starts another, which may be one too.
+fn origin(path: &Path, home: Option<&Path>, scripts: u8) -> Option<Origin> {
+    let real = disk::real(path).ok()?;
+    let script = || by_script(&real, home, scripts.checked_sub(1)?);
+    by_place(&real).or_else(script).or_else(|| by_root(path, &real))
 }
 
 type Origin = (String, &'static str);
@@ -203,6 +210,8 @@ fn by_place(real: &Path) -> Option<Origin> {
         let (version, by) = match pair[0] {
             // Caskroom/claude-code/2.1.332
             cask if cask.starts_with("claude-code") && has("Caskroom") => (pair[1], "homebrew"),
+            // installs/claude/2.1.332, put on PATH by `mise activate`
+            "claude" | "claude-code" if has("installs") => (pair[1], "mise"),
             // extensions/anthropic.claude-code-2.1.332-linux-x64
             _ if pair[1].starts_with("anthropic.claude-code-") => (after("-code-"), "editor"),
             // /nix/store/HASH-claude-code-2.1.332
@@ -214,11 +223,16 @@ fn by_place(real: &Path) -> Option<Origin> {
             return Some((version.to_owned(), by));
         }
     }
-    let by = if has(".bun") {
+    let lies_in = |place: &[&str]| parts.windows(place.len()).any(|part| part == place);
+    let by = if lies_in(&["install", "global", "node_modules"]) {
         "bun"
-    } else if has("pnpm") || has(".pnpm") {
+    } else if has("npm-anthropic-ai-claude-code") {
+        "mise"
+    } else if has("pnpm") || has(".pnpm") || lies_in(&["links", "@anthropic-ai"]) {
         "pnpm"
-    } else if parts.windows(2).any(|pair| pair == [".claude", "local"]) {
+    } else if lies_in(&["yarn", "global"]) {
+        "yarn"
+    } else if lies_in(&[".claude", "local"]) {
         "npm-local"
     } else {
         "npm"
@@ -236,55 +250,58 @@ fn package(path: &Path) -> Option<String> {
     version?.string().filter(|version| is_it && is_version(version))
 }
 
-/// A version manager's shim: what the manager has installed. Of several versions the newest is named.
-fn by_shim(path: &Path, real: &Path, home: &Path) -> Option<Origin> {
-    let parts: Vec<&str> = path.iter().chain(real).filter_map(OsStr::to_str).collect();
-    let has = |name: &str| parts.contains(&name);
-    let (by, roots) = if has("volta-shim") || has(".volta") {
-        ("volta", vec![home.join(".volta/tools/image/packages").join(PACKAGE)])
-    } else if has(".asdf") && has("shims") {
-        ("asdf", entries(&home.join(".asdf/installs/nodejs")))
-    } else if has("mise") && (has("shims") || real.file_name() == Some(OsStr::new("mise"))) {
-        let installs = home.join(".local/share/mise/installs");
-        let named = ["claude", "claude-code", "npm-anthropic-ai-claude-code"];
-        let direct = named.iter().flat_map(|name| entries(&installs.join(name)));
-        let versions = direct.filter_map(|dir| dir.file_name()?.to_str().map(str::to_owned));
-        if let Some(version) = newest(versions.filter(|name| is_version(name))) {
-            return Some((version, "mise"));
-        }
-        ("mise", entries(&installs.join("node")))
-    } else {
-        return None;
-    };
-    let file = |root: &PathBuf| root.join("lib/node_modules").join(PACKAGE).join("package.json");
-    newest(roots.iter().filter_map(|root| package(&file(root)))).map(|version| (version, by))
+/// A version manager's shim, or a copy of the program: the versions below the directory that `bin` or `shims` is in,
+/// wherever that is. Of several the newest is named.
+fn by_root(path: &Path, real: &Path) -> Option<Origin> {
+    let root = path.parent()?.parent()?;
+    let is_mise = real.file_stem() == Some(OsStr::new("mise"));
+    let manager = if is_mise { "mise" } else { "asdf" };
+    let places = [
+        ("native", "share/claude/versions"),
+        ("volta", "tools/image/packages/@anthropic-ai"),
+        (manager, "installs/claude"),
+        (manager, "installs/claude-code"),
+        (manager, "installs/npm-anthropic-ai-claude-code"),
+        (manager, "installs/node"),
+        (manager, "installs/nodejs"),
+        ("nodenv", "versions"),
+    ];
+    places.iter().find_map(|(by, place)| {
+        let version = |dir: &PathBuf| {
+            let file = dir.join("lib/node_modules").join(PACKAGE).join("package.json");
+            // A directory of the client's own, not of Node.
+            let name = dir.file_name()?.to_str().filter(|name| is_version(name));
+            package(&file).or_else(|| name.filter(|_| place.contains("claude")).map(str::to_owned))
+        };
+        newest(entries(&root.join(place)).iter().filter_map(version)).map(|found| (found, *by))
+    })
 }
 
-/// A small script that starts the client: that of pnpm, of npm on Windows, of the local installation.
-fn by_script(real: &Path) -> Option<Origin> {
+/// A small script that starts the client: that of pnpm, of npm on Windows, of the local installation, the user's own.
+fn by_script(real: &Path, home: Option<&Path>, scripts: u8) -> Option<Origin> {
     let text = read(real, MAX_SCRIPT_BYTES)?;
-    let dir = real.parent()?;
+    let dir = real.parent();
+    let starts = [
+        ("$basedir/", dir),
+        ("%dp0%/", dir),
+        ("%~dp0/", dir),
+        ("$HOME/", home),
+        ("${HOME}/", home),
+        ("~/", home),
+    ];
     text.split(['"', '\'', ' ', '\n', '\r', '\t']).find_map(|word| {
         let word = word.replace('\\', "/");
-        let named =
-            ["$basedir/", "%dp0%/", "%~dp0/"].iter().find_map(|start| word.strip_prefix(start));
-        let file = dir.join(named.unwrap_or(&word));
+        let named = starts
+            .iter()
+            .find_map(|(start, dir)| Some(dir.as_ref()?.join(word.strip_prefix(start)?)));
+        let file = named.unwrap_or_else(|| dir.unwrap_or(real).join(&word));
         let is_other = word.contains("claude") && file.is_file() && !is_same(&file, real);
-        is_other.then(|| by_place(&disk::real(&file).ok()?))?
+        is_other.then(|| origin(&file, home, scripts))?
     })
 }
 
 /// The copies that come with the editors' extension, newest first.
 fn in_extensions(home: &Path) -> Vec<Installed> {
-    const EDITORS: [&str; 7] = [
-        ".vscode",
-        ".vscode-server",
-        ".vscode-insiders",
-        ".vscode-oss",
-        ".cursor",
-        ".cursor-server",
-        ".windsurf",
-    ];
     let native = if cfg!(windows) { "claude.exe" } else { "claude" };
     let copy = |dir: PathBuf| {
         let name = dir.file_name()?.to_str()?.to_ascii_lowercase();
@@ -295,7 +312,12 @@ fn in_extensions(home: &Path) -> Vec<Installed> {
             by_place(&path).filter(|_| name.starts_with("anthropic.claude-code-"))?;
         Some(Installed { version: Some(version), installed_by, path })
     };
-    let dirs = EDITORS.iter().flat_map(|name| entries(&home.join(name).join("extensions")));
+    // .vscode, .vscode-server, .cursor, .windsurf, .vscodium-server, …
+    let is_hidden = |dir: &&PathBuf| {
+        dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+    };
+    let homes = entries(home);
+    let dirs = homes.iter().filter(is_hidden).flat_map(|dir| entries(&dir.join("extensions")));
     let mut found: Vec<Installed> = dirs.filter_map(copy).collect();
     found.sort_by_key(|installed| std::cmp::Reverse(installed.client()));
     found
@@ -433,6 +455,51 @@ mod tests {
         let shims = machine.find(".local/share/mise/shims");
         assert_eq!(seen(&shims), Some(("2.1.140", "mise")));
 
+        // Their data lies elsewhere.
+        machine.package("v/tools/image/packages/@anthropic-ai/claude-code/lib", "2.1.98");
+        machine.lay("usr/libexec/volta-shim", "\u{7f}ELF");
+        machine.link("../../usr/libexec/volta-shim", "v/bin/claude");
+        assert_eq!(seen(&machine.find("v/bin")), Some(("2.1.98", "volta")));
+
+        machine.package("data/installs/nodejs/20.1.0/lib", "2.1.85");
+        machine.lay("data/shims/claude", "#!/usr/bin/env bash\nexec asdf exec \"claude\" \"$@\"\n");
+        assert_eq!(seen(&machine.find("data/shims")), Some(("2.1.85", "asdf")));
+
+        machine.package("env/versions/20.1.0/lib", "2.1.86");
+        machine.lay("env/shims/claude", "#!/bin/sh\nexec nodenv exec \"${0##*/}\" \"$@\"\n");
+        assert_eq!(seen(&machine.find("env/shims")), Some(("2.1.86", "nodenv")));
+
+        fs::create_dir_all(machine.at("m/installs/npm-anthropic-ai-claude-code/2.1.112")).unwrap();
+        machine.link("../../usr/bin/mise", "m/shims/claude");
+        assert_eq!(seen(&machine.find("m/shims")), Some(("2.1.112", "mise")));
+        machine.lay("m/installs/claude/2.1.141/claude", "\u{7f}ELF");
+        assert_eq!(seen(&machine.find("m/installs/claude/2.1.141")), Some(("2.1.141", "mise")));
+
+        for (place, link, by) in [
+            ("b/install/global", "b/bin/claude", "bun"),
+            ("c/yarn/global", "y/bin/claude", "yarn"),
+            ("p/store/v11/links/@anthropic-ai/claude-code/2.1.112/abc", "q/claude", "pnpm"),
+        ] {
+            machine.package(place, "2.1.112");
+            let script = format!("{place}/node_modules/{PACKAGE}/cli.js");
+            machine.lay(&script, "");
+            machine.link(machine.at(&script).to_str().unwrap(), link);
+            let (dir, _) = link.rsplit_once('/').unwrap();
+            assert_eq!(seen(&machine.find(dir)), Some(("2.1.112", by)));
+        }
+
+        // Scripts of the user's own, one of which starts the other.
+        machine.lay("mine/claude", "#!/bin/sh\nexec \"$HOME/other/claude\" --verbose \"$@\"\n");
+        machine.lay("other/claude", "#!/bin/sh\nexec ~/.local/bin/claude \"$@\"\n");
+        assert_eq!(seen(&machine.find("mine")), Some(("2.1.332", "native")));
+        machine.lay("other/claude", "#!/bin/sh\nexec ~/mine/claude \"$@\"\n");
+        assert_eq!(seen(&machine.find("mine")), Some(("?", "unknown")));
+
+        // On Windows the program is a copy, not a link.
+        machine.lay("w/share/claude/versions/2.1.330", "MZ");
+        machine.lay("w/bin/claude", "MZ");
+        assert_eq!(seen(&machine.find("w/bin")), Some(("2.1.330", "native")));
+
         machine.lay("nix/store/abc-claude-code-2.1.15/bin/claude", "\u{7f}ELF");
         assert_eq!(
             seen(&machine.find("nix/store/abc-claude-code-2.1.15/bin")),
@@ -451,6 +518,10 @@ mod tests {
         machine.link("../share/claude/versions/2.1.332", ".local/bin/claude");
         let as_editor = machine.find_as(".local/bin", Some(Launcher::Vscode));
         assert_eq!(seen(&as_editor), Some(("2.1.145", "editor")));
+        let dir = ".windsurf-server/extensions/anthropic.claude-code-2.1.146";
+        machine.lay(&format!("{dir}/resources/native-binary/claude"), "\u{7f}ELF");
+        let as_editor = machine.find_as(".local/bin", Some(Launcher::Vscode));
+        assert_eq!(seen(&as_editor), Some(("2.1.146", "editor")));
         assert_eq!(seen(&machine.find(".local/bin")), Some(("2.1.332", "native")));
     }
 

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    FileState, Layer, Reading, Rule, Secret, Settings, State, launch::FlagSettings, names, parse,
-    policy::Policy, variables::is_switched_on,
+    Client, FileState, Layer, Reading, Rule, Secret, Settings, State, launch::FlagSettings, names,
+    parse, policy::Policy, variables::is_switched_on,
 };
+
+/// Newer clients take no settings file with more bytes.
+const MAX_BYTES: usize = 2 << 20;
 
 impl State {
     /// Reads every layer from its files; that of Anthropic's server is given.
@@ -77,9 +80,12 @@ impl State {
         let is_read = self.reads(layer);
         for path in files.iter().filter(|_| is_read) {
             let (mut file, bytes) = self.facts.file(path);
+            if bytes.len() > MAX_BYTES && client.has(Rule::LargeSettingsAreNotRead) {
+                file.reading = Reading::TooLarge(bytes.len() as u64);
+            }
             parse(&mut file, || settings.merge(client, bytes));
             if layer == Layer::Flag
-                && let Some(why) = unusable_flag(&file)
+                && let Some(why) = unusable_flag(client, &file)
             {
                 self.refuse(format!("--settings {}: {why}", path.display()));
             }
@@ -155,13 +161,15 @@ impl State {
     }
 }
 
-/// Why the client ends at once with this file as `--settings`. One that breaks the schema is ignored (2.1.332, observed
-/// 2026-11-25).
-fn unusable_flag(file: &FileState) -> Option<String> {
+/// Why the client ends at once with this file as `--settings`. One that is empty, is not JSON or breaks the schema is ignored
+/// (2.0.77 to 2.1.332, observed 2026-11-26).
+fn unusable_flag(client: Client, file: &FileState) -> Option<String> {
     match &file.reading {
-        Reading::Read | Reading::Invalid(_) => None,
         Reading::Missing => Some("it does not exist".into()),
-        Reading::Empty => Some("it is empty".into()),
-        _ => file.reading.fault().map(|fault| format!("it {fault}")),
+        Reading::TooLarge(_) if !client.has(Rule::LargeFlagSettingsStop) => None,
+        Reading::Unreadable(_) | Reading::NotAFile(_) | Reading::TooLarge(_) => {
+            file.reading.fault().map(|fault| format!("it {fault}"))
+        }
+        _ => None,
     }
 }

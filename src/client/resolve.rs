@@ -84,11 +84,15 @@ fn stop(
     // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
     let managed_is_refused = state.settings_files.iter().any(|(layer, file)| {
         *layer == Layer::Managed
-            && matches!(file.reading, Reading::Malformed(_) | Reading::Invalid(_))
+            && match file.reading {
+                Reading::Malformed(_) | Reading::Invalid(_) | Reading::TooLarge(_) => true,
+                Reading::NotAFile(_) => client.has(Rule::SettingsDirectoryIsError),
+                _ => false,
+            }
     });
     let passes = state.uses_gateway_login() && !client.has(Rule::MalformedManagedStopsGateway);
     if managed_is_refused && client.has(Rule::MalformedManagedStops) && !passes {
-        let reason = "the client refuses to start with malformed managed settings";
+        let reason = "the client refuses to start with managed settings that it cannot read";
         return stop("managed-settings", None, reason);
     }
     let config_is_refused = match state.config_file.reading {

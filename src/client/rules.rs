@@ -160,7 +160,7 @@ rules! {
     BadManagedMembersAreDropped = (2, 1, 166);
     /// In a host's session managed forceLoginMethod and forceLoginOrgUUID refuse nothing.
     HostIsRefusedNothing = (2, 1, 167);
-    /// A directory where settings should be is a settings error.
+    /// A directory where settings should be is a settings error; where managed ones should be, it stops the client.
     SettingsDirectoryIsError = (2, 1, 169);
     /// Of two `--settings` the last counts; before, the first did.
     LastSettingsFlagCounts = (2, 1, 169);
@@ -170,6 +170,8 @@ rules! {
     GatewayIsKnown = (2, 1, 195);
     /// The login of a cloud gateway goes before everything.
     CloudGatewayIsKnown = (2, 1, 195);
+    /// Settings of more than 2 MiB are not read; managed ones stop the client.
+    LargeSettingsAreNotRead = (2, 1, 196);
     /// In a host's session no helper, `primaryApiKey`, login or `HEADERS` of an `env` block counts.
     HostOwnsCredentials = (2, 1, 198);
     /// Cached variables of the server count only where it confirms them; before, they did in that start, just above the
@@ -181,6 +183,8 @@ rules! {
     KeyIsTrimmed = (2, 1, 212);
     /// CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD is known.
     AnthropicGoogleCloudIsKnown = (2, 1, 213);
+    /// `--settings` with a file of more than 2 MiB ends the client; before, it was ignored.
+    LargeFlagSettingsStop = (2, 1, 213);
     /// `TOKEN` is trimmed, and a blank one counts as unset.
     TokenIsTrimmed = (2, 1, 221);
     /// `env` of managed files ranks as ever beside settings of the server; before, just above the process's environment.

@@ -75,7 +75,7 @@ impl Reading {
             Reading::Unreadable(why) => format!("cannot be read: {why}"),
             Reading::NotAFile(kind) => format!("is {kind}, not a file"),
             Reading::TooLarge(bytes) => {
-                format!("is too large for the client ({} MiB)", bytes >> 20)
+                format!("is too large ({} MiB)", bytes >> 20)
             }
         })
     }

@@ -166,15 +166,31 @@ fn settings_that_cannot_be_read_and_options_without_a_value_are_problems() {
     let wide: Vec<u8> = "\u{feff}{}".encode_utf16().flat_map(u16::to_be_bytes).collect();
     fs::write(path("utf-16be"), wide).unwrap();
     symlink("loop", path("loop")).unwrap();
-    let files = ["fifo", "large", "malformed", "missing", "bin", "empty", "utf-16be", "loop"];
-    let files = files.map(path);
+    let files = ["fifo", "large", "missing", "bin", "loop"].map(path);
     for value in files.iter().map(String::as_str).chain(["/dev/zero", "/dev/tty", "{", "{\"a\":"]) {
         for settings in [&["--settings", value][..], &[&*format!("--settings={value}")]] {
             let args = [&["--", "claude", "-p", "hi"], settings].concat();
             let (problems, key) = bounded(&sandbox, &args, false);
-            assert!(problems.iter().any(|code| code == "launch-refused"), "{value}: {problems:?}");
+            // One problem, of one cause.
+            assert_eq!(problems, ["launch-refused"], "{value}");
             assert!(key.is_null(), "{value}: {key}");
         }
+    }
+    for (file, expected) in [
+        ("malformed", &["settings-malformed"][..]),
+        ("empty", &[]),
+        ("utf-16be", &["settings-malformed"]),
+    ] {
+        let args = ["--", "claude", "-p", "hi", "--settings", &path(file)];
+        let (problems, key) = bounded(&sandbox, &args, false);
+        assert_eq!(
+            (&*problems, &key),
+            (
+                &*expected.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>(),
+                &json!("config.primaryApiKey")
+            ),
+            "{file}"
+        );
     }
     for option in ["--settings", "--setting-sources", "--model", "--add-dir", "-n"] {
         let (problems, key) = bounded(&sandbox, &["--", "claude", "-p", "hi", option], false);

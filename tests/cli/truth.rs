@@ -136,7 +136,11 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     for dir in [&home, &project, &etc] {
         fs::create_dir(dir).unwrap();
     }
-    let expand = |text: &str| text.replace("$HOME", &home).replace("$PROJECT", &project);
+    let expand = |text: &str| {
+        text.replace("$HOME", &home)
+            .replace("$PROJECT", &project)
+            .replace("$2MIB", &" ".repeat(2 << 20))
+    };
     let lay = |root: &str, path: &str, content: &Value| {
         let text = content.as_str().map_or_else(|| content.to_string(), str::to_owned);
         let path = Path::new(root).join(path);

@@ -43,6 +43,10 @@ fn readings(case: &Case<'_>, found: &mut Problems) {
     }
     for (layer, file) in &state.settings_files {
         let Some(what) = file.reading.fault() else { continue };
+        if *layer == Layer::Flag && state.refusal.is_some() {
+            // Said with the launch.
+            continue;
+        }
         let stops = *layer == Layer::Managed && state.client.has(Rule::MalformedManagedStops);
         let then = if stops { "refuses to start" } else { "ignores the whole file" };
         let fix = match layer {

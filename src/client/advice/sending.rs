@@ -27,7 +27,9 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
 
 fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, found: &mut Problems) {
     let Some(expected) = case.expected else { return };
-    if case.decision.meets(mode, Some(expected)) {
+    // What is wrong with the command line is said with the launch.
+    let is_refused = outcome.stop.as_ref().is_some_and(|stop| stop.code == "launch");
+    if is_refused || case.decision.meets(mode, Some(expected)) {
         return;
     }
     let note = case.decision.candidate(expected).map(|candidate| candidate.note(mode));

@@ -11,6 +11,9 @@ use crate::disk::{self, Kind, Open, Stat};
 /// (V8: 2^29 - 24 characters).
 pub(crate) const MAX_BYTES: u64 = (1 << 29) - 24;
 
+/// No other file is read that is longer: the client's own bound is 2 MiB, that of older ones is not to be waited for.
+const MAX_OTHER_BYTES: u64 = 32 << 20;
+
 /// Reads a file. Never waits: a FIFO is opened without blocking and not read.
 pub(crate) fn read(path: &Path) -> (FileState, Vec<u8>) {
     let (mut state, file) = look(path);
@@ -18,7 +21,7 @@ pub(crate) fn read(path: &Path) -> (FileState, Vec<u8>) {
     let Some((file, size)) = file else {
         return (state, nothing);
     };
-    let (reading, bytes) = match disk::read_up_to(&file, size, MAX_BYTES) {
+    let (reading, bytes) = match disk::read_up_to(&file, size, MAX_OTHER_BYTES) {
         Ok(Some(bytes)) if bytes.is_empty() => (Reading::Empty, nothing),
         Ok(Some(bytes)) => (Reading::Read, bytes),
         Ok(None) => (Reading::TooLarge(size), nothing),
