@@ -22,7 +22,7 @@ use tokio::time::{Sleep, sleep, timeout};
 
 use super::budget::Ledger;
 use super::guard::{self, MAX_BODY, Route, Token};
-use super::lend::{Lender, Lent};
+use super::lend::Lender;
 use super::log::{self, Call};
 use super::meter::Meter;
 use super::prices::Terms;
@@ -333,11 +333,14 @@ async fn forward(
     mut tracked: Tracked,
 ) -> Response<Reply> {
     guard::clean(&mut parts.headers);
+    parts.headers.insert(header::HOST, shared.host.clone());
+    parts.headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     let mut lent = shared.lender.lend();
     let mut is_second = false;
     loop {
         tracked.call.key = Some(Arc::clone(&lent.fingerprint));
-        let request = upstream_request(shared, &parts, body.clone(), &lent);
+        parts.headers.insert(lent.name.clone(), lent.value.clone());
+        let request = upstream_request(shared, &parts, body.clone());
         let sent = timeout(shared.setup.patience, send(shared, request)).await;
         let (response, connection) = match sent.unwrap_or_else(|_| Err(stalled(&shared.setup))) {
             Ok(sent) => sent,
@@ -362,12 +365,7 @@ fn stalled(setup: &Setup) -> io::Error {
     io::Error::other(format!("nothing came for {:?}", setup.patience))
 }
 
-fn upstream_request(
-    shared: &Shared,
-    parts: &Parts,
-    body: Bytes,
-    lent: &Lent,
-) -> Request<Full<Bytes>> {
+fn upstream_request(shared: &Shared, parts: &Parts, body: Bytes) -> Request<Full<Bytes>> {
     let mut request = Request::new(Full::new(body));
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = match (shared.setup.connector.path(), parts.uri.path_and_query()) {
@@ -377,10 +375,6 @@ fn upstream_request(
             .unwrap_or_default(),
     };
     *request.headers_mut() = parts.headers.clone();
-    let headers = request.headers_mut();
-    headers.insert(header::HOST, shared.host.clone());
-    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-    headers.insert(lent.name.clone(), lent.value.clone());
     request
 }
 
