@@ -13,7 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
 use super::{
-    Client, Env, FileState, HelperRun, Json, Launch, Reading, Roots, Rule, Secret, State,
+    Client, Env, FileState, HelperRun, Json, Launch, Mode, Reading, Roots, Rule, Secret, State,
     config::{self, Picked},
     decode,
     federation::{AnthropicProfile, is_name},
@@ -275,7 +275,9 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
 
 /// Runs the program of a managed `policyHelper`; if that fails, the client does not start (2.1.332, observed 2026-11-25).
 pub fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
-    let Some(program) = state.policy_helper() else {
+    // In the terminal it may be run where the server is not asked.
+    let in_terminal = || state.without_server(Mode::Interactive)?.policy_helper();
+    let Some(program) = state.policy_helper().or_else(in_terminal) else {
         return Ok(());
     };
     let command = shell::quote_program(&program.to_string_lossy());

@@ -133,6 +133,12 @@ impl Request<'_> {
         let is_granted =
             oauth.is_some_and(|oauth| matches!(oauth.kind, Kind::Grant | Kind::Profile));
         let replacement = custom.header(custom.authorization).filter(|_| !is_granted);
+        if oauth.is_some()
+            && replacement.is_none()
+            && let Some(failure) = destination::login_fails_beside_helper(state)
+        {
+            return Some(failure);
+        }
         let hidden_oauth = oauth_header.clone().filter(|_| replacement.is_some());
         outcome.authorization =
             token.or(helper).or(replacement).or(oauth_header).unwrap_or_default();

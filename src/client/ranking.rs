@@ -142,9 +142,10 @@ impl<'s> Ranking<'s> {
                 true
             }
         };
-        // Where the login has to be a gateway's, nothing is asked (2.1.332, observed 2026-11-26).
-        let gateway_alone = state.forced_method() == Some("gateway")
-            && state.client.has(Rule::ForcedGatewayRefusesAll);
+        // Where the login is a gateway's, or has to be, nothing is asked (2.1.200, 2.1.332, observed 2026-11-26).
+        let gateway_alone = self.found.has(Kind::Gateway)
+            || state.forced_method() == Some("gateway")
+                && state.client.has(Rule::ForcedGatewayRefusesAll);
         if !rejected && !gateway_alone && self.mode == Mode::Interactive {
             self.found.dialogs.push(Dialog::ApproveEnvKey);
         }
@@ -278,9 +279,13 @@ impl<'s> Ranking<'s> {
             "local-agent" => has(Rule::AgentLoginBeatsAll),
             _ => false,
         };
+        let is_remote = || match has(Rule::RemoteIsOfProcess) {
+            true => variables::is_switched_on(&state.process, names::REMOTE),
+            false => state.variables.is_on(names::REMOTE),
+        };
         if state.is_simple() || at_start(&state.process, names::HOST_AUTH).is_some() {
             None
-        } else if has(Rule::RemoteLoginBeatsKey) && state.variables.is_on(names::REMOTE) {
+        } else if has(Rule::RemoteLoginBeatsKey) && is_remote() {
             Some(names::REMOTE)
         } else {
             desktop.then_some(names::ENTRYPOINT)
@@ -293,7 +298,8 @@ impl<'s> Ranking<'s> {
     /// socket prefers the OAUTH of the process's environment (2.1.120, 2.1.332, observed 2026-11-25).
     fn login_goes_first(&self) -> Option<(String, bool)> {
         let (state, found) = (self.state, &self.found);
-        if state.is_simple() {
+        // A gateway's token goes before a login (2.1.200, 2.1.332, observed 2026-11-26).
+        if state.is_simple() || found.gateway {
             return None;
         }
         let oauth = found.get(Kind::Oauth);
@@ -389,9 +395,12 @@ impl<'s> Ranking<'s> {
         let (primary, logins) = (first(&[Kind::Primary]), first(&[Kind::Oauth, Kind::Login]));
         let forced = method.is_some() || organizations.is_some();
         let mut checked = false;
+        // Beside the login of a gateway, keys alone are refused (2.1.332, observed 2026-11-26).
+        let has_login = found.has(Kind::Gateway);
         let refused = if gateway && has(Rule::ForcedGatewayRefusesAll) {
             let headers = state.variables.effective(names::HEADERS);
-            keys.or(primary).or(logins).or(headers.map(|place| place.source.clone()))
+            let others = logins.or(headers.map(|place| place.source.clone()));
+            keys.or(primary).or(others.filter(|_| !has_login))
         } else if keys.is_some() && !in_session {
             keys.filter(|_| forced && has(Rule::ForcedLoginRefusesKeys))
         } else if found.has(Kind::Gateway) {

@@ -8,6 +8,15 @@ use super::{
 /// The report's candidates, from what was noted in both modes.
 pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> Vec<Candidate> {
     let note = |note: Option<Note>| note.unwrap_or_else(|| Note::new(Standing::Unset, "not set"));
+    // A policyHelper gives way to the server, and runs where that is not asked.
+    let mut all = in_print.all;
+    for (at, found) in in_interactive.all.iter().enumerate() {
+        if all.iter().all(|other| other.source != found.source) {
+            let because = "the server's settings go before it";
+            let note = Some(Note::new(Standing::Ignored, because));
+            all.insert(at.min(all.len()), Credential { note, ..found.clone() });
+        }
+    }
     let candidate = |found: Credential| {
         let mut others = in_interactive.all.iter();
         let interactive = match others.find(|other| other.source == found.source) {
@@ -23,7 +32,7 @@ pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> 
             interactive,
         }
     };
-    in_print.all.into_iter().map(candidate).collect()
+    all.into_iter().map(candidate).collect()
 }
 
 pub(crate) fn note(state: &State, found: &mut Credentials, outcome: &Outcome) {

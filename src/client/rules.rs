@@ -166,6 +166,8 @@ rules! {
     LastSettingsFlagCounts = (2, 1, 169);
     /// The user and password of ANTHROPIC_BASE_URL are sent as Basic.
     UserinfoIsSent = (2, 1, 176);
+    /// No `env` block sets CLAUDE_CODE_REMOTE.
+    RemoteIsOfProcess = (2, 1, 195);
     /// CLAUDE_CODE_USE_GATEWAY is known.
     GatewayIsKnown = (2, 1, 195);
     /// The login of a cloud gateway goes before everything.
@@ -226,6 +228,9 @@ rules! {
     EmptyLegacyConfigIsIgnored = (2, 1, 299);
     /// forceLoginMethod of managed files holds beside settings of the server; before, it gave way to them.
     ForcedLoginOutlastsServer = (2, 1, 299);
+    /// Where a login goes before a managed helper, an address in CLAUDE_CODE_CUSTOM_OAUTH_URL that is not one of Anthropic's
+    /// keeps the client from sending.
+    CustomOauthUrlFailsHelper = (2, 1, 314);
     /// A config of 0 bytes or blanks counts as an empty one.
     EmptyConfigIsTaken = (2, 1, 318);
     /// On Windows, HKLM is laid over the managed file; before, the first of the two won whole.

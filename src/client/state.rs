@@ -1,5 +1,6 @@
 //! What a client sees of the machine: the facts, by the rules of one version and one launch. Pure.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -210,10 +211,22 @@ impl State {
         server::asks_with(self, Mode::Print, false)?;
         let mut settings = Settings::empty(Layer::Remote, self.paths.server_settings.clone());
         settings.merge(self.client, text).ok()?;
-        if self.facts.server_fails && self.client.has(Rule::CachedVariablesAreConfirmed) {
+        // Where the helper of the last answer keeps the client from asking again, the rest of that answer holds, but its `env`
+        // is not confirmed (2.1.332, observed 2026-11-26).
+        let has_helper = Json::pick(&self.last_answer(), ["apiKeyHelper"]).is_ok_and(|[helper]| {
+            helper.and_then(Json::string).is_some_and(|text| !text.is_empty())
+        });
+        let is_unconfirmed =
+            self.facts.server_fails || server::asks_with(self, Mode::Print, has_helper).is_none();
+        if is_unconfirmed && self.client.has(Rule::CachedVariablesAreConfirmed) {
             settings.env.clear();
         }
         Some(settings)
+    }
+
+    /// What the client keeps of the server's last answer.
+    fn last_answer(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.facts.file(&self.paths.server_settings).1)
     }
 
     /// The state without the settings of Anthropic's server, and its helper not run, if they are in force and the client does not ask for them in this
@@ -248,8 +261,7 @@ impl State {
     /// settings in the answer of this start. To these it does not where the last answer said nothing.
     pub(super) fn policy_gives_way(&self, has_remote: bool) -> bool {
         let has = |rule| self.client.has(rule);
-        let (_, cached) = self.facts.file(&self.paths.server_settings);
-        let cached = String::from_utf8_lossy(cached);
+        let cached = self.last_answer();
         // Where credentials go is nothing, too.
         let says_nothing = |(name, value): (&String, &Json<'_>)| match name.as_str() {
             "env" => value.entries().iter().all(|(name, _)| matters(name)),
