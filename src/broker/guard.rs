@@ -15,8 +15,8 @@ use tokio::io::{AsyncRead, ReadBuf};
 use tokio_rustls::rustls::crypto::ring;
 use zeroize::Zeroizing;
 
-/// No head of a request is larger.
-pub(crate) const MAX_HEAD: usize = 64 * 1024;
+/// No head of a request is larger, nor what a connection reads at a time.
+pub(crate) const MAX_HEAD: usize = 32 * 1024;
 
 /// The API's own bound for a body.
 pub(crate) const MAX_BODY: usize = 32 << 20;
@@ -215,8 +215,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             if allowed > 0 {
                 let before = buf.filled().len();
                 if !this.held.is_empty() {
-                    // A read that fills hyper's buffer has hyper take a larger one for the rest of the connection.
-                    let count = this.held.len().min(allowed).min(buf.remaining()).min(8191);
+                    let count = this.held.len().min(allowed).min(buf.remaining());
                     buf.put_slice(&this.held[..count]);
                     this.held.advance(count);
                     if this.held.is_empty() {
@@ -239,6 +238,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             if this.is_refused {
                 return Poll::Ready(Ok(()));
             }
+            if this.held.is_empty() {
+                // Straight to where it is wanted: most heads come whole.
+                let before = buf.filled().len();
+                ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
+                let came = &buf.filled()[before..];
+                if came.is_empty() {
+                    return Poll::Ready(Ok(()));
+                }
+                let passes = memmem::find(came, b"\r\n\r\n").and_then(|end| {
+                    let body = check_head(&came[..end + 4]).ok()?;
+                    Some(body.saturating_add(end as u64 + 4))
+                });
+                let passes = passes.unwrap_or(0);
+                let count = usize::try_from(passes).unwrap_or(usize::MAX).min(came.len());
+                this.held.extend_from_slice(&came[count..]);
+                buf.set_filled(before + count);
+                if count > 0 {
+                    this.allowed = if passes == u64::MAX { passes } else { passes - count as u64 };
+                    return Poll::Ready(Ok(()));
+                }
+                continue;
+            }
             if let Some(end) = memmem::find(&this.held, b"\r\n\r\n") {
                 match check_head(&this.held[..end + 4]) {
                     Ok(body) => this.allowed = body.saturating_add(end as u64 + 4),
@@ -251,9 +272,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 this.refuse();
                 continue;
             }
-            // Enough for most prompts, so that one read takes the whole request. On the stack: a connection that waits holds no
-            // memory.
-            let mut space = [MaybeUninit::uninit(); 32 * 1024];
+            // On the stack: a connection that waits holds no memory.
+            let mut space = [MaybeUninit::uninit(); 8 * 1024];
             let mut space = ReadBuf::uninit(&mut space);
             ready!(Pin::new(&mut this.stream).poll_read(cx, &mut space))?;
             if space.filled().is_empty() {
