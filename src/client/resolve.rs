@@ -141,15 +141,13 @@ fn stop(
     None
 }
 
-/// Whether the interactive client shows its "Settings Error": a file of user, project or local settings is there and not
-/// taken; 0 bytes are not an error (2.0.77, 2.1.330, observed 2026-11).
+/// Whether the interactive client shows its "Settings Error": a file of user, project, local or `--settings` is there and
+/// not taken; 0 bytes are not an error (2.0.77, 2.1.330, observed 2026-11).
 fn has_settings_error(state: &State) -> bool {
-    let of_user = |layer: &Layer| matches!(layer, Layer::Local | Layer::Project | Layer::User);
-    state.settings_files.iter().filter(|(layer, _)| of_user(layer)).any(|(_, file)| {
-        match file.reading {
-            Reading::Malformed(_) | Reading::Invalid(_) => true,
-            Reading::NotAFile(_) => state.client.has(Rule::SettingsDirectoryIsError),
-            _ => false,
-        }
+    let of_user = state.settings_files.iter().filter(|(layer, _)| *layer != Layer::Managed);
+    of_user.into_iter().any(|(_, file)| match file.reading {
+        Reading::Malformed(_) | Reading::Invalid(_) => true,
+        Reading::NotAFile(_) => state.client.has(Rule::SettingsDirectoryIsError),
+        _ => false,
     })
 }
