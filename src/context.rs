@@ -74,8 +74,8 @@ pub struct Context {
     platform: Platform,
     /// Looked up when asked for, except in tests.
     stdin_kind: Option<StdinKind>,
-    /// Opens standard input, until it is claimed.
-    stdin: Option<Box<dyn FnOnce() -> Box<dyn Read>>>,
+    /// Standard input, until it is claimed.
+    stdin: Option<Box<dyn Read>>,
     /// The report for standard output. It is written once, at the end, by [`Context::flush`].
     pub out: String,
     /// Whether reports for people are left out: what [`Context::say`] adds.
@@ -95,7 +95,7 @@ impl Context {
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from(".")),
             etc: PathBuf::from(ETC),
             stdin_kind: None,
-            stdin: Some(Box::new(|| Box::new(io::stdin()))),
+            stdin: Some(Box::new(io::stdin())),
             to_process: true,
             ..Context::new(std::env::args_os(), std::env::vars_os())
         };
@@ -288,16 +288,14 @@ impl Context {
 
     /// Standard input. It is handed out once: two readers would each get a part.
     pub(crate) fn claim_stdin(&mut self) -> anyhow::Result<Box<dyn Read>> {
-        self.stdin.take().map(|open| open()).ok_or_else(|| {
-            fail("standard input was already read", "give each input its own source")
-        })
+        let read = || fail("standard input was already read", "give each input its own source");
+        self.stdin.take().ok_or_else(read)
     }
 
     #[cfg(test)]
     pub(crate) fn with_stdin(mut self, bytes: &[u8]) -> Self {
         self.stdin_kind = Some(StdinKind::Data);
-        let bytes = bytes.to_vec();
-        self.stdin = Some(Box::new(|| Box::new(io::Cursor::new(bytes))));
+        self.stdin = Some(Box::new(io::Cursor::new(bytes.to_vec())));
         self
     }
 

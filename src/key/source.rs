@@ -180,26 +180,24 @@ impl Place {
         }
     }
 
-    pub(crate) fn kind(&self) -> &'static str {
+    /// The kind of place, as reports and the audit trail name it, and the place as people know it.
+    fn names(&self) -> (&'static str, String) {
         match self {
-            Place::Flag(_) => "flag",
-            Place::Env(_) => "env",
-            Place::File(..) => "file",
-            Place::Command(..) => "command",
-            Place::Stdin => "stdin",
-            Place::Prompt => "prompt",
+            Place::Flag(_) => ("flag", "--key".into()),
+            Place::Env(name) => ("env", format!("the variable {name}")),
+            Place::File(file, _) => ("file", format!("the file {}", file.display())),
+            Place::Command(command, _) => ("command", format!("the command `{command}`")),
+            Place::Stdin => ("stdin", "standard input".into()),
+            Place::Prompt => ("prompt", "the prompt".into()),
         }
     }
 
+    pub(crate) fn kind(&self) -> &'static str {
+        self.names().0
+    }
+
     pub(crate) fn describe(&self) -> String {
-        match self {
-            Place::Flag(_) => "--key".into(),
-            Place::Env(name) => format!("the variable {name}"),
-            Place::File(file, _) => format!("the file {}", file.display()),
-            Place::Command(command, _) => format!("the command `{command}`"),
-            Place::Stdin => "standard input".into(),
-            Place::Prompt => "the prompt".into(),
-        }
+        self.names().1
     }
 }
 
