@@ -3,8 +3,8 @@
 //! observations.
 
 use super::{
-    Credentials, Decision, Dialog, Header, Layer, Mode, Note, Outcome, Provider, Reading, Rule,
-    Standing, State, Stop,
+    Credentials, Decision, Dialog, Header, Kind, Layer, Mode, Note, Outcome, Provider, Reading,
+    Rule, Standing, State, Stop,
     decision::PROVIDERS,
     destination,
     headers::{Custom, Request},
@@ -90,7 +90,9 @@ fn stop(
                 _ => false,
             }
     });
-    let passes = state.uses_gateway_login() && !client.has(Rule::MalformedManagedStopsGateway);
+    let of_variables = [Kind::Gateway, Kind::Key, Kind::Token, Kind::Helper];
+    let passes = !client.has(Rule::MalformedManagedStopsAll)
+        && of_variables.into_iter().any(|kind| found.has(kind));
     if managed_is_refused && client.has(Rule::MalformedManagedStops) && !passes {
         let reason = "the client refuses to start with managed settings that it cannot read";
         return stop("managed-settings", None, reason);

@@ -126,7 +126,7 @@ rules! {
     HookMayBeAnything = (2, 1, 122) until (2, 1, 257);
     /// The default answer to a settings error goes on; before, it was to exit.
     SettingsErrorGoesOn = (2, 1, 124);
-    /// Malformed managed settings stop the client; before, they were ignored.
+    /// Malformed managed settings stop a client that would use `primaryApiKey` or a login; before, they were ignored.
     MalformedManagedStops = (2, 1, 128);
     /// A custom header without a name keeps the request from being sent; before, it was skipped.
     EmptyHeaderNameStops = (2, 1, 129);
@@ -211,8 +211,8 @@ rules! {
     GatewayTokenMustBeText = (2, 1, 251);
     /// Whether a managed policyHelper is run is decided after the server's answer; before, it was not run with a cached one.
     PolicyHelperWaitsForServer = (2, 1, 257);
-    /// Malformed managed settings stop a client with the login of a cloud gateway, too.
-    MalformedManagedStopsGateway = (2, 1, 259);
+    /// Malformed managed settings stop a client with a key in a variable, a helper or the login of a cloud gateway, too.
+    MalformedManagedStopsAll = (2, 1, 259);
     /// The method `gateway` of forceLoginMethod refuses everything but the login of a gateway.
     ForcedGatewayRefusesAll = (2, 1, 261);
     /// Of `env` in the config null, arrays and objects are skipped.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Client, Json, Layer, Rule};
+use super::{Client, Json, Rule};
 
 #[derive(Clone, Copy)]
 enum Kind {
@@ -79,16 +79,10 @@ const MEMBERS: &[(&str, Kind, Versions)] = &[
 ];
 
 /// What in the settings breaks the client's schema, if anything does.
-pub(crate) fn violation(
-    client: Client,
-    layer: Layer,
-    members: &BTreeMap<String, Json<'_>>,
-) -> Option<String> {
+pub(crate) fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
     let broken = MEMBERS.iter().find_map(|(name, kind, (first, end))| {
         let value = *members.get(*name)?;
-        // An unknown method in managed settings costs nothing (2.1.161, observed 2026-11-25).
-        let is_free = layer.is_managed() && *name == "forceLoginMethod";
-        let is_checked = *first <= client && client < *end && !is_free;
+        let is_checked = *first <= client && client < *end;
         (is_checked && !fits(value, *kind))
             .then(|| format!("`{name}` is {}, not {}", value.kind(), describe(*kind)))
     });
@@ -170,7 +164,7 @@ mod tests {
     use super::*;
 
     fn check(client: Client, text: &str) -> Option<String> {
-        violation(client, Layer::User, &Json::object(text).unwrap().unwrap())
+        violation(client, &Json::object(text).unwrap().unwrap())
     }
 
     #[test]

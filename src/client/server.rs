@@ -33,12 +33,14 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
         Some("team") | None => has(Rule::ServerIsAskedForTeams),
         Some(_) => false,
     };
-    let login_asks = login_asks && !found.has(Kind::Oauth);
     // It asks with a key also where a login goes before it (2.1.332, observed 2026-11-26).
     let [passed_key, passed_primary] = &found.passed_over;
-    let may_use_primary = !has_helper && !found.has(Kind::Helper);
-    let primary = found.get(Kind::Primary).or(passed_primary.as_ref());
-    let primary = primary.filter(|_| may_use_primary && has(Rule::ServerIsAskedWithPrimaryKey));
+    let has_primary = has(Rule::ServerIsAskedWithPrimaryKey) && !found.has(Kind::Helper);
+    let primary = found.get(Kind::Primary).or(passed_primary.as_ref()).filter(|_| has_primary);
+    // A login asks for a `primaryApiKey` that only the last answer keeps from asking (2.1.170 to 2.1.332, observed 2026-11-26).
+    let login_asks = login_asks || (has_helper && primary.is_some());
+    let primary = primary.filter(|_| !has_helper);
+    let login_asks = login_asks && !found.has(Kind::Oauth);
     let login = found.get(Kind::Login).filter(|_| login_asks);
     // What a project sets is not there yet, and the key that it hides asks (2.1.332, observed 2026-11-26).
     let key = state.variables.read(names::KEY).next();

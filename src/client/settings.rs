@@ -89,7 +89,7 @@ impl Settings {
         let members = Json::object(&text)
             .map_err(Reading::Malformed)?
             .ok_or_else(|| Reading::Invalid("it holds no object".into()))?;
-        if !one_by_one && let Some(broken) = schema::violation(client, self.layer, &members) {
+        if !one_by_one && let Some(broken) = schema::violation(client, &members) {
             return Err(Reading::Invalid(broken));
         }
         self.has_content |= !members.is_empty();

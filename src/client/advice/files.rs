@@ -3,9 +3,7 @@
 use std::path::Path;
 
 use super::Problems;
-use crate::client::{
-    Case, FileState, Layer, Reading, Rule, git::Git, installed::Fault, surroundings,
-};
+use crate::client::{Case, FileState, Layer, Reading, git::Git, installed::Fault, surroundings};
 use crate::disk::tools::{LIST, MAKE_DIR, MOVE, REMOVE};
 use crate::shell;
 
@@ -47,7 +45,9 @@ fn readings(case: &Case<'_>, found: &mut Problems) {
             // Said with the launch.
             continue;
         }
-        let stops = *layer == Layer::Managed && state.client.has(Rule::MalformedManagedStops);
+        let stop = case.decision.print.stop.as_ref();
+        let stops =
+            *layer == Layer::Managed && stop.is_some_and(|stop| stop.code == "managed-settings");
         let then = if stops { "refuses to start" } else { "ignores the whole file" };
         let fix = match layer {
             // It may be any file: moving it would do harm.
