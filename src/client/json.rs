@@ -55,6 +55,10 @@ impl<'a> Json<'a> {
         found.map(|member| (text(member.name), Json(member.value))).collect()
     }
 
+    pub(crate) fn is_empty_object(self) -> bool {
+        json::object(self.0).is_some_and(|members| members.is_empty())
+    }
+
     pub(crate) fn items(self) -> Option<Vec<Json<'a>>> {
         Some(json::items(self.0)?.into_iter().map(Json).collect())
     }

@@ -222,6 +222,8 @@ rules! {
     /// A cached answer of the server with nothing but variables for credentials lets a policyHelper go before the server;
     /// before, only an empty one did.
     PolicyHelperPassesVariables = (2, 1, 283);
+    /// An answer of the server with nothing in it but empty objects counts as none: a managed apiKeyHelper stays.
+    EmptyObjectsAreNoAnswer = (2, 1, 283);
     /// Managed settings keep the login of a cloud gateway out, unless their forceLoginMethod is `gateway`.
     ManagedKeepsGatewayOut = (2, 1, 295);
     /// A legacy config of 0 bytes, or a directory there, is passed over.

@@ -92,7 +92,12 @@ impl Settings {
         if !one_by_one && let Some(broken) = schema::violation(client, &members) {
             return Err(Reading::Invalid(broken));
         }
-        self.has_content |= !members.is_empty();
+        let is_none = |value: &Json<'_>| {
+            self.layer == Layer::Remote
+                && client.has(Rule::EmptyObjectsAreNoAnswer)
+                && value.is_empty_object()
+        };
+        self.has_content |= !members.values().all(is_none);
         let text_of = |name: &str| members.get(name).and_then(|value| value.string());
         if let Some(helper) = text_of("apiKeyHelper") {
             self.helper = Some(helper);
