@@ -92,8 +92,9 @@ fn open_files(case: &Case<'_>, found: &mut Problems) {
     let state = case.state;
     let with_credentials = surroundings::with_credentials(state);
     let managed = state.paths.managed_settings.parent();
-    let settings = state.settings_files.iter().map(|(_, file)| file);
-    for file in [&state.config_file, &state.credentials_file].into_iter().chain(settings) {
+    let own = [&state.config_file, &state.credentials_file].map(|file| (None, file));
+    let settings = state.settings_files.iter().map(|(layer, file)| (Some(*layer), file));
+    for (layer, file) in own.into_iter().chain(settings) {
         let Some(attributes) = file.attributes else { continue };
         let (shown, path, mode) = (case.show(&file.path), case.quote(&file.path), attributes.mode);
         if with_credentials.contains(&file.path.as_path()) && file.is_loose() {
@@ -101,8 +102,10 @@ fn open_files(case: &Case<'_>, found: &mut Problems) {
                 format!("{shown} holds a credential and is open to others (mode {mode:04o})");
             found.error("loose-mode", message, format!("chmod 600 {path}"));
         }
-        let is_managed = managed.is_none_or(|dir| file.path.starts_with(dir));
-        if !is_managed && attributes.owner != case.around.user {
+        // What --settings names may be anyone's.
+        let may_be_anyones =
+            layer == Some(Layer::Flag) || managed.is_none_or(|dir| file.path.starts_with(dir));
+        if !may_be_anyones && attributes.owner != case.around.user {
             let message = format!("{shown} belongs to user {}, not to you", attributes.owner);
             found.warning("wrong-owner", message, chown(&path));
         }
