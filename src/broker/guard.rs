@@ -230,9 +230,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                     let count = rest.filled().len();
                     buf.advance(count);
                 }
-                if this.allowed != u64::MAX {
-                    this.allowed -= (buf.filled().len() - before) as u64;
-                }
+                this.passed(buf.filled().len() - before);
                 return Poll::Ready(Ok(()));
             }
             if this.is_refused {
@@ -246,23 +244,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 if came.is_empty() {
                     return Poll::Ready(Ok(()));
                 }
-                let passes = memmem::find(came, b"\r\n\r\n").and_then(|end| {
-                    let body = check_head(&came[..end + 4]).ok()?;
-                    Some(body.saturating_add(end as u64 + 4))
-                });
-                let passes = passes.unwrap_or(0);
-                let count = usize::try_from(passes).unwrap_or(usize::MAX).min(came.len());
+                this.allowed = first_request(came).and_then(Result::ok).unwrap_or(0);
+                let count = usize::try_from(this.allowed).unwrap_or(usize::MAX).min(came.len());
                 this.held.extend_from_slice(&came[count..]);
                 buf.set_filled(before + count);
+                this.passed(count);
                 if count > 0 {
-                    this.allowed = if passes == u64::MAX { passes } else { passes - count as u64 };
                     return Poll::Ready(Ok(()));
                 }
-                continue;
             }
-            if let Some(end) = memmem::find(&this.held, b"\r\n\r\n") {
-                match check_head(&this.held[..end + 4]) {
-                    Ok(body) => this.allowed = body.saturating_add(end as u64 + 4),
+            if let Some(request) = first_request(&this.held) {
+                match request {
+                    Ok(length) => this.allowed = length,
                     Err(_) => this.refuse(),
                 }
                 continue;
@@ -288,7 +281,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     }
 }
 
+/// How long the request is that `bytes` begin with, once its head is whole.
+fn first_request(bytes: &[u8]) -> Option<Result<u64, &'static str>> {
+    let head = memmem::find(bytes, b"\r\n\r\n")? + 4;
+    Some(check_head(&bytes[..head]).map(|body| body.saturating_add(head as u64)))
+}
+
 impl<S> Strict<S> {
+    fn passed(&mut self, count: usize) {
+        if self.allowed != u64::MAX {
+            self.allowed -= count as u64;
+        }
+    }
+
     fn refuse(&mut self) {
         self.held = BytesMut::from(REFUSED);
         self.allowed = REFUSED.len() as u64;
