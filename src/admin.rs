@@ -180,7 +180,6 @@ impl<'a> Admin<'a> {
     }
 }
 
-/// Whether an id can stand in a URL as it is.
 fn is_id(id: &str) -> bool {
     !id.is_empty() && id.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
 }

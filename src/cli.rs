@@ -166,7 +166,6 @@ fn two_lines(error: &clap::Error, args: &[String]) -> (String, String) {
     (problem, advice)
 }
 
-/// Cuts every argument out of `text` that may be a key.
 fn redact(mut text: String, args: &[String]) -> (String, bool) {
     let mut found = false;
     for arg in args.iter().skip(1) {

@@ -54,11 +54,9 @@ impl Platform {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum StdinKind {
-    /// A terminal: a person can be asked.
     Terminal,
     /// `/dev/null`, or closed (the Rust runtime opens `/dev/null` in its place): nothing can come.
     Nothing,
-    /// A pipe, file or socket: something may come.
     Data,
 }
 
@@ -72,9 +70,7 @@ pub struct Context {
     /// The directory of the administrator's settings for the client, or a test's stand-in for it.
     pub(crate) managed: PathBuf,
     platform: Platform,
-    /// Looked up when asked for, except in tests.
     stdin_kind: Option<StdinKind>,
-    /// Standard input, until it is claimed.
     stdin: Option<Box<dyn Read>>,
     /// The report for standard output. It is written once, at the end, by [`Context::flush`].
     pub out: String,
@@ -119,7 +115,6 @@ impl Context {
         }
     }
 
-    /// Arguments and variables, and nothing else from the process.
     fn new(
         args: impl Iterator<Item = OsString>,
         vars: impl Iterator<Item = (OsString, OsString)>,
@@ -324,7 +319,6 @@ impl Context {
         self.quiet = quiet;
     }
 
-    /// Adds a diff whose lines start with `-` or `+`; on a terminal red and green.
     pub(crate) fn say_diff(&mut self, diff: &str) {
         for line in diff.lines().filter(|_| !self.quiet) {
             let color = if line.starts_with('-') { AnsiColor::Red } else { AnsiColor::Green };
@@ -360,12 +354,10 @@ impl Context {
         self.diagnose("warning", AnsiColor::Yellow.on_default().bold(), message, None);
     }
 
-    /// Prints an error to standard error now: the problem, then what to do about it.
     pub(crate) fn error(&mut self, problem: &str, advice: Option<&str>) {
         self.diagnose("error", AnsiColor::Red.on_default().bold(), problem, advice);
     }
 
-    /// Prints ready-made text (a usage message) to standard error now.
     pub(crate) fn warn_raw(&mut self, text: &str) {
         if self.to_process {
             // Nothing can be done about a closed standard error; the exit code still says how it ended.
@@ -405,7 +397,6 @@ fn as_the_system_has_it(name: &OsStr) -> Cow<'_, OsStr> {
     if cfg!(windows) { Cow::Owned(name.to_ascii_uppercase()) } else { Cow::Borrowed(name) }
 }
 
-/// Whether standard input is `/dev/null`, or closed.
 #[cfg(unix)]
 fn is_nothing(stdin: &io::Stdin) -> bool {
     match (rustix::fs::fstat(stdin), rustix::fs::stat("/dev/null")) {

@@ -98,7 +98,6 @@ pub(crate) fn digest(key: &str) -> String {
     format!("sha256:{}", private::hex(&digest[..6]))
 }
 
-/// The last [`SUFFIX_CHARS`] characters of a key, by which the client's approval lists know it.
 pub(crate) fn suffix(key: &str) -> &str {
     key.char_indices().nth_back(SUFFIX_CHARS - 1).map_or(key, |(at, _)| &key[at..])
 }

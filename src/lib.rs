@@ -63,7 +63,6 @@ fn failed(context: &Context) -> Exit {
     if context.changed { Exit::No } else { Exit::Error }
 }
 
-/// Prints an error: the problem, its causes, and what to do about it.
 fn report(context: &mut Context, error: &anyhow::Error) {
     if let Some(Failure { problem, advice }) = error.downcast_ref() {
         return context.error(problem, Some(advice));

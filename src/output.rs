@@ -28,7 +28,6 @@ pub(crate) fn escape(json: &str) -> Cow<'_, str> {
     text.into()
 }
 
-/// Replaces what could drive a terminal in text from outside.
 pub fn sanitize(text: &str) -> Cow<'_, str> {
     if text.contains(harmful) { text.replace(harmful, "\u{fffd}").into() } else { text.into() }
 }

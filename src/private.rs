@@ -44,7 +44,6 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     temp.rename(Rename::Replace).and_then(|()| dir.sync()).map_err(failed)
 }
 
-/// Clears away what a killed run has left beside the file at `path`: it may hold a key.
 pub(crate) fn tidy(path: &Path) {
     let _section = signals::hold();
     if let Ok(_acting) = disk::act_for(path)
@@ -173,7 +172,6 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     Ok(Some(bytes))
 }
 
-/// Why a file or directory is not safe from other users; none if it is.
 pub(crate) fn untrusted(stat: &Stat) -> Option<String> {
     let is_open = stat.mode & 0o022 != 0;
     let open = || is_open.then(|| format!("can be written by others (mode {:04o})", stat.mode));

@@ -87,7 +87,6 @@ pub(crate) fn key_source(
 pub(crate) struct Profile {
     pub name: String,
     pub file: PathBuf,
-    /// Whether that file is the machine's and not the user's.
     pub system: bool,
     pub source: KeySource,
     pub config_dir: PathBuf,

@@ -41,7 +41,6 @@ pub struct Answer<'a> {
     pub(crate) installed: &'a installed::Report,
     pub(crate) problems: Vec<Problem>,
     pub(crate) online: Option<Online>,
-    /// Whether every mode asked for sends what is expected, to where it may go.
     pub(crate) verdict: bool,
     /// Why the answer is "no" though every mode sends what is expected.
     pub(crate) refused: Option<String>,

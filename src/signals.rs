@@ -43,7 +43,6 @@ static HANDLERS: LazyLock<Handlers> = LazyLock::new(|| {
     handlers
 });
 
-/// A stretch of work that no signal ends.
 pub(crate) struct Section(&'static Handlers, AtomicBool);
 
 /// Puts off TERM, INT, HUP and QUIT until the guard is dropped: a change and its records are one section. Until
@@ -57,7 +56,6 @@ pub(crate) fn hold() -> Section {
 }
 
 impl Section {
-    /// Whether a signal waits and the work can still be given up for it.
     pub(crate) fn pending(&self) -> bool {
         self.0.pending.load(Ordering::SeqCst) != 0 && self.0.finishing.load(Ordering::SeqCst) == 0
     }

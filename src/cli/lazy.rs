@@ -5,7 +5,6 @@ use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
 use crate::context::Context;
 
-/// The arguments `T` of a subcommand, and what every command has.
 #[derive(Debug)]
 pub(crate) struct Lazy<T> {
     args: T,

@@ -57,7 +57,6 @@ impl Address {
         self.url.host_str().unwrap_or_default()
     }
 
-    /// What follows the host and is sent before `/v1/messages`.
     pub(crate) fn path(&self) -> &str {
         self.url.path().trim_end_matches('/')
     }

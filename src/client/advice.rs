@@ -18,7 +18,6 @@ use super::{
 use crate::disk::tools::{MOVE, REMOVE};
 use crate::shell;
 
-/// What ends a session that `cck run` has begun.
 const LEAVE: &str = "leave this `cck run`: exit";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -32,11 +31,9 @@ pub enum Severity {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// What programs know it by.
     pub code: &'static str,
     pub severity: Severity,
     pub message: String,
-    /// What fixes it: a command or a sentence.
     pub fix: String,
 }
 
@@ -75,7 +72,6 @@ pub struct Case<'a> {
     pub home: Option<&'a OsStr>,
 }
 
-/// Everything to fix, errors first.
 pub fn problems(case: &Case<'_>) -> Vec<Problem> {
     let mut found = Problems::default();
     for add in [sending::add, places::add, values::add, files::add, launch::add] {
@@ -124,7 +120,6 @@ impl Case<'_> {
         self.show(&self.state.config_file.path)
     }
 
-    /// A command of cck, for the profile that was asked about.
     fn cck(&self, command: &str) -> String {
         match self.profile {
             Some(profile) => format!("cck {command} --profile {profile}"),
@@ -153,7 +148,6 @@ impl Case<'_> {
         format!("either {}, or {}", self.remove(one), self.remove(other))
     }
 
-    /// What takes a source away.
     fn remove(&self, source: &Source) -> String {
         let keychain = |item: usize| {
             let service = &self.state.facts.keychain.services[item];

@@ -64,10 +64,8 @@ pub struct OddPrimary {
 
 #[derive(Clone, Debug, Default)]
 pub struct Config {
-    /// `primaryApiKey`, if it is text.
     pub primary_key: Option<Secret>,
     pub odd_primary: Option<OddPrimary>,
-    /// Whether `hasCompletedOnboarding` holds.
     pub onboarded: bool,
     /// `customApiKeyResponses.approved`.
     pub approved: Answers,
@@ -76,7 +74,6 @@ pub struct Config {
     pub odd_env: Vec<String>,
     /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
     pub trusted: bool,
-    /// Those of [`MISPLACED`] that are there.
     pub misplaced: Vec<&'static str>,
 }
 
@@ -88,7 +85,6 @@ const MISPLACED: [&str; 3] = ["apiKeyHelper", "apiKey", names::KEY];
 pub struct Picked {
     members: Vec<Option<Zeroizing<String>>>,
     has_bom: bool,
-    /// Whether the client was told to trust the project, or a directory above it.
     trusted: bool,
     misplaced: Vec<&'static str>,
 }

@@ -23,7 +23,6 @@ pub(crate) const VARIABLES: [&str; 14] = [
     "AWS_BEARER_TOKEN_BEDROCK",
 ];
 
-/// Whether the variable would keep the client from sending the config's key, or send another beside it.
 pub(crate) fn is_conflict(name: &OsStr, value: &OsStr) -> bool {
     let Some(name) = name.to_str() else { return false };
     let carries_one = || {

@@ -63,7 +63,6 @@ pub(crate) fn find(paths: &Paths, config: &Path) -> Copies {
 }
 
 impl Copies {
-    /// Adds the files in `dir`, with the kind that their names say.
     pub(crate) fn look_in(&mut self, dir: &Path, kind: impl Fn(&str) -> Option<Kind>) {
         match Dir::open(dir).and_then(|dir| dir.list()) {
             Ok(names) => self.files.extend(names.iter().filter_map(|name| {

@@ -62,22 +62,18 @@ impl Mode {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Dialog {
-    /// It cannot use the config, and asks to fix it.
     InvalidConfig,
     /// It cannot use a settings file; the default answer of 2.1.330 goes on without it, that of 2.0.77 ends the client.
     InvalidSettings,
-    /// Its first questions; they need the network.
     Onboarding,
     /// Whether it may use the key in ANTHROPIC_API_KEY; the default answer is no.
     ApproveEnvKey,
-    /// How to log in, for it has no credential.
     Login,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Standing {
     Used,
-    /// It would be sent, were there not another.
     Shadowed,
     /// The client does not take it into account.
     Ignored,
@@ -126,7 +122,6 @@ impl Header {
 /// What keeps the client from sending anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// What programs know it by.
     pub code: &'static str,
     pub reason: String,
     pub source: Option<Source>,
@@ -142,7 +137,6 @@ pub(crate) struct Race {
     pub is_late: bool,
 }
 
-/// What the client does in one mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Outcome {
     /// None for the Anthropic API, or a gateway that stands for it.
@@ -153,7 +147,6 @@ pub struct Outcome {
     pub(crate) race: Option<Race>,
     /// What it asks first. The headers are those after its default answers.
     pub dialogs: Vec<Dialog>,
-    /// What keeps it from sending anything, whatever credentials there are.
     pub stop: Option<Stop>,
 }
 
@@ -188,12 +181,10 @@ impl Outcome {
     }
 }
 
-/// What became of a source in one mode.
 #[derive(Clone, Debug)]
 pub struct Note {
     pub standing: Standing,
     pub because: String,
-    /// The source that goes before it, if one does.
     pub by: Option<Source>,
 }
 
@@ -216,7 +207,6 @@ impl Note {
 #[derive(Debug)]
 pub struct Candidate {
     pub source: Source,
-    /// Its credential, where it is known.
     pub secret: Option<Secret>,
     pub print: Note,
     pub interactive: Note,

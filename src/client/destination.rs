@@ -18,10 +18,8 @@ pub struct Destination {
     /// The base URL, without what a password could be in.
     pub(crate) shown: String,
     pub(crate) address: Result<Address, Unusable>,
-    /// What the project has set to lead requests elsewhere.
     pub(crate) redirect: Option<Redirect>,
     pub(crate) is_trusted: bool,
-    /// Whether the helper in force is that of a folder that the user has not trusted.
     pub(crate) helper_is_untrusted: bool,
 }
 
@@ -43,7 +41,6 @@ impl Redirect {
 pub enum Refusal {
     Unusable(Unusable),
     OtherHost(String),
-    /// A folder that the user has not trusted chose the way.
     Untrusted(Redirect),
 }
 
@@ -168,7 +165,6 @@ pub(crate) fn has_user(state: &State) -> bool {
     Address::parse(url(state), state.client).is_ok_and(|address| address.has_user)
 }
 
-/// Whether the folder is trusted: the client's config says so, and it is not the project's own file that does.
 fn is_trusted(state: &State, project: &Project) -> bool {
     state.config.trusted && !project.owns(&state.config_file)
 }
@@ -273,7 +269,6 @@ impl Project {
     }
 }
 
-/// Whether someone other than the user and root may write the file.
 fn is_open_to_others(file: &FileState) -> bool {
     let user = disk::user();
     cfg!(unix)

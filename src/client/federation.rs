@@ -116,7 +116,6 @@ fn note(
     }
 }
 
-/// Whether there is an identity token to exchange: the file's, else the variable's.
 fn has_identity(state: &State) -> bool {
     match state.variables.effective(names::IDENTITY_FILE) {
         Some(place) => {

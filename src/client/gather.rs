@@ -43,11 +43,8 @@ pub struct Facts {
     pub process: Env,
     pub files: BTreeMap<PathBuf, (FileState, Zeroizing<Vec<u8>>)>,
     pub configs: BTreeMap<PathBuf, (FileState, Picked)>,
-    /// Drop-ins of managed settings, in the order they are merged.
     pub drop_ins: Vec<PathBuf>,
-    /// The local settings of the git work tree's root.
     pub root_local: Option<PathBuf>,
-    /// Where Anthropic profiles are, unless ANTHROPIC_CONFIG_DIR says otherwise.
     pub profiles_dir: Option<PathBuf>,
     /// Those of the file descriptors named by variables that are open.
     pub open_descriptors: BTreeMap<String, Option<Secret>>,
@@ -145,7 +142,6 @@ impl Facts {
         }
     }
 
-    /// Reads the files that the values of variables name, wherever those are set.
     fn follow(&mut self, project: &Path) {
         for dir in self.values(names::SECURE_STORAGE) {
             self.read(self.roots.login_file(&dir));
@@ -186,7 +182,6 @@ impl Facts {
         }
     }
 
-    /// What the variable is set to, in the environment or in any `env` block.
     fn values(&self, name: &str) -> Vec<String> {
         let own = self.process.get(name).map(|value| value.reveal().to_owned());
         let in_files = self.files.values().filter_map(|(_, bytes)| {
@@ -221,7 +216,6 @@ impl Facts {
         (file.reading == Reading::Read && !text.trim().is_empty()).then(|| text.trim().to_owned())
     }
 
-    /// The profile that is taken if none is named.
     fn active_profile(&self, dir: &Path) -> String {
         self.text(&dir.join("active_config")).unwrap_or_else(|| "default".to_owned())
     }
@@ -296,12 +290,10 @@ pub fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Whether the file at `path` replaces the global config, as the legacy config of `client`.
 pub(crate) fn is_legacy_config(client: Client, path: &Path) -> bool {
     files::look(path).0.is_legacy_config(client)
 }
 
-/// The drop-ins of managed settings, in the order they are merged: by name.
 fn drop_ins(dir: &Path) -> Vec<PathBuf> {
     let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
     let is_hidden = |path: &Path| {

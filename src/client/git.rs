@@ -19,7 +19,6 @@ pub enum Git {
 /// How long git may take in all. It opens pipes that stand where its files should be, and waits.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
-/// What git is called with, whatever is asked.
 const SAFE: [&str; 5] =
     ["--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"];
 

@@ -68,7 +68,6 @@ impl<'a> Json<'a> {
         self.is_string().then(|| text(self.0))
     }
 
-    /// The text of a number, `true`, `false` or `null`, as it stands in the file.
     pub(crate) fn literal(self) -> Option<&'a str> {
         (!self.0.starts_with(['"', '{', '['])).then_some(self.0)
     }

@@ -15,7 +15,6 @@ use crate::error::fail;
 use crate::key::command::{self, Ended};
 use crate::private;
 
-/// How long `security` may take in all.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
 /// What `security` exits with where the keychain is locked, and where the item does not exist.
@@ -34,9 +33,7 @@ pub enum Item {
 
 #[derive(Clone, Debug, Default)]
 pub struct Keychain {
-    /// The API key: `Claude Code`.
     pub key: Item,
-    /// The subscription login: `Claude Code-credentials`.
     pub login: Item,
     pub services: [String; 2],
 }
@@ -150,7 +147,6 @@ pub(crate) fn read_document(
     Ok(Zeroizing::new(text.into_bytes()))
 }
 
-/// The key in an item; an error if it cannot be read.
 pub(crate) fn key_in(place: &Path, context: &Context) -> anyhow::Result<Option<Zeroizing<String>>> {
     let bytes = read_document(service(place).unwrap_or_default(), context)?;
     Ok(Document::parse(&bytes)?.get::<String>(&[MEMBER]).map(Zeroizing::new))

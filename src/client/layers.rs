@@ -7,7 +7,6 @@ use super::{
     parse, policy::Policy, variables::is_switched_on,
 };
 
-/// Newer clients take no settings file with more bytes.
 const MAX_BYTES: usize = 2 << 20;
 
 impl State {

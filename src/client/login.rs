@@ -15,13 +15,11 @@ pub enum Scopes {
 /// The stored subscription login, where it has a token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Login {
-    /// `claudeAiOauth.accessToken`.
     pub token: Secret,
     pub scopes: Scopes,
     /// `expiresAt`, in milliseconds since 1970.
     pub expires_at: Option<f64>,
     pub refreshable: bool,
-    /// `subscriptionType`.
     pub plan: Option<String>,
 }
 
@@ -34,7 +32,6 @@ pub struct CredentialsFile {
 /// The login of a cloud gateway: `enterpriseGateway`, with a certificate pinned for its host in `gatewayTrust`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GatewayLogin {
-    /// Where every request goes.
     pub url: String,
     /// Empty text is sent, as an empty Bearer; with anything but text the client sends nothing (2.1.332, observed 2026-11-26).
     pub token: Option<Secret>,
@@ -57,7 +54,6 @@ impl Login {
     }
 }
 
-/// Whether a time in milliseconds lies before `now`, in seconds.
 pub(crate) fn is_past(at: Option<f64>, now: f64) -> bool {
     at.is_some_and(|at| at / 1000.0 < now)
 }

@@ -11,7 +11,6 @@ use crate::context::{Context, Platform};
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub enum ChosenBy {
-    /// `~/.claude.json`.
     #[default]
     #[serde(rename = "default")]
     Default,
@@ -39,7 +38,6 @@ pub struct Roots {
     home: PathBuf,
     /// `$CLAUDE_CONFIG_DIR` as it is set, be it empty.
     config_dir: Option<PathBuf>,
-    /// Whether CLAUDE_CODE_CUSTOM_OAUTH_URL is set, and not empty.
     custom_oauth: bool,
     config_override: Option<PathBuf>,
     managed: PathBuf,
@@ -143,7 +141,6 @@ impl Roots {
     }
 }
 
-/// Every path that the client would use in this context.
 #[derive(Clone, Debug, Default)]
 pub struct Paths {
     /// `$CLAUDE_CONFIG_DIR` as it is set, if it is set and not empty. The client expands nothing in it.
@@ -163,9 +160,7 @@ pub struct Paths {
     pub managed_drop_ins: PathBuf,
     /// `<claude dir>/remote-settings.json`: the server-managed settings as they were last fetched.
     pub server_settings: PathBuf,
-    /// `<claude dir>/.credentials.json`: the stored subscription login.
     pub credentials: PathBuf,
-    /// `<claude dir>/backups`: the client's own copies of the config.
     pub backups: PathBuf,
     /// `/home/claude/.claude/remote`: the key and token files of a cloud session.
     pub well_known: PathBuf,

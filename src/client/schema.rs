@@ -25,12 +25,10 @@ use Kind::{Boolean, Count, Object, OneOf, Text, TextOrTexts, Texts};
 /// The first version of the client that checks a member, and the first that does not.
 type Versions = (Client, Client);
 
-/// Later than any version.
 const NEVER: Client = Client::at(u32::MAX, 0, 0);
 
 const ALWAYS: Versions = (Client::at(0, 0, 0), NEVER);
 
-/// From 2.`minor`.`patch` on.
 const fn since(minor: u32, patch: u32) -> Versions {
     (Client::at(2, minor, patch), NEVER)
 }

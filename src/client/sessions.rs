@@ -57,7 +57,6 @@ fn environment(pid: u32) -> io::Result<Vec<String>> {
     strings(pid, "environ")
 }
 
-/// The user's processes that are the client, as `ps` lists them.
 #[cfg(all(unix, not(target_os = "linux")))]
 fn clients() -> Vec<u32> {
     let user = crate::disk::user().to_string();

@@ -16,7 +16,6 @@ pub enum Layer {
     Policy,
     /// `/etc/claude-code/managed-settings.json` and its drop-ins.
     Managed,
-    /// `--settings`.
     Flag,
     /// `<project>/.claude/settings.local.json`.
     Local,
@@ -38,7 +37,6 @@ impl Layer {
         Layer::User,
     ];
 
-    /// How the ids of what it sets begin.
     pub(crate) fn prefix(self) -> &'static str {
         match self {
             Layer::Remote => "remote",
@@ -65,11 +63,8 @@ impl Layer {
 /// Where a variable is set, highest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
-    /// The `env` block of settings.
     Settings(Layer),
-    /// The `env` block of the global config.
     Config,
-    /// The environment that the client is started with.
     Process,
 }
 
@@ -77,17 +72,11 @@ pub enum Origin {
 pub enum Source {
     Gateway,
     Variable(Origin, String),
-    /// `.api_key` of a cloud session.
     WellKnownKey,
-    /// The output of the command in `apiKeyHelper`.
     Helper(Layer),
-    /// `.oauth_token` of a cloud session.
     WellKnownToken,
-    /// The API key in the macOS Keychain.
     KeychainKey,
-    /// `primaryApiKey` of the global config.
     PrimaryKey,
-    /// The subscription login in the macOS Keychain.
     KeychainLogin,
     #[default]
     Login,
@@ -101,7 +90,6 @@ pub(crate) enum Kind {
     Gateway,
     /// Custom headers that carry a credential.
     Headers,
-    /// ANTHROPIC_AUTH_TOKEN.
     Token,
     /// ANTHROPIC_API_KEY, or the key that comes by a file descriptor or a well-known file.
     Key,
@@ -113,7 +101,6 @@ pub(crate) enum Kind {
     Login,
     /// `primaryApiKey`, or the Keychain's API key.
     Primary,
-    /// The default Anthropic profile.
     Profile,
     /// It is none: another variable.
     Setting,
@@ -200,7 +187,6 @@ impl Source {
         self.is_variable(names::KEY_DESCRIPTOR) || self.is_variable(names::OAUTH_DESCRIPTOR)
     }
 
-    /// Whether the client takes it for the project's.
     pub(crate) fn is_of_managed(&self) -> bool {
         matches!(self, Source::Variable(Origin::Settings(layer), _) if layer.is_managed())
     }

@@ -101,7 +101,6 @@ impl FileState {
         FileState { path: path.to_path_buf(), ..FileState::default() }
     }
 
-    /// Whether others than its owner may read or write it.
     pub(crate) fn is_loose(&self) -> bool {
         self.attributes.is_some_and(|attributes| attributes.mode & 0o077 != 0)
     }
@@ -145,12 +144,10 @@ pub struct State {
     pub paths: Paths,
     /// The environment that it is started with, as far as its names matter, with what options stand for.
     pub process: Env,
-    /// The settings, highest layer first.
     pub layers: Vec<Settings>,
     /// The settings files, in the order of the layers; managed drop-ins after their main file.
     pub settings_files: Vec<(Layer, FileState)>,
     pub config_file: FileState,
-    /// Why that file is the config.
     pub chosen_by: ChosenBy,
     pub config: Config,
     pub variables: Variables,
@@ -161,14 +158,12 @@ pub struct State {
     /// The login of the file, where the Keychain's goes before it.
     pub hidden_login: Option<Login>,
     pub gateway: Option<GatewayLogin>,
-    /// Why the client ends at once, if it does.
     pub refusal: Option<String>,
     /// None if it was not run: it is taken to succeed.
     pub helper: Option<HelperRun>,
 }
 
 impl State {
-    /// What `client`, started so, sees of the facts.
     pub fn new(facts: Facts, client: Client, launch: Launch) -> State {
         let state = State::with(facts, client, launch, None);
         match state.server_settings() {
@@ -224,7 +219,6 @@ impl State {
         Some(settings)
     }
 
-    /// What the client keeps of the server's last answer.
     fn last_answer(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.facts.file(&self.paths.server_settings).1)
     }
@@ -239,7 +233,6 @@ impl State {
         server::asks_with(&state, mode, false).is_none().then_some(state)
     }
 
-    /// Judges the facts again after a change to them.
     pub fn update(&mut self, change: impl FnOnce(&mut Facts)) {
         let mut facts = mem::take(&mut self.facts);
         change(&mut facts);
@@ -296,7 +289,6 @@ impl State {
         }
     }
 
-    /// The Anthropic profile that ANTHROPIC_PROFILE names, or the default one.
     pub(crate) fn profile(&self) -> Option<AnthropicProfile> {
         let value = |name| Some(self.variables.effective(name)?.value.reveal());
         self.client
@@ -319,7 +311,6 @@ impl State {
         has_socket(self.client, &self.process)
     }
 
-    /// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
     pub(crate) fn entrypoint(&self) -> &str {
         variables::entrypoint(self.client, &self.process)
     }
@@ -329,7 +320,6 @@ impl State {
         self.gateway.as_ref().is_some_and(|login| self.ignores_gateway(login).is_none())
     }
 
-    /// Why the login of a cloud gateway does not count, if it does not.
     pub(crate) fn ignores_gateway(&self, login: &GatewayLogin) -> Option<&'static str> {
         // Managed settings with anything in them, unless a policyHelper gives others.
         let is_managed = self.policy_helper().is_none()

@@ -16,7 +16,6 @@ use super::{
 use crate::context::Context;
 use crate::disk;
 
-/// Copies larger than this are not looked into.
 const MAX_COPY_BYTES: u64 = 4 << 20;
 
 #[derive(Debug, Default)]
@@ -30,7 +29,6 @@ pub struct Surroundings {
     /// Whether CLAUDE_CONFIG_DIR is set and empty: the client takes the working directory for its own.
     pub config_dir_is_empty: bool,
     pub is_mount: bool,
-    /// Keys at places, or under names, that the client does not read.
     pub misplaced: Vec<Problem>,
     /// The program of the helper in force, where it is named by a path and cannot be run.
     pub unusable_helper: Option<PathBuf>,
@@ -88,7 +86,6 @@ fn is_mount(path: &Path) -> bool {
     })
 }
 
-/// A copy of the config, if it holds a key or is too large to tell.
 pub(crate) fn copy_with_key(path: &Path) -> Option<FileState> {
     if fs::metadata(path).ok()?.len() > MAX_COPY_BYTES {
         return Some(gather::attributes_only(path));

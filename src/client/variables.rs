@@ -14,14 +14,12 @@ pub struct Place {
     pub source: Source,
     /// Empty text counts as unset, and hides the lower places anyway.
     pub value: Secret,
-    /// Why the client does not read the variable there, if it does not.
     pub ignored: Option<&'static str>,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
     client: Client,
-    /// By name, the highest place first.
     places: BTreeMap<String, Vec<Place>>,
 }
 
@@ -107,7 +105,6 @@ pub(crate) fn is_of_host(process: &Env) -> bool {
     is_switched_on(process, names::MANAGED_BY_HOST)
 }
 
-/// Whether ANTHROPIC_UNIX_SOCKET is set, to a client that knows it.
 pub(crate) fn has_socket(client: Client, process: &Env) -> bool {
     client.has(Rule::UnixSocketIsKnown) && at_start(process, names::UNIX_SOCKET).is_some()
 }

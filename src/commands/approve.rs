@@ -76,7 +76,6 @@ fn edits(document: &Document<'_>, suffix: &str, approve: bool) -> Vec<Edit> {
     edits
 }
 
-/// Gives the approval of the key that ends in `old` to the one that ends in `new`.
 pub(crate) fn carry(document: &Document<'_>, old: &str, new: &str) -> Vec<Edit> {
     let mut approved = list(document, "approved");
     if !approved.contains(&old.into()) {

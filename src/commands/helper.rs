@@ -122,7 +122,6 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Finds the settings; refuses those that are a file of the working directory.
 fn locate(args: &ChangeArgs, context: &mut Context) -> anyhow::Result<Target> {
     let target = Target::locate(args, context)?;
     // Then the client takes it for its own directory.

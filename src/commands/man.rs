@@ -61,7 +61,6 @@ fn show(page: &str, context: &Context) -> anyhow::Result<bool> {
     Ok(false)
 }
 
-/// The page without its markup, for a machine without `man`.
 fn plain(page: &str) -> String {
     let mut text = String::new();
     for line in page.lines().filter(|line| !line.starts_with(".TH")) {

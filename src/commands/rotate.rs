@@ -113,7 +113,6 @@ struct Done {
     scrubbed: Scrubbed,
     retired: Vec<Listed>,
     left: Vec<String>,
-    /// How many sessions are running that still have the old key.
     running: usize,
 }
 
@@ -124,7 +123,6 @@ struct Rotation {
     new: ApiKey,
     old: Zeroizing<String>,
     in_config: bool,
-    /// The Keychain's item, and the key in it.
     item: Option<(PathBuf, Held)>,
     records: Records,
     /// The old key, and those of rotations before that were cut off.

@@ -13,15 +13,16 @@ use clap::Args;
 use zeroize::Zeroizing;
 
 use super::change::{self, FilePlan};
+use super::set_key;
 use super::target::{ChangeArgs, Target};
 use crate::broker::budget::{self, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
 use crate::client::paths::{Roots, display};
-use crate::client::{Client, DEFAULT_ONBOARDING_VERSION, config, gather, settings};
+use crate::client::{Client, config, gather, settings};
 use crate::context::Context;
 use crate::disk;
-use crate::document::{Document, Edit};
+use crate::document::Document;
 use crate::error::{Exit, fail};
 use crate::http::Connector;
 use crate::key::ApiKey;
@@ -198,7 +199,6 @@ fn lend(
     Ok(Exit::Child(code))
 }
 
-/// The command, without what it may not have of the environment.
 fn command(args: &RunArgs, changes: &[Change], context: &mut Context) -> anyhow::Result<Command> {
     let (program, arguments) = args.command.split_first().context("no command")?;
     let mut command = Command::new(child::program(program, context));
@@ -304,13 +304,7 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
     }
     let done = Target::locate(&ChangeArgs::default(), context).and_then(|target| {
         let target = Target { options: store::Options::default(), ..target };
-        let edits = |document: &Document<'_>| {
-            let mut edits = vec![Edit::set(&["hasCompletedOnboarding"], &true)];
-            if document.raw(&["lastOnboardingVersion"]).is_none() {
-                edits.push(Edit::set(&["lastOnboardingVersion"], &DEFAULT_ONBOARDING_VERSION));
-            }
-            Ok(edits)
-        };
+        let edits = |document: &Document<'_>| Ok(set_key::onboarding(document, None));
         let files = vec![FilePlan::new(&target.file.path, edits)];
         change::apply(&target, "onboard", None, files, context)
     });

@@ -10,7 +10,7 @@ use crate::client::{ChosenBy, DEFAULT_ONBOARDING_VERSION, Source, keychain, path
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
-use crate::key::{ApiKey, source::SourceArgs};
+use crate::key::source::SourceArgs;
 use crate::profile;
 
 #[derive(Debug, Args)]
@@ -56,9 +56,13 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         files
             .push(FilePlan::new(&item, |_| Ok(vec![Edit::set(&[keychain::MEMBER], key.reveal())])));
     }
-    let in_config = (!args.keychain).then_some(&key);
-    files
-        .push(FilePlan::new(&target.file.path, |document| Ok(edits(document, in_config, version))));
+    files.push(FilePlan::new(&target.file.path, |document| {
+        let key = match args.keychain {
+            true => Edit::remove(&["primaryApiKey"]),
+            false => Edit::set(&["primaryApiKey"], key.reveal()),
+        };
+        Ok([key].into_iter().chain(onboarding(document, version)).collect())
+    }));
     let changed = change::apply(&target, "set-key", Some(source.kind()), files, context)?;
     if !args.change.dry_run {
         let own = if args.keychain { Source::KeychainKey } else { Source::PrimaryKey };
@@ -99,19 +103,11 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     Ok(Exit::Done)
 }
 
-/// What makes the client start at the prompt and send `key`; without it, the key is elsewhere.
-///
-/// `lastOnboardingVersion` is kept where the config has one, as the client itself writes it.
-fn edits(
-    document: &Document<'_>,
-    key: Option<&ApiKey>,
-    onboarding_version: Option<&str>,
-) -> Vec<Edit> {
-    let key = key.map(|key| Edit::set(&["primaryApiKey"], key.reveal()));
-    let key = key.unwrap_or_else(|| Edit::remove(&["primaryApiKey"]));
-    let mut edits = vec![key, Edit::set(&["hasCompletedOnboarding"], &true)];
+/// What makes the client start at the prompt. `lastOnboardingVersion` is kept where the config has one, as the client itself
+/// writes it.
+pub(super) fn onboarding(document: &Document<'_>, version: Option<&str>) -> Vec<Edit> {
     let present = document.raw(&["lastOnboardingVersion"]).is_some();
-    let version = onboarding_version.or((!present).then_some(DEFAULT_ONBOARDING_VERSION));
-    edits.extend(version.map(|version| Edit::set(&["lastOnboardingVersion"], &version)));
-    edits
+    let version = version.or((!present).then_some(DEFAULT_ONBOARDING_VERSION));
+    let version = version.map(|version| Edit::set(&["lastOnboardingVersion"], &version));
+    [Edit::set(&["hasCompletedOnboarding"], &true)].into_iter().chain(version).collect()
 }

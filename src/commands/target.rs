@@ -112,7 +112,6 @@ fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
 pub(crate) struct ShownChange {
     pub file: String,
     pub member: String,
-    /// Redacted; none if it was absent.
     pub before: Option<String>,
     pub after: Option<String>,
 }

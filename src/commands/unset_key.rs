@@ -37,7 +37,6 @@ struct Report {
     scrubbed: Option<Scrubbed>,
     /// What may still hold the key, apart from its copies.
     left: Vec<Left>,
-    /// How many sessions are running that still have the key.
     running: usize,
 }
 
@@ -129,7 +128,6 @@ pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
     }
 }
 
-/// What a session does that was started before the key changed.
 pub(crate) fn still_running(sessions: usize) -> String {
     let (subject, until) = match sessions {
         1 => ("1 Claude Code session is".to_owned(), "it is"),

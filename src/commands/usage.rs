@@ -72,7 +72,6 @@ enum By {
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
     calls: u64,
-    /// In the order of [`TOKENS`].
     tokens: [u64; 5],
     cost_usd: f64,
 }
@@ -264,7 +263,6 @@ impl Reader {
     }
 }
 
-/// A text of JSON, which is rarely to be copied.
 #[derive(Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 

@@ -121,7 +121,6 @@ pub(crate) fn status(context: &mut Context) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// Finds the answer, and returns what `report` makes of it.
 fn answer<T>(
     args: &VerifyArgs,
     context: &mut Context,

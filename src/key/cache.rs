@@ -31,7 +31,6 @@ impl Cache {
         Cache { dir: base.join(format!("cck-cache-{}", disk::user())) }
     }
 
-    /// Empties what has expired in the cache in `base`, if there is one.
     pub(crate) fn clear_expired(base: &Path) {
         if fs::symlink_metadata(Cache::at(base).dir).is_ok()
             && let Ok(cache) = Cache::open(base)
@@ -64,7 +63,6 @@ impl Cache {
         Ok(key)
     }
 
-    /// Empties the files in `base` that hold a key that `is_old`.
     pub(crate) fn forget(base: &Path, is_old: impl Fn(&str) -> bool, dry_run: bool) -> Cleared {
         let empty = |path: &Path| {
             let mut file = private::open_locked(path, Open::Make, private::LOCK_WAIT)?;

@@ -41,7 +41,6 @@ fn choose(
     }
 }
 
-/// Whether the directory is the user's own: under `sudo` the variable may still name another's.
 fn is_mine(dir: &Path) -> bool {
     disk::look(dir).is_ok_and(|stat| stat.kind == Kind::Dir && stat.uid == disk::user())
 }

@@ -94,7 +94,6 @@ impl KeySource {
         KeySource { place, profile: None, any_shape: false }
     }
 
-    /// The source that the flags name, or the default.
     pub(crate) fn resolve(args: SourceArgs, context: &mut Context) -> anyhow::Result<KeySource> {
         let StoredSourceArgs { key_env, key_file, key_command, timeout, any_shape } = args.stored;
         let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);

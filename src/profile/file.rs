@@ -146,7 +146,6 @@ impl Entry {
     }
 }
 
-/// A path of a profile: absolute, or under the home directory with `~/`.
 pub(crate) fn expand(
     path: &str,
     member: &str,

@@ -5,7 +5,6 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Serialize};
 
-/// The flags that set limits, for a run or in a profile.
 #[derive(Debug, Args)]
 pub(crate) struct LimitArgs {
     /// Stop at this amount: 5usd/day, 200ktok, 9Mtok/month
@@ -38,7 +37,6 @@ pub(crate) enum Period {
     Month,
 }
 
-/// `AMOUNT[/PERIOD]`: `5usd/day`, `200ktok`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Budget {

@@ -76,7 +76,6 @@ fn unreadable(path: &Path, error: std::io::Error) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot read {}", path.display()))
 }
 
-/// Makes the directory, 0700, or checks the one that is there.
 pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
     let shown = dir.display();
     let other = "name another with --config-dir";

@@ -20,7 +20,6 @@ use crate::error::fail;
 use crate::private;
 use crate::records::state;
 
-/// Where the trail goes and how much it matters.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct AuditArgs {
     /// Write the audit line to this file [default: $CCK_AUDIT_FILE, else the state directory]
@@ -40,7 +39,6 @@ pub struct Record {
     pub source: Option<String>,
     pub old: Option<String>,
     pub new: Option<String>,
-    /// By the name in the password file, else `uid N`.
     pub user: String,
     pub host: String,
     pub pid: u32,
@@ -159,7 +157,6 @@ impl<'a> Trail<'a> {
     }
 }
 
-/// Adds a record as a line, and returns what the next one has to hold as `prev`.
 fn add(lines: &mut Vec<u8>, record: &Record) -> anyhow::Result<String> {
     let line = serde_json::to_vec(record)?;
     lines.extend_from_slice(&line);

@@ -36,9 +36,7 @@ pub(crate) struct Scrubbed {
     pub cleaned: Vec<PathBuf>,
     /// Records for undo, kept keys, what a killed client has left.
     pub removed: Vec<PathBuf>,
-    /// The files that still hold the key, or may.
     pub left: Vec<Left>,
-    /// The copies that hold another key, which is not touched.
     pub others: Vec<PathBuf>,
 }
 
@@ -57,7 +55,6 @@ pub(crate) struct Keys {
 }
 
 impl Keys {
-    /// Those of these digests, which `keep` is not one of.
     pub(crate) fn other_than(keep: &str, digests: Vec<String>) -> Keys {
         Keys { digests, keep: Some(Zeroizing::new(keep.to_owned())), ..Keys::default() }
     }
@@ -187,7 +184,6 @@ impl Work<'_> {
         is_new
     }
 
-    /// Removes the key from a file, or names the file.
     fn visit(&mut self, path: &Path, kind: Kind) {
         // Root takes only what its owner could take.
         let (Ok(_acting), Ok(stat)) = (disk::act_for(path), disk::look(path)) else { return };

@@ -53,7 +53,6 @@ struct Member {
 }
 
 impl Edited {
-    /// Whether each member is still as the change left it.
     pub(crate) fn is_untouched(&self, document: &Document<'_>) -> bool {
         self.members.iter().all(|it| document.raw(&it.names()).map(digest) == it.after)
     }
@@ -115,7 +114,6 @@ impl Record {
         self.save_next(context)
     }
 
-    /// Removes the prepared record of a change that was not made.
     pub(crate) fn abandon(&self, context: &Context) {
         if !self.files.is_empty() {
             let _ = next(&self.config, context).and_then(|next| private::remove(&next));
@@ -191,7 +189,6 @@ pub(crate) fn is_key(path: &[String]) -> bool {
     [["primaryApiKey"], [keychain::MEMBER]].iter().any(|member| path == member)
 }
 
-/// The key in a JSON text, trimmed as the client does.
 pub(crate) fn key_in(raw: &str) -> Option<Zeroizing<String>> {
     let text = Zeroizing::new(serde_json::from_str::<String>(raw).ok()?);
     Some(Zeroizing::new(text.trim().to_owned()))

@@ -10,7 +10,6 @@ use crate::output::one_line;
 pub(crate) struct Names<'a> {
     pub state: &'a State,
     pub home: Option<&'a OsStr>,
-    /// Whether the token in the environment is that of `cck run`.
     pub is_session: bool,
 }
 

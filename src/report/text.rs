@@ -246,7 +246,6 @@ impl<'a> Text<'a> {
         *source == Source::PrimaryKey || (key.is_some() && self.decision.secret(source) == key)
     }
 
-    /// The hint at a source's secret after `before`; nothing where the secret is not known.
     fn hint(&self, source: &Source, before: &str) -> String {
         let hint = |secret| format!("{before}{}", one_line(&key::hint(secret)));
         self.decision.secret(source).map(hint).unwrap_or_default()
@@ -290,30 +289,15 @@ impl<'a> Text<'a> {
             format!("cck verify --expect {}", self.answer.with_session(&other.to_string()));
         let approve = self.find("env-key-not-approved").or_else(|| self.find("env-key-rejected"));
         let approve = approve.filter(|_| other.is_variable(names::KEY));
-        let (second, then) = match approve {
-            Some(problem) => (&problem.fix, Some(format!("(then: {verify})"))),
-            None => (&verify, None),
+        let second = match approve {
+            Some(problem) => format!("{}   (then: {verify})", problem.fix),
+            None => verify,
         };
         let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
-        let pad = if pad + 5 + second.len() > self.width { 0 } else { pad };
-        self.way(&leads[0], pad, &one_line(&shadowed.fix), None);
-        self.way(&leads[1], pad, second, then);
-        [shadowed].into_iter().chain(approve).collect()
-    }
-
-    /// One of two ways: in a line, if it fits or is to be copied.
-    fn way(&mut self, lead: &str, pad: usize, fix: &str, then: Option<String>) {
-        let line = format!("  {lead:pad$}   {fix}");
-        let fits = |line: &str| line.chars().count() <= self.width;
-        if let Some(then) = then {
-            let whole = format!("{line}   {then}");
-            self.line(&if fits(&whole) { whole } else { format!("{line}\n    {then}") });
-        } else if fits(&line) {
-            self.line(&line);
-        } else {
-            self.sentence("", lead);
-            self.fix("    ", fix);
+        for (lead, fix) in leads.iter().zip([&one_line(&shadowed.fix), &second]) {
+            self.fix(&format!("  {lead:pad$}   "), fix);
         }
+        [shadowed].into_iter().chain(approve).collect()
     }
 
     fn problems(&mut self, told: &[&Problem]) {

@@ -1,7 +1,6 @@
 //! Words of cmd.exe, for `cmd /d /s /c "LINE"`, as Node runs a command line. They are read twice: by cmd.exe, to which `^`
 //! takes the meaning of the next character and quotes hide all but `%`, and by the program, to which `\"` is a quote.
 
-/// What means something to cmd.exe outside of quotes.
 const SPECIAL: &str = "()%!^\"<>&|";
 
 /// The text as one word, whatever is in it but a line end, which ends a command line.

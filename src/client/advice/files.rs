@@ -157,43 +157,27 @@ fn config_dir(case: &Case<'_>, found: &mut Problems) {
     const UNSET: &str = "unset CLAUDE_CONFIG_DIR";
     let paths = &case.state.paths;
     let real = case.show(&paths.claude_dir);
+    let export = |dir: &Path| format!("export CLAUDE_CONFIG_DIR={}", shell::word(dir.display()));
+    let message = |what: &str| format!("CLAUDE_CONFIG_DIR is {what}: the client uses {real}");
     if case.around.config_dir_is_empty {
-        let message = format!(
-            "CLAUDE_CONFIG_DIR is set and empty: the client takes its settings and login from the working directory, {real}"
-        );
-        found.warning("config-dir-empty", message, UNSET);
+        found.warning("config-dir-empty", message("set and empty"), UNSET);
     }
     let Some(dir) = &paths.config_dir_var else { return };
-    let shown = dir.display();
     if dir.to_string_lossy().starts_with('~') {
-        let message = format!(
-            "CLAUDE_CONFIG_DIR is `{shown}`, and the client does not expand `~`: it uses {real}"
-        );
         let fix = match dir.strip_prefix("~").ok().zip(case.home) {
-            Some((rest, home)) => export_config_dir(&Path::new(home).join(rest)),
+            Some((rest, home)) => export(&Path::new(home).join(rest)),
             None => UNSET.to_owned(),
         };
-        found.error("config-dir-tilde", message, fix);
+        found.error("config-dir-tilde", message("taken as it is, with its `~`"), fix);
     } else if dir.is_relative() {
-        let message = format!(
-            "CLAUDE_CONFIG_DIR is relative (`{shown}`): it is another directory in every project, here {real}"
-        );
-        let fix = format!("either {UNSET}, or {}", export_config_dir(&paths.claude_dir));
-        found.warning("config-dir-relative", message, fix);
+        let fix = format!("either {UNSET}, or {}", export(&paths.claude_dir));
+        let what = "relative, so another directory in every project";
+        found.warning("config-dir-relative", message(what), fix);
     }
     if case.around.config_dir_is_missing {
-        let message = format!("CLAUDE_CONFIG_DIR names {real}, which is not a directory");
-        let dir = case.quote(&paths.claude_dir);
-        found.warning(
-            "config-dir-missing",
-            message,
-            format!("either {MAKE_DIR} {dir}, or {UNSET}"),
-        );
+        let fix = format!("either {MAKE_DIR} {}, or {UNSET}", case.quote(&paths.claude_dir));
+        found.warning("config-dir-missing", message("not a directory"), fix);
     }
-}
-
-fn export_config_dir(dir: &Path) -> String {
-    format!("export CLAUDE_CONFIG_DIR={}", shell::word(dir.display()))
 }
 
 /// Files of the client's name that the shell passes over.

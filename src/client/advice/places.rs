@@ -56,7 +56,6 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
     }
 }
 
-/// A project that leads the credential somewhere.
 fn by_project(case: &Case<'_>, shown: &str, found: &mut Problems) {
     let Some(redirect) = &case.destination.redirect else { return };
     let (code, what) = if redirect.is_proxy() {

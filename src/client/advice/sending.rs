@@ -67,7 +67,6 @@ fn expected(case: &Case<'_>, mode: Mode, outcome: &Outcome, found: &mut Problems
     }
 }
 
-/// The client has nothing to send.
 fn nothing(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
     let has_one = case.decision.candidates.iter().any(|candidate| candidate.secret.is_some())
         || settings::helper(case.state).is_some();

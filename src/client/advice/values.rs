@@ -32,37 +32,32 @@ fn is_first_party(case: &Case<'_>) -> bool {
     case.destination.address.as_ref().is_ok_and(|address| address.host() == ANTHROPIC)
 }
 
+/// What is wrong with the value of a source, for its place.
 fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
     let secret = case.decision.candidate(source)?.secret.as_ref()?;
     let text = settings::js_trim(secret.reveal());
-    match source.kind() {
-        Kind::Key | Kind::Primary => in_key(case, source, text),
-        Kind::Helper => from_helper(case, source, text),
-        Kind::Token => in_token(case, source, text),
-        Kind::Oauth if *source != Source::WellKnownToken => in_oauth(case, source, text),
-        _ => None,
-    }
-}
-
-fn in_key(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
-    let code = "odd-key-shape";
-    let replace = match source {
+    let kind = source.kind();
+    let code = match kind {
+        Kind::Key | Kind::Primary => "odd-key-shape",
+        Kind::Helper => "helper-output",
+        Kind::Token => "odd-token",
+        Kind::Oauth if *source != Source::WellKnownToken => "odd-oauth-token",
+        _ => return None,
+    };
+    let remove = match source {
         Source::PrimaryKey | Source::KeychainKey => case.set_key(),
         _ => case.remove(source),
     };
-    if text.starts_with("sk-ant-oat") {
+    let error = |code, message, fix| Some(Problem::error(code, message, fix));
+    let (is_key, is_oauth) = (code == "odd-key-shape", text.starts_with("sk-ant-oat"));
+    if is_key && is_oauth {
         let message = format!("{source} holds an OAuth token, not an API key");
         let fix = rename(source, names::OAUTH)
-            .unwrap_or_else(|| format!("put it in {}, then: {replace}", names::OAUTH));
-        return Some(Problem::error(code, message, fix));
+            .unwrap_or_else(|| format!("put it in {}, then: {remove}", names::OAUTH));
+        return error(code, message, fix);
     }
-    let failure = shape::misplaced(text).or_else(|| wrong_shape(text))?;
-    let severity = if is_soft(&failure) { Severity::Warning } else { Severity::Error };
-    Some(Problem { severity, ..Problem::error(code, format!("{source}: {failure}"), replace) })
-}
-
-fn in_token(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
-    if text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer ")) {
+    let is_bearer = text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("bearer "));
+    if kind == Kind::Token && is_bearer {
         let message = format!("{source} begins with `Bearer `, which the client adds itself");
         let fix = match source {
             Source::Variable(Origin::Process, name) => {
@@ -70,54 +65,39 @@ fn in_token(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
             }
             _ => format!("remove `Bearer ` from it in {}", case.place(source)),
         };
-        return Some(Problem::error("bearer-twice", message, fix));
+        return error("bearer-twice", message, fix);
     }
-    if text.starts_with("sk-ant-api") && is_first_party(case) {
-        let message = format!(
-            "{source} holds an API key: as a Bearer token the API refuses it; it belongs in ANTHROPIC_API_KEY"
-        );
-        return Some(Problem::error("key-as-token", message, move_to_key(case, source)));
-    }
-    let failure = wrong_shape(text).filter(|failure| !is_soft(failure))?;
-    let severity = if is_first_party(case) { Severity::Error } else { Severity::Warning };
-    let problem = Problem::error("odd-token", format!("{source}: {failure}"), case.remove(source));
-    Some(Problem { severity, ..problem })
-}
-
-fn in_oauth(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
-    let code = "odd-oauth-token";
-    if text.starts_with("sk-ant-api") {
+    let holds_key = text.starts_with("sk-ant-api")
+        && (kind == Kind::Oauth || (kind == Kind::Token && is_first_party(case)));
+    if holds_key {
+        let code = if kind == Kind::Token { "key-as-token" } else { code };
         let message = format!(
             "{source} holds an API key, not an OAuth token: it belongs in ANTHROPIC_API_KEY"
         );
-        return Some(Problem::error(code, message, move_to_key(case, source)));
+        let fix = rename(source, names::KEY)
+            .unwrap_or_else(|| format!("rename it to {} in {}", names::KEY, case.place(source)));
+        return error(code, message, fix);
     }
-    let failure = wrong_shape(text).filter(|failure| !is_soft(failure))?;
-    Some(Problem::error(code, format!("{source}: {failure}"), case.remove(source)))
+    let takes_keys = is_key || (kind == Kind::Helper && !is_oauth);
+    let failure = shape::misplaced(text).filter(|_| takes_keys).or_else(|| wrong_shape(text))?;
+    let is_soft = is_soft(&failure);
+    if is_soft && !is_key {
+        return None;
+    }
+    if kind == Kind::Helper {
+        let message = format!("what {source} prints is not the key alone: {failure}");
+        return error(code, message, format!("either have it print the key alone, or {remove}"));
+    }
+    let is_warning = is_soft || (kind == Kind::Token && !is_first_party(case));
+    let make = if is_warning { Problem::warning } else { Problem::error };
+    Some(make(code, format!("{source}: {failure}"), remove))
 }
 
-fn from_helper(case: &Case<'_>, source: &Source, text: &str) -> Option<Problem> {
-    let failure = shape::misplaced(text)
-        .filter(|_| !text.starts_with("sk-ant-oat"))
-        .or_else(|| wrong_shape(text).filter(|failure| !is_soft(failure)))?;
-    let message = format!("what {source} prints is not the key alone: {failure}");
-    let fix = format!("either have it print the key alone, or {}", case.remove(source));
-    Some(Problem::error("helper-output", message, fix))
-}
-
-/// What takes an API key from another variable to its own.
-fn move_to_key(case: &Case<'_>, source: &Source) -> String {
-    rename(source, names::KEY)
-        .unwrap_or_else(|| format!("rename it to {} in {}", names::KEY, case.place(source)))
-}
-
-/// What gives a variable of the environment another name.
 fn rename(source: &Source, name: &str) -> Option<String> {
     let Source::Variable(Origin::Process, old) = source else { return None };
     Some(format!("export {name}=\"${old}\"; unset {old}"))
 }
 
-/// The mistake in a value that should be a key, in words.
 fn wrong_shape(text: &str) -> Option<Failure> {
     shape::check(text).err().and_then(|error| error.downcast().ok())
 }

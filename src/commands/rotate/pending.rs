@@ -14,7 +14,6 @@ use crate::key::{self, ApiKey};
 use crate::private;
 use crate::records::state;
 
-/// A key as people recognise it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Named {
     pub hint: String,
@@ -117,7 +116,6 @@ impl Records {
         let _ = self.this().map(|this| private::remove(&this.file));
     }
 
-    /// Removes all, once the old keys are named.
     pub(crate) fn remove(&self) -> anyhow::Result<()> {
         let left: Vec<_> = self.files.iter().filter_map(|it| private::remove(it).err()).collect();
         left.first().map_or(Ok(()), |error| {

@@ -14,7 +14,6 @@ use crate::output::one_line;
 use crate::report::Online;
 use crate::shell;
 
-/// What the client adds to an OAuth token.
 const OAUTH_BETA: &str = "oauth-2025-04-20";
 
 /// Asks about the first mode that sends something.
@@ -182,7 +181,6 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     fetched.map(drop)
 }
 
-/// The settings that the server gives for this credential, if it gives an answer.
 fn fetch(
     credential: &Credential,
     cached: &Option<Zeroizing<Vec<u8>>>,

@@ -27,7 +27,6 @@ pub(crate) struct LastLine {
     pub link: String,
     pub ended: bool,
     pub start: u64,
-    /// Why it is not a record, if it is not.
     pub damage: Option<String>,
 }
 
