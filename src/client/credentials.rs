@@ -90,6 +90,20 @@ impl Credentials {
         self.get(kind).is_some()
     }
 
+    /// Whether a key or an OAuth token comes by a descriptor or a well-known file, be it behind another.
+    pub(crate) fn has_file_key(&self) -> bool {
+        let is_one = |found: &Credential| match &found.source {
+            Source::WellKnownKey | Source::WellKnownToken => true,
+            source => source.is_descriptor(),
+        };
+        self.all.iter().any(|found| {
+            let note = found.note.as_ref();
+            is_one(found)
+                && found.is_set
+                && note.is_none_or(|note| note.standing == Standing::Shadowed)
+        })
+    }
+
     /// Notes what became of a source, unless it was noted before.
     pub(crate) fn note(&mut self, source: &Source, note: Note) {
         if let Some(found) = self.all.iter_mut().find(|found| found.source == *source) {

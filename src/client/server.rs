@@ -60,9 +60,9 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     ];
     // Whether it asks is decided before managed variables are there, with what is decided after (2.1.332, observed 2026-11-26).
     let is_early = |found: &Credential| !found.source.is_of_managed();
-    let is_set_early = |name| early(state, name).is_some();
     let asks_at_all = asks.into_iter().flatten().any(is_early)
-        || [names::KEY, names::OAUTH].into_iter().any(is_set_early);
+        || early(state, names::KEY).is_some()
+        || !state.is_simple() && (early(state, names::OAUTH).is_some() || found.has_file_key());
     asks.into_iter().flatten().next().filter(|_| asks_at_all).cloned()
 }
 
