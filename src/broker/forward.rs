@@ -251,9 +251,8 @@ async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
     if body.size_hint().lower() > MAX_BODY as u64 {
         return Err(too_large());
     }
-    // Copied piece by piece, so that hyper reads each into the same memory.
-    let announced = usize::try_from(body.size_hint().lower()).unwrap_or_default();
-    let mut whole = BytesMut::with_capacity(announced.min(MAX_AHEAD));
+    let announced = body.size_hint().exact().and_then(|length| usize::try_from(length).ok());
+    let mut whole = BytesMut::new();
     let all = async {
         while let Some(frame) = body.frame().await {
             let data = frame
@@ -262,16 +261,22 @@ async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
                 })?
                 .into_data()
                 .unwrap_or_default();
+            if Some(data.len()) == announced {
+                return Ok(data);
+            }
             if whole.len() + data.len() > MAX_BODY {
                 return Err(too_large());
             }
+            // Copied piece by piece, so that hyper reads each into the same memory.
+            if whole.is_empty() {
+                whole.reserve(announced.unwrap_or_default().min(MAX_AHEAD));
+            }
             whole.extend_from_slice(&data);
         }
-        Ok(())
+        Ok(whole.freeze())
     };
     let late = |_| Refusal::new(StatusCode::REQUEST_TIMEOUT, "the request's body does not end");
-    timeout(BODY_TIME, all).await.map_err(late)??;
-    Ok(whole.freeze())
+    timeout(BODY_TIME, all).await.map_err(late)?
 }
 
 /// What a request for a message asks for.

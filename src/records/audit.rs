@@ -125,8 +125,10 @@ impl<'a> Trail<'a> {
         outcome: &str,
         context: &Context,
     ) -> anyhow::Result<()> {
-        // What is written is there for good, whatever ends this run; the last line takes it to the disk with it.
-        let is_synced = outcome != "started" || self.args.require_audit;
+        // What is written is there whatever ends cck. The last line of a change takes all to the disk, as the config is by
+        // then; a run changes nothing that a power cut could leave without its line.
+        let is_last = outcome != "started" && event.action != "run";
+        let is_synced = is_last || self.args.require_audit;
         let (file, path) = self.open(context)?;
         let shown = path.display();
         let end = file.seek(SeekFrom::End(0))?;

@@ -302,9 +302,9 @@ fn a_smuggled_request_is_refused() {
         assert_eq!(run.status(format!("{head}{hidden}").as_bytes()), Some(400), "{what}");
         assert_eq!(upstream.seen().len(), 0, "{what}");
     }
-    // What is whole in one way passes: one chunked request, after which the connection ends.
+    // What is whole in one way passes: one request in chunks, with a trailer, after which the connection ends.
     let chunked = format!(
-        "POST /v1/messages HTTP/1.1\r\nhost: x\r\n{token}\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\n\r\n{hidden}"
+        "POST /v1/messages HTTP/1.1\r\nhost: x\r\n{token}\r\ntransfer-encoding: chunked\r\ntrailer: x-end\r\n\r\n1\r\n{{\r\n1\r\n}}\r\n0\r\nx-end: 1\r\n\r\n{hidden}"
     );
     let answer = reply(&run.raw(chunked.as_bytes()));
     assert_eq!((answer.status, upstream.seen().len()), (200, 1), "{answer:?}");
