@@ -80,18 +80,16 @@ pub(crate) struct Admin<'a> {
 impl<'a> Admin<'a> {
     pub(crate) fn new(url: &'a str, context: &'a Context) -> anyhow::Result<Admin<'a>> {
         if !http::is_safe(url) {
-            return Err(fail(
-                format!("the Admin API key is not sent to {}", one_line(&without_user(url))),
-                "name an https URL in --admin-url, or leave it out",
-            ));
+            let problem =
+                format!("the Admin API key is not sent to {}", one_line(&without_user(url)));
+            return Err(fail(problem, "name an https URL in --admin-url, or leave it out"));
         }
         let key = Zeroizing::new(context.var(VARIABLE).unwrap_or_default().trim().to_owned());
         if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic()) {
+            let problem = format!("--retire-old needs an Admin API key in {VARIABLE}");
             return Err(fail(
-                format!("--retire-old needs an Admin API key, and {VARIABLE} holds none"),
-                format!(
-                    "export {VARIABLE} (sk-ant-admin…, from the Console), or retire the old key in the Console"
-                ),
+                problem,
+                "export it (sk-ant-admin…), or retire the key in the Console",
             ));
         }
         Ok(Admin { context, url: url.trim_end_matches('/'), key })
@@ -167,10 +165,9 @@ impl<'a> Admin<'a> {
                 Ok(answer) => return Ok(answer),
                 Err(_) => ("gave an answer that is not understood", again),
             },
-            401 | 403 => (
-                "rejects the key in ANTHROPIC_ADMIN_KEY",
-                "export a valid Admin API key; then run this again",
-            ),
+            401 | 403 => {
+                ("rejects the key in ANTHROPIC_ADMIN_KEY", "export a valid one, and try again")
+            }
             404 => ("does not know this address", "check --admin-url, then run this again"),
             429 => ("limits the rate", "wait a minute, then run the same command again"),
             500.. => ("has a fault of its own", again),

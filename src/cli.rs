@@ -101,10 +101,7 @@ pub(crate) fn dispatch(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> 
 /// Shorter arguments are words, not keys.
 const SHORTEST_KEY: usize = 16;
 
-/// Prints help, version or a usage error, and returns the exit code for it.
-///
-/// A usage error quotes the argument it fails on; that may be a key typed in the wrong place, so anything that looks
-/// like one is cut out.
+/// Prints help, version or a usage error. That quotes an argument, which may be a key: what looks like one is cut out.
 pub(crate) fn report(context: &mut Context, error: &clap::Error) -> Exit {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         context.out.push_str(&error.render().ansi().to_string());

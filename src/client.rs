@@ -5,7 +5,6 @@
 pub mod address;
 pub mod advice;
 pub mod config;
-pub(crate) mod conflict;
 pub(crate) mod copies;
 pub(crate) mod credentials;
 pub mod decision;
@@ -56,8 +55,5 @@ pub(crate) use variables::{Env, Place, Variables};
 pub use version::Client;
 pub(crate) use version::NEWEST;
 
-/// The value of `lastOnboardingVersion` where the config has none and the user gives none.
-///
-/// The client compares it with nothing that matters to the key: 2.0.77 and 2.1.330 start straight at the prompt with it
-/// (observed 2026-11).
+/// What `lastOnboardingVersion` becomes; any will do for 2.0.77 and 2.1.330 to start at the prompt (observed 2026-11).
 pub(crate) const DEFAULT_ONBOARDING_VERSION: &str = "0.2.107";

@@ -140,8 +140,7 @@ impl Context {
         &self.vars
     }
 
-    /// Sets a variable for the rest of this run, as `--profile` does with CLAUDE_CONFIG_DIR. The environment of the
-    /// process itself stays as it is.
+    /// Sets a variable for the rest of this run, as `--profile` does with CLAUDE_CONFIG_DIR, and not for the process.
     pub(crate) fn set_var(&mut self, name: impl AsRef<OsStr>, value: impl Into<OsString>) {
         self.vars.insert(as_the_system_has_it(name.as_ref()).into_owned(), value.into());
     }
@@ -179,8 +178,7 @@ impl Context {
         Ok(self.require_home()?.join(under_home))
     }
 
-    /// The program that is running, as a path that will still be right later: the one it was called by, where that is
-    /// the same file, since the resolved one may carry a version in it.
+    /// The program that is running, by the path it was called by: the resolved one may carry a version in it.
     pub(crate) fn program(&self) -> PathBuf {
         let running = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cck"));
         let Some(called) = self.args.first().map(Path::new) else { return running };
@@ -226,8 +224,7 @@ impl Context {
         self.var_os(HOME)
     }
 
-    /// The home directory: `$HOME`, on Windows `%USERPROFILE%`, else that of the account. The client takes it from there, and
-    /// so does everything here.
+    /// The home directory as the client takes it: `$HOME`, on Windows `%USERPROFILE%`, else that of the account.
     pub(crate) fn home(&self) -> Option<PathBuf> {
         match self.home_var().filter(|home| !home.is_empty()) {
             Some(named) => Some(PathBuf::from(named)),
@@ -251,8 +248,7 @@ impl Context {
         None
     }
 
-    /// A field of an account's line in `/etc/passwd`. Not by the C library, which in a static program has nothing else to
-    /// ask.
+    /// A field of an account's line in `/etc/passwd`: the C library of a static program has nothing else to ask.
     #[cfg(unix)]
     pub(crate) fn field_of(&self, user: rustix::process::Uid, at: usize) -> Option<String> {
         let user = user.as_raw().to_string();
@@ -264,10 +260,7 @@ impl Context {
 
     pub(crate) fn require_home(&self) -> anyhow::Result<PathBuf> {
         self.home().ok_or_else(|| {
-            fail(
-                format!("{HOME} is not set, so the home directory is not known"),
-                format!("set {HOME}, or name the client's directory in CLAUDE_CONFIG_DIR"),
-            )
+            fail(format!("{HOME} is not set"), "set it, or CLAUDE_CONFIG_DIR to a directory")
         })
     }
 

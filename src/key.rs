@@ -23,10 +23,7 @@ pub(crate) const FINGERPRINT_DOMAIN: &str = "cck-fingerprint-v1:";
 /// How many of a key's last characters the client's approval lists hold (2.1.330, observed 2026-11).
 pub(crate) const SUFFIX_CHARS: usize = 20;
 
-/// An API key: one line of visible ASCII, not empty.
-///
-/// It is wiped from memory when dropped, shows nothing in `Debug`, and has neither `Display` nor `Serialize`: the only
-/// way to its text is [`ApiKey::reveal`].
+/// An API key, one line of visible ASCII. It is wiped when dropped, and only [`ApiKey::reveal`] shows its text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ApiKey(Zeroizing<String>);
 
@@ -41,10 +38,7 @@ impl ApiKey {
     pub fn parse(text: &str) -> anyhow::Result<ApiKey> {
         let key = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}');
         if key.is_empty() {
-            return Err(fail(
-                "the key is empty",
-                "check that its source holds the key: it starts with sk-ant-",
-            ));
+            return Err(fail("the key is empty", "check its source: a key starts with sk-ant-"));
         }
         if key.contains(['\n', '\r']) {
             return Err(fail("the key has more than one line", "give the key alone, on one line"));

@@ -68,8 +68,6 @@ fn report(context: &mut Context, error: &anyhow::Error) {
         return context.error(problem, Some(advice));
     }
     let is_refusal = error.chain().any(|cause| cause.is::<std::io::Error>());
-    let look = format!(
-        "look at the file and its directory ({LOOK}), and whether the disk is full ({ROOM})"
-    );
+    let look = format!("look at the file ({LOOK}), and whether the disk is full ({ROOM})");
     context.error(&format!("{error:#}"), is_refusal.then_some(&look));
 }

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Whether a character could drive a terminal, or make text look like other text: control characters and escapes,
-/// direction marks, characters without width.
+/// Whether a character could drive a terminal or hide: control characters, direction marks, characters without width.
 fn harmful(c: char) -> bool {
     (c.is_control() && c != '\n')
         || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
@@ -36,9 +35,7 @@ pub(crate) fn one_line(text: &str) -> String {
     sanitize(text).replace('\n', " ")
 }
 
-/// A key as people recognise it: its prefix and its last four characters, `sk-ant-api03-…wxyz`.
-///
-/// Of a key under 24 characters nothing but the prefix is shown: four of few would give too much away.
+/// A key's prefix and its last four characters, `sk-ant-api03-…wxyz`; of a key under 24 characters the prefix alone.
 pub(crate) fn hint(key: &str) -> String {
     let prefix = match key.match_indices('-').nth(2) {
         Some((at, _)) if key.starts_with("sk-ant-") && at < 16 => &key[..=at],
@@ -53,8 +50,7 @@ const OWN_WORDS: usize = 8;
 
 const PREFIX: &str = "sk-ant-";
 
-/// Text with every key in it (`sk-ant-…`) cut down to its hint: a safety net, for text that comes from outside. It
-/// leaves the prefix alone, so no sentence of cck's own is changed by it.
+/// Text with every key in it (`sk-ant-…`) cut down to its hint. The prefix stays, so no sentence of cck's own is changed.
 pub fn mask(text: &str) -> String {
     let is_key_char = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     let mut masked = String::with_capacity(text.len());

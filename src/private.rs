@@ -23,8 +23,7 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
-/// Puts `bytes` at `path` in one step, with mode 0600, in a directory that is made 0700 if it is missing. What a
-/// killed run has left beside it is cleared away: it may hold a key.
+/// Puts `bytes` at `path` in one step, 0600 in a 0700 directory, and clears away what a killed run has left beside it.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let _acting = disk::act_for(path)?;
     let (parent, name) = disk::split(path)?;
@@ -68,8 +67,7 @@ fn held_too_long() -> io::Error {
     io::Error::other("another process has held it for too long")
 }
 
-/// Opens a file that is written line by line or in place. It and its directory are made if they are missing. A link is
-/// refused, and so is a hard link: it would let another user choose what is written to.
+/// Opens a file that is written in place, and makes it. No link, and no hard link: another user would choose the file.
 pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
     let _acting = disk::act_for(path).map_err(io::Error::other)?;
     if let Some(dir) = path.parent() {
@@ -122,8 +120,7 @@ pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(disk::if_any(disk::entries(dir))?.unwrap_or_default())
 }
 
-/// Makes the directory for its owner alone if it is missing, and refuses one that others made or may use: in a
-/// directory that everyone may write to, its name may be taken.
+/// Makes the directory for its owner alone, and refuses one that others made or may use: its name may be taken.
 pub(crate) fn own_dir(path: &Path) -> io::Result<()> {
     let (parent, name) = disk::split(path).map_err(io::Error::other)?;
     let parent = Dir::open(parent)?;
@@ -150,8 +147,7 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<bool> {
     Ok(removed.map_err(|error| disk::refused(error, "remove", path))?.is_some())
 }
 
-/// The content of a file that [`write()`] wrote; `None` if there is none. It tells cck what to do, so one that another
-/// user owns or may write to is refused, and so is a link.
+/// The content of a file that [`write()`] wrote. It tells cck what to do: a link, or one that others may write, is refused.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     let _acting = disk::act_for(path)?;
     let failed = |error| disk::refused(error, "read", path);

@@ -32,8 +32,7 @@ pub(crate) struct ProfileArg {
 }
 
 impl ProfileArg {
-    /// Finds the profile, checks that the user may use it, readies its directory, and makes that the CLAUDE_CONFIG_DIR of
-    /// everything that follows in this run.
+    /// Finds the profile, checks that the user may use it, and makes its directory the CLAUDE_CONFIG_DIR of this run.
     pub(crate) fn enter(&self, context: &mut Context) -> anyhow::Result<Option<Profile>> {
         let Some(name) = &self.profile else { return Ok(None) };
         let profiles = Profiles::load(context)?;
@@ -42,13 +41,9 @@ impl ProfileArg {
         profiles.notes.iter().filter(is_about).for_each(|note| context.warn(note));
         let profile = found?;
         if !profile.is_usable(context)? {
-            return Err(fail(
-                format!("the profile {name} is for members of {}", profile.entry.groups.join(", ")),
-                format!(
-                    "ask for membership, or choose another profile; `id` shows your groups ({})",
-                    profile.file.display()
-                ),
-            ));
+            let (groups, file) = (profile.entry.groups.join(", "), profile.file.display());
+            let problem = format!("the profile {name} is for members of {groups} ({file})");
+            return Err(fail(problem, "choose another profile; `id` shows your groups"));
         }
         ready_dir(&profile.config_dir)?;
         context.set_var("CLAUDE_CONFIG_DIR", profile.config_dir.as_os_str());
@@ -145,12 +140,10 @@ impl Profiles {
                 continue;
             };
             if old.entry.locked {
-                self.notes.push(format!(
-                    "the profile {} of {} is ignored: {} has it locked",
-                    profile.name,
-                    file.display(),
-                    old.file.display()
-                ));
+                let (name, file, other) = (profile.name, file.display(), old.file.display());
+                let note =
+                    format!("the profile {name} of {file} is ignored: {other} has it locked");
+                self.notes.push(note);
             } else {
                 *old = profile;
             }

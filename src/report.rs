@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::client::advice::values;
 use crate::client::settings::names::TOKEN;
-use crate::client::{Case, Problem, Source, installed};
+use crate::client::{Case, Problem, Severity, Source, installed};
 use names::Names;
 
 #[derive(Debug, Serialize)]
@@ -20,20 +20,6 @@ pub struct Online {
     pub status: Option<u16>,
     #[serde(skip)]
     pub problem: Option<Problem>,
-}
-
-impl Online {
-    /// Why the answer is not a yes; none where the API takes the credential.
-    fn doubt(&self) -> Option<String> {
-        let url = &self.url;
-        Some(match self.result {
-            "rejected" => format!("{url} rejects the credential"),
-            "unreachable" => format!("{url} could not be reached"),
-            "unexpected" => format!("{url} says nothing of the credential"),
-            "not-asked" => format!("{url} was not asked"),
-            _ => return None,
-        })
-    }
 }
 
 pub struct Answer<'a> {
@@ -53,13 +39,20 @@ impl<'a> Answer<'a> {
         mut problems: Vec<Problem>,
         mut online: Option<Online>,
     ) -> Answer<'a> {
-        problems.splice(0..0, online.as_mut().and_then(|online| online.problem.take()));
+        let (problem, was_asked) = match &mut online {
+            Some(online) => (online.problem.take(), online.result != "not-asked"),
+            None => (None, true),
+        };
+        // What was asked and not answered is not a yes.
+        let doubt = problem.as_ref().filter(|it| it.severity == Severity::Error);
+        let doubt = doubt.map(|problem| problem.message.clone());
+        let doubt = doubt.or((!was_asked).then(|| "the API was not asked".to_owned()));
+        problems.splice(0..0, problem);
         let refusal = case.refusal.map(|refusal| refusal.reason(case.destination));
         let refused = refusal
             .or_else(|| values::refused(case))
             .map(|reason| format!("the credential would {reason}"))
-            // What was asked and not answered is not a yes.
-            .or_else(|| online.as_ref().and_then(Online::doubt));
+            .or(doubt);
         let meets = case.modes.iter().all(|mode| case.decision.meets(*mode, case.expected));
         let verdict = meets && refused.is_none();
         Answer { case, installed, problems, online, verdict, refused: refused.filter(|_| meets) }

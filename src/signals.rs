@@ -45,8 +45,7 @@ static HANDLERS: LazyLock<Handlers> = LazyLock::new(|| {
 
 pub(crate) struct Section(&'static Handlers, AtomicBool);
 
-/// Puts off TERM, INT, HUP and QUIT until the guard is dropped: a change and its records are one section. Until
-/// [`Section::finish`] a waiting signal gives the work up; from then on what is left is done first.
+/// Puts off signals until the guard is dropped. Until [`Section::finish`] a waiting one gives the work up.
 pub(crate) fn hold() -> Section {
     let handlers = &*HANDLERS;
     let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -85,8 +84,7 @@ impl Drop for Section {
     }
 }
 
-/// Makes a file size limit (`ulimit -f`) an error of write, not the end of the process. What cck starts gets the default
-/// back.
+/// Makes a file size limit (`ulimit -f`) an error of write. What cck starts gets the default back.
 pub(crate) fn survive_size_limit() {
     #[cfg(unix)]
     let _ = flag::register(consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));

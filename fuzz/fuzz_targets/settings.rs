@@ -34,7 +34,7 @@ fuzz_target!(|data: &[u8]| {
 
 fn json(data: &[u8]) {
     for client in CLIENTS {
-        for layer in Layer::ALL {
+        for (layer, _) in Layer::ALL {
             let mut settings = Settings::empty(layer, "/settings.json".into());
             let read = settings.merge(client, data);
             let mut twice = settings.clone();

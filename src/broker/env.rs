@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
-use crate::client::conflict;
+use crate::client::{Client, decision::PROVIDERS, headers, names};
 use crate::context::Context;
 use crate::key::ApiKey;
 use crate::key::command::Change;
@@ -23,9 +23,16 @@ const SECRETS: [&str; 8] = [
 /// A key shorter than this may be found in a text by chance.
 const SHORTEST_FOUND: usize = 16;
 
-/// Variables that say to the client that another program manages its credentials or that its host is the API, or that would
-/// keep it from starting.
-const MARKS: [&str; 5] = [
+/// Variables that have the client take another credential than the token, say that another program manages its credentials or
+/// that its host is the API, or would keep it from starting.
+const MARKS: [&str; 12] = [
+    names::GATEWAY,
+    names::PROFILE,
+    names::PROFILES_DIR,
+    names::FEDERATION_RULE,
+    names::ORGANIZATION,
+    names::IDENTITY_FILE,
+    "AWS_BEARER_TOKEN_BEDROCK",
     "CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST",
     "CLAUDE_CODE_REMOTE",
     "CLAUDE_CODE_SUBPROCESS_ENV_SCRUB",
@@ -66,14 +73,18 @@ pub(crate) fn holds(text: &OsStr, key: &ApiKey) -> bool {
 /// than the token.
 fn is_credential(name: &str, value: &OsStr) -> bool {
     let is_ours = name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_");
+    let text = value.to_string_lossy();
     (is_ours && SECRETS.iter().any(|end| name.ends_with(end)))
         || name.starts_with("CLAUDE_CODE_HOST_")
         || MARKS.contains(&name)
         || (name == "CLAUDE_CODE_ENTRYPOINT"
             && matches!(value.to_str(), Some("claude-desktop" | "local-agent")))
-        // With --bare the token counts as ever.
-        || (conflict::is_conflict(name.as_ref(), value) && name != "CLAUDE_CODE_SIMPLE")
-        || value.to_string_lossy().contains("sk-ant-")
+        || PROVIDERS.iter().any(|provider| provider.switch() == name)
+        || (name == names::HEADERS && {
+            let custom = headers::parse(Client::V2, &text);
+            custom.x_api_key.is_some() || custom.authorization.is_some()
+        })
+        || text.contains("sk-ant-")
 }
 
 fn without_password(value: &OsStr) -> Option<OsString> {
@@ -143,6 +154,7 @@ mod tests {
             // Of an outer run, whose API may be another.
             ("_CLAUDE_CODE_ASSUME_FIRST_PARTY_BASE_URL", "1"),
             ("ANTHROPIC_CUSTOM_HEADERS", "x-api-key: z"),
+            ("ANTHROPIC_CUSTOM_HEADERS", "X-Team: a\nX-Api-Key: k"),
             ("AWS_BEARER_TOKEN_BEDROCK", "x"),
             ("MINE", KEY),
             ("MINE", "pre sk-ant-oat01-x"),
@@ -155,6 +167,8 @@ mod tests {
             ("CLAUDE_CODE_MAX_OUTPUT_TOKENS", "5"),
             ("ANTHROPIC_MODEL", "m"),
             ("ANTHROPIC_CUSTOM_HEADERS", "x-team: a"),
+            ("ANTHROPIC_CUSTOM_HEADERS", "X-Team: authorization: b"),
+            ("ANTHROPIC_BASE_URL", "https://x-api-key:1"),
             ("CLAUDE_CODE_SIMPLE", "1"),
             ("GITHUB_TOKEN", "x"),
             ("HTTPS_PROXY", "http://p:1"),

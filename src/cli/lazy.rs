@@ -1,5 +1,4 @@
-//! Arguments of a command that are only built if that command is given: building all of them takes longer than most
-//! commands do.
+//! Arguments of a command, built only if that command is given: to build all takes longer than most commands do.
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 

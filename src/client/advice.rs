@@ -127,8 +127,7 @@ impl Case<'_> {
         }
     }
 
-    /// What sets a key. cck writes none into a file of the working directory, which CLAUDE_CONFIG_DIR may have the client
-    /// read.
+    /// cck writes no key into a file of the working directory, which CLAUDE_CONFIG_DIR may have the client read.
     fn set_key(&self) -> String {
         let is_relative =
             self.state.paths.config_dir_var.as_ref().is_some_and(|dir| dir.is_relative());

@@ -125,8 +125,7 @@ pub(crate) fn unusable(state: &State) -> Option<String> {
     Some(format!("the address in ANTHROPIC_BASE_URL cannot be used: {why}"))
 }
 
-/// Where no base URL is set, the client looks at CLAUDE_CODE_CUSTOM_OAUTH_URL before it sends anything: it must be one of
-/// three addresses.
+/// Without a base URL, CLAUDE_CODE_CUSTOM_OAUTH_URL must be one of three addresses.
 fn unapproved_oauth_url(state: &State) -> Option<String> {
     let set = state.variables.read(names::OAUTH_URL).next()?.value.reveal();
     let is_checked = state.variables.effective(names::BASE_URL).is_none()
@@ -187,8 +186,7 @@ fn project_redirects(state: &State, project: &Project) -> Vec<Redirect> {
     [names::BASE_URL].into_iter().chain(PROXIES).filter_map(redirect).collect()
 }
 
-/// Gives the context the proxies and certificates that settings and config name, as the client takes them (2.1.332, observed
-/// 2026-11-25); those of a project only if it is trusted.
+/// Takes proxies and certificates from settings and config, as the client does (2.1.332, observed 2026-11-25), if trusted.
 pub(crate) fn take_network(state: &State, context: &mut Context) {
     let project = Project::of(&state.paths.project, context.home().as_deref());
     let is_trusted = is_trusted(state, &project);
@@ -215,9 +213,7 @@ fn in_blocks<'a>(state: &'a State, name: &str) -> Option<(Origin, &'a Secret)> {
     in_layers.or_else(|| Some((Origin::Config, state.config.env.get(name)?)))
 }
 
-/// The directories whose files belong to the project's author: the project itself, and the git work tree around it.
-///
-/// A home directory is its user's, and so is what lies in it where it is the project.
+/// The project and the git work tree around it: their files are its author's. What lies in a home is its user's.
 pub(crate) struct Project(Vec<PathBuf>);
 
 impl Project {

@@ -70,8 +70,7 @@ impl AnthropicProfile {
     }
 }
 
-/// Notes what federation and profiles give, or why they do not count. `explicit` is where ANTHROPIC_PROFILE is set, `rule`
-/// where ANTHROPIC_FEDERATION_RULE_ID is.
+/// Notes why they do not count. `explicit` is where ANTHROPIC_PROFILE is set, `rule` where ANTHROPIC_FEDERATION_RULE_ID is.
 pub(crate) fn judge(
     state: &State,
     explicit: Option<&Source>,

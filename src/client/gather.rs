@@ -63,7 +63,7 @@ pub struct Facts {
     pub now: f64,
 }
 
-/// Reads the state for `client` started so in `project` (default: the working directory).
+/// Reads what a client of any version could read, started so in `project` (default: the working directory); judges it.
 pub fn gather(
     context: &Context,
     client: Client,
@@ -71,54 +71,43 @@ pub fn gather(
     project: Option<&Path>,
     config_override: Option<&Path>,
 ) -> anyhow::Result<State> {
-    let facts = Facts::gather(context, launch, project, config_override)?;
+    let roots = Roots::locate(context, project, config_override)?;
+    let mut facts = Facts { roots, ..Facts::default() };
+    facts.process.extend(context.vars().iter().filter_map(|(name, value)| {
+        let name = name.to_str().filter(|name| matters(name))?;
+        Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
+    }));
+    // First of all, while cck itself has no file open.
+    facts.open_descriptors = open_descriptors(&facts.process);
+    let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    facts.now = elapsed.map_or(0.0, |elapsed| elapsed.as_secs_f64());
+    let project = facts.roots.project.clone();
+    let is_windows = context.platform() == Platform::Windows;
+    // Not read on Windows (2.1.332 under Wine, observed 2026-11-25).
+    facts.root_local = worktree::root(&project, context.home().as_deref())
+        .filter(|_| !is_windows)
+        .map(|root| root.join(".claude/settings.local.json"));
+    let (variable, name) =
+        if is_windows { ("APPDATA", "Anthropic") } else { ("XDG_CONFIG_HOME", "anthropic") };
+    facts.profiles_dir = match context.var_os(variable).filter(|dir| !dir.is_empty()) {
+        Some(dir) => Some(Path::new(dir).join(name)),
+        None => context.home().map(|home| home.join(".config/anthropic")),
+    };
+    for kind in paths::KINDS {
+        facts.read_for(kind, launch);
+    }
+    for file in facts.root_local.clone().into_iter().chain(facts.drop_ins.clone()) {
+        facts.read(file);
+    }
+    let cached = facts.roots.paths(Client::V2).server_settings;
+    facts.server_settings = facts.files.get(&cached).map(|(_, bytes)| bytes.clone());
+    facts.keychain = keychain::read(context);
+    facts.policies = policy::read(context);
+    facts.follow(&project);
     Ok(State::new(facts, client, launch.clone()))
 }
 
 impl Facts {
-    /// Reads what a client of any version could read, started so.
-    pub fn gather(
-        context: &Context,
-        launch: &Launch,
-        project: Option<&Path>,
-        config_override: Option<&Path>,
-    ) -> anyhow::Result<Facts> {
-        let roots = Roots::locate(context, project, config_override)?;
-        let mut facts = Facts { roots, ..Facts::default() };
-        facts.process.extend(context.vars().iter().filter_map(|(name, value)| {
-            let name = name.to_str().filter(|name| matters(name))?;
-            Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
-        }));
-        // First of all, while cck itself has no file open.
-        facts.open_descriptors = open_descriptors(&facts.process);
-        let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-        facts.now = elapsed.map_or(0.0, |elapsed| elapsed.as_secs_f64());
-        let project = facts.roots.project.clone();
-        let is_windows = context.platform() == Platform::Windows;
-        // Not read on Windows (2.1.332 under Wine, observed 2026-11-25).
-        facts.root_local = worktree::root(&project, context.home().as_deref())
-            .filter(|_| !is_windows)
-            .map(|root| root.join(".claude/settings.local.json"));
-        let (variable, name) =
-            if is_windows { ("APPDATA", "Anthropic") } else { ("XDG_CONFIG_HOME", "anthropic") };
-        facts.profiles_dir = match context.var_os(variable).filter(|dir| !dir.is_empty()) {
-            Some(dir) => Some(Path::new(dir).join(name)),
-            None => context.home().map(|home| home.join(".config/anthropic")),
-        };
-        for client in paths::KINDS {
-            facts.read_for(client, launch);
-        }
-        for file in facts.root_local.clone().into_iter().chain(facts.drop_ins.clone()) {
-            facts.read(file);
-        }
-        let cached = facts.roots.paths(Client::V2).server_settings;
-        facts.server_settings = facts.files.get(&cached).map(|(_, bytes)| bytes.clone());
-        facts.keychain = keychain::read(context);
-        facts.policies = policy::read(context);
-        facts.follow(&project);
-        Ok(facts)
-    }
-
     fn read_for(&mut self, client: Client, launch: &Launch) {
         let paths = self.roots.paths(client);
         if let Some(FlagSettings::File(file)) = launch.flag_settings(client) {

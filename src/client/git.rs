@@ -25,8 +25,7 @@ const SAFE: [&str; 5] =
 /// The variables that git may see. Others point it elsewhere, or are keys.
 const VARIABLES: [&str; 3] = ["PATH", "HOME", "XDG_CONFIG_HOME"];
 
-/// How git sees the file, if it or what it is a link to is inside a work tree; none if it is ignored, or git does not say.
-/// No process is started outside of one.
+/// None if it is ignored, is not in a work tree, or git does not say. No process is started outside of a work tree.
 pub(crate) fn look(path: &Path, context: &Context) -> Option<Git> {
     let real = disk::real(path);
     let path = real.as_deref().unwrap_or(path);

@@ -20,8 +20,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Cow<'_, str> {
 pub(crate) struct Json<'a>(pub &'a str);
 
 impl<'a> Json<'a> {
-    /// The wanted members of a text that holds an object, in the order of `wanted`; all of them absent where it holds
-    /// another value.
+    /// The wanted members of an object, in the order of `wanted`; all absent if the text holds another value.
     pub(crate) fn pick<const N: usize>(
         text: &'a str,
         wanted: [&str; N],

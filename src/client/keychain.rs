@@ -1,5 +1,4 @@
-//! The client's items in the macOS Keychain, through `security`. Nothing here can make macOS ask: a locked keychain is not
-//! opened.
+//! The client's items in the macOS Keychain, through `security`. A locked one is not opened, so macOS asks nothing.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -121,8 +120,7 @@ pub(crate) const MEMBER: &str = "password";
 /// How often a change is made again because the item was changed meanwhile.
 const MAX_TRIES: usize = 5;
 
-/// The item of the API key, as what a change is made to; it is named where a file's path would be. None if this system
-/// has no Keychain.
+/// The item of the API key, as a change names it in place of a file's path. None if this system has no Keychain.
 pub(crate) fn place(context: &Context) -> Option<PathBuf> {
     let is_mac = context.platform() == Platform::Macos;
     is_mac.then(|| format!("{PLACE}{}", services(context)[0]).into())
@@ -179,22 +177,20 @@ pub(crate) fn update(
     Err(fail("another program keeps changing the Keychain", "end it, and run this again"))
 }
 
-/// Gives the item this key, as the client itself does: in hexadecimal, on standard input. Without a key, deletes it.
+/// Gives the item this key as the client does, in hexadecimal on standard input. Without a key, deletes it.
 fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<()> {
     let account = account(context);
     if let Some(key) = key {
         if account.contains(['"', '\\', '\n']) {
             return Err(fail(
-                "the account's name cannot be given to the Keychain",
-                "name the account in USER",
+                "the Keychain cannot take your account's name",
+                "set USER to another",
             ));
         }
         let hex = Zeroizing::new(private::hex(key.as_bytes()));
-        let line = Zeroizing::new(format!(
-            "add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n",
-            hex.as_str()
-        ));
-        _ = run(&["-i"], line.as_bytes(), PATIENCE);
+        let line =
+            format!("add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n", *hex);
+        _ = run(&["-i"], Zeroizing::new(line).as_bytes(), PATIENCE);
     } else {
         _ = run(&["delete-generic-password", "-a", &account, "-s", service], b"", PATIENCE);
     }

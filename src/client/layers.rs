@@ -32,7 +32,7 @@ impl State {
             last.give_way();
             self.layers.push(last);
         }
-        for layer in Layer::ALL.into_iter().filter(|layer| *layer != Layer::Remote) {
+        for (layer, _) in Layer::ALL.into_iter().skip(1) {
             let mut settings = self.layer(layer, policy.as_ref());
             if layer == Layer::Managed && policy.is_some() {
                 settings.give_way();

@@ -23,12 +23,6 @@ pub struct Login {
     pub plan: Option<String>,
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct CredentialsFile {
-    pub login: Option<Login>,
-    pub gateway: Option<GatewayLogin>,
-}
-
 /// The login of a cloud gateway: `enterpriseGateway`, with a certificate pinned for its host in `gatewayTrust`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct GatewayLogin {
@@ -59,8 +53,7 @@ pub(crate) fn is_past(at: Option<f64>, now: f64) -> bool {
 }
 
 impl State {
-    /// Finds the logins: in the Keychain, whose item goes before the file unless it is locked, absent or malformed (2.0.77,
-    /// 2.1.112, observed 2026-11-25), else in the file.
+    /// The Keychain's item precedes the file unless it is locked, absent or malformed (2.0.77, 2.1.112, observed 2026-11-25).
     pub(super) fn find_logins(&mut self) {
         let (client, paths) = (self.client, &self.paths);
         let of_project = client.has(Rule::SecureStorageDirOfProjectsCounts);
@@ -72,28 +65,27 @@ impl State {
             None => paths.credentials.clone(),
         };
         let (mut file, bytes) = self.facts.file(&path);
-        let mut found = parse(&mut file, || read_credentials(bytes)).unwrap_or_default();
+        let (mut login, mut gateway) =
+            parse(&mut file, || read_credentials(bytes)).unwrap_or_default();
         if let Item::Text(text) = &self.facts.keychain.login
             && let Ok(in_keychain) = read_credentials(text.as_bytes())
         {
             self.login_source = Source::KeychainLogin;
-            self.hidden_login = found.login;
-            found = in_keychain;
+            self.hidden_login = login;
+            (login, gateway) = in_keychain;
         }
-        (self.login, self.gateway, self.credentials_file) = (found.login, found.gateway, file);
+        (self.login, self.gateway, self.credentials_file) = (login, gateway, file);
     }
 }
 
-pub fn read_credentials(bytes: &[u8]) -> Result<CredentialsFile, Reading> {
+/// The logins of a credentials file, or of the Keychain's item.
+pub fn read_credentials(bytes: &[u8]) -> Result<(Option<Login>, Option<GatewayLogin>), Reading> {
     // Unlike the other files, this one must not begin with a BOM (2.0.77, 2.1.330, observed 2026-11).
     let text = String::from_utf8_lossy(bytes);
     let [login, gateway, pins] =
         Json::pick(&text, ["claudeAiOauth", "enterpriseGateway", "gatewayTrust"])
             .map_err(Reading::Malformed)?;
-    Ok(CredentialsFile {
-        login: login.and_then(read_login),
-        gateway: gateway.and_then(|gateway| read_gateway(gateway, pins?)),
-    })
+    Ok((login.and_then(read_login), gateway.and_then(|gateway| read_gateway(gateway, pins?))))
 }
 
 fn read_login(login: Json<'_>) -> Option<Login> {

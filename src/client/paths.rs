@@ -50,8 +50,7 @@ pub struct Roots {
 pub(crate) const KINDS: [Client; 3] = [Client::V2, Client::at(2, 0, 0), Client::at(0, 2, 109)];
 
 impl Roots {
-    /// The roots for a client started in `project` (default: the working directory), with `config_override` from
-    /// `--config-file`.
+    /// The roots for a client started in `project` (default: the working directory).
     pub fn locate(
         context: &Context,
         project: Option<&Path>,
@@ -130,9 +129,7 @@ impl Roots {
             project,
         }
     }
-}
 
-impl Roots {
     /// The stored login where CLAUDE_SECURESTORAGE_CONFIG_DIR is set so. Empty it means the usual directory, whatever
     /// CLAUDE_CONFIG_DIR is (2.1.332, observed 2026-11-26).
     pub(crate) fn login_file(&self, dir: &str) -> PathBuf {

@@ -1,5 +1,4 @@
-//! The user's Claude Code processes that are running: a session reads the config when it starts, and sends the key that
-//! was there until it ends.
+//! The Claude Code processes that are running: each sends the key that was in the config when it started.
 
 #[cfg(target_os = "linux")]
 use std::fs;

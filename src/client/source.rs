@@ -27,26 +27,19 @@ pub enum Layer {
 }
 
 impl Layer {
-    pub const ALL: [Layer; 7] = [
-        Layer::Remote,
-        Layer::Policy,
-        Layer::Managed,
-        Layer::Flag,
-        Layer::Local,
-        Layer::Project,
-        Layer::User,
+    /// In their order, each with the beginning of the ids of what it sets.
+    pub const ALL: [(Layer, &str); 7] = [
+        (Layer::Remote, "remote"),
+        (Layer::Policy, "policy"),
+        (Layer::Managed, "settings.managed"),
+        (Layer::Flag, "settings.flag"),
+        (Layer::Local, "settings.local"),
+        (Layer::Project, "settings.project"),
+        (Layer::User, "settings.user"),
     ];
 
-    pub(crate) fn prefix(self) -> &'static str {
-        match self {
-            Layer::Remote => "remote",
-            Layer::Policy => "policy",
-            Layer::Managed => "settings.managed",
-            Layer::Flag => "settings.flag",
-            Layer::Local => "settings.local",
-            Layer::Project => "settings.project",
-            Layer::User => "settings.user",
-        }
+    fn prefix(self) -> &'static str {
+        Layer::ALL[self as usize].1
     }
 
     /// Whether the client takes it for the project's. Where its file lies is another question.
@@ -136,7 +129,8 @@ impl Source {
 
     /// The source with this id, or the variable that has one, such as `env.ANTHROPIC_BASE_URL`.
     pub(crate) fn of_id(id: &str) -> Option<Source> {
-        let layer = |prefix| Layer::ALL.into_iter().find(|layer| layer.prefix() == prefix);
+        let layer =
+            |prefix| Layer::ALL.iter().find(|(_, own)| *own == prefix).map(|(layer, _)| *layer);
         let is_of_name = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_';
         if let Some((place, name)) = id.rsplit_once("env.")
             && name.contains('_')
@@ -224,20 +218,15 @@ impl FromStr for Source {
 
     fn from_str(id: &str) -> anyhow::Result<Source> {
         let source = Source::of_id(id).filter(|source| source.kind() != Kind::Setting);
-        source.ok_or_else(|| unknown(id))
+        source.ok_or_else(|| {
+            // It may be a key, typed in the wrong place.
+            let shown = if id.contains("sk-ant") || id.len() > 80 { "this" } else { id };
+            fail(
+                format!("`{shown}` is not a source of a credential"),
+                "use `any`, or an id that cck verify --json lists, such as config.primaryApiKey",
+            )
+        })
     }
-}
-
-fn unknown(id: &str) -> anyhow::Error {
-    fail(
-        // It may be a key, typed in the wrong place.
-        if id.contains("sk-ant") || id.len() > 80 {
-            "what was given is not the id of a source of a credential".to_owned()
-        } else {
-            format!("`{id}` is not a source of a credential")
-        },
-        "use `any`, or an id that cck verify --json lists, such as config.primaryApiKey or env.ANTHROPIC_API_KEY",
-    )
 }
 
 #[cfg(test)]

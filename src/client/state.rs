@@ -75,9 +75,7 @@ impl Reading {
             Reading::Invalid(why) => format!("is not what the client takes: {why}"),
             Reading::Unreadable(why) => format!("cannot be read: {why}"),
             Reading::NotAFile(kind) => format!("is {kind}, not a file"),
-            Reading::TooLarge(bytes) => {
-                format!("is too large ({} MiB)", bytes >> 20)
-            }
+            Reading::TooLarge(bytes) => format!("is too large ({} MiB)", bytes >> 20),
         })
     }
 }

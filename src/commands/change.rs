@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target};
 use crate::client::git::Git;
-use crate::client::{git, keychain};
+use crate::client::{git, keychain, paths};
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
 use crate::error::{fail, said};
@@ -18,8 +18,7 @@ use crate::records::{runs, undo};
 use crate::signals::{self, Section};
 use crate::store::{self, Options};
 
-/// Removes what has expired of cck's own secrets: caches, records for undo, directories of runs that were killed. Every
-/// command that changes or runs something does this first.
+/// Removes expired caches and records for undo, and what killed runs have left: before a command changes or runs something.
 pub(crate) fn clear_expired(context: &Context) {
     let base = place::base(context).path;
     Cache::clear_expired(&base);
@@ -182,10 +181,10 @@ impl Work<'_> {
                 self.revert(context);
                 Err(error)
             }
-            Err(error) => Err(fail(
-                format!("the change is in place, but: {}", said(&error)),
-                "look at the disk, then run this again: it does what is left to do",
-            )),
+            Err(error) => {
+                let problem = format!("the change is in place, but: {}", said(&error));
+                Err(fail(problem, "look at the disk, then run this again to complete it"))
+            }
         }
     }
 
@@ -241,6 +240,15 @@ pub(crate) fn audited<T>(
     result
 }
 
+/// Files, and the Keychain for its items, as people know them.
+pub(crate) fn places<'f>(files: impl Iterator<Item = &'f Path>, context: &Context) -> String {
+    let place = |file| match keychain::service(file) {
+        Some(_) => "the Keychain".to_owned(),
+        None => paths::display(file, context.home_var()),
+    };
+    files.map(place).collect::<Vec<_>>().join(" and ")
+}
+
 fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
     let change = changes.iter().find(|change| undo::is_key(&change.path));
     let text = |raw: &Option<String>| raw.as_deref().and_then(undo::key_in);
@@ -252,24 +260,21 @@ fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
     let config = &written.path;
     let (dir, shown) = (config.parent().unwrap_or(config), config.display());
     if let Some(mode) = written.exposed {
-        context.warn(&format!(
-            "others can read {shown} (mode {mode:04o}): its file system keeps no permissions; use a directory on another one"
-        ));
+        context
+            .warn(&format!("others can read {shown} (mode {mode:04o}): use another file system"));
     }
     match git::look(config, context) {
         Some(Git::Tracked) => context.warn(&format!(
-            "{shown} is tracked by git: the next commit has the key in it; use `cck helper install`, or untrack it as `cck verify` says"
+            "{shown} is tracked by git: the next commit has the key in it; untrack it as `cck verify` says"
         )),
-        Some(Git::Addable) => context.warn(&format!(
-            "{shown} is in a git repository and not ignored: `git add` would add the key to it"
-        )),
+        Some(Git::Addable) => {
+            context.warn(&format!("{shown} is not ignored by git: `git add` would add the key"));
+        }
         _ => {}
     }
     if let Some(problem) = private::exposure(dir) {
-        context.warn(&format!(
-            "{} {problem}: they can replace the config, and put settings beside it that send the key elsewhere",
-            dir.display()
-        ));
+        let dir = dir.display();
+        context.warn(&format!("{dir} {problem}: they can have the key sent elsewhere"));
     }
 }
 

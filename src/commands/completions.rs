@@ -51,8 +51,7 @@ pub(crate) fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Resu
     Ok(Exit::Done)
 }
 
-/// Answers a script's question for completions, `cck -- WORDS…` with the shell's name in `VARIABLE`. None where this
-/// run is not such a question.
+/// Answers a script's question for completions: `cck -- WORDS…` with the shell's name in `VARIABLE`.
 pub(crate) fn answer(root: fn() -> Command, context: &mut Context) -> Option<Exit> {
     let shell = context.var(VARIABLE)?;
     let shells = Shells::builtins();

@@ -33,12 +33,8 @@ pub(crate) fn run(args: GetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     let is_named = args.source.names_one();
     let source = profile::key_source(args.source, profile.as_ref(), context)?;
     if source.place == Place::Prompt && !is_named {
-        return Err(fail(
-            format!(
-                "get-key needs a source for the key: none was given, and {DEFAULT_VARIABLE} is not set"
-            ),
-            format!("{NAME_ONE}, or a profile: --profile NAME (cck profile list)"),
-        ));
+        let problem = format!("no source was given, and {DEFAULT_VARIABLE} is not set");
+        return Err(fail(problem, format!("{NAME_ONE}, or a profile (see cck profile list)")));
     }
     let key = match args.ttl.map(Duration::from_secs) {
         Some(ttl) => cached(&source, profile.as_ref(), ttl, context)?,

@@ -5,16 +5,15 @@ use std::path::Path;
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::json;
-use zeroize::Zeroizing;
 
 use super::change::{self, FilePlan};
 use super::in_force;
-use super::target::{ChangeArgs, Target};
+use super::target::{ChangeArgs, Target, is_of_directory};
 use crate::client::{Client, Roots, paths::display};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
-use crate::key::source::{KeySource, StoredSourceArgs};
+use crate::key::source::{KeySource, NAME_STORED, StoredSourceArgs};
 use crate::output::one_line;
 use crate::profile::{Profile, ProfileArg, file::Entry};
 use crate::shell;
@@ -104,7 +103,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     }
     let changed = change::apply(&target, "helper-install", Some(source.kind()), files, context)?;
     in_force::warn_if_led_away(&target.file, context);
-    if !args.remove_primary_key && holds_key(&target) {
+    if !args.remove_primary_key && matches!(target.key(), Ok(Some(_))) {
         context.warn(&format!("{config} still holds a key; `cck unset-key --scrub` removes it"));
     }
     let lines = [
@@ -115,9 +114,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let report = json!({"settings": settings.to_string_lossy(), "helper": helper, "ours": true});
     changed.report(&target, report, lines, context)?;
     if !(changed.old_keys.is_empty() || args.change.dry_run || args.change.json) {
-        context.say(format!(
-            "removed the key from {config}; cck unset-key --scrub finds the copies of it"
-        ));
+        context.say(format!("removed the key from {config}; `cck unset-key --scrub` finds copies"));
     }
     Ok(Exit::Done)
 }
@@ -126,13 +123,7 @@ fn locate(args: &ChangeArgs, context: &mut Context) -> anyhow::Result<Target> {
     let target = Target::locate(args, context)?;
     // Then the client takes it for its own directory.
     if target.paths.claude_dir == target.paths.project {
-        return Err(fail(
-            format!(
-                "CLAUDE_CONFIG_DIR is empty, so the settings would be a file of this directory: {}",
-                target.paths.user_settings.display()
-            ),
-            "unset it, or make it absolute",
-        ));
+        return Err(is_of_directory("empty", &target.paths.user_settings));
     }
     Ok(target)
 }
@@ -147,18 +138,9 @@ fn warn_if_temporary(program: &Path, context: &mut Context) {
         (is_temporary, "is in a directory for temporary files"),
     ];
     if let Some((_, why)) = places.into_iter().find(|(is_there, _)| *is_there) {
-        context.warn(&format!(
-            "{} {why}: when it is gone, Claude Code gets no key; install cck and run this again",
-            program.display()
-        ));
+        let program = program.display();
+        context.warn(&format!("{program} {why}: without it Claude Code gets no key; install cck"));
     }
-}
-
-/// Whether the config holds a key, which is of no use beside a helper.
-fn holds_key(target: &Target) -> bool {
-    let bytes = store::read(&target.file.path).ok().flatten().map(Zeroizing::new);
-    Document::parse(&bytes.unwrap_or_default())
-        .is_ok_and(|document| document.raw(&["primaryApiKey"]).is_some())
 }
 
 fn what_to_ask(
@@ -187,8 +169,8 @@ fn what_to_ask(
             Ok((flags, entry.key_source(Path::new("the command line"), context)?))
         }
         (None, None) => Err(fail(
-            "the helper has to know where the key comes from",
-            "name a profile (--profile NAME), or --key-command, --key-env or --key-file",
+            "the helper needs a source for the key",
+            format!("{NAME_STORED}, or a profile: --profile NAME"),
         )),
     }
 }
@@ -202,8 +184,8 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
     let line = words.join(" ");
     if cfg!(windows) && line.contains(['\r', '\n']) {
         return Err(fail(
-            "a command of several lines cannot be the helper on Windows",
-            "put it into a script, and name that",
+            "on Windows the helper is one line",
+            "name a script with the command in it",
         ));
     }
     Ok(line)
@@ -233,10 +215,8 @@ fn show(profile: &ProfileArg, json: bool, context: &mut Context) -> anyhow::Resu
     let settings = Roots::locate(context, None, None)?.paths(Client::V2).user_settings;
     let bytes = store::read(&settings)?.unwrap_or_default();
     let document = Document::parse(&bytes).map_err(|malformed| {
-        fail(
-            format!("{}: {malformed}", settings.display()),
-            "correct the file; the client ignores it until then",
-        )
+        let problem = format!("{}: {malformed}", settings.display());
+        fail(problem, "correct the file; the client ignores it until then")
     })?;
     let helper: Option<String> = document.get(&[HELPER]);
     let ours = helper.as_deref().is_some_and(|helper| is_ours(helper, &context.program()));

@@ -9,7 +9,7 @@ use super::change;
 use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::{Exit, fail};
-use crate::key::source::{Place, StoredSourceArgs};
+use crate::key::source::{NAME_STORED, Place, StoredSourceArgs};
 use crate::output::one_line;
 use crate::profile::file::{self, Entry};
 use crate::profile::{self, Profile, Profiles, limits::LimitArgs, profile_names};
@@ -94,10 +94,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         .map_err(|problem| fail(problem, "choose a plain word: cck profile add acme …"))?;
     let whole = |path: PathBuf| context.cwd().join(path).to_string_lossy().into_owned();
     let source = Entry::of(args.source, context).ok_or_else(|| {
-        fail(
-            format!("the profile {name} needs a source for its key"),
-            "name one: --key-command CMD, --key-env VAR or --key-file FILE",
-        )
+        fail(format!("the profile {name} needs a source for its key"), NAME_STORED)
     })?;
     let entry = Entry {
         config_dir: args.config_dir.map(whole),
@@ -117,10 +114,8 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let old = profiles.list.iter().find(|old| old.name == name);
     match old {
         Some(old) if old.entry.locked => {
-            return Err(fail(
-                format!("the profile {name} is locked by {}", old.file.display()),
-                "choose another name",
-            ));
+            let problem = format!("the profile {name} is locked by {}", old.file.display());
+            return Err(fail(problem, "choose another name"));
         }
         Some(old) if !old.system && !args.replace => {
             return Err(fail(
@@ -129,10 +124,8 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
             ));
         }
         Some(old) if old.system => {
-            context.warn(&format!(
-                "your profile {name} now overrides the machine's ({})",
-                old.file.display()
-            ));
+            let file = old.file.display();
+            context.warn(&format!("your profile {name} now overrides the machine's ({file})"));
         }
         _ => {}
     }
@@ -143,11 +136,8 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     change::audited("profile-add", &file, Some(kind), context, |context| {
         profile::update(context, |text| file::with(text, &name, &entry).map(Some))
     })?;
-    context.done(format!(
-        "added the profile {name}: {}; config directory {}",
-        one_line(&new.source.place.describe()),
-        shown_path(&new.config_dir, context)
-    ));
+    let (from, dir) = (new.source.place.describe(), shown_path(&new.config_dir, context));
+    context.done(format!("added the profile {name}: {}; config directory {dir}", one_line(&from)));
     Ok(Exit::Done)
 }
 
@@ -222,10 +212,8 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
     let profiles = Profiles::load(context)?;
     let profile = profiles.find(name)?;
     if profile.system {
-        return Err(fail(
-            format!("the profile {name} is the machine's"),
-            format!("its administrator removes it from {}", profile.file.display()),
-        ));
+        let advice = format!("its administrator removes it from {}", profile.file.display());
+        return Err(fail(format!("the profile {name} is the machine's"), advice));
     }
     change::audited("profile-remove", &profile.file, None, context, |context| {
         profile::update(context, |text| file::without(text, name))

@@ -16,20 +16,19 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::change::{self, Changed, FilePlan};
-use super::target::{ChangeArgs, Target};
+use super::target::{ChangeArgs, Target, primary_key};
 use super::{approve, in_force, unset_key, verify::online};
 use crate::admin::{Admin, Listed};
 use crate::broker::env;
 use crate::client::{Source, keychain, sessions, settings};
 use crate::context::Context;
-use crate::document::{Document, Edit};
+use crate::document::Edit;
 use crate::error::{Exit, fail, said};
 use crate::key::{self, ApiKey, command, source::SourceArgs};
 use crate::output::one_line;
 use crate::profile;
 use crate::records::scrub::{Keys, Left, Scrubbed};
 use crate::records::{audit::Event, undo};
-use crate::store;
 use pending::{Named, Pending, Records};
 
 #[derive(Debug, Args)]
@@ -97,10 +96,8 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     match context.flush() {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Done),
         Err(error) => {
-            return Err(fail(
-                format!("cannot write the report to standard output: {error}"),
-                "run the same command again: it names the old key to revoke",
-            ));
+            let problem = format!("cannot write the report to standard output: {error}");
+            return Err(fail(problem, "run the same command again: it names the key to revoke"));
         }
         Ok(()) => {}
     }
@@ -143,7 +140,7 @@ impl Rotation {
             Admin::new(&args.admin_url, context)?;
         }
         let config = &target.file.path;
-        let in_config = key_in_config(&target)?;
+        let in_config = target.key()?;
         let mut item = None;
         if let Some(path) = keychain::place(context) {
             item = match (keychain::key_in(&path, context), &in_config) {
@@ -155,8 +152,9 @@ impl Rotation {
         let old = match (&in_config, &item) {
             (Some(key), _) | (None, Some((_, Ok(Some(key))))) => key.clone(),
             _ => {
+                let problem = format!("{} holds no key to rotate", target.shown(context));
                 return Err(fail(
-                    format!("{} holds no key to rotate", target.shown(context)),
+                    problem,
                     "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
                 ));
             }
@@ -301,9 +299,7 @@ impl Rotation {
             return Ok(());
         };
         if dry_run {
-            context.say(format!(
-                "{old} would be replaced with {new} in {place} (dry run, nothing was written)"
-            ));
+            context.say(format!("{old} would be replaced with {new} in {place} (dry run)"));
         } else if changed.shown.is_empty() {
             context.done(format!("{new} was already in {place}; went on with what was left"));
         } else {
@@ -327,7 +323,7 @@ impl Rotation {
             context.warn("the new key would be in place, with this left to do:");
         } else if !left.is_empty() {
             context.warn(&format!(
-                "the new key is in place, and {steps} left to do; run the same command again after:"
+                "the new key is in place; {steps} left to do, then run this again:"
             ));
         }
         left.iter().for_each(|step| context.warn(step));
@@ -342,18 +338,4 @@ impl Rotation {
             (false, _) => "the Keychain".to_owned(),
         }
     }
-}
-
-fn key_in_config(target: &Target) -> Held {
-    let (mut key, options) = (None, store::Options { dry_run: true, ..target.options });
-    store::update(&target.file.path, &options, |document| {
-        key = primary_key(document);
-        Ok(Vec::new())
-    })?;
-    Ok(key)
-}
-
-fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
-    let key = Zeroizing::new(document.get::<String>(&["primaryApiKey"])?.trim().to_owned());
-    (!key.is_empty()).then_some(key)
 }

@@ -114,18 +114,14 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     let key = source.read_or_ask("API key for this run", context)?;
     crate::process::lock_memory();
     if args.command.iter().any(|argument| env::holds(argument, &key)) {
-        return Err(fail(
-            "the command line of COMMAND holds the key, where everyone can see it",
-            "leave it out: cck adds the key to each call",
-        ));
+        let problem = "the command line of COMMAND holds the key, where everyone can see it";
+        return Err(fail(problem, "leave it out: cck adds the key to each call"));
     }
     if setup.state.is_none() {
         if setup.require_log {
             state::dir(context)?;
         }
-        context.warn(
-            "without a state directory calls are not logged, and budgets hold for this run only",
-        );
+        context.warn("no state directory: calls are not logged, and budgets hold for this run");
     }
     setup.env = env::changes(Some(&key), &args.keep_env, context);
     lend(&args, setup, &source, key, context)
@@ -184,10 +180,8 @@ fn lend(
                 _ => (126, "cannot be started"),
             };
             let shown = one_line(&command.get_program().to_string_lossy());
-            context.error(
-                &format!("{shown}: {what} ({error})"),
-                Some("check the name, and that it is on PATH"),
-            );
+            let problem = format!("{shown}: {what} ({error})");
+            context.error(&problem, Some("check the name, and that it is on PATH"));
             code
         }
     };
@@ -314,10 +308,11 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
         Ok(_) => context.warn(&format!(
             "set hasCompletedOnboarding in {shown}, so that Claude Code does not ask for a login"
         )),
-        Err(error) => context.warn(&format!(
-            "Claude Code may ask for a login: {shown} is not onboarded and cannot be edited ({})",
-            crate::error::said(&error)
-        )),
+        Err(error) => {
+            let why = crate::error::said(&error);
+            context
+                .warn(&format!("Claude Code may ask for a login: {shown} cannot be edited: {why}"));
+        }
     }
     Ok(())
 }
@@ -339,10 +334,7 @@ fn dry_run(
     let words: Vec<_> = args.command.iter().map(|word| one_line(&word.to_string_lossy())).collect();
     let mut lines = vec![
         format!("would run: {}", words.join(" ")),
-        format!(
-            "the key:   from {}, added by cck; the command gets a token for this run",
-            source.describe()
-        ),
+        format!("the key:   from {}, added by cck to each call", source.describe()),
         format!("calls go to {}", setup.connector.authority()),
     ];
     lines.extend(setup.run.profile.iter().map(|name| format!("profile:   {name}")));

@@ -70,19 +70,12 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     }
 
     let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());
-    let lines = if args.keychain {
-        [
-            format!("the Keychain already holds the key {hint}; nothing to change"),
-            format!("would put the key {hint} from {from} into the Keychain"),
-            format!("put the key {hint} from {from} into the Keychain"),
-        ]
-    } else {
-        [
-            format!("{shown} already holds the key {hint}; nothing to change"),
-            format!("{shown} would change (dry run, nothing was written); key from {from}:"),
-            format!("wrote the key {hint} from {from} to {shown}"),
-        ]
-    };
+    let place = if args.keychain { "the Keychain" } else { &shown };
+    let lines = [
+        format!("{place} already holds the key {hint}; nothing to change"),
+        format!("{place} would change (dry run, nothing was written); key from {from}:"),
+        format!("wrote the key {hint} from {from} to {place}"),
+    ];
     let report = json!({
         "source": source.kind(),
         "hint": hint,

@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use serde_json::Value;
+use zeroize::Zeroizing;
 
 use crate::client::{ChosenBy, Client, ConfigFile, Paths, Roots, gather, paths};
 use crate::context::Context;
-use crate::document::Change;
+use crate::document::{Change, Document};
 use crate::error::fail;
 use crate::key;
 use crate::output::one_line;
@@ -67,9 +68,24 @@ impl Target {
         if is_missing { Err(no_config(&target.file.path)) } else { Ok(target) }
     }
 
+    /// The key in the config, if there is one.
+    pub(crate) fn key(&self) -> anyhow::Result<Option<Zeroizing<String>>> {
+        let (mut key, options) = (None, store::Options { dry_run: true, ..self.options });
+        store::update(&self.file.path, &options, |document| {
+            key = primary_key(document);
+            Ok(Vec::new())
+        })?;
+        Ok(key)
+    }
+
     pub(crate) fn shown(&self, context: &Context) -> String {
         paths::display(&self.file.path, context.home_var())
     }
+}
+
+pub(crate) fn primary_key(document: &Document<'_>) -> Option<Zeroizing<String>> {
+    let key = Zeroizing::new(document.get::<String>(&["primaryApiKey"])?.trim().to_owned());
+    (!key.is_empty()).then_some(key)
 }
 
 pub(crate) fn no_config(file: &Path) -> anyhow::Error {
@@ -77,8 +93,7 @@ pub(crate) fn no_config(file: &Path) -> anyhow::Error {
     fail(problem, "check the path of --config-file")
 }
 
-/// Refuses a place that is not the user's own by mistake: a key in a file of the working directory is the project's, and
-/// a home that does not exist is a slip.
+/// Refuses a file of the working directory, which is the project's, and a home that does not exist.
 fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
     let dir = context.var_os("CLAUDE_CONFIG_DIR").map(Path::new);
     let how = match (dir, file.chosen_by) {
@@ -88,23 +103,23 @@ fn check_place(file: &ConfigFile, context: &Context) -> anyhow::Result<()> {
         _ => None,
     };
     if let Some(how) = how {
-        return Err(fail(
-            format!(
-                "CLAUDE_CONFIG_DIR is {how}, so the config would be a file of this directory: {}",
-                file.path.display()
-            ),
-            "unset it or make it absolute; or name the file: --config-file FILE",
-        ));
+        return Err(is_of_directory(how, &file.path));
     }
     if file.chosen_by == ChosenBy::Default
         && let Some(home) = file.path.parent().filter(|home| !home.exists())
     {
-        return Err(fail(
-            format!("the home directory {} does not exist", home.display()),
-            "set HOME to yours, or name the client's directory in CLAUDE_CONFIG_DIR",
-        ));
+        let problem = format!("the home directory {} does not exist", home.display());
+        return Err(fail(problem, "set HOME to yours, or CLAUDE_CONFIG_DIR to a directory"));
     }
     Ok(())
+}
+
+pub(crate) fn is_of_directory(how: &str, file: &Path) -> anyhow::Error {
+    let file = file.display();
+    fail(
+        format!("CLAUDE_CONFIG_DIR is {how}: {file} would be a file of this directory"),
+        "unset it or make it absolute; or name the config: --config-file FILE",
+    )
 }
 
 /// A changed member as it may be shown: of a key only its hint and fingerprint.

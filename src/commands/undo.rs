@@ -57,9 +57,7 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
     }
     let dry_run = args.change.dry_run;
     let verb = if dry_run { "would undo" } else { "undid" };
-    let names: Vec<String> =
-        record.files.iter().map(|file| display(&file.path, home.as_deref())).collect();
-    let names = names.join(" and ");
+    let names = change::places(record.files.iter().map(|file| &*file.path), context);
     let line = format!("{verb} the {} of {} in {names}:", record.action, record.time);
     if dry_run {
         context.say(line);

@@ -75,22 +75,16 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
 
 fn print(report: &Report, changed: &Changed, target: &Target, context: &mut Context) {
     let (shown, dry_run) = (target.shown(context), target.args.dry_run);
-    let is_item = |file: &str| keychain::service(Path::new(file)).is_some();
-    let in_keychain = changed.shown.iter().any(|change| is_item(&change.file));
-    let in_config = changed.shown.len() > usize::from(in_keychain);
+    let files = changed.shown.iter().map(|change| Path::new(&change.file));
+    let places = change::places(files, context);
     let key = changed.old_keys.last().map(|key| format!(" {}", key::hint(key)));
     let key = format!("the key{}", key.unwrap_or_default());
-    match (in_config, dry_run) {
-        (false, _) => context.say(format!("{shown} holds no key; nothing to change there")),
-        (true, true) => {
-            context.say(format!("would remove {key} from {shown} (dry run, nothing was written)"));
-        }
-        (true, false) => context.done(format!("removed {key} from {shown}")),
-    }
-    if in_keychain && dry_run {
-        context.say("would delete the key in the Keychain");
-    } else if in_keychain {
-        context.done("deleted the key in the Keychain");
+    if places.is_empty() {
+        context.say(format!("{shown} holds no key; nothing to change there"));
+    } else if dry_run {
+        context.say(format!("would remove {key} from {places} (dry run, nothing was written)"));
+    } else {
+        context.done(format!("removed {key} from {places}"));
     }
     if let Some(scrubbed) = &report.scrubbed {
         tell(scrubbed, dry_run, context);

@@ -114,10 +114,8 @@ pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exi
         reader.read(&file).with_context(|| format!("cannot read {}", file.display()))?;
     }
     if reader.skipped > 0 {
-        context.warn(&format!(
-            "{} lines of the call log are not calls; cck audit --check says which",
-            reader.skipped
-        ));
+        let count = reader.skipped;
+        context.warn(&format!("{count} lines of the log are not calls; see cck audit --check"));
     }
     let mut total = Sum::default();
     reader.sums.values().for_each(|sum| total.add(sum));

@@ -110,8 +110,7 @@ pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Ex
     Ok(if verdict { Exit::Done } else { Exit::No })
 }
 
-/// `cck` without a command: what is in force, in a few lines, and the next step. This is information, not a verdict: it ends
-/// well unless nothing could be looked at.
+/// `cck` without a command: what is in force, and the next step. Not a verdict: no is not an error.
 pub(crate) fn status(context: &mut Context) -> anyhow::Result<Exit> {
     let width = context.width();
     let text = answer(&VerifyArgs::default(), context, |it| Ok(text::status(it, width)))?;
@@ -170,10 +169,8 @@ fn check(args: &VerifyArgs, context: &Context) -> anyhow::Result<()> {
     if let Some(project) = &args.project
         && !context.cwd().join(project).is_dir()
     {
-        return Err(fail(
-            format!("--project {}: the directory does not exist", project.display()),
-            "name the directory that Claude Code is started in",
-        ));
+        let problem = format!("--project {}: the directory does not exist", project.display());
+        return Err(fail(problem, "name the directory that Claude Code is started in"));
     }
     let config = args.config_file.as_ref().map(|file| context.cwd().join(file));
     let missing = config.filter(|file| matches!(file.try_exists(), Ok(false)));
@@ -210,16 +207,13 @@ fn modes(asked: Option<Modes>, launched: Option<Mode>) -> &'static [Mode] {
     }
 }
 
-/// The source to expect; none stands for any.
-///
-/// Who has injected a key asks whether that key is sent, so without the flag a key in the config is expected.
+/// The source to expect; none stands for any. Without the flag, the key of the config if it has one.
 fn expected(id: Option<&str>, state: &State, is_session: bool) -> anyhow::Result<Option<Source>> {
     match id {
         None | Some("session") if is_session => Ok(Some(Source::env(names::TOKEN))),
-        Some("session") => Err(fail(
-            "--expect session: this is not inside of `cck run`",
-            "cck run -- cck verify --expect session",
-        )),
+        Some("session") => {
+            Err(fail("this is not inside of `cck run`", "cck run -- cck verify --expect session"))
+        }
         Some("any") => Ok(None),
         Some(id) => id.parse().map(Some),
         None => {

@@ -39,8 +39,7 @@ impl Cache {
         }
     }
 
-    /// The key under `name`, at most `ttl` old, or what `read` gives. A caller who waits longer than `patience` for
-    /// another one reads for itself.
+    /// The key under `name`, at most `ttl` old, or what `read` gives; it waits no longer than `patience` for another caller.
     pub(crate) fn get(
         &self,
         name: &str,
@@ -79,8 +78,7 @@ impl Cache {
         })
     }
 
-    /// Empties the files whose time is over, so that no key rests longer than was asked. They are not removed: another
-    /// caller may be waiting for their lock.
+    /// Empties the files whose time is over. They are not removed: another caller may be waiting for their lock.
     fn forget_expired(&self) {
         for path in private::list(&self.dir).unwrap_or_default() {
             if let Ok(mut file) = private::open_locked(&path, Open::Make, Duration::ZERO)

@@ -46,13 +46,11 @@ pub enum Ended {
     NotText,
 }
 
-/// Runs `command` by the shell (`sh -c`; on Windows `cmd /d /s /c`, as Node does) in `cwd` for at most `timeout` and
-/// returns what it printed, or how else it ended.
-pub(crate) fn output(
-    command: &str,
-    cwd: &Path,
-    timeout: Duration,
-) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
+/// What a command printed, or how else it ended.
+pub(crate) type Printed = Result<Zeroizing<String>, Ended>;
+
+/// Runs `command` by the shell (`sh -c`; on Windows `cmd /d /s /c`, as Node does) in `cwd` for at most `timeout`.
+pub(crate) fn output(command: &str, cwd: &Path, timeout: Duration) -> anyhow::Result<Printed> {
     output_with(command, cwd, timeout, &BTreeMap::new(), &[])
 }
 
@@ -74,7 +72,7 @@ pub(crate) fn output_with(
     timeout: Duration,
     variables: &BTreeMap<&str, &str>,
     changes: &[Change],
-) -> anyhow::Result<Result<Zeroizing<String>, Ended>> {
+) -> anyhow::Result<Printed> {
     let mut shell = shell(command);
     change_env(&mut shell, changes);
     shell.current_dir(cwd).envs(variables);
@@ -82,11 +80,7 @@ pub(crate) fn output_with(
 }
 
 /// Runs a program, with this on its standard input, and returns what it printed, or how else it ended.
-pub(crate) fn run(
-    program: &mut Command,
-    timeout: Duration,
-    input: &[u8],
-) -> io::Result<Result<Zeroizing<String>, Ended>> {
+pub(crate) fn run(program: &mut Command, timeout: Duration, input: &[u8]) -> io::Result<Printed> {
     let deadline = Instant::now() + timeout;
     let own_group = system::group(program);
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };

@@ -17,8 +17,7 @@ pub(crate) const NOT_IN_MEMORY: &str = if cfg!(windows) {
     "neither XDG_RUNTIME_DIR nor /dev/shm is in memory"
 };
 
-/// The user's runtime directory, else the machine's shared memory, where these are in memory; else the directory of
-/// temporary files.
+/// The user's runtime directory, else the shared memory, if they are in memory; else the directory of temporary files.
 pub(crate) fn base(context: &Context) -> Base {
     let runtime = context.var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
     let temp = if cfg!(windows) { "TEMP" } else { "TMPDIR" };

@@ -19,10 +19,7 @@ mod unix {
     use signal_hook::consts::SIGINT;
     use zeroize::Zeroizing;
 
-    /// Asks on the terminal and reads a line that is not shown.
-    ///
-    /// Echo is off before the question appears, so that what is pasted at once is not seen either, and it is on again
-    /// when Ctrl-C ends cck.
+    /// Asks on the terminal. Echo is off before the question appears: what is pasted at once is not seen either.
     pub(crate) fn ask(question: &str) -> io::Result<Zeroizing<String>> {
         let interrupted = Arc::new(AtomicBool::new(false));
         let handler = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted))?;

@@ -50,17 +50,11 @@ fn mistake(text: &str) -> (String, &'static str) {
     let problem = if starts(&["'", "\"", "`", "“", "‘", "«"]) {
         return ("the key is in quotes".into(), "give the key without the quotes around it");
     } else if starts(&["{", "["]) && !lower.starts_with("{{") {
-        return (
-            "this is JSON, not a key: an error, or a whole record".into(),
-            "print the key's field alone, for example with `jq -er .key`",
-        );
+        return ("this is JSON, not a key".into(), "print the key's field alone: jq -er .key");
     } else if starts(&["<!doctype", "<html", "<?xml"]) {
         "this is a web page, not a key"
     } else if is_assignment(text) {
-        return (
-            "this is an assignment (NAME=key), not the key alone".into(),
-            "give only what follows the =, without quotes",
-        );
+        return ("this is an assignment (NAME=key)".into(), "give only what follows the =");
     } else if starts(&["x-api-key", "authorization", "bearer "]) {
         return ("this is a header, not the key alone".into(), ALONE);
     } else if ["null", "undefined", "none", "nil", "nan", "true", "false"].contains(&&*lower) {
@@ -82,10 +76,7 @@ fn mistake(text: &str) -> (String, &'static str) {
     } else if has(&["***", "•", "xxxx", "…", "..."]) || lower.chars().all(|c| c == '*') {
         "the key is masked: part of it is hidden (as ***) or left out (as ...)"
     } else if starts(&["sk-proj-", "sk-svcacct-", "sk-or-", "sk-none-"]) {
-        return (
-            "this is a key of another provider, not of Anthropic".into(),
-            "give an Anthropic API key, which starts with sk-ant-",
-        );
+        "this is a key of another provider, not of Anthropic"
     } else if starts(&["sk-ant-"]) && lower.ends_with([',', ';', '"', '\'', ':', '.', ')']) {
         let last = text.chars().next_back().unwrap_or_default();
         return (format!("the key ends with `{last}`, which is not part of it"), ALONE);
@@ -133,31 +124,20 @@ fn is_assignment(text: &str) -> bool {
 
 /// Tokens that look like a key and belong elsewhere: how they start, what they are, and what to do.
 const MISPLACED: [(&str, &str, &str); 4] = [
-    (
-        "sk-ant-oat",
-        "this is an OAuth token (sk-ant-oat…), not an API key",
-        "export it as CLAUDE_CODE_OAUTH_TOKEN instead",
-    ),
-    (
-        "sk-ant-ort",
-        "this is an OAuth refresh token (sk-ant-ort…), not an API key",
-        "use an API key (sk-ant-api…)",
-    ),
-    (
-        "sk-ant-sid",
-        "this is a session key of claude.ai (sk-ant-sid…), not an API key",
-        "make an API key (sk-ant-api…) in the Console",
-    ),
+    ("sk-ant-oat", "an OAuth token", "export it as CLAUDE_CODE_OAUTH_TOKEN instead"),
+    ("sk-ant-ort", "an OAuth refresh token", "use an API key (sk-ant-api…)"),
+    ("sk-ant-sid", "a session key of claude.ai", "make an API key (sk-ant-api…) in the Console"),
     (
         "sk-ant-admin",
-        "this is an Admin API key (sk-ant-admin…): it manages an organisation and cannot send messages",
-        "use an API key (sk-ant-api…); `cck rotate --retire-old` reads the admin key from ANTHROPIC_ADMIN_KEY",
+        "an Admin API key",
+        "export it as ANTHROPIC_ADMIN_KEY for cck rotate --retire-old",
     ),
 ];
 
 pub(crate) fn misplaced(key: &str) -> Option<Failure> {
-    let (_, problem, advice) = MISPLACED.iter().find(|(start, ..)| key.starts_with(start))?;
-    Some(Failure { problem: (*problem).into(), advice: (*advice).into() })
+    let (start, what, advice) = MISPLACED.iter().find(|(start, ..)| key.starts_with(start))?;
+    let problem = format!("this is {what} ({start}…), not an API key");
+    Some(Failure { problem, advice: (*advice).into() })
 }
 
 #[cfg(test)]

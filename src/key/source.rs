@@ -21,6 +21,9 @@ pub(crate) const DEFAULT_VARIABLE: &str = "ANTHROPIC_API_KEY";
 pub(crate) const NAME_ONE: &str =
     "name a source: --key-env VAR, --key-file FILE, --key-command CMD or --stdin";
 
+pub(crate) const NAME_STORED: &str =
+    "name one: --key-command CMD, --key-env VAR or --key-file FILE";
+
 pub(crate) const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 
 const MAX_BYTES: u64 = command::MAX_OUTPUT_BYTES as u64;
@@ -104,10 +107,7 @@ impl KeySource {
             Place::Env(name)
         } else if let Some(command) = key_command {
             if shape::holds_key(&command) {
-                return Err(fail(
-                    "--key-command takes a command that prints the key, not the key: everyone could see it in `ps`",
-                    "pipe the key in (--stdin), or name a file (--key-file) or a variable (--key-env)",
-                ));
+                return Err(fail("--key-command takes a command, not the key", NAME_ONE));
             }
             Place::Command(command, timeout)
         } else if args.stdin || key_file.as_deref() == Some(Path::new("-")) {
@@ -162,20 +162,16 @@ impl Place {
         let in_env = context.var_os(DEFAULT_VARIABLE).is_some_and(|value| !value.is_empty());
         match (in_env, context.stdin_kind()) {
             (true, StdinKind::Data) => Err(fail(
-                format!(
-                    "both {DEFAULT_VARIABLE} and standard input may hold the key, and cck does not guess"
-                ),
+                format!("both {DEFAULT_VARIABLE} and standard input may hold the key"),
                 "say which: --key-env for the variable, --stdin for the input (or </dev/null for no input)",
             )),
             (true, _) => Ok(Place::Env(DEFAULT_VARIABLE.into())),
             (false, StdinKind::Data) => Ok(Place::Stdin),
             (false, StdinKind::Terminal) => Ok(Place::Prompt),
-            (false, StdinKind::Nothing) => Err(fail(
-                format!(
-                    "no key was given: {DEFAULT_VARIABLE} is not set, standard input is empty, and cck has no terminal to ask on"
-                ),
-                NAME_ONE,
-            )),
+            (false, StdinKind::Nothing) => {
+                let problem = "no key was given, and cck has no terminal to ask on";
+                Err(fail(format!("{problem}: {DEFAULT_VARIABLE} is not set"), NAME_ONE))
+            }
         }
     }
 
@@ -209,10 +205,7 @@ pub(crate) fn is_variable(name: &str) -> bool {
 fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> {
     // Not named in the error: it may be the key itself, typed where the name of its variable belongs.
     if !is_variable(name) {
-        return Err(fail(
-            "--key-env takes the name of a variable, and this is not one",
-            "name the variable, without $",
-        ));
+        return Err(fail("--key-env takes the name of a variable", "name it without $"));
     }
     let advice = format!("export {name} with the key in it, or name another with --key-env");
     match context.var(name).map(Zeroizing::new) {
@@ -242,10 +235,8 @@ fn from_file(
         )
     })??;
     if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
-        context.warn(&format!(
-            "{name} is open to others (mode {mode:04o}); chmod 600 {}",
-            word(shown)
-        ));
+        let file = word(shown);
+        context.warn(&format!("{name} is open to others (mode {mode:04o}); chmod 600 {file}"));
     }
     Ok(text)
 }
@@ -258,10 +249,7 @@ fn read_file(file: &Path, name: &str) -> anyhow::Result<(Zeroizing<String>, Opti
     let open = std::fs::File::open(file).map_err(unreadable)?;
     let stat = disk::stat(&open).map_err(unreadable)?;
     if stat.kind == Kind::Dir {
-        return Err(fail(
-            format!("{name} is a directory"),
-            "name the file in it that holds the key",
-        ));
+        return Err(fail(format!("{name} is a directory"), "name the file in it with the key"));
     }
     let mode = (stat.kind == Kind::File).then_some(stat.mode & 0o777);
     Ok((limited(open, name)?, mode))
@@ -269,10 +257,7 @@ fn read_file(file: &Path, name: &str) -> anyhow::Result<(Zeroizing<String>, Opti
 
 fn from_stdin(context: &mut Context) -> anyhow::Result<Zeroizing<String>> {
     if context.stdin_kind() == StdinKind::Terminal {
-        return Err(fail(
-            "--stdin was given, but standard input is a terminal",
-            "pipe the key in, or leave --stdin out to be asked for it without echo",
-        ));
+        return Err(fail("standard input is a terminal", "pipe the key in, or leave --stdin out"));
     }
     limited(context.claim_stdin()?, "standard input")
 }
@@ -311,10 +296,8 @@ fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES as usize + 1));
     input.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
     if bytes.len() as u64 > MAX_BYTES {
-        return Err(fail(
-            format!("{name} holds more than {} KiB: that is not a key", MAX_BYTES / 1024),
-            "give the key alone",
-        ));
+        let kib = MAX_BYTES / 1024;
+        return Err(fail(format!("{name} is larger than {kib} KiB"), "give the key alone"));
     }
     match std::str::from_utf8(&bytes) {
         Ok(text) => Ok(Zeroizing::new(text.to_owned())),

@@ -135,9 +135,7 @@ impl Entry {
             .chain(optional.into_iter().filter_map(|text| text.as_deref()))
             .any(holds_key)
         {
-            return Err(format!(
-                "the profile `{name}` holds what looks like a key (sk-ant-…); a profile says where the key comes from"
-            ));
+            return Err(format!("the profile `{name}` holds what looks like a key (sk-ant-…)"));
         }
         if member == "key-env" && !is_variable(value) {
             return Err("`key-env` is not the name of a variable".into());

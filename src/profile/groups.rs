@@ -1,5 +1,4 @@
-//! Whether the user is in a group. This keeps people from using the wrong profile by mistake; what keeps them from
-//! another's key is that they cannot read its source.
+//! Whether the user is in a group, against mistakes: what protects a key is that others cannot read its source.
 
 use std::ffi::OsStr;
 use std::process::{Command, Stdio};
@@ -18,8 +17,7 @@ pub(crate) fn is_member(groups: &[String], context: &Context) -> anyhow::Result<
         .any(|gid| mine.contains(&gid)))
 }
 
-/// The groups of the user of this process. On Windows they have no numbers: nobody is in one there, and so a profile that
-/// asks for a group is nobody's.
+/// The groups of this process. On Windows they have no numbers: a profile that asks for a group is nobody's there.
 fn mine() -> anyhow::Result<Vec<u32>> {
     #[cfg(windows)]
     return Ok(Vec::new());

@@ -50,11 +50,7 @@ impl FromStr for Budget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Budget, String> {
-        let wrong = || {
-            format!(
-                "`{text}` is not a budget such as 5usd/day, 200ktok or 9Mtok/month (usd, tok, ktok, Mtok; run, hour, day, week, month)"
-            )
-        };
+        let wrong = || format!("`{text}` is not a budget such as 5usd/day, 200ktok or 9Mtok/month");
         let (amount, period) = text.split_once('/').unwrap_or((text, "run"));
         let (amount, unit) = parse_amount(amount).ok_or_else(wrong)?;
         let period = Period::from_str(period, false).map_err(|_| wrong())?;

@@ -1,5 +1,4 @@
-//! Where profiles are, and whether those places can be trusted: a profile's command runs as the user, and a key goes into
-//! its directory.
+//! Where profiles are, and whether the places can be trusted: a profile's command runs as the user.
 
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -18,10 +17,10 @@ const MAX_BYTES: u64 = 1024 * 1024;
 pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
     let file = context.config_home()?.join("cck/profiles.toml");
     match context.home().filter(|home| file.starts_with(home) && !home.exists()) {
-        Some(home) => Err(fail(
-            format!("the home directory {} does not exist", home.display()),
-            "set HOME to yours, or name the directory of configuration files in XDG_CONFIG_HOME",
-        )),
+        Some(home) => {
+            let problem = format!("the home directory {} does not exist", home.display());
+            Err(fail(problem, "set HOME to yours, or XDG_CONFIG_HOME to a directory"))
+        }
         None => Ok(file),
     }
 }
@@ -47,27 +46,20 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
     };
     let stat = disk::stat(&file).map_err(|error| unreadable(path, error))?;
     if stat.kind != Kind::File {
-        return Err(fail(
-            format!("{} is not a file", path.display()),
-            "move it aside; cck profile add makes the file",
-        ));
+        return Err(fail(format!("{} is not a file", path.display()), "move it aside"));
     }
     if let Some(problem) = private::untrusted(&stat) {
+        let problem = format!("{} {problem}, and what it says is run as you", path.display());
+        let file = word(path.display());
         return Err(fail(
-            format!("{} {problem}, and what it says is run as you", path.display()),
-            format!(
-                "look at what is in it, then: sudo chown \"$USER\" {0}; chmod go-w {0}",
-                word(path.display())
-            ),
+            problem,
+            format!("look at what is in it, then: sudo chown \"$USER\" {file}; chmod go-w {file}"),
         ));
     }
     let mut text = String::new();
     file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(path, error))?;
     if text.len() as u64 > MAX_BYTES {
-        return Err(fail(
-            format!("{} is larger than 1 MiB: that is not a list of profiles", path.display()),
-            "move it aside",
-        ));
+        return Err(fail(format!("{} is larger than 1 MiB", path.display()), "move it aside"));
     }
     Ok(Some(text))
 }

@@ -20,10 +20,8 @@ pub(crate) fn dir(context: &Context) -> anyhow::Result<PathBuf> {
         })
         .map(|dir| dir.join("cck"))
         .ok_or_else(|| {
-            fail(
-                "neither XDG_STATE_HOME nor HOME names a directory, so cck cannot keep its records",
-                "set one of them, or name the audit file in CCK_AUDIT_FILE",
-            )
+            let problem = "neither XDG_STATE_HOME nor HOME names a directory for cck's records";
+            fail(problem, "set one of them, or name the audit file in CCK_AUDIT_FILE")
         })
 }
 

@@ -47,8 +47,7 @@ struct Member {
     path: Vec<String>,
     /// Its value before as JSON text; none where it was absent.
     before: Option<Box<RawValue>>,
-    /// SHA-256 of its value after as JSON text, by which undo knows that nobody has changed it since; none where it
-    /// was removed.
+    /// SHA-256 of its value after, by which undo knows that nobody has changed it since; none if it was removed.
     after: Option<String>,
 }
 
@@ -97,8 +96,7 @@ impl Record {
         }
     }
 
-    /// Lays down that `changes` are about to be made to the file at `path`. The caller holds the lock of the audit trail,
-    /// so that no two do this at once.
+    /// Lays down that `changes` are about to be made. The caller holds the lock of the audit trail: no two do this at once.
     pub(crate) fn prepare(
         &mut self,
         path: &Path,
@@ -168,10 +166,8 @@ fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
     let record = serde_json::from_slice::<Record>(&bytes)
         .with_context(|| format!("{} is not a record of a change", path.display()))?;
     if record.config != config {
-        return Err(fail(
-            format!("{} is the record of another config", path.display()),
-            "it was put there by hand: look at it, and remove it",
-        ));
+        let problem = format!("{} is the record of another config", path.display());
+        return Err(fail(problem, "it was put there by hand: look at it, and remove it"));
     }
     Ok(Some(record))
 }

@@ -126,9 +126,7 @@ impl<'a> Text<'a> {
     /// Inside of `cck run`, whose key it is that the API gets.
     fn session(&mut self) {
         let Some(source) = self.answer.case.session else { return };
-        let text = format!(
-            "cck adds the key from {source} to each call; Claude Code has only a token for this run"
-        );
+        let text = format!("cck adds the key from {source} to each call of Claude Code");
         self.sentence(&format!("{HEAD}inside cck run:{HEAD:#} "), &text);
     }
 
@@ -271,8 +269,7 @@ impl<'a> Text<'a> {
         self.sentence(&format!("{HEAD}online:{HEAD:#} "), &text);
     }
 
-    /// The two ways out of a key that is hidden by another: use the one or the other. Returns the problems that this
-    /// settles.
+    /// The two ways out of a key that is hidden by another. Returns the problems that this settles.
     fn either_or(&mut self) -> Vec<&'a Problem> {
         let case = self.answer.case;
         let (Some(shadowed), Some(expected)) = (self.find("key-shadowed"), case.expected) else {

@@ -494,7 +494,7 @@ const ONLINE: &[State] = &[
         .vars(&[(URL, "http://127.0.0.1:1")])
         .verify("--online")
         .hands(&[OK_URL]),
-    at("credential-rejected", "set another key: cck set-key")
+    at("credential-rejected", "cck set-key")
         .files(&[(CONFIG, r#"{"hasCompletedOnboarding": true, "primaryApiKey": "@OTHER"}"#)])
         .vars(&[(URL, "http://127.0.0.1:@PORT/key")])
         .verify("--online")
@@ -503,7 +503,7 @@ const ONLINE: &[State] = &[
         .vars(&[(URL, "http://127.0.0.1:@PORT/429")])
         .verify("--online")
         .hands(&[OK_URL]),
-    at("unexpected-answer", "check ANTHROPIC_BASE_URL: the API answers at its /v1/models")
+    at("unexpected-answer", "check ANTHROPIC_BASE_URL")
         .vars(&[(URL, "http://127.0.0.1:@PORT/404")])
         .verify("--online")
         .hands(&[OK_URL]),
@@ -567,7 +567,7 @@ const EITHER: [&str; 4] =
 
 /// Sentences that no row prints, and why.
 const NOT_PRINTED: [(&str, &str); 7] = [
-    ("make the file on the host", "tests/disk/mounts.rs mounts a directory over the config"),
+    ("{path} is a mount", "tests/disk/mounts.rs mounts a directory over the config"),
     ("leave this `cck run`: exit", "a_session_is_left_by_ending_its_command"),
     ("be refused: ", "the reason of the verdict; tests/cli/cases.rs has it"),
     ("bearer ", "looked for in a value, as the next three in a message"),

@@ -92,18 +92,17 @@ const ROWS: &[Row] = &[
 ];
 
 /// Advice with a command that no row runs, and why.
-const NOT_RUN: [(&str, &str); 16] = [
+const NOT_RUN: [(&str, &str); 14] = [
     (
         "{NAME_ONE}, or a profile",
         "only on a terminal; the rows with a profile that does not exist have the command",
     ),
-    ("move it aside; cck profile add makes", "names a command"),
     (
         "leave one of them out; cck profile add",
         "names a command, and what it would be given is the user's",
     ),
     ("choose a plain word: cck profile add acme", "an example"),
-    ("use an API key", "names a command"),
+    ("export it as ANTHROPIC_ADMIN_KEY", "names a command"),
     ("set TMPDIR to a directory", "names two commands"),
     ("run cck as that user", "USER is to be filled in; tests/disk/acting.rs is about the rest"),
     ("end it (", "tests/disk/contention.rs has the writer"),
@@ -116,7 +115,6 @@ const NOT_RUN: [(&str, &str); 16] = [
     ("free some space", "shows the room; tests/broker/failures.rs has a full disk"),
     ("look at the file and its directory", "for what no row can produce"),
     ("make the directory", "cck makes them itself; left for a directory that goes at that moment"),
-    ("export {VARIABLE}", "the key is to be filled in"),
     ("print the key's field alone", "an example"),
 ];
 

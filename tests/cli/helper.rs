@@ -150,7 +150,7 @@ fn a_profile_has_its_helper_in_its_own_settings() {
 fn without_a_source_or_with_two_there_is_no_helper() {
     let s = Sandbox::new();
     s.cck(&["profile", "add", "a", "--key-env", "K"]).run().code(0);
-    s.cck(&["helper", "install"]).run().code(2).err(&["where the key comes from"]);
+    s.cck(&["helper", "install"]).run().code(2).err(&["a source for the key"]);
     s.cck(&["helper", "install", "--profile", "a", "--key-env", "K"])
         .run()
         .code(2)

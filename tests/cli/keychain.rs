@@ -112,7 +112,7 @@ fn a_key_goes_into_the_keychain_and_not_into_the_config() {
     other.stdin(OTHER).run().code(0);
     assert_eq!(fs::read_to_string(mac.item("Claude Code")).unwrap(), KEY);
 
-    mac.cck(&["unset-key"]).run().code(0).out(&["deleted the key in the Keychain"]);
+    mac.cck(&["unset-key"]).run().code(0).out(&["from the Keychain"]);
     assert!(!mac.item("Claude Code").exists());
 }
 
@@ -146,7 +146,7 @@ fn unset_key_deletes_the_item_and_undo_brings_it_back() {
     for config in ["", OTHER, KEY] {
         let mac = Mac::with(KEY, config);
         let ran = mac.cck(&["unset-key", "--dry-run"]).run().code(0);
-        ran.out(&["would delete the key in the Keychain"]);
+        ran.out(&["from the Keychain"]);
         assert_eq!((mac.held().as_deref(), mac.config()), (Some(KEY), members(config)));
 
         let ran = mac.cck(&["unset-key", "--json"]).run().code(0);
@@ -155,7 +155,7 @@ fn unset_key_deletes_the_item_and_undo_brings_it_back() {
         assert_eq!((mac.held(), mac.config()), (None, members("")));
         assert!(mac.trail().contains("Keychain item Claude Code"));
 
-        mac.cck(&["undo"]).run().code(0).out(&["Keychain item Claude Code", "+ password"]);
+        mac.cck(&["undo"]).run().code(0).out(&["the Keychain", "+ password"]);
         assert_eq!((mac.held().as_deref(), mac.config()), (Some(KEY), members(config)));
         mac.cck(&["undo"]).run().code(0);
         assert_eq!((mac.held(), mac.config()), (None, members("")));
@@ -204,7 +204,7 @@ fn a_change_of_the_item_that_is_killed_is_in_the_trail_and_can_be_undone() {
     assert_eq!((ran.code, mac.held().as_deref()), (None, Some(KEY)));
     mac.set("kill", false);
     assert!(mac.trail().contains("set-key   started"));
-    mac.cck(&["undo"]).run().code(0).out(&["Keychain item Claude Code"]);
+    mac.cck(&["undo"]).run().code(0).out(&["the Keychain"]);
     assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
 }
 

@@ -357,7 +357,7 @@ fn a_place_that_is_a_slip_is_refused() {
     // Without a config in the directory, the client's is the one at home.
     fs::remove_file(&repository).unwrap();
     let helper = sandbox.cck(&["helper", "install", "--key-env", "K"]).env("CLAUDE_CONFIG_DIR", "");
-    helper.env("K", KEY).run().code(2).err(&["settings would be a file of this directory"]);
+    helper.env("K", KEY).run().code(2).err(&["settings.json would be a file of this directory"]);
     let backup = sandbox.project().join("backups/.claude.json.backup.1");
     fs::create_dir(backup.parent().unwrap()).unwrap();
     fs::write(&backup, format!("{{\"primaryApiKey\":\"{KEY}\"}}")).unwrap();
@@ -384,7 +384,7 @@ fn a_config_that_is_a_link_into_a_repository_gets_a_warning() {
     };
     git(&["init", "-q"]);
     let set = |key: &str| sandbox.cck(&["set-key"]).stdin(key).run().code(0);
-    set(KEY).err(&["dotfiles/claude/.claude.json is in a git repository and not ignored"]);
+    set(KEY).err(&["dotfiles/claude/.claude.json is not ignored by git"]);
     git(&["add", "claude/.claude.json"]);
     set(OTHER).err(&["dotfiles/claude/.claude.json is tracked by git", "next commit"]);
 }

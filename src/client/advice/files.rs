@@ -17,17 +17,11 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
     config_dir(case, found);
     clients(case, found);
     if let Some(replaced) = &case.around.replaced_config {
-        let message = format!(
-            "{} is in force, and written to, and {} is not read: keep one of them",
-            case.config(),
-            case.show(replaced)
-        );
+        let (config, other) = (case.config(), case.show(replaced));
+        let message = format!("{config} is in force, and {other} is not read: keep one");
         // The other holds what cck has written.
-        found.warning(
-            "legacy-config",
-            message,
-            format!("{MOVE} {0} {0}.off", case.quote(replaced)),
-        );
+        let fix = format!("{MOVE} {0} {0}.off", case.quote(replaced));
+        found.warning("legacy-config", message, fix);
     }
 }
 
@@ -77,9 +71,9 @@ fn fix(case: &Case<'_>, file: &FileState) -> String {
             _ => format!("it must be yours and readable: {LIST} {path}"),
         },
         // The directory that docker makes for a file the host lacks cannot be moved.
-        _ if case.around.is_mount => format!(
-            "make the file on the host before the container starts, or mount a directory and set CLAUDE_CONFIG_DIR to it: {path} is a mount"
-        ),
+        _ if case.around.is_mount => {
+            format!("{path} is a mount: make the file on the host, then start the container")
+        }
         _ => format!("{MOVE} {path} {path}.bad"),
     }
 }
@@ -98,8 +92,7 @@ fn open_files(case: &Case<'_>, found: &mut Problems) {
         let Some(attributes) = file.attributes else { continue };
         let (shown, path, mode) = (case.show(&file.path), case.quote(&file.path), attributes.mode);
         if with_credentials.contains(&file.path.as_path()) && file.is_loose() {
-            let message =
-                format!("{shown} holds a credential and is open to others (mode {mode:04o})");
+            let message = format!("{shown} holds a credential, open to others (mode {mode:04o})");
             found.error("loose-mode", message, format!("chmod 600 {path}"));
         }
         // What --settings names may be anyone's.
@@ -132,16 +125,13 @@ fn copies(case: &Case<'_>, found: &mut Problems) {
 fn in_git(case: &Case<'_>, path: &Path, git: Git, found: &mut Problems) {
     let (shown, quoted) = (case.show(path), case.quote(path));
     if git == Git::Tracked {
-        let message = format!(
-            "{shown} holds a credential and is tracked by git: replace the key too, if it was committed"
-        );
+        let message = format!("{shown} holds a credential in git: replace it if it was committed");
         let dir = case.quote(path.parent().unwrap_or(path));
         // -f: what is staged may be neither the file nor the commit.
         found.error("tracked-by-git", message, format!("git -C {dir} rm -f --cached {quoted}"));
         return;
     }
-    let message =
-        format!("{shown} holds a credential inside a git work tree that does not ignore it");
+    let message = format!("{shown} holds a credential, and git does not ignore it");
     let root = path.ancestors().skip(1).find(|dir| dir.join(".git").is_dir());
     let fix = match root.and_then(|root| Some((root, path.strip_prefix(root).ok()?))) {
         Some((root, name)) => {

@@ -50,17 +50,14 @@ fn stopped(case: &Case<'_>, stop: &Stop, found: &mut Problems) {
 fn policy(case: &Case<'_>, found: &mut Problems) {
     let state = case.state;
     if let Some(program) = state.policy_helper().filter(|_| state.facts.policy.is_none()) {
-        let message = format!(
-            "managed settings have {} run, and what it prints is laid over them: it is not known here",
-            case.show(&program)
-        );
+        let program = case.show(&program);
+        let message = format!("what {program} prints goes before managed settings: not known here");
         let fix = "to run it as the client does: cck verify --run-helper";
         found.warning("policy-helper", message, fix);
     }
     if state.layers.iter().any(|layer| layer.layer == Layer::Remote && layer.sets_something()) {
         let file = case.show(&state.paths.server_settings);
-        let message =
-            format!("settings of your organization, as in {file}, are laid over all others");
+        let message = format!("settings of your organization go before all others ({file})");
         let fix = "to ask for them as the client does: cck verify --online";
         found.warning("server-settings", message, fix);
     }
@@ -86,7 +83,7 @@ fn lost(case: &Case<'_>, race: &Race) -> String {
     let Race { helper, token, .. } = race;
     if race.is_after_dialog {
         return format!(
-            "the session in which you first trust this folder does not wait for {helper} beside {token}: its output is not sent as x-api-key until the next one"
+            "{helper} is not sent beside {token} in the session that first trusts this folder"
         );
     }
     let so = match &case.state.helper {
@@ -100,13 +97,10 @@ fn lost(case: &Case<'_>, race: &Race) -> String {
             format!("it took {:.1} s, which is {what}", run.took.as_secs_f64())
         }
     };
-    format!(
-        "the client does not wait for {helper} beside {token}: its output is sent as x-api-key only if it ends before the first request ({so})"
-    )
+    format!("{helper} is sent beside {token} only if it ends before the first request ({so})")
 }
 
-/// With a gateway, a key also goes to Anthropic: the client asks its default host about itself (2.1.332, observed
-/// 2026-11-25).
+/// With a gateway, a key also goes to Anthropic's host, in questions about itself (2.1.332, observed 2026-11-25).
 fn side_requests(case: &Case<'_>, found: &mut Problems) {
     let is_set = |name| case.state.variables.effective(name).is_some();
     let is_gateway = case.destination.address.as_ref().is_ok_and(|address| {
@@ -127,8 +121,7 @@ fn keychain(item: &Item, what: &str, found: &mut Problems) {
     let program = keychain::program();
     match item {
         Item::Locked => {
-            let message =
-                "the Keychain is locked: the client finds nothing in it, and neither does cck";
+            let message = "the Keychain is locked: the client finds nothing in it";
             let fix = format!("unlock it, then ask again: {program} unlock-keychain");
             found.warning("keychain-locked", message, fix);
         }

@@ -29,19 +29,13 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
         by_project(case, &shown, found);
     }
     if address.loses_path {
-        let message = format!(
-            "{name} has a query or a fragment: requests go to {shown}, without /v1/messages"
-        );
+        let message = format!("{name} has a query or a fragment: /v1/messages is lost, to {shown}");
         let fix = format!("either take away what follows ? or #, {or_remove}");
         found.error("base-url-query", message, fix);
     } else if address.path().ends_with("/v1") || address.path().contains("/v1/messages") {
-        let message =
-            format!("requests go to {shown}/v1/messages: the client adds /v1/messages itself");
-        found.warning(
-            "base-url-path",
-            message,
-            format!("either end {name} before /v1, {or_remove}"),
-        );
+        let message = format!("requests go to {shown}/v1/messages: the client adds that itself");
+        let fix = format!("either end {name} before /v1, {or_remove}");
+        found.warning("base-url-path", message, fix);
     }
     if sends && !address.is_private() {
         let message = format!("the credential crosses the network unencrypted, to {shown}");
@@ -49,9 +43,7 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
         found.warning("unencrypted", message, fix);
     }
     if address.has_user {
-        let message = format!(
-            "{name} has a user or a password in it; the client sends them as a Basic credential"
-        );
+        let message = format!("{name} has a user or a password, sent as a Basic credential");
         found.warning("base-url-user", message, "remove them from the address");
     }
 }

@@ -6,25 +6,20 @@ use std::path::Path;
 
 use crate::client::{Reading, Secret, gather::files::read, js_trim, names};
 
-/// What the file descriptors hold that variables name and that are open, by number: nothing of one that cannot be looked
-/// into, none of one that is known to hold nothing.
+/// What open descriptors hold that variables name: nothing of one that cannot be looked into.
 pub(super) fn open_descriptors(
     process: &BTreeMap<String, Secret>,
 ) -> BTreeMap<String, Option<Secret>> {
-    let named = [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR]
-        .into_iter()
-        .filter_map(|name| process.get(name))
-        .map(|value| value.reveal().to_owned());
-    named
-        .filter(|number| number.parse::<u32>().is_ok() && !cfg!(windows))
-        .filter_map(|number| {
+    let open = |name: &str| {
+        let number = process.get(name).filter(|_| !cfg!(windows))?.reveal();
+        let held = match number.parse::<u32>().ok()? {
             // The standard streams are cck's own, and other files for the client.
-            let is_standard = matches!(number.parse(), Ok(0..=2_u32));
-            let path = format!("/proc/self/fd/{number}");
-            let held = if is_standard { None } else { look_into(Path::new(&path))? };
-            Some((number, held))
-        })
-        .collect()
+            0..=2 => None,
+            _ => look_into(Path::new(&format!("/proc/self/fd/{number}")))?,
+        };
+        Some((number.to_owned(), held))
+    };
+    [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR].into_iter().filter_map(open).collect()
 }
 
 /// What may be read from an open descriptor. Only a file is looked into, which leaves it as it was: what is read from a pipe

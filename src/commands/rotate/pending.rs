@@ -119,11 +119,8 @@ impl Records {
     pub(crate) fn remove(&self) -> anyhow::Result<()> {
         let left: Vec<_> = self.files.iter().filter_map(|it| private::remove(it).err()).collect();
         left.first().map_or(Ok(()), |error| {
-            let problem = "the new key is in place, but the record of this rotation is left";
-            Err(fail(
-                format!("{problem}: {error:#}"),
-                "run the same command again: it removes the record",
-            ))
+            let problem = format!("the record of this rotation is left: {error:#}");
+            Err(fail(problem, "run the same command again: it removes the record"))
         })
     }
 }

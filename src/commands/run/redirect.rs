@@ -32,19 +32,14 @@ pub(super) fn check(
     if let Err(Refusal::Untrusted(redirect)) = destination::may_send(&destination, None)
         && !allowed
     {
+        let (file, name) = (redirect.file.display(), redirect.name);
         return Err(fail(
-            format!(
-                "{} sets {}, and Claude Code {shown} could send its prompts there; this folder is not trusted",
-                redirect.file.display(),
-                redirect.name,
-            ),
+            format!("{file} sets {name} for Claude Code {shown}, and this folder is not trusted"),
             "update Claude Code to 2.1.113 or later, trust the folder in it, or add --allow-project-host",
         ));
     }
     if client.is_some() {
-        context.warn(&format!(
-            "Claude Code {shown} can be redirected by the settings of a project; 2.1.113 and later cannot"
-        ));
+        context.warn(&format!("a project can redirect Claude Code {shown}; update it to 2.1.113"));
     }
     Ok(())
 }

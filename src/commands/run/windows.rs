@@ -31,16 +31,14 @@ impl Signals {
         self.0.load(Ordering::SeqCst).then_some(SIGINT)
     }
 
-    /// Waits for the child and returns its exit code; 255 for a larger one, of which the low byte could say that all is
-    /// well.
+    /// Waits for the child and returns its exit code; 255 for a larger one, whose low byte could say that all is well.
     pub(crate) fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
         let code = child.wait()?.code();
         Ok(code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX))
     }
 }
 
-/// The program of this name, as the command prompt would find it: also one that is a script (`claude.cmd`, as npm lays it),
-/// for which the standard library does not look.
+/// The program as the command prompt finds it: also a script (npm's `claude.cmd`), which the standard library does not find.
 pub(crate) fn program<'n>(name: &'n OsStr, context: &Context) -> Cow<'n, OsStr> {
     let path = Path::new(name);
     if path.extension().is_some() {

@@ -66,9 +66,7 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
     }
     let address = address.map_err(|_| None)?;
     if !address.is_private() && destination.redirect.is_some() {
-        let message = format!(
-            "{shown} was not set by you, and a credential would cross the network unencrypted; the API was not asked"
-        );
+        let message = format!("{shown} is not encrypted, and not set by you; it was not asked");
         let fix = "set ANTHROPIC_BASE_URL yourself, if you mean that host";
         return Err(Some(Problem::error("online-refused", message, fix)));
     }
@@ -78,28 +76,13 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
 fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>) {
     let (result, problem, says, fix) = match code {
         200..=299 => return ("valid", Some(code), None),
-        401 | 403 => (
-            "rejected",
-            "credential-rejected",
-            "rejects the credential (HTTP",
-            "set another key: cck set-key",
-        ),
-        429 => (
-            "rate-limited",
-            "rate-limited",
-            "limits the rate of this credential (HTTP",
-            "wait a minute, then ask again",
-        ),
-        _ => (
-            "unexpected",
-            "unexpected-answer",
-            "gave an answer that says nothing of the credential (HTTP",
-            "check ANTHROPIC_BASE_URL: the API answers at its /v1/models",
-        ),
+        401 | 403 => ("rejected", "credential-rejected", "rejects the credential", "cck set-key"),
+        429 => ("rate-limited", "rate-limited", "limits the rate", "wait a minute, then ask again"),
+        _ => ("unexpected", "unexpected-answer", "gave an odd answer", "check ANTHROPIC_BASE_URL"),
     };
     // Who is told to wait was let in.
     let make = if code == 429 { Problem::warning } else { Problem::error };
-    (result, Some(code), Some(make(problem, format!("{shown} {says} {code})"), fix)))
+    (result, Some(code), Some(make(problem, format!("{shown} {says} (HTTP {code})"), fix)))
 }
 
 /// `rotate --online`: asks the API that the client would ask whether it takes the new key, before anything is changed.
@@ -131,10 +114,10 @@ pub(crate) fn check_new(new: &ApiKey, context: &mut Context) -> anyhow::Result<(
     });
     match http::send(context, "GET", &url, &headers, "")? {
         Answer::Status { code: 200..=299, .. } => Ok(()),
-        Answer::Status { code: code @ (401 | 403), .. } => Err(fail(
-            format!("{shown} rejects the new key (HTTP {code}); nothing was changed"),
-            "check the new key, and that it is active",
-        )),
+        Answer::Status { code: code @ (401 | 403), .. } => {
+            let problem = format!("{shown} rejects the new key (HTTP {code}); nothing was changed");
+            Err(fail(problem, "check the new key, and that it is active"))
+        }
         Answer::Status { code, .. } => {
             let problem = format!("{shown} does not say that the new key works (HTTP {code})");
             refuse(problem, "try again, or ")
@@ -162,8 +145,7 @@ fn headers(outcome: &Outcome, new: Option<&ApiKey>) -> Option<Headers> {
     Some(headers)
 }
 
-/// Asks for server-managed settings, as the client does before its first request, and lays them over the others. Where the
-/// server cannot be reached, what is cached counts, as with the client.
+/// Asks for server-managed settings as the client does before its first request. Without an answer, the cached ones count.
 pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Result<()> {
     // Whether the client asks, and with what, is not up to the settings of the last answer, except for their helper: where it
     // keeps the client from asking again, they stay in force (2.1.332, observed 2026-11-26).
