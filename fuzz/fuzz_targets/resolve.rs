@@ -91,7 +91,7 @@ fn lay(data: &[u8]) -> Option<State> {
             b"user" => lay(&mut laid, &paths.user_settings, rest),
             b"flag" => {
                 let line = ["claude".into(), "--settings".into(), text.into_owned().into()];
-                launch = Launch::parse(&line);
+                launch = Launch::parse(&line, client);
             }
             b"server" => laid.server_settings = Some(rest.to_vec().into()),
             b"policy" => laid.policy = Some(Ok(Some(secret()))),

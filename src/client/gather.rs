@@ -110,7 +110,7 @@ pub fn gather(
 impl Facts {
     fn read_for(&mut self, client: Client, launch: &Launch) {
         let paths = self.roots.paths(client);
-        if let Some(FlagSettings::File(file)) = launch.flag_settings(client) {
+        if let Some(FlagSettings::File(file)) = launch.flag_settings() {
             self.read(paths.project.join(file));
         }
         self.drop_ins = drop_ins(&paths.managed_drop_ins);

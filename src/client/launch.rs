@@ -1,8 +1,8 @@
 //! How the client is started: what its command line and its launcher decide about the credential.
 //!
-//! Options are read as the client reads them (2.1.332, its code and runs of it, 2026-11-25): a scan of its own finds
-//! `--settings`, `--setting-sources` and `--print`, and `--bare` counts wherever the word stands before `--`, as the
-//! value of another option too. Everything else is parsed by commander, which refuses what it does not know.
+//! Options are read as the client reads them (its code and runs of it, 2026-11-25 and 26): a scan of its own finds
+//! `--settings` and `--setting-sources`, and `--bare` counts wherever the word stands before `--`, as the value of
+//! another option too. Everything else is parsed by commander, which refuses what it does not know.
 
 use std::ffi::{OsStr, OsString};
 use std::iter::Peekable;
@@ -13,27 +13,21 @@ use clap::ValueEnum;
 use super::{Client, Mode, NEWEST, Rule, js_trim};
 use crate::context::Context;
 
-/// The question's launch. The default is a plain `claude` on a terminal.
+/// The question's launch, as one client reads it. The default is a plain `claude` on a terminal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Launch {
-    pub program: Option<OsString>,
     /// The mode that the options choose; none where no command line was given.
     pub mode: Option<Mode>,
-    /// The last `--settings`: a file's name or JSON. An empty one is as none.
-    pub settings: Option<String>,
-    first_settings: Option<String>,
-    /// The last `--setting-sources`, as it is written.
-    pub setting_sources: Option<String>,
+    /// The `--settings` that counts: a file's name or JSON. An empty one is as none.
+    settings: Option<String>,
+    /// The `--setting-sources` that counts, as it is written.
+    setting_sources: Option<String>,
     /// `--bare`: as CLAUDE_CODE_SIMPLE=1.
     pub bare: bool,
     /// `--restricted`: as CLAUDE_CODE_RESTRICTED=1.
     pub restricted: bool,
-    /// An option that [`NEWEST`] does not know; a newer client may.
-    unknown: Option<String>,
-    /// Why no client starts a session with this command line.
-    refused: Option<String>,
-    /// The same as older clients scan it, if they find more.
-    scanned: Option<Box<Launch>>,
+    /// Why the client ends at once with this command line, and sends nothing.
+    pub refused: Option<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,29 +70,30 @@ impl Launcher {
     }
 }
 
-impl Launch {
-    /// Reads `claude ARGS…`, the program first. It may be left out if the first argument is an option.
-    pub fn parse(line: &[OsString]) -> Launch {
-        let is_program = |first: &&OsString| !first.as_encoded_bytes().starts_with(b"-");
-        let program = line.first().filter(is_program).cloned();
-        let args = line.iter().skip(program.iter().len());
-        let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
-        let mut launch = Launch { program, mode: Some(Mode::Interactive), ..Launch::default() };
-        launch.bare = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--bare");
-        let scanned = Launch { scanned: Some(Box::default()), ..launch.clone() }.read(&args);
-        let launch = launch.read(&args);
-        let scanned = Launch { scanned: None, ..scanned };
-        Launch { scanned: (scanned != launch).then(|| scanned.into()), ..launch }
-    }
+/// The program of `claude ARGS…`. It may be left out if the first argument is an option.
+pub(crate) fn program(line: &[OsString]) -> Option<&OsString> {
+    line.first().filter(|first| !first.as_encoded_bytes().starts_with(b"-"))
+}
 
-    /// Reads the arguments; as older clients scan them, if `scanned` is set.
-    fn read(mut self, args: &[String]) -> Launch {
-        let launch = &mut self;
+impl Launch {
+    /// Reads `claude ARGS…` as this client does.
+    pub fn parse(line: &[OsString], client: Client) -> Launch {
+        let args = line.iter().skip(program(line).iter().len());
+        let args: Vec<String> = args.map(|arg| arg.to_string_lossy().into_owned()).collect();
+        let mut launch = Launch { mode: Some(Mode::Interactive), ..Launch::default() };
+        launch.bare = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--bare");
+        launch.settings = scan(&args, "--settings", client).filter(|value| !value.is_empty());
+        launch.setting_sources = scan(&args, "--setting-sources", client);
+        if let Some(odd) = launch.setting_sources.as_deref().and_then(unknown_setting_source) {
+            launch.refuse(format!(
+                "--setting-sources takes user, project and local, and not `{odd}`"
+            ));
+        }
         let mut rest = args.iter().map(String::as_str).peekable();
         let mut operand = None;
         while let Some(arg) = rest.next().filter(|arg| *arg != "--") {
             if is_option(arg) {
-                launch.option(arg, &mut rest);
+                launch.option(arg, &mut rest, client);
             } else {
                 operand.get_or_insert(arg);
             }
@@ -109,18 +104,12 @@ impl Launch {
         {
             launch.refuse(format!("`claude {command}` does not start a session"));
         }
-        self
+        launch
     }
 
-    /// As this client reads it.
-    fn seen_by(&self, client: Client) -> &Launch {
-        let scans = !client.has(Rule::OptionValuesAreNoOptions);
-        self.scanned.as_deref().filter(|_| scans).unwrap_or(self)
-    }
-
-    fn option<'a, I>(&mut self, arg: &str, rest: &mut Peekable<I>)
+    fn option<'a, I>(&mut self, arg: &str, rest: &mut Peekable<I>, client: Client)
     where
-        I: Iterator<Item = &'a str> + Clone,
+        I: Iterator<Item = &'a str>,
     {
         let (name, value) = match arg.char_indices().nth(2) {
             _ if arg.starts_with("--") => match arg.split_once('=') {
@@ -128,59 +117,29 @@ impl Launch {
                 None => (arg, None),
             },
             // `-cp` is `-c -p`; `-nNAME` is `-n NAME`.
-            Some((end, _)) if kind(arg).is_none() => (&arg[..end], Some(&arg[end..])),
+            Some((end, _)) if kind(OPTIONS, arg, client).is_none() => {
+                (&arg[..end], Some(&arg[end..]))
+            }
             _ => (arg, None),
         };
         let is_cluster = !arg.starts_with("--");
-        match (kind(name), value) {
+        match (kind(OPTIONS, name, client), value) {
             (Some(Kind::Flag), None) => self.flag(name),
             (Some(Kind::Flag), Some(tail)) if is_cluster => {
                 self.flag(name);
-                self.option(&format!("-{tail}"), rest);
+                self.option(&format!("-{tail}"), rest, client);
             }
-            (None, _) if is_cluster => _ = self.unknown.get_or_insert(name.to_owned()),
-            (Some(Kind::Flag) | None, _) => _ = self.unknown.get_or_insert(arg.to_owned()),
-            (Some(Kind::Optional), None) => _ = rest.next_if(|next| !is_option(next)),
-            (Some(Kind::Optional), Some(_)) => {}
-            // Whatever comes next, an option too.
-            (Some(kind @ (Kind::One | Kind::Many)), None) => {
-                let value = rest.next();
-                self.take(name, value);
-                let is_found = |value: &&str| value.starts_with("--setting") && !has(SKIPPED, name);
-                if let Some(value) = value.filter(|_| self.scanned.is_some()).filter(is_found) {
-                    self.option(value, &mut rest.clone());
-                }
-                while kind == Kind::Many && rest.next_if(|next| !is_option(next)).is_some() {}
+            // A client that is newer than the table may know it.
+            (Some(Kind::Flag) | None, _) if client <= NEWEST => {
+                let option = if is_cluster { name } else { arg };
+                self.refuse(format!("Claude Code does not know the option {option}"));
             }
-            (Some(Kind::One | Kind::Many), value) => self.take(name, value),
+            (Some(Kind::One | Kind::Many), None) if rest.peek().is_none() => {
+                self.refuse(format!("the option {name} has no value"));
+            }
+            (Some(kind), None) => kind.skip_values(rest),
+            (_, Some(_)) | (None, None) => {}
         }
-    }
-
-    /// Why the client ends at once with this command line, and sends nothing.
-    pub fn refusal(&self, client: Client) -> Option<String> {
-        let unknown = |option: &str| format!("Claude Code does not know the option {option}");
-        let seen = self.seen_by(client);
-        match (&seen.refused, &seen.unknown) {
-            (Some(reason), _) => Some(reason.clone()),
-            (None, Some(option)) if client <= NEWEST => Some(unknown(option)),
-            _ if self.restricted && !client.has(Rule::RestrictedIsKnown) => {
-                Some(unknown("--restricted"))
-            }
-            _ if self.bare && !client.has(Rule::SimpleLeavesVariables) => Some(unknown("--bare")),
-            _ => None,
-        }
-    }
-
-    pub fn flag_settings(&self, client: Client) -> Option<FlagSettings<'_>> {
-        let last = client.has(Rule::LastSettingsFlagCounts);
-        let seen = self.seen_by(client);
-        let value = if last { &seen.settings } else { &seen.first_settings }.as_deref()?;
-        let text = js_trim(value);
-        Some(if text.starts_with('{') && text.ends_with('}') {
-            FlagSettings::Json(text)
-        } else {
-            FlagSettings::File(Path::new(text))
-        })
     }
 
     fn flag(&mut self, name: &str) {
@@ -194,34 +153,46 @@ impl Launch {
         }
     }
 
-    fn take(&mut self, name: &str, value: Option<&str>) {
-        match (name, value) {
-            (_, None) => self.refuse(format!("the option {name} has no value")),
-            ("--settings", Some(value)) => {
-                self.settings = Some(value.to_owned()).filter(|value| !value.is_empty());
-                self.first_settings = self.first_settings.take().or_else(|| self.settings.clone());
-            }
-            ("--setting-sources", Some(value)) => {
-                if let Some(odd) = unknown_setting_source(value) {
-                    self.refuse(format!(
-                        "--setting-sources takes user, project and local, and not `{odd}`"
-                    ));
-                }
-                self.setting_sources = Some(value.to_owned());
-            }
-            _ => {}
-        }
+    pub fn flag_settings(&self) -> Option<FlagSettings<'_>> {
+        let text = js_trim(self.settings.as_deref()?);
+        Some(if text.starts_with('{') && text.ends_with('}') {
+            FlagSettings::Json(text)
+        } else {
+            FlagSettings::File(Path::new(text))
+        })
     }
 
     /// Whether the settings of that name (`user`, `project`, `local`) are read, as far as `--setting-sources` decides.
-    pub fn reads(&self, source: &str, client: Client) -> bool {
-        let sources = &self.seen_by(client).setting_sources;
+    pub fn reads(&self, source: &str) -> bool {
+        let sources = &self.setting_sources;
         sources.as_ref().is_none_or(|list| list.split(',').any(|name| name.trim() == source))
     }
 
     fn refuse(&mut self, reason: String) {
         self.refused.get_or_insert(reason);
     }
+}
+
+/// The value of the option that counts, as the client's own scan finds it before the line is parsed.
+fn scan(args: &[String], name: &str, client: Client) -> Option<String> {
+    let is_last = client.has(Rule::LastSettingsFlagCounts);
+    let mut rest = args.iter().map(String::as_str).peekable();
+    let mut found = None;
+    let is_end = |arg: &str| arg == "--" && client.has(Rule::OptionsEndAtDashes);
+    while let Some(arg) = rest.next().filter(|arg| !is_end(arg)) {
+        let value = arg.strip_prefix(name).and_then(|tail| tail.strip_prefix('='));
+        if value.is_some() || (arg == name && rest.peek().is_some()) {
+            found = value.or_else(|| rest.next());
+            if !is_last {
+                break;
+            }
+        } else if client.has(Rule::OptionValuesAreNoOptions) {
+            kind(OPTIONS, arg, client).unwrap_or(Kind::Flag).skip_values(&mut rest);
+        } else if kind(SKIPPED, arg, client).is_some() {
+            rest.next();
+        }
+    }
+    found.map(str::to_owned)
 }
 
 /// The first name in the list that the client refuses. An empty list is one without names.
@@ -234,74 +205,107 @@ fn is_option(arg: &str) -> bool {
     arg.len() > 1 && arg.starts_with('-')
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy)]
 enum Kind {
     Flag,
+    /// Whatever comes next, an option too.
     One,
+    /// The same, and all that follows up to an option.
     Many,
     /// One value, if what follows is not an option.
     Optional,
 }
 
-fn kind(name: &str) -> Option<Kind> {
-    OPTIONS.iter().find(|(_, names)| has(names, name)).map(|(kind, _)| *kind)
+impl Kind {
+    fn skip_values<'a>(self, rest: &mut Peekable<impl Iterator<Item = &'a str>>) {
+        if matches!(self, Kind::One | Kind::Many) {
+            rest.next();
+        }
+        let others = match self {
+            Kind::Flag | Kind::One => 0,
+            Kind::Optional => 1,
+            Kind::Many => usize::MAX,
+        };
+        (0..others).find(|_| rest.next_if(|next| !is_option(next)).is_none());
+    }
+}
+
+/// How the table has the option for this client.
+fn kind(table: &str, name: &str, client: Client) -> Option<Kind> {
+    let mut is_known = true;
+    table.split_whitespace().find_map(|word| {
+        if let Some((from, until)) = word.split_once("..") {
+            let bound = |text: &str| text.parse().unwrap_or_default();
+            is_known = client >= bound(from) && (until.is_empty() || client < bound(until));
+        }
+        let kind = match word.strip_prefix(name).filter(|_| is_known)? {
+            "" => Kind::Flag,
+            "=" => Kind::One,
+            "=*" => Kind::Many,
+            "=?" => Kind::Optional,
+            _ => return None,
+        };
+        Some(kind)
+    })
 }
 
 fn has(names: &str, name: &str) -> bool {
-    names.split(' ').any(|known| known == name)
+    names.split_whitespace().any(|known| known == name)
 }
 
-/// The options of `claude`, hidden ones too (2.1.332).
-const OPTIONS: [(Kind, &str); 4] = [
-    (Kind::Flag, FLAGS),
-    (Kind::One, ONE_VALUE),
-    (Kind::Many, MANY_VALUES),
-    (Kind::Optional, OPTIONAL_VALUE),
-];
+/// The options of `claude`, hidden ones too, after the versions that know them: `FROM..`, or `FROM..UNTIL`. `=` is one
+/// value, `=*` one or more, `=?` one or none. Read from the definitions in the clients, of which 1.0.128 is the oldest;
+/// `tests/data/options.json` has what they say on both sides of each bound.
+const OPTIONS: &str = "\
+    0.0.0.. --add-dir=* --agents= --allowed-tools=* --allowedTools=* --append-system-prompt= -c \
+    --continue -d2e -d=? --dangerously-skip-permissions --debug-to-stderr --debug=? \
+    --disallowed-tools=* --disallowedTools=* --fallback-model= --fork-session -h --help --ide \
+    --include-partial-messages --input-format= --max-turns= --mcp-config=* --model= \
+    --output-format= -p --permission-mode= --permission-prompt-tool= --print -r=? \
+    --replay-user-messages --resume-session-at= --resume=? --sdk-url= --session-id= \
+    --setting-sources= --settings= --strict-mcp-config --system-prompt-file= --system-prompt= \
+    --teleport=? -v --verbose --version 0.0.0..2.0.0 -g --global 0.0.0..2.1.15 --remote= \
+    0.0.0..2.1.193 --mcp-debug 2.0.2.. --max-thinking-tokens= 2.0.25..2.1.76 --plugin-dir=* \
+    2.0.26.. --allow-dangerously-skip-permissions 2.0.30.. --enable-auth-status --max-budget-usd= \
+    2.0.31.. --tools=* 2.0.33.. --append-system-prompt-file= 2.0.44..2.0.45 --output-schema= \
+    2.0.45.. --json-schema= 2.0.58.. --betas=* 2.0.59.. --agent= 2.0.60.. \
+    --disable-slash-commands 2.0.64.. --no-session-persistence --rewind-files= 2.0.71.. --chrome \
+    --no-chrome 2.1.8.. --file=* 2.1.9.. --init 2.1.10.. --init-only --maintenance 2.1.15.. \
+    --remote=? 2.1.16.. --agent-color= --agent-id= --agent-name= --agent-type= \
+    --parent-session-id= --plan-mode-required --team-name= --teammate-mode= 2.1.20.. \
+    --debug-file= 2.1.27.. --from-pr=? 2.1.38.. --effort= 2.1.47.. --thinking= 2.1.48.. --tmux \
+    -w=? --worktree=? 2.1.69.. --prefill= 2.1.71.. --enable-auto-mode --workload= 2.1.72.. \
+    --brief 2.1.73.. --rc=? --remote-control=? 2.1.76.. --deep-link-origin -n= --name= \
+    --plugin-dir= 2.1.80.. --channels=* --dangerously-load-development-channels=* 2.1.81.. --bare \
+    --deep-link-last-fetch= --deep-link-repo= 2.1.83.. --advisor= 2.1.84.. --task-budget= \
+    2.1.88.. --include-hook-events 2.1.92.. --remote-control-session-name-prefix= 2.1.94.. \
+    --thinking-display= 2.1.97.. --session-mirror 2.1.98.. \
+    --exclude-dynamic-system-prompt-sections 2.1.113.. --deep-link-cwd-b64= --prefill-b64= \
+    2.1.118.. --managed-settings= --plan-mode-instructions= 2.1.129.. --plugin-url= 2.1.153.. \
+    --reply-on-resume 2.1.154.. --prompt-suggestions=? 2.1.166.. --cloud=? 2.1.169.. --safe-mode \
+    2.1.172.. --plugin-dir-no-mcp= 2.1.181.. --ax-screen-reader 2.1.187.. --background --bg \
+    2.1.205.. --append-subagent-system-prompt= 2.1.211.. --forward-subagent-text 2.1.221.. \
+    --autocompact= 2.1.223.. --resume-drops-turn= 2.1.224.. --correlation-id= --environment= \
+    --messaging-socket-path= --on-branch= --pool= --ref= 2.1.233.. --watch-artifact-no-autoreact= \
+    --watch-artifact= 2.1.242..2.1.246 --no-home-settings 2.1.246.. --forward-home-settings= \
+    2.1.248.. --restricted 2.1.257.. --inherit-permission-mode= --system-prompt-snapshot= \
+    2.1.259.. --permission-prompts= 2.1.261.. --append-subagent-system-prompt-file= \
+    --await-initialize 2.1.265.. --attach-serve= 2.1.275.. --project-config-root= 2.1.281.. \
+    --await-claim 2.1.283.. --client-data-url= 2.1.285.. --desktop 2.1.290.. --proactivity= \
+    2.1.299.. --fast-mode= 2.1.302.. --allow-other-models --host-auth-is-org-sign-in \
+    --include-unsupported-models 2.1.307.. --runner-declares= 2.1.314.. --agents-view-if-allowed \
+    2.1.315.. --session-began-as-copy= 2.1.323.. --ignore-persisted-trust --lead-verify-key= \
+    --managed-settings-in-initialize 2.1.327.. --initialize-fields= 2.1.328.. \
+    --hold-repository-while-parked --metadata=";
 
-const FLAGS: &str = "\
-    -d2e --debug-to-stderr --verbose -p --print --bare --safe-mode --init --init-only \
-    --maintenance --include-hook-events --include-partial-messages --forward-subagent-text \
-    --session-mirror --await-claim --await-initialize --dangerously-skip-permissions \
-    --allow-dangerously-skip-permissions --replay-user-messages --enable-auth-status \
-    --restricted --exclude-dynamic-system-prompt-sections -c --continue --fork-session \
-    --deep-link-origin --no-session-persistence --reply-on-resume --include-unsupported-models \
-    --allow-other-models --managed-settings-in-initialize --host-auth-is-org-sign-in --ide \
-    --desktop --strict-mcp-config --disable-slash-commands --chrome --no-chrome --tmux \
-    --enable-auto-mode --agents-view-if-allowed --bg --background --brief --ax-screen-reader \
-    --plan-mode-required --hold-repository-while-parked --ignore-persisted-trust -h --help -v \
-    --version";
-
-const ONE_VALUE: &str = "\
-    --debug-file --output-format --json-schema --input-format --thinking --thinking-display \
-    --max-thinking-tokens --max-turns --max-budget-usd --task-budget --permission-prompt-tool \
-    --permission-prompts --system-prompt --system-prompt-file --append-system-prompt \
-    --append-system-prompt-file --system-prompt-snapshot --append-subagent-system-prompt \
-    --append-subagent-system-prompt-file --plan-mode-instructions --permission-mode \
-    --inherit-permission-mode --watch-artifact --watch-artifact-no-autoreact --prefill \
-    --deep-link-repo --deep-link-last-fetch --prefill-b64 --deep-link-cwd-b64 \
-    --resume-session-at --resume-drops-turn --rewind-files --model --effort --fast-mode --agent \
-    --fallback-model --workload --settings --client-data-url --managed-settings \
-    --project-config-root --session-id -n --name --agents --setting-sources --plugin-dir \
-    --plugin-dir-no-mcp --plugin-url --advisor --autocompact --agent-id --agent-name --team-name \
-    --agent-color --parent-session-id --lead-verify-key --teammate-mode --agent-type --sdk-url \
-    --runner-declares --session-began-as-copy --initialize-fields --forward-home-settings \
-    --attach-serve --environment --pool --correlation-id --metadata --ref --on-branch \
-    --remote-control-session-name-prefix";
-
-/// Those whose value older clients do not take for an option either (2.1.200, observed 2026-11-26).
+/// Those whose value the scan passes over in clients that do not pass over all, from the version on.
 const SKIPPED: &str = "\
-    --agent-id --agent-color --agent-name --agent-type --effort --deep-link-cwd-b64 \
-    --deep-link-last-fetch --deep-link-repo --managed-settings --model --parent-session-id \
-    --prefill --prefill-b64 --team-name";
-
-const MANY_VALUES: &str = "\
-    --allowedTools --allowed-tools --tools --disallowedTools --disallowed-tools --mcp-config \
-    --betas --add-dir --file --channels --dangerously-load-development-channels";
-
-const OPTIONAL_VALUE: &str = "\
-    -d --debug --prompt-suggestions -r --resume --from-pr -w --worktree --teleport --cloud \
-    --remote --remote-control --rc";
+    2.1.113.. --deep-link-cwd-b64 --deep-link-last-fetch --deep-link-repo --prefill --prefill-b64 \
+    --setting-sources --settings 2.1.118.. --managed-settings 2.1.166.. --agent-color --agent-id \
+    --agent-name --agent-type --model --parent-session-id --team-name 2.1.172.. --agent --effort \
+    --permission-mode 2.1.179.. --session-id 2.1.233.. --watch-artifact \
+    --watch-artifact-no-autoreact 2.1.234.. --add-dir --agents --allowed-tools --allowedTools \
+    --append-system-prompt --disallowed-tools --disallowedTools";
 
 /// The commands of `claude`. Options after them are theirs.
 const COMMANDS: &str = "\
@@ -310,13 +314,15 @@ const COMMANDS: &str = "\
 
 #[cfg(test)]
 mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+
     use super::*;
 
     const KNOWN: Client = Client::at(2, 1, 332);
 
-    fn parse(line: &[&str]) -> Launch {
+    fn parse(line: &[&str], client: Client) -> Launch {
         let line: Vec<OsString> = line.iter().map(OsString::from).collect();
-        Launch::parse(&line)
+        Launch::parse(&line, client)
     }
 
     #[test]
@@ -353,11 +359,11 @@ mod tests {
             (&["claude", "-p", "doctor"], false, false, None, true),
         ];
         for (line, bare, restricted, settings, print) in rows {
-            let launch = parse(line);
+            let launch = parse(line, KNOWN);
             let seen = (launch.bare, launch.restricted, launch.settings.as_deref());
             assert_eq!(seen, (*bare, *restricted, *settings), "{line:?}");
             assert_eq!(launch.mode == Some(Mode::Print), *print, "{line:?}");
-            assert_eq!(launch.refusal(KNOWN), None, "{line:?}");
+            assert_eq!(launch.refused, None, "{line:?}");
         }
     }
 
@@ -375,41 +381,95 @@ mod tests {
             &["claude", "-n"],
             &["claude", "--model", "x", "doctor"],
         ] {
-            assert!(parse(line).refusal(KNOWN).is_some(), "{line:?}");
+            assert!(parse(line, KNOWN).refused.is_some(), "{line:?}");
         }
         // A client that is not known yet may know it.
-        assert_eq!(parse(&["claude", "--nosuch"]).refusal(Client::V2), None);
-        assert!(parse(&["claude", "--restricted"]).refusal(Client::at(2, 1, 200)).is_some());
+        assert_eq!(parse(&["claude", "--nosuch"], Client::V2).refused, None);
+    }
+
+    #[test]
+    fn each_version_has_its_options() {
+        // By table and option, what the definitions in the clients say of it.
+        type Seen = BTreeMap<String, BTreeMap<String, String>>;
+        let [options, skipped]: [Seen; 2] =
+            serde_json::from_str(include_str!("../../tests/data/options.json")).unwrap();
+        let mut wrong = Vec::new();
+        for (table, seen) in [(OPTIONS, options), (SKIPPED, skipped)] {
+            // Where an option changes: in the clients, and in the table.
+            let mut changes = BTreeSet::new();
+            for (option, versions) in &seen {
+                let at = |(version, what): (&String, &String)| -> (Client, String) {
+                    (version.parse().unwrap(), what.clone())
+                };
+                let mut versions: Vec<_> = versions.iter().map(at).collect();
+                versions.sort_by_key(|(version, _)| *version);
+                for (version, what) in &versions {
+                    let found = match kind(table, option, *version) {
+                        None => "unknown",
+                        Some(Kind::Flag) => "flag",
+                        Some(Kind::One) => "one",
+                        Some(Kind::Many) => "many",
+                        Some(Kind::Optional) => "optional",
+                    };
+                    if found != what {
+                        wrong.push(format!("{option} at {version}: {found}, and not {what}"));
+                    }
+                }
+                let pairs = versions.windows(2).filter(|pair| pair[0].1 != pair[1].1);
+                changes.extend(pairs.map(|pair| (option.as_str(), pair[1].0.to_string())));
+            }
+            let mut bounds = vec![];
+            for word in table.split_whitespace() {
+                if let Some((from, until)) = word.split_once("..") {
+                    bounds = [from, until]
+                        .into_iter()
+                        .filter(|bound| !["", "0.0.0"].contains(bound))
+                        .collect();
+                } else {
+                    let option = word.trim_end_matches(['=', '*', '?']);
+                    assert!(seen.contains_key(option), "{option} was not seen");
+                    for bound in &bounds {
+                        if !changes.contains(&(option, (*bound).to_owned())) {
+                            wrong.push(format!("{option} was not seen to change at {bound}"));
+                        }
+                    }
+                }
+            }
+        }
+        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     }
 
     #[test]
     fn older_clients_find_settings_among_the_values_of_options() {
-        // Every line was given to 2.1.200 and 2.1.332.
-        let old = Client::at(2, 1, 200);
+        // Every line was given to 2.1.112, 2.1.200 and 2.1.332.
+        let clients = [Client::at(2, 1, 112), Client::at(2, 1, 200), KNOWN];
         for (line, found) in [
-            (&["claude", "-n", "--settings={}"][..], [Some("{}"), None]),
-            (&["claude", "--add-dir", "--settings={}"], [Some("{}"), None]),
-            (&["claude", "--model", "--settings={}"], [None, None]),
-            (&["claude", "--settings={}", "-n", "--settings", "{ }"], [Some("{ }"), Some("{}")]),
+            (&["claude", "-n", "--settings={}"][..], [Some("{}"), Some("{}"), None]),
+            (&["claude", "--add-dir", "--settings={}"], [Some("{}"), Some("{}"), None]),
+            (&["claude", "--model", "--settings={}"], [Some("{}"), None, None]),
+            (&["claude", "--", "--settings={}"], [Some("{}"), None, None]),
+            (
+                &["claude", "--settings={}", "-n", "--settings", "{ }"],
+                [Some("{}"), Some("{ }"), Some("{}")],
+            ),
         ] {
-            let launch = parse(line);
-            let seen = [old, KNOWN].map(|client| match launch.flag_settings(client)? {
-                FlagSettings::Json(text) => Some(text),
-                FlagSettings::File(_) => None,
-            });
-            assert_eq!(seen, found, "{line:?}");
+            let seen = clients.map(|client| parse(line, client).settings);
+            assert_eq!(seen.each_ref().map(Option::as_deref), found, "{line:?}");
         }
-        let sources = parse(&["claude", "-n", "--setting-sources="]);
-        assert_eq!([old, KNOWN].map(|client| sources.reads("user", client)), [false, true]);
-        let refused = parse(&["claude", "-n", "--setting-sources", "-p", "x"]);
-        assert!(refused.refusal(old).is_some() && refused.refusal(KNOWN).is_none());
+        let [_, old, new] = clients;
+        let reads = |client| parse(&["claude", "-n", "--setting-sources="], client).reads("user");
+        assert_eq!([reads(old), reads(new)], [false, true]);
+        let refused = |client| {
+            parse(&["claude", "-n", "--setting-sources", "-p", "x"], client).refused.is_some()
+        };
+        assert_eq!([refused(old), refused(new)], [true, false]);
     }
 
     #[test]
     fn setting_sources_name_the_layers_that_are_read() {
         let read = |line: &[&str]| {
-            let launch = parse(line);
-            ["user", "project", "local"].map(|source| launch.reads(source, KNOWN))
+            let launch = parse(line, KNOWN);
+            ["user", "project", "local"].map(|source| launch.reads(source))
         };
         assert_eq!(read(&["claude"]), [true, true, true]);
         assert_eq!(read(&["claude", "--setting-sources", "user, local"]), [true, false, true]);
@@ -420,14 +480,11 @@ mod tests {
 
     #[test]
     fn settings_are_a_file_or_json() {
-        let settings = |value: &str| parse(&["claude", "--settings", value]);
-        assert_eq!(settings(" {} ").flag_settings(KNOWN), Some(FlagSettings::Json("{}")));
+        let settings = |value: &str| parse(&["claude", "--settings", value], KNOWN);
+        assert_eq!(settings(" {} ").flag_settings(), Some(FlagSettings::Json("{}")));
         for file in ["{bad", "[1]", "~/s.json"] {
-            assert_eq!(
-                settings(file).flag_settings(KNOWN),
-                Some(FlagSettings::File(Path::new(file)))
-            );
+            assert_eq!(settings(file).flag_settings(), Some(FlagSettings::File(Path::new(file))));
         }
-        assert_eq!(settings("").flag_settings(KNOWN), None);
+        assert_eq!(settings("").flag_settings(), None);
     }
 }

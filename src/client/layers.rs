@@ -62,7 +62,7 @@ impl State {
             self.refuse(format!("what the managed policyHelper printed {fault}"));
         }
         if layer == Layer::Flag
-            && let Some(FlagSettings::Json(text)) = self.launch.flag_settings(client)
+            && let Some(FlagSettings::Json(text)) = self.launch.flag_settings()
         {
             match settings.merge(client, text.as_bytes()) {
                 Err(Reading::Malformed(at)) => {
@@ -106,7 +106,7 @@ impl State {
         match layer {
             Layer::Remote | Layer::Policy => Vec::new(),
             Layer::Managed => with(&paths.managed_settings, &facts.drop_ins, Rule::DropInsAreRead),
-            Layer::Flag => match self.launch.flag_settings(client) {
+            Layer::Flag => match self.launch.flag_settings() {
                 Some(FlagSettings::File(file)) => vec![paths.project.join(file)],
                 _ => Vec::new(),
             },
@@ -128,7 +128,7 @@ impl State {
         };
         let restricted = self.client.has(Rule::RestrictedIsKnown)
             && is_switched_on(&self.process, names::RESTRICTED);
-        !restricted && self.launch.reads(name, self.client)
+        !restricted && self.launch.reads(name)
     }
 
     /// Lays the system's policies over managed files. The first of the machine's policy, the files and the user's policy wins

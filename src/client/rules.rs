@@ -108,6 +108,8 @@ rules! {
     OtherProviderAsksNothing = (2, 1, 98);
     /// Unknown names in `hooks` are dropped; before, they cost the file.
     UnknownHooksAreDropped = (2, 1, 101);
+    /// `--settings` and `--setting-sources` count only before `--`; before, also after it.
+    OptionsEndAtDashes = (2, 1, 113);
     /// Another JavaScript runtime: control characters fit a header.
     HeadersTakeControls = (2, 1, 113);
     /// Null in `env` of the config unsets the variable; before and after it is the text `null`.

@@ -176,7 +176,7 @@ impl State {
         for (_, name) in options.into_iter().filter(|(is_given, _)| *is_given) {
             process.insert(name.to_owned(), Secret::new("1".to_owned()));
         }
-        let (paths, refusal) = (facts.roots.paths(client), launch.refusal(client));
+        let (paths, refusal) = (facts.roots.paths(client), launch.refused.clone());
         let mut state =
             State { facts, client, launch, paths, process, refusal, ..State::default() };
         state.read_config();

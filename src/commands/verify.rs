@@ -10,7 +10,7 @@ use clap::{Args, ValueEnum};
 use super::target::no_config;
 use crate::client::{
     Case, Client, Destination, Launch, Launcher, Mode, Source, State, advice, destination, gather,
-    installed, names, resolve, surroundings,
+    installed, launch, names, resolve, surroundings,
 };
 use crate::context::Context;
 use crate::error::{Exit, fail};
@@ -130,10 +130,13 @@ fn answer<T>(
     if let Some(launcher) = args.launcher {
         launcher.set_variables(context);
     }
-    let launch =
-        if args.command.is_empty() { Launch::default() } else { Launch::parse(&args.command) };
-    let search = installed::find(context, launch.program.as_deref(), args.launcher);
+    let program = launch::program(&args.command).map(OsString::as_os_str);
+    let search = installed::find(context, program, args.launcher);
     let (client, mut installed) = installed::choose(args.client_version, &search);
+    let launch = match args.command.as_slice() {
+        [] => Launch::default(),
+        line => Launch::parse(line, client),
+    };
     if args.json || args.verbose {
         installed.others = installed::others(context, search.client.as_ref());
     }

@@ -181,7 +181,10 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
     let context = Context::for_test(&[], &vars, &cwd, Path::new(&etc));
     let launch = match row.state.args.as_slice() {
         [] => Launch::default(),
-        args => Launch::parse(&args.iter().map(|arg| expand(arg).into()).collect::<Vec<_>>()),
+        args => {
+            let line: Vec<_> = args.iter().map(|arg| expand(arg).into()).collect();
+            Launch::parse(&line, client)
+        }
     };
 
     let mut state = gather(&context, client, &launch, None, None).unwrap();
