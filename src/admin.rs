@@ -1,8 +1,6 @@
-//! Sets an API key inactive through the Admin API.
-//!
-//! `GET /v1/organizations/api_keys` lists keys with a `partial_key_hint` (`sk-ant-api03-R2D...igAA`), up to 1,000 a page;
-//! `POST /v1/organizations/api_keys/{id}` with `{"status":"inactive"}` switches one off (Anthropic's API reference, read
-//! 2026-11; not tried against the real service).
+//! Sets an API key inactive through the Admin API: `GET /v1/organizations/api_keys` lists keys with a `partial_key_hint`
+//! (`sk-ant-api03-R2D...igAA`), up to 1,000 a page; `POST …/{id}` with `{"status":"inactive"}` switches one off (API reference,
+//! read 2026-11; not tried).
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -87,10 +85,7 @@ impl<'a> Admin<'a> {
         let key = Zeroizing::new(context.var(VARIABLE).unwrap_or_default().trim().to_owned());
         if key.is_empty() || key.contains(|c: char| !c.is_ascii_graphic()) {
             let problem = format!("--retire-old needs an Admin API key in {VARIABLE}");
-            return Err(fail(
-                problem,
-                "export it (sk-ant-admin…), or retire the key in the Console",
-            ));
+            return Err(fail(problem, "export it, or retire the old key in the Console"));
         }
         Ok(Admin { context, url: url.trim_end_matches('/'), key })
     }
@@ -103,11 +98,9 @@ impl<'a> Admin<'a> {
             [] => Err(fail("the organisation has no key that looks like the old one", BY_HAND)),
             [key] if key.status != "active" => Ok(key.clone()),
             [key] => self.deactivate(key),
-            several => {
-                let count = several.len();
-                let problem =
-                    "keys of the organisation look like the old one, and cck does not guess";
-                Err(fail(format!("{count} {problem}"), BY_HAND))
+            keys => {
+                let problem = "keys look like the old one, and cck does not guess";
+                Err(fail(format!("{} {problem}", keys.len()), BY_HAND))
             }
         }
     }

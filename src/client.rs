@@ -1,6 +1,5 @@
-//! What is known about Claude Code: where its files are, what it reads from them, what it sends.
-//!
-//! Each rule cites the client version it was observed on, so that a new version is one small change here.
+//! What is known about Claude Code: where its files are, what it reads from them, what it sends. Each rule cites the version it
+//! was observed on.
 
 pub mod address;
 pub mod advice;
@@ -34,7 +33,6 @@ pub mod state;
 pub mod surroundings;
 pub(crate) mod variables;
 pub mod version;
-pub(crate) mod worktree;
 
 pub(crate) use address::{ANTHROPIC, Address, Unusable};
 pub(crate) use advice::{Case, Problem, Severity};

@@ -1,6 +1,5 @@
-//! Everything cck takes from the process: arguments, environment, directories, streams.
-//!
-//! No other module asks `std::env` or the standard streams, so a test can build the whole world that a command sees.
+//! Everything cck takes from the process. No other module asks `std::env` or the standard streams, so a test can build the
+//! whole world that a command sees.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;

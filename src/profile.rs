@@ -1,7 +1,5 @@
-//! Profiles: where each tenant's key comes from, and the client's directory that is its own.
-//!
-//! A profile never holds a key. A user's profiles are in `~/.config/cck/profiles.toml`; those of the whole machine in
-//! `/etc/cck/profiles.d/*.toml`, where `locked = true` keeps a user's profile from taking the name.
+//! Profiles: where each tenant's key comes from, never the key, and the client's directory that is its own. A user's are in
+//! `~/.config/cck/profiles.toml`, the machine's in `/etc/cck/profiles.d/*.toml`; with `locked = true` no user's takes the name.
 
 pub mod file;
 mod groups;
@@ -89,11 +87,9 @@ pub(crate) struct Profile {
     pub entry: Entry,
 }
 
-/// Every profile there is, and the users' profiles that a locked one hides.
 #[derive(Default)]
 pub(crate) struct Profiles {
     pub list: Vec<Profile>,
-    /// What the user should know: a profile that is ignored and why, a file that cannot be read.
     pub notes: Vec<String>,
 }
 
@@ -141,8 +137,7 @@ impl Profiles {
             };
             if old.entry.locked {
                 let (name, file, other) = (profile.name, file.display(), old.file.display());
-                let note =
-                    format!("the profile {name} of {file} is ignored: {other} has it locked");
+                let note = format!("the profile {name} of {file} is ignored: {other} locks it");
                 self.notes.push(note);
             } else {
                 *old = profile;

@@ -1,7 +1,5 @@
-//! Signals that would end cck are put off while it holds the lock, and take their effect after it is released.
-//!
-//! A signal that the parent had ignored (`nohup`, a shell's `&`) stays ignored. Outside of a [`Section`] every signal
-//! does what it does by default.
+//! Signals that would end cck are put off while it holds the lock. One that the parent had ignored (`nohup`, a shell's `&`)
+//! stays ignored, and outside of a [`Section`] every signal does what it does by default.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -13,7 +13,7 @@ use super::budget::{Amount, lock};
 use super::meter::Usage;
 use crate::disk::Open;
 use crate::private;
-use crate::records::audit::chain::{last_line, link};
+use crate::records::audit::chain::{CHANGED, last_line, link};
 
 /// A log that is larger begins a new file.
 const MAX_FILE: u64 = 64 << 20;
@@ -181,9 +181,7 @@ pub(crate) fn check(state: &Path) -> io::Result<(usize, Option<Broken>)> {
             match serde_json::from_slice::<Link<'_>>(text) {
                 Err(_) => return broken("it is not a call"),
                 Ok(call) if call.prev != before => {
-                    return broken(
-                        "its `prev` is not the hash of the line before: a line was changed or removed",
-                    );
+                    return broken(CHANGED);
                 }
                 Ok(_) => {}
             }

@@ -12,7 +12,6 @@ pub(crate) const ANTHROPIC: &str = "api.anthropic.com";
 /// Where requests go. Without user, query and fragment, so that it can be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Address {
-    /// What `/v1/messages` is added to.
     url: Url,
     /// It has a query or a fragment, in which `/v1/messages` is lost: requests go to the path alone.
     pub(crate) loses_path: bool,

@@ -61,7 +61,6 @@ pub struct Case<'a> {
     pub decision: &'a Decision,
     pub destination: &'a Destination,
     pub refusal: Option<&'a Refusal>,
-    /// What is called `claude` and cannot be started.
     pub unusable_clients: &'a [(PathBuf, Fault)],
     pub modes: &'a [Mode],
     /// The source that was expected; none for any.

@@ -92,9 +92,7 @@ pub struct Picked {
 /// Reads the config at `path` of a client started in `project`; without one, trust is not looked for.
 pub(crate) fn read(path: &Path, project: Option<&Path>) -> (FileState, Picked) {
     let (mut state, file) = files::look(path);
-    let Some((file, size)) = file else {
-        return (state, Picked::default());
-    };
+    let Some((file, size)) = file else { return (state, Picked::default()) };
     if size > MAX_BYTES {
         state.reading = Reading::TooLarge(size);
     }

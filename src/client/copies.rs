@@ -1,8 +1,6 @@
-//! The files that the client writes the key to, by their own names.
-//!
-//! From a trace of 2.1.332 (2026-11-26, `tests/data/client-writes.json`) and from what older versions were seen to leave:
-//! the config, written as `.claude.json.tmp.PID.HEX` (before 2.1 `.tmp.PID.TIME`) and renamed; whole copies of it in
-//! `backups/` and, by older versions, beside it; and with CLAUDE_CODE_REMOTE a key that came by descriptor.
+//! The files that the client writes the key to, by their own names (a trace of 2.1.332, 2026-11-26:
+//! `tests/data/client-writes.json`): the config, as `.claude.json.tmp.PID.HEX` (before 2.1 `.tmp.PID.TIME`); whole copies of it
+//! in `backups/` and, by older versions, beside it; and with CLAUDE_CODE_REMOTE a key that came by descriptor.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};

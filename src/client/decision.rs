@@ -12,7 +12,6 @@ pub enum Mode {
     Interactive,
 }
 
-/// A provider that the client sends its requests to instead of the Anthropic API.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Provider {
     pub(crate) id: &'static str,
@@ -75,9 +74,7 @@ pub enum Dialog {
 pub enum Standing {
     Used,
     Shadowed,
-    /// The client does not take it into account.
     Ignored,
-    /// It is not there, or empty.
     Unset,
 }
 
@@ -214,19 +211,13 @@ pub struct Candidate {
 
 impl Candidate {
     pub fn note(&self, mode: Mode) -> &Note {
-        match mode {
-            Mode::Print => &self.print,
-            Mode::Interactive => &self.interactive,
-        }
+        if mode == Mode::Print { &self.print } else { &self.interactive }
     }
 
     pub(crate) fn because(&self) -> String {
         let [print, interactive] = [&self.print.because, &self.interactive.because];
-        if print == interactive {
-            print.clone()
-        } else {
-            format!("print: {print}; interactive: {interactive}")
-        }
+        let both = || format!("print: {print}; interactive: {interactive}");
+        if print == interactive { print.clone() } else { both() }
     }
 }
 
@@ -259,9 +250,6 @@ impl Decision {
     }
 
     pub fn outcome(&self, mode: Mode) -> &Outcome {
-        match mode {
-            Mode::Print => &self.print,
-            Mode::Interactive => &self.interactive,
-        }
+        if mode == Mode::Print { &self.print } else { &self.interactive }
     }
 }

@@ -1,14 +1,11 @@
-//! Where the client's requests go, who chose that, and whether a credential may be sent there.
-//!
-//! verify, run, `rotate --online` and the warnings after a change ask [`may_send`]. Trust depends on where a file lies and who
+//! Where requests go, who chose that, and whether a credential may be sent there. Trust depends on where a file lies and who
 //! can write it, not on the name of its layer: what lies in the project belongs to its author.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    Address, FileState, Layer, Origin, Rule, Secret, Source, State, Unusable, names, settings,
-    worktree,
+    Address, FileState, Origin, Rule, Secret, Source, State, Unusable, git, names, settings,
 };
 use crate::context::Context;
 use crate::disk;
@@ -74,7 +71,6 @@ impl Refusal {
     }
 }
 
-/// Where the requests of this state go. `home` is the user's.
 pub fn destination(state: &State, home: Option<&Path>) -> Destination {
     let project = Project::of(&state.paths.project, home);
     let url = url(state);
@@ -223,7 +219,7 @@ impl Project {
         let root = real.ancestors().find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok());
         let mut dirs: Vec<PathBuf> = [Some(real.clone()), root.map(Path::to_path_buf)]
             .into_iter()
-            .chain([worktree::root(project, home.as_deref())])
+            .chain([git::root(project, home.as_deref())])
             .flatten()
             .filter(|dir| !home.as_ref().is_some_and(|home| home.starts_with(dir)))
             .collect();
@@ -249,14 +245,12 @@ impl Project {
 
     /// The project's file that brings this source, if it is one of the project's.
     pub(crate) fn file_of<'a>(&self, source: &Source, state: &'a State) -> Option<&'a Path> {
-        let of_layer = |layer: Layer| {
+        if let Some(layer) = source.layer() {
             let files = state.settings_files.iter().filter(|(other, _)| *other == layer);
-            files.map(|(_, file)| file).find(|file| file.reading.exists() && self.owns(file))
-        };
+            let mut files = files.map(|(_, file)| file).filter(|file| file.reading.exists());
+            return files.find(|file| self.owns(file)).map(|file| &*file.path);
+        }
         let file = match source {
-            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
-                of_layer(*layer)?
-            }
             Source::Variable(Origin::Config, _) | Source::PrimaryKey => &state.config_file,
             Source::Login => &state.credentials_file,
             _ => return None,

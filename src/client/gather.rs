@@ -1,7 +1,6 @@
 //! Reads everything that decides which credential the client sends. IO only: nothing is judged here, no version of the
 //! client plays a part, and what cannot be read is data, not an error.
 
-mod descriptors;
 pub(crate) mod files;
 
 use std::collections::BTreeMap;
@@ -17,19 +16,18 @@ use super::{
     config::{self, Picked},
     decode,
     federation::{AnthropicProfile, is_name},
+    git, js_trim,
     keychain::{self, Keychain},
     launch::FlagSettings,
     names, paths,
     policy::{self, Policy},
     settings::{self, decode_settings},
     variables::matters,
-    worktree,
 };
 use crate::context::{Context, Platform};
 use crate::disk;
 use crate::key::command;
 use crate::shell;
-use descriptors::open_descriptors;
 
 pub(crate) use files::{MAX_BYTES, attributes_only, read};
 
@@ -84,7 +82,7 @@ pub fn gather(
     let project = facts.roots.project.clone();
     let is_windows = context.platform() == Platform::Windows;
     // Not read on Windows (2.1.332 under Wine, observed 2026-11-25).
-    facts.root_local = worktree::root(&project, context.home().as_deref())
+    facts.root_local = git::root(&project, context.home().as_deref())
         .filter(|_| !is_windows)
         .map(|root| root.join(".claude/settings.local.json"));
     let (variable, name) =
@@ -231,11 +229,41 @@ impl Facts {
     }
 }
 
+/// What open descriptors hold that variables name: nothing of one that cannot be looked into.
+fn open_descriptors(process: &Env) -> BTreeMap<String, Option<Secret>> {
+    let open = |name: &str| {
+        let number = process.get(name).filter(|_| !cfg!(windows))?.reveal();
+        let held = match number.parse::<u32>().ok()? {
+            // The standard streams are cck's own, and other files for the client.
+            0..=2 => None,
+            _ => look_into(Path::new(&format!("/proc/self/fd/{number}")))?,
+        };
+        Some((number.to_owned(), held))
+    };
+    [names::KEY_DESCRIPTOR, names::OAUTH_DESCRIPTOR].into_iter().filter_map(open).collect()
+}
+
+/// What may be read from an open descriptor. Only a file is looked into, which leaves it as it was: what is read from a pipe
+/// is gone for the client. To the client an empty one is as closed (2.0.77, 2.1.331, observed 2026-11-24).
+fn look_into(descriptor: &Path) -> Option<Option<Secret>> {
+    if !fs::metadata(descriptor).ok()?.is_file() {
+        return Some(None);
+    }
+    let (file, bytes) = read(descriptor);
+    match file.reading {
+        Reading::Empty => None,
+        Reading::Read => {
+            let text = String::from_utf8_lossy(&bytes);
+            let text = js_trim(&text);
+            (!text.is_empty()).then(|| Some(Secret::new(text.to_owned())))
+        }
+        _ => Some(None),
+    }
+}
+
 /// Runs the helper that the client would run, as it does: by the shell, in the project, with the effective variables.
 pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
-    let Some((_, helper)) = settings::helper(state) else {
-        return Ok(());
-    };
+    let Some((_, helper)) = settings::helper(state) else { return Ok(()) };
     // Before 2.1.77 the client took what a helper printed whatever its exit code (2.0.77, observed 2026-11). On Windows the
     // helper is for another shell.
     let command = if state.client.has(Rule::HelperExitCodeCounts) || cfg!(windows) {
@@ -251,7 +279,7 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
     let start = Instant::now();
     let printed =
         command::output_with(&command, &state.paths.project, HELPER_TIMEOUT, &variables, &[])?;
-    let printed = printed.map(|text| Secret::new(settings::js_trim(&text).to_owned()));
+    let printed = printed.map(|text| Secret::new(js_trim(&text).to_owned()));
     state.helper = Some(HelperRun { printed, took: start.elapsed() });
     Ok(())
 }
@@ -260,9 +288,7 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
 pub fn run_policy_helper(state: &mut State) -> anyhow::Result<()> {
     // In the terminal it may be run where the server is not asked.
     let in_terminal = || state.without_server(Mode::Interactive)?.policy_helper();
-    let Some(program) = state.policy_helper().or_else(in_terminal) else {
-        return Ok(());
-    };
+    let Some(program) = state.policy_helper().or_else(in_terminal) else { return Ok(()) };
     let command = shell::quote_program(&program.to_string_lossy());
     let printed = command::output(&command, &state.paths.project, HELPER_TIMEOUT)?;
     let policy = match &printed {
@@ -295,4 +321,25 @@ fn drop_ins(dir: &Path) -> Vec<PathBuf> {
     // As JavaScript sorts.
     paths.sort_by_cached_key(|path| Vec::from_iter(path.to_string_lossy().encode_utf16()));
     paths
+}
+
+#[cfg(test)]
+#[cfg(unix)]
+#[allow(clippy::disallowed_methods, reason = "a test lays its files")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_descriptor_of_an_empty_file_holds_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        for (content, holds) in [("", None), (" \n", None), (" sk-1\n", Some("sk-1"))] {
+            let path = dir.path().join("key");
+            fs::write(&path, content).unwrap();
+            let holds = holds.map(|text: &str| Some(Secret::new(text.to_owned())));
+            assert_eq!(look_into(&path), holds, "{content:?}");
+        }
+        assert_eq!(look_into(&dir.path().join("none")), None);
+        // What is not a file cannot be looked into.
+        assert_eq!(look_into(Path::new("/dev/null")), Some(None));
+    }
 }

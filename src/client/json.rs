@@ -1,8 +1,5 @@
-//! JSON values as the client's `JSON.parse` takes them, looked into on demand.
-//!
-//! What differs from serde's own reading: the last of duplicate members counts, a lone surrogate in a string is not
-//! an error, bytes that are not UTF-8 are replaced (the client decodes the file before it parses), and a leading BOM is
-//! skipped.
+//! JSON values as the client's `JSON.parse` takes them, looked into on demand: the last of duplicate members counts, a lone
+//! surrogate is not an error, bytes that are not UTF-8 are replaced, and a leading BOM is skipped.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -79,7 +76,6 @@ impl<'a> Json<'a> {
         self.0.starts_with('"')
     }
 
-    /// The text that JavaScript's `String()` makes of the value.
     pub(crate) fn to_js_string(self) -> String {
         if let Some(text) = self.string() {
             return text;

@@ -182,10 +182,7 @@ fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<
     let account = account(context);
     if let Some(key) = key {
         if account.contains(['"', '\\', '\n']) {
-            return Err(fail(
-                "the Keychain cannot take your account's name",
-                "set USER to another",
-            ));
+            return Err(fail("your account's name cannot be used", "set USER to another"));
         }
         let hex = Zeroizing::new(private::hex(key.as_bytes()));
         let line =
@@ -205,14 +202,10 @@ fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<
 
 fn refused(what: &str, item: &Item) -> anyhow::Error {
     let program = program();
-    match item {
-        Item::Locked => fail(
-            format!("the Keychain {what}: it is locked"),
-            format!("unlock it, and run this again: {program} unlock-keychain"),
-        ),
-        Item::Failed(why) => {
-            fail(format!("the Keychain {what}: {why}"), format!("{program} show-keychain-info"))
-        }
-        _ => fail(format!("the Keychain {what}"), format!("{program} show-keychain-info")),
+    if *item == Item::Locked {
+        let advice = format!("unlock it, and run this again: {program} unlock-keychain");
+        return fail(format!("the Keychain {what}: it is locked"), advice);
     }
+    let why = if let Item::Failed(why) = item { format!(": {why}") } else { String::new() };
+    fail(format!("the Keychain {what}{why}"), format!("{program} show-keychain-info"))
 }

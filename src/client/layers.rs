@@ -10,7 +10,6 @@ use super::{
 const MAX_BYTES: usize = 2 << 20;
 
 impl State {
-    /// Reads every layer from its files; that of Anthropic's server is given.
     pub(super) fn read_layers(&mut self, remote: Option<Settings>) {
         let mut remote = remote.unwrap_or_else(|| Settings::empty(Layer::Remote, PathBuf::new()));
         let policy = match &self.facts.policy {

@@ -12,7 +12,6 @@ pub enum Scopes {
     Odd,
 }
 
-/// The stored subscription login, where it has a token.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     pub token: Secret,

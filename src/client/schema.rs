@@ -1,8 +1,6 @@
-//! As much of the client's schema for settings as was seen to cost a file its effect. Pure.
-//!
-//! A file of the user, project or local layer that breaks the schema anywhere is ignored whole. Each member here was given
-//! a wrong value in a settings file beside an `env` block, and the block had no effect (1.0.128, 2.0.77, 2.1.330, observed
-//! 2026-11). Members that are not here, and unknown ones, were seen to do no harm or were not tried.
+//! As much of the client's schema for settings as was seen to cost a file its effect. A file of the user, project or local
+//! layer that breaks it anywhere is ignored whole. Each member here was given a wrong value beside an `env` block, which had no
+//! effect then (1.0.128, 2.0.77, 2.1.330, observed 2026-11); the others did no harm, or were not tried. Pure.
 
 use std::collections::BTreeMap;
 
@@ -117,9 +115,7 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
     const MODES: &[&str] =
         &["acceptEdits", "bypassPermissions", "default", "delegate", "dontAsk", "plan"];
     for name in ["allow", "deny", "ask", "additionalDirectories"] {
-        let Some(value) = permissions.get(name) else {
-            continue;
-        };
+        let Some(value) = permissions.get(name) else { continue };
         // 2.1.330 drops a bad entry only; it must be a list anyway.
         let good = if client.has(Rule::BadPermissionsAreDropped) && name != "additionalDirectories"
         {

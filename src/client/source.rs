@@ -81,7 +81,6 @@ pub enum Source {
 pub(crate) enum Kind {
     /// The login of a cloud gateway: nothing else counts beside it.
     Gateway,
-    /// Custom headers that carry a credential.
     Headers,
     Token,
     /// ANTHROPIC_API_KEY, or the key that comes by a file descriptor or a well-known file.
@@ -185,13 +184,16 @@ impl Source {
         matches!(self, Source::Variable(Origin::Settings(layer), _) if layer.is_managed())
     }
 
-    pub(crate) fn is_of_project(&self) -> bool {
+    /// The layer of settings that it is in.
+    pub(crate) fn layer(&self) -> Option<Layer> {
         match self {
-            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
-                layer.is_of_project()
-            }
-            _ => false,
+            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => Some(*layer),
+            _ => None,
         }
+    }
+
+    pub(crate) fn is_of_project(&self) -> bool {
+        self.layer().is_some_and(Layer::is_of_project)
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{
-    ChosenBy, Client, ConfigFile, Env, Facts, Json, Launch, Layer, Mode, NotJson, Origin, Paths,
-    Rule, Settings, Source, Variables,
+    ChosenBy, Client, ConfigFile, Env, Facts, Json, Launch, Layer, Mode, NotJson, Paths, Rule,
+    Settings, Source, Variables,
     config::Config,
     federation::AnthropicProfile,
     keychain::Item,
@@ -270,11 +270,11 @@ impl State {
 
     /// The file that a source is in; of a layer of several files, the first.
     pub(crate) fn file_of(&self, source: &Source) -> &Path {
+        if let Some(layer) = source.layer() {
+            let settings = self.layers.iter().find(|settings| settings.layer == layer);
+            return settings.map_or(Path::new(""), |settings| &settings.file);
+        }
         match source {
-            Source::Variable(Origin::Settings(layer), _) | Source::Helper(layer) => {
-                let settings = self.layers.iter().find(|settings| settings.layer == *layer);
-                settings.map_or(Path::new(""), |settings| &settings.file)
-            }
             Source::Login | Source::Gateway => &self.credentials_file.path,
             _ => &self.config_file.path,
         }

@@ -1,7 +1,5 @@
-//! `cck approve`: answers the client's question about a key in the environment before it is asked.
-//!
-//! The interactive client uses ANTHROPIC_API_KEY only if the key's last 20 characters are in
-//! `customApiKeyResponses.approved`; in neither list it asks, and its default answer is No (2.1.330, observed 2026-11).
+//! `cck approve`: answers the client's question about a key in the environment before it is asked. The interactive client uses
+//! a key only if its last 20 characters are in `customApiKeyResponses.approved` (2.1.330, observed 2026-11).
 
 use clap::Args;
 use serde_json::{Map, Value, json};

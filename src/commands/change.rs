@@ -255,7 +255,6 @@ fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
     change.map_or([None, None], |change| [text(&change.before), text(&change.after)])
 }
 
-/// Warns of others who can get at the key that was just written.
 fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
     let config = &written.path;
     let (dir, shown) = (config.parent().unwrap_or(config), config.display());

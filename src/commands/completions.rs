@@ -1,11 +1,10 @@
-//! `cck completions`: the script that teaches a shell to complete cck's command line.
-//!
-//! The script asks cck itself at each TAB (see [`answer`]), so options never lag behind the program, and what is known
-//! only on the machine, the names of profiles, is offered too.
+//! `cck completions`: a script that asks cck itself at each TAB (see [`answer`]), so that options never lag behind the program
+//! and the names of profiles are offered too.
 
 use std::ffi::OsString;
 
-use clap::{Args, Command, ValueEnum};
+use clap::{Args, Command};
+use clap_complete::Shell;
 use clap_complete::env::Shells;
 
 use crate::context::Context;
@@ -27,21 +26,10 @@ pub(crate) struct CompletionsArgs {
     shell: Shell,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Shell {
-    Bash,
-    Zsh,
-    Fish,
-    #[value(alias = "pwsh")]
-    Powershell,
-    Elvish,
-}
-
 pub(crate) fn run(args: &CompletionsArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let mut script = Vec::new();
-    let shell = args.shell.to_possible_value();
     Shells::builtins()
-        .completer(shell.as_ref().map_or("", |shell| shell.get_name()))
+        .completer(&args.shell.to_string())
         .ok_or_else(|| fail("no script for this shell", "choose another shell"))?
         .write_registration(VARIABLE, "cck", "cck", "cck", &mut script)?;
     // Standard output carries text only, without the vertical tab that the script for bash would have between words.

@@ -183,10 +183,7 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
     words.extend(ttl.map(|ttl| format!("--ttl {ttl}")));
     let line = words.join(" ");
     if cfg!(windows) && line.contains(['\r', '\n']) {
-        return Err(fail(
-            "on Windows the helper is one line",
-            "name a script with the command in it",
-        ));
+        return Err(fail("on Windows the helper is one line", "put the command in a script"));
     }
     Ok(line)
 }

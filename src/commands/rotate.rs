@@ -1,8 +1,6 @@
-//! `cck rotate`: swaps a new key in for the old, and leaves nothing of the old behind.
-//!
-//! Up to the swap, a failure changes nothing. Before it a record of the rotation is laid down, which names the old key by
-//! its hints; it stays until every step is done and the old key is named, so that the same command again completes what
-//! was cut off, and a rotation to yet another key names the old keys of both.
+//! `cck rotate`: swaps a new key in for the old, and leaves nothing of the old behind. Up to the swap, a failure changes
+//! nothing. A record that names the old key by its hints is laid down before, and stays until every step is done: the same
+//! command again completes what was cut off, and a rotation to yet another key names the old keys of both.
 
 mod pending;
 
@@ -322,9 +320,7 @@ impl Rotation {
         if dry_run && !left.is_empty() {
             context.warn("the new key would be in place, with this left to do:");
         } else if !left.is_empty() {
-            context.warn(&format!(
-                "the new key is in place; {steps} left to do, then run this again:"
-            ));
+            context.warn(&format!("the key is in place; {steps} left to do, then run this again:"));
         }
         left.iter().for_each(|step| context.warn(step));
         Ok(())

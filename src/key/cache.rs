@@ -1,6 +1,5 @@
-//! What a key command printed, kept for as long as `--ttl` asks: in memory, 0600, asked for once at a time.
-//!
-//! Callers of the same key take turns at the lock of its file: the first runs the command, the others find what it got.
+//! What a key command printed, kept for as long as `--ttl` asks: in memory, 0600. Callers of the same key take turns at the
+//! lock of its file: the first runs the command, the others find what it got.
 
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -16,7 +15,6 @@ use crate::private::{self, Cleared};
 
 const MAX_BYTES: u64 = 128 * 1024;
 
-/// The user's cache in `base`, which is in memory.
 pub(crate) struct Cache {
     dir: PathBuf,
 }
@@ -49,9 +47,7 @@ impl Cache {
     ) -> anyhow::Result<ApiKey> {
         let digest = Sha256::new().chain_update("cck-cache-v1:").chain_update(name).finalize();
         let file = self.dir.join(private::hex(&digest[..16]));
-        let Ok(mut file) = private::open_locked(&file, Open::Make, patience) else {
-            return read();
-        };
+        let Ok(mut file) = private::open_locked(&file, Open::Make, patience) else { return read() };
         self.forget_expired();
         if let Some(key) = fresh(&mut file, ttl) {
             return Ok(key);

@@ -1,8 +1,5 @@
-//! Runs a command that prints a secret: `--key-command`, a profile's source, the client's `apiKeyHelper`.
-//!
-//! The contract is that of every secret store's command line: one shell command, the secret alone on standard output,
-//! success told by the exit code. Standard input is closed, standard error is passed on for the store's own questions
-//! and errors. The output never appears in an error.
+//! Runs a command that prints a secret alone on standard output: `--key-command`, a profile's source, the client's helper. Its
+//! input is closed, its standard error is passed on for a store's own questions, and its output never appears in an error.
 
 #[cfg(unix)]
 mod unix;

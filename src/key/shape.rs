@@ -97,8 +97,7 @@ fn mistake(text: &str) -> (String, &'static str) {
         let problem = format!("the key has a character that no key has, at position {}", at + 1);
         return (problem, "copy the key again, without the text around it");
     } else {
-        let problem =
-            format!("the key is too short ({} characters): part of it is missing", text.len());
+        let problem = format!("the key is too short ({} characters)", text.len());
         return (problem, "copy the whole key again");
     };
     (problem.into(), SOURCE)

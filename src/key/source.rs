@@ -229,10 +229,8 @@ fn from_file(
     let (path, read_name) = (file.to_path_buf(), name.clone());
     thread::spawn(move || sender.send(read_file(&path, &read_name)));
     let (text, mode) = receiver.recv_timeout(patience).map_err(|_| {
-        fail(
-            format!("{name} returned nothing within {} s", patience.as_secs()),
-            "if it is a pipe, see that something writes to it; --timeout waits longer",
-        )
+        let problem = format!("{name} returned nothing within {} s", patience.as_secs());
+        fail(problem, "if it is a pipe, see that something writes to it; --timeout waits longer")
     })??;
     if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
         let file = word(shown);

@@ -1,7 +1,5 @@
-//! The audit trail: two lines of JSON for each change, before and after it, each line with the hash of the one before.
-//!
-//! No key enters it: keys are named by their fingerprints. The chain shows that a line was changed or taken out; it
-//! cannot show that the last lines were cut off, so a trail that matters is shipped elsewhere as it is written.
+//! The audit trail: two lines of JSON for each change, before and after it, each with the hash of the line before. No key
+//! enters it. That the last lines were cut off does not show, so a trail that matters is shipped elsewhere as it is written.
 
 pub mod chain;
 

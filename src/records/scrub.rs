@@ -1,7 +1,5 @@
-//! Removes the key from every copy of it that cck knows: those that the client made, and cck's own.
-//!
-//! Of a copy of the config only `primaryApiKey` is removed, and only if it is a key in question, so what else the copy is
-//! kept for stays. What may hold the key and is left as it is, is named.
+//! Removes the key from every copy of it that cck knows: those that the client made, and cck's own. Of a copy of the config
+//! only a `primaryApiKey` in question is removed; what may hold the key and is left as it is, is named.
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,7 @@
-//! What undo needs: for each config a record of the last change, which holds only the members that it changed.
-//!
-//! The record may hold the old key, so it is 0600 in a 0700 directory, `rotate` and `unset-key --scrub` remove it, and
-//! it is kept for a week. It is written before the change takes effect, beside the record of the change before, and
-//! takes that one's name afterwards; after a run that was killed in between, the files show which of the two holds.
+//! What undo needs: for each config a record of the last change, with only the members that it changed. It may hold the old
+//! key, so it is 0600, kept for a week, and removed by `rotate` and `unset-key --scrub`. It is written before the change,
+//! beside the record of the change before, and takes that one's name after; after a run that was killed, the files show which
+//! of the two holds.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -205,7 +204,6 @@ pub(crate) fn forget(
     }))
 }
 
-/// Removes the records that are a week old: they may hold a key.
 pub(crate) fn expire(context: &Context) {
     let Ok(dir) = state::dir(context) else { return };
     for file in private::list(&dir.join("undo")).unwrap_or_default() {

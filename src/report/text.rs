@@ -123,14 +123,12 @@ impl<'a> Text<'a> {
         self.text.push('\n');
     }
 
-    /// Inside of `cck run`, whose key it is that the API gets.
     fn session(&mut self) {
         let Some(source) = self.answer.case.session else { return };
         let text = format!("cck adds the key from {source} to each call of Claude Code");
         self.sentence(&format!("{HEAD}inside cck run:{HEAD:#} "), &text);
     }
 
-    /// The first lines: yes or no, and about what.
     fn verdict(&mut self) {
         let case = self.answer.case;
         let outcome = |mode: Mode| case.decision.outcome(mode);
@@ -192,7 +190,6 @@ impl<'a> Text<'a> {
         self.sentence("", &format!("from {}{also} · {client}", self.names.name(source)));
     }
 
-    /// How what is sent differs from what was expected.
     fn shortfall(&self, outcome: &Outcome) -> String {
         if let Some(provider) = outcome.provider {
             return format!("uses {}: no Anthropic credential is sent", provider.name);
@@ -328,7 +325,6 @@ impl<'a> Text<'a> {
         self.names.in_text(&one_line(&problem.message))
     }
 
-    /// Whether the verdict has said it.
     fn is_told(&self, problem: &Problem) -> bool {
         let text = || strip_str(&self.text).to_string().replace("\n  ", " ");
         matches!(problem.code, "no-credential" | "key-shadowed")

@@ -135,7 +135,7 @@ fn a_malformed_file_is_told_by_line_and_column_and_left_alone() {
     for (text, place) in [
         ("[profiles.a]\nkey-env = \n", ":2:"),
         ("[profiles.a]\nkey-env = 'A'\ntimout = 3\n", ":3:1: unknown field `timout`"),
-        ("[profiles.a]\n", ":1:11: the profile `a` needs exactly one"),
+        ("[profiles.a]\n", ":1:11: `a` needs exactly one"),
     ] {
         let file = s.lay(FILE, text);
         for args in

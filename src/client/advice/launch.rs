@@ -83,7 +83,7 @@ fn lost(case: &Case<'_>, race: &Race) -> String {
     let Race { helper, token, .. } = race;
     if race.is_after_dialog {
         return format!(
-            "{helper} is not sent beside {token} in the session that first trusts this folder"
+            "{helper} is not sent beside {token} in the session that trusts this folder"
         );
     }
     let so = match &case.state.helper {

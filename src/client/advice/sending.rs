@@ -178,8 +178,7 @@ fn helper(case: &Case<'_>, found: &mut Problems) {
     }
     if case.destination.helper_is_untrusted && case.modes.contains(&Mode::Print) {
         let file = case.place(&source);
-        let message =
-            format!("`claude -p` runs apiKeyHelper of {file}, which you have not trusted");
+        let message = format!("`claude -p` runs apiKeyHelper of {file}, which is not trusted");
         let fix = match case.state.helper {
             None => "read it first; then, to try it: cck verify --run-helper=project".to_owned(),
             Some(_) => remove,

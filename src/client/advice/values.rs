@@ -32,7 +32,6 @@ fn is_first_party(case: &Case<'_>) -> bool {
     case.destination.address.as_ref().is_ok_and(|address| address.host() == ANTHROPIC)
 }
 
-/// What is wrong with the value of a source, for its place.
 fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
     let secret = case.decision.candidate(source)?.secret.as_ref()?;
     let text = settings::js_trim(secret.reveal());

@@ -18,9 +18,7 @@ const MAX_OTHER_BYTES: u64 = 32 << 20;
 pub(crate) fn read(path: &Path) -> (FileState, Vec<u8>) {
     let (mut state, file) = look(path);
     let nothing = Vec::new();
-    let Some((file, size)) = file else {
-        return (state, nothing);
-    };
+    let Some((file, size)) = file else { return (state, nothing) };
     let (reading, bytes) = match disk::read_up_to(&file, size, MAX_OTHER_BYTES) {
         Ok(Some(bytes)) if bytes.is_empty() => (Reading::Empty, nothing),
         Ok(Some(bytes)) => (Reading::Read, bytes),
@@ -31,7 +29,6 @@ pub(crate) fn read(path: &Path) -> (FileState, Vec<u8>) {
     (state, bytes)
 }
 
-/// Opens a file, and gives it and its size if it is one that can be read.
 pub(crate) fn look(path: &Path) -> (FileState, Option<(File, u64)>) {
     let mut state =
         FileState { path: path.to_path_buf(), reading: Reading::Read, attributes: None };
@@ -59,7 +56,6 @@ pub(crate) fn look(path: &Path) -> (FileState, Option<(File, u64)>) {
     (state, None)
 }
 
-/// What the file system says about a file that is not looked into.
 pub(crate) fn attributes_only(path: &Path) -> FileState {
     FileState { path: path.to_path_buf(), reading: Reading::Read, attributes: attributes(path) }
 }

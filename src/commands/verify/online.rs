@@ -100,8 +100,7 @@ pub(crate) fn check_new(new: &ApiKey, context: &mut Context) -> anyhow::Result<(
         return refuse(problem, "run it in another directory, or ");
     }
     let Some(address) = destination.address.as_ref().ok().filter(|it| it.is_private()) else {
-        let problem =
-            format!("{shown} is not an https host, so the new key was not sent there to check it");
+        let problem = format!("{shown} is not an https host, so the new key was not sent there");
         return refuse(problem, "fix ANTHROPIC_BASE_URL, or ");
     };
     let url = format!("{address}/v1/models?limit=1");

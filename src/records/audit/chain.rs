@@ -1,7 +1,5 @@
-//! The chain of the audit trail: each line holds the hash of the one before.
-//!
-//! A line that is not a record (a machine lost power in the middle of it) is described by a `repair` record after it, and
-//! the chain goes on.
+//! The chain of the audit trail: each line holds the hash of the one before. A line that is not a record (a machine lost power)
+//! is described by a `repair` record after it, and the chain goes on.
 
 use std::io::{self, Read, Seek, SeekFrom};
 
@@ -17,6 +15,8 @@ const LONGEST_LINE: usize = 64 * 1024;
 const LONGEST_DAMAGE: u64 = 64 * 1024 * 1024;
 
 const BLOCK: u64 = 4096;
+
+pub(crate) const CHANGED: &str = "a line before it was changed or removed";
 
 /// What the next line has to hold as `prev`, after this line (without its line end); zeros in the first one.
 pub(crate) fn link(line: Option<&[u8]>) -> String {
@@ -90,9 +90,7 @@ pub fn read(trail: &[u8]) -> (Vec<Record>, Option<Broken>) {
         }
         if let Some(record) = record {
             if record.prev != link(before) {
-                let why =
-                    "its `prev` is not the hash of the line before: a line was changed or removed";
-                return (records, Some(Broken { line: count, why }));
+                return (records, Some(Broken { line: count, why: CHANGED }));
             }
             records.push(record);
         } else {
