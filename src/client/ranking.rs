@@ -12,19 +12,24 @@ use crate::key;
 
 /// The credentials of `state`; of each kind, at most one counts in `mode`.
 pub(crate) fn rank(state: &State, mode: Mode) -> Credentials {
-    let mut ranking = Ranking { state, mode, found: Credentials::of(state) };
-    ranking.rank();
-    ranking.found
+    Ranking { state, mode, for_server: false, found: Credentials::of(state) }.rank()
+}
+
+/// Those with which the client can ask Anthropic's server for settings. What a project sets is not there yet, and neither a
+/// dead descriptor nor missing scopes keep a login or `OAUTH` from it (2.1.112 to 2.1.332, observed 2026-11-26).
+pub(crate) fn rank_for_server(state: &State, mode: Mode) -> Credentials {
+    Ranking { state, mode, for_server: true, found: Credentials::of(state) }.rank()
 }
 
 struct Ranking<'s> {
     state: &'s State,
     mode: Mode,
+    for_server: bool,
     found: Credentials,
 }
 
 impl<'s> Ranking<'s> {
-    fn rank(&mut self) {
+    fn rank(mut self) -> Credentials {
         self.variable(names::HEADERS);
         self.oauth();
         self.token();
@@ -51,6 +56,7 @@ impl<'s> Ranking<'s> {
         self.host(login_first.is_some());
         self.refuse();
         self.simple();
+        self.found
     }
 
     /// The first that counts shadows the others of its kind.
@@ -99,19 +105,27 @@ impl<'s> Ranking<'s> {
 
     /// ANTHROPIC_AUTH_TOKEN; a gateway takes none from a project (2.1.195, 2.1.330, observed 2026-11-24).
     fn token(&mut self) {
-        let places = self.state.variables.read(names::TOKEN);
+        let is_ignored = self.found.gateway || self.for_server;
+        self.outside_project(
+            names::TOKEN,
+            is_ignored,
+            "a gateway's token is not taken from a project",
+        );
+    }
+
+    /// The effective value of a variable; if that of a project `is_ignored`, without it.
+    fn outside_project(&mut self, name: &str, is_ignored: bool, why: &str) -> Option<&'s Place> {
+        let places = self.state.variables.read(name);
         let (of_project, others): (Vec<_>, Vec<_>) =
-            places.partition(|place| self.found.gateway && place.source.is_of_project());
-        for place in of_project {
-            self.found.ignore(&place.source, "a gateway's token is not taken from a project");
-        }
-        self.effective(names::TOKEN, others.into_iter());
+            places.partition(|place| is_ignored && place.source.is_of_project());
+        of_project.iter().for_each(|place| self.found.ignore(&place.source, why));
+        self.effective(name, others.into_iter())
     }
 
     /// The API key. A gateway leaves it out anyway, and nothing is asked; where a login goes first, it is asked about (2.1.332,
     /// observed 2026-11-26).
     fn key(&mut self) {
-        if let Some(place) = self.variable(names::KEY)
+        if let Some(place) = self.outside_project(names::KEY, self.for_server, "it comes too late")
             && !self.found.gateway
         {
             self.approve(place);
@@ -195,7 +209,8 @@ impl<'s> Ranking<'s> {
     /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
     fn dead_descriptor(&mut self) {
         let is_named = at_start(&self.state.process, names::KEY_DESCRIPTOR).is_some();
-        if is_named && !self.state.client.is_v0() && !self.found.has(Kind::Key) {
+        if is_named && !self.for_server && !self.state.client.is_v0() && !self.found.has(Kind::Key)
+        {
             let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
             self.found.ignore_all(&[Kind::Oauth, Kind::Login], &reason);
         }
@@ -246,7 +261,7 @@ impl<'s> Ranking<'s> {
             let descriptor = Source::env(names::OAUTH_DESCRIPTOR);
             self.found.ignore(&descriptor, "ANTHROPIC_UNIX_SOCKET keeps it out");
         }
-        if self.found.has(Kind::Oauth) && lacks_scope() {
+        if self.found.has(Kind::Oauth) && !self.for_server && lacks_scope() {
             // It keeps the stored login out anyway (2.1.332, observed 2026-11-26).
             let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";
             self.found.ignore_all(&[Kind::Oauth, Kind::Login], reason);
@@ -327,7 +342,13 @@ impl<'s> Ranking<'s> {
     /// Federation and Anthropic profiles: those in use go before the stored login, which is then not used.
     fn grants(&mut self) {
         let state = self.state;
-        if !state.client.has(Rule::ProfilesAreKnown) {
+        let known = match self.for_server {
+            true => Rule::ServerIsAskedWithProfile,
+            false => Rule::ProfilesAreKnown,
+        };
+        // A token keeps it from asking.
+        let has_token = self.for_server && self.found.has(Kind::Token);
+        if has_token || !state.client.has(known) {
             return;
         }
         let [explicit, rule] = [names::PROFILE, names::FEDERATION_RULE]

@@ -213,6 +213,8 @@ rules! {
     GatewayTokenMustBeText = (2, 1, 251);
     /// Whether a managed policyHelper is run is decided after the server's answer; before, it was not run with a cached one.
     PolicyHelperWaitsForServer = (2, 1, 257);
+    /// Server-managed settings come with an Anthropic profile, where one is used; before, a login beside it could ask.
+    ServerIsAskedWithProfile = (2, 1, 257);
     /// Malformed managed settings stop a client with a key in a variable, a helper or the login of a cloud gateway, too.
     MalformedManagedStopsAll = (2, 1, 259);
     /// The method `gateway` of forceLoginMethod refuses everything but the login of a gateway.

@@ -4,15 +4,15 @@ use zeroize::Zeroizing;
 
 use super::settings::DEFAULT_BASE_URL;
 use super::{
-    ANTHROPIC, Address, Credential, Credentials, Json, Kind, Mode, Rule, Source, State,
-    destination, js_trim, names, ranking::rank, resolve,
+    ANTHROPIC, Address, Credential, Json, Kind, Mode, Rule, Source, State, destination, js_trim,
+    names, ranking::rank_for_server, resolve,
 };
 
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
 /// with an API key, an OAuth token or a login of an organization. A helper, be it one of the last answer (`has_helper`), keeps
 /// `primaryApiKey` from being used for it, and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
 pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<Credential> {
-    let found = rank(state, mode);
+    let found = rank_for_server(state, mode);
     let has = |rule| state.client.has(rule);
     let base = early(state, names::BASE_URL).unwrap_or(DEFAULT_BASE_URL);
     let is_default_host = Address::parse(base, state.client)
@@ -42,21 +42,20 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     let primary = primary.filter(|_| !has_helper);
     let login_asks = login_asks && !found.has(Kind::Oauth);
     let login = found.get(Kind::Login).filter(|_| login_asks);
-    // What a project sets is not there yet, and the key that it hides asks (2.1.332, observed 2026-11-26).
-    let key = state.variables.read(names::KEY).next();
-    let key = match key.filter(|key| key.source.is_of_project()) {
-        Some(_) if mode == Mode::Print || state.is_simple() => early_key(state, &found),
-        _ => found.get(Kind::Key),
-    };
-    let asks = |key: &&Credential| has(Rule::ServerIsAskedWithKey) && !key.source.is_of_project();
+    // An Anthropic profile that is in use asks, too.
+    let default = found.get(Kind::Profile).filter(|_| !found.has(Kind::Login));
+    let is_used = has(Rule::ServerIsAskedWithProfile) && !found.has(Kind::Token);
+    let profile = found.get(Kind::Grant).or(default).filter(|_| is_used);
+    let with_key = |_: &&Credential| has(Rule::ServerIsAskedWithKey);
     let asks = [
-        key.filter(asks),
+        found.get(Kind::Key).filter(with_key),
         // Up to 2.1.200 it came after `primaryApiKey`.
         login.filter(|_| plan.is_some()),
-        passed_key.as_ref().filter(asks),
+        passed_key.as_ref().filter(with_key),
         primary,
         found.get(Kind::Oauth).filter(|_| has(Rule::ServerIsAskedWithOauth)),
         login,
+        profile,
     ];
     // Whether it asks is decided before managed variables are there, with what is decided after (2.1.332, observed 2026-11-26).
     let is_early = |found: &Credential| !found.source.is_of_managed();
@@ -64,13 +63,6 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
         || early(state, names::KEY).is_some()
         || !state.is_simple() && (early(state, names::OAUTH).is_some() || found.has_file_key());
     asks.into_iter().flatten().next().filter(|_| asks_at_all).cloned()
-}
-
-/// The key of the variable below what a project sets it to.
-fn early_key<'a>(state: &State, found: &'a Credentials) -> Option<&'a Credential> {
-    let mut places = state.variables.read(names::KEY);
-    let place = places.find(|place| !place.source.is_of_project())?;
-    found.all.iter().find(|found| found.is_set && found.source == place.source)
 }
 
 /// The value of a variable before managed and project settings are read (2.1.332, observed 2026-11-26).
