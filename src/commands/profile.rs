@@ -136,7 +136,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     change::audited("profile-add", &file, Some(kind), context, |context| {
         profile::update(context, |text| file::with(text, &name, &entry).map(Some))
     })?;
-    let (from, dir) = (new.source.place.describe(), shown_path(&new.config_dir, context));
+    let (from, dir) = (new.source.place.describe(), display(&new.config_dir, context.home_var()));
     context.done(format!("added the profile {name}: {}; config directory {dir}", one_line(&from)));
     Ok(Exit::Done)
 }
@@ -189,9 +189,9 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let you = if profile.is_usable(context)? { "you are one" } else { "you are none" };
     for (label, text) in [
         ("profile", Some(name.to_owned())),
-        ("written in", Some(shown_path(&profile.file, context))),
+        ("written in", Some(display(&profile.file, context.home_var()))),
         ("key from", Some(profile.source.place.describe())),
-        ("config directory", Some(shown_path(&profile.config_dir, context))),
+        ("config directory", Some(display(&profile.config_dir, context.home_var()))),
         ("base URL", entry.base_url.clone()),
         ("description", entry.description.clone()),
         ("budget", listed(entry.budget.iter().map(|budget| &*budget.text).collect())),
@@ -220,7 +220,7 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
     })?;
     context.done(format!("removed the profile {name}"));
     if profile.config_dir.exists() {
-        let dir = shown_path(&profile.config_dir, context);
+        let dir = display(&profile.config_dir, context.home_var());
         context.say(format!("note: its config directory stays, with any key in it: {dir}"));
     }
     Ok(Exit::Done)
@@ -250,8 +250,4 @@ fn shown(profile: &Profile, context: &Context) -> anyhow::Result<Value> {
         "require_log": entry.require_log,
         "usable": profile.is_usable(context)?,
     }))
-}
-
-fn shown_path(path: &std::path::Path, context: &Context) -> String {
-    display(path, context.home_var())
 }

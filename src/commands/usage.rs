@@ -1,6 +1,5 @@
 //! `cck usage`: what runs used, from the call log.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
@@ -236,17 +235,11 @@ impl Reader {
         for (count, member) in sum.tokens.iter_mut().zip(&self.tokens) {
             *count = member.of(line)?;
         }
-        let key: Cow<'_, str> = match self.by {
-            By::Day => self.day(time)?.into(),
-            _ => match self.key.of::<Option<Text<'_>>>(line).flatten() {
-                Some(text) => text.0,
-                None => "(none)".into(),
-            },
+        let key = match self.by {
+            By::Day => self.day(time)?,
+            _ => self.key.of::<Option<String>>(line).flatten().unwrap_or_else(|| "(none)".into()),
         };
-        match self.sums.get_mut(&*key) {
-            Some(known) => known.add(&sum),
-            None => _ = self.sums.insert(key.into_owned(), sum),
-        }
+        self.sums.entry(key).or_default().add(&sum);
         Some(())
     }
 
@@ -260,9 +253,6 @@ impl Reader {
         Some(self.day.1.clone())
     }
 }
-
-#[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// The budgets of the profiles with what was used of them, and what is left for people.
 fn budgets(state: &Path, context: &Context) -> anyhow::Result<Vec<(Value, String)>> {
