@@ -225,14 +225,15 @@ impl<'s> Ranking<'s> {
         } else {
             // These clients have looked before a project's variables are applied, if there is a login to be looked at
             // (2.1.112, observed 2026-11-26). What the server or a policyHelper gives is always too late for that, and a
-            // file of logins without any is enough (2.1.332, the same day).
+            // file of logins without any is enough (2.1.332, the same day). Without the file they look again, so that a login
+            // of the Keychain alone comes after (2.1.112, the same day).
             let projects = state.client.has(Rule::OauthOfProjectsCounts);
             let has_file = state.credentials_file.reading.exists();
             let too_late = |source: &Source| {
                 let Source::Variable(Origin::Settings(layer), _) = source else { return false };
                 match layer {
-                    Layer::Remote | Layer::Policy => has_file || state.login.is_some(),
-                    layer => state.login.is_some() && projects && layer.is_of_project(),
+                    Layer::Remote | Layer::Policy => has_file,
+                    layer => has_file && state.login.is_some() && projects && layer.is_of_project(),
                 }
             };
             let places = state.variables.read(names::OAUTH);
