@@ -283,13 +283,15 @@ impl<'a> Text<'a> {
             format!("cck verify --expect {}", self.answer.with_session(&other.to_string()));
         let approve = self.find("env-key-not-approved").or_else(|| self.find("env-key-rejected"));
         let approve = approve.filter(|_| other.is_variable(names::KEY));
-        let second = match approve {
-            Some(problem) => format!("{}   (then: {verify})", problem.fix),
-            None => verify,
-        };
         let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);
-        for (lead, fix) in leads.iter().zip([&one_line(&shadowed.fix), &second]) {
-            self.fix(&format!("  {lead:pad$}   "), fix);
+        let [first, second] = leads.map(|lead| format!("  {lead:pad$}   "));
+        self.fix(&first, &one_line(&shadowed.fix));
+        if let Some(problem) = approve {
+            let (line, then) = (second + &problem.fix, format!("(then: {verify})"));
+            let fits = columns(&line) + 3 + columns(&then) <= self.width;
+            self.line(&(line + if fits { "   " } else { "\n    " } + &then));
+        } else {
+            self.fix(&second, &verify);
         }
         [shadowed].into_iter().chain(approve).collect()
     }
