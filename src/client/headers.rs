@@ -329,7 +329,7 @@ pub(crate) fn in_time(mode: Mode) -> Duration {
 }
 
 /// Why no header can hold the value, if none can.
-fn unfit(state: &State, header: &Header) -> Option<String> {
+pub(super) fn unfit(state: &State, header: &Header) -> Option<String> {
     let Header::From(source, Some(value)) = header else { return None };
     let value = value.reveal();
     let value = value.strip_prefix("Bearer ").unwrap_or(value);

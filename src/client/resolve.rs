@@ -7,7 +7,7 @@ use super::{
     Rule, Standing, State, Stop,
     decision::PROVIDERS,
     destination,
-    headers::{Custom, Request},
+    headers::{self, Custom, Request},
     ranking::rank,
     reason,
 };
@@ -41,6 +41,12 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Credentials) {
     let failure = request.decide(&mut outcome);
     let failure = failure.or_else(|| destination::unusable(state));
     reason::note(state, &mut found, &outcome);
+    // What the helper printed keeps nothing back if it comes too late (2.1.112, observed 2026-11-26).
+    let key = &outcome.x_api_key;
+    outcome.race.take_if(|race| match &failure {
+        None => !outcome.sends,
+        some => key.source() != Some(&race.helper) || *some != headers::unfit(state, key),
+    });
     if let Some(failure) = failure {
         outcome.sends = false;
         found.nothing_sent(&failure);

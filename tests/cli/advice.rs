@@ -467,6 +467,12 @@ const LAUNCH: &[State] = &[
         .vars(&[(TOKEN, "tok")])
         .verify("--run-helper --expect any")
         .hands(&[EMPTY_SETTINGS]),
+    // In time it keeps the client from sending, too late it does not.
+    at("helper-race", "either unset ANTHROPIC_AUTH_TOKEN, or remove apiKeyHelper")
+        .files(&[(CONFIG, ON), (SETTINGS, r#"{"apiKeyHelper": "echo @KEY; echo more"}"#)])
+        .vars(&[(TOKEN, "tok")])
+        .verify("--client-version 2.1.112 --mode print --run-helper --expect any")
+        .hands(&[EMPTY_SETTINGS]),
     at("helper-race", "either unset ANTHROPIC_AUTH_TOKEN, or remove apiKeyHelper")
         .files(&[(CONFIG, ON), (PROJECT, HELPER)])
         .vars(&[(TOKEN, "tok")])

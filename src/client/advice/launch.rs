@@ -71,8 +71,7 @@ fn policy(case: &Case<'_>, found: &mut Problems) {
 /// A helper beside a TOKEN: the first message does not wait for it.
 fn race(case: &Case<'_>, found: &mut Problems) {
     for mode in case.modes {
-        let outcome = case.decision.outcome(*mode);
-        if let Some(race) = outcome.race.as_ref().filter(|_| outcome.sends) {
+        if let Some(race) = &case.decision.outcome(*mode).race {
             let fix = case.remove_either(&race.token, &race.helper);
             found.warning("helper-race", lost(case, race), fix);
         }
