@@ -87,6 +87,10 @@ impl Answer {
         let key = self.x_api_key == seen.x_api_key
             || self.races
                 && seen.x_api_key.as_deref().is_none_or(|id| id.ends_with("apiKeyHelper"));
+        // What the helper printed keeps the client from sending only if it was in time.
+        if self.races && !self.sends && seen.sends {
+            return seen.x_api_key.is_none() && seen.authorization.is_some();
+        }
         key && self.sends == seen.sends
             && self.authorization == seen.authorization
             && self.asks_about_key == seen.asks_about_key
