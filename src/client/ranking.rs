@@ -156,7 +156,7 @@ impl<'s> Ranking<'s> {
                 true
             }
         };
-        // Where the login is a gateway's, or has to be, nothing is asked (2.1.200, 2.1.332, observed 2026-11-26).
+        // Where the login is a gateway's, or has to be, nothing is asked (2.1.195 to 2.1.332, observed 2026-11-26).
         let gateway_alone = self.found.has(Kind::Gateway)
             || state.forced_method() == Some("gateway")
                 && state.client.has(Rule::ForcedGatewayRefusesAll);
@@ -314,7 +314,7 @@ impl<'s> Ranking<'s> {
     /// socket prefers the OAUTH of the process's environment (2.1.120, 2.1.332, observed 2026-11-25).
     fn login_goes_first(&self) -> Option<(String, bool)> {
         let (state, found) = (self.state, &self.found);
-        // A gateway's token goes before a login (2.1.200, 2.1.332, observed 2026-11-26).
+        // A gateway's token goes before a login (2.1.195 to 2.1.332, observed 2026-11-26).
         if state.is_simple() || found.gateway {
             return None;
         }

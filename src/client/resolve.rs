@@ -101,7 +101,10 @@ fn stop(
         && of_variables.into_iter().any(|kind| found.has(kind));
     if managed_is_refused && client.has(Rule::MalformedManagedStops) && !passes {
         let reason = "the client refuses to start with managed settings that it cannot read";
-        return stop("managed-settings", None, reason);
+        // It asked about a key before (2.1.258, observed 2026-11-26).
+        let dialog = found.dialogs.first().copied();
+        let dialog = dialog.filter(|_| !client.has(Rule::MalformedManagedStopsAll));
+        return stop("managed-settings", dialog, reason);
     }
     let config_is_refused = match state.config_file.reading {
         Reading::Malformed(_) | Reading::TooLarge(_) => true,
@@ -149,11 +152,11 @@ fn stop(
     None
 }
 
-/// Whether the interactive client shows its "Settings Error": a file of user, project, local or `--settings` is there and
-/// not taken; 0 bytes are not an error (2.0.77, 2.1.330, observed 2026-11).
+/// Whether the interactive client shows its "Settings Error": a settings file is there and not taken; 0 bytes are not an error (2.0.77, 2.1.330, observed 2026-11).
 fn has_settings_error(state: &State) -> bool {
-    let of_user = state.settings_files.iter().filter(|(layer, _)| *layer != Layer::Managed);
-    of_user.into_iter().any(|(_, file)| match file.reading {
+    let asks = |layer: Layer| layer != Layer::Managed || state.client.has(Rule::ManagedErrorAsks);
+    let files = state.settings_files.iter().filter(|(layer, _)| asks(*layer));
+    files.into_iter().any(|(_, file)| match file.reading {
         Reading::Malformed(_) | Reading::Invalid(_) => true,
         Reading::NotAFile(_) => state.client.has(Rule::SettingsDirectoryIsError),
         _ => false,

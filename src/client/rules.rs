@@ -50,6 +50,8 @@ rules! {
     RemoteLoginBeatsKey = (2, 0, 77);
     /// CLAUDE_CODE_CUSTOM_OAUTH_URL gives the config another name.
     CustomOauthUrlIsKnown = (2, 1, 32);
+    /// In the terminal, managed settings that are not taken are a settings error as well.
+    ManagedErrorAsks = (2, 1, 33);
     /// Bad rules in `permissions` are dropped one by one; before, they cost the file.
     BadPermissionsAreDropped = (2, 1, 47);
     /// `OAUTH` is read from `env` blocks too.
