@@ -232,5 +232,5 @@ fn client_2_1_112_works_over_tcp() {
     let ran = s.cck(&words).env("PATH", std::env::var("PATH").unwrap()).run();
     let message = standin.message().unwrap_or_else(|| panic!("no message was sent: {ran:?}"));
     assert_eq!(message.x_api_key.as_deref(), Some(KEY));
-    ran.code(0).out(&["pong"]).err(&["2.1.112 can be redirected"]);
+    ran.code(0).out(&["pong"]).err(&["a project can redirect Claude Code 2.1.112"]);
 }
