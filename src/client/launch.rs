@@ -277,26 +277,26 @@ const OPTIONS: &str = "\
     -w=? --worktree=? 2.1.69.. --prefill= 2.1.71.. --enable-auto-mode --workload= 2.1.72.. \
     --brief 2.1.73.. --rc=? --remote-control=? 2.1.76.. --deep-link-origin -n= --name= \
     --plugin-dir= 2.1.80.. --channels=* --dangerously-load-development-channels=* 2.1.81.. --bare \
-    --deep-link-last-fetch= --deep-link-repo= 2.1.83.. --advisor= 2.1.84.. --task-budget= \
-    2.1.88.. --include-hook-events 2.1.92.. --remote-control-session-name-prefix= 2.1.94.. \
+    --deep-link-last-fetch= --deep-link-repo= 2.1.84.. --task-budget= 2.1.88.. \
+    --include-hook-events 2.1.92.. --remote-control-session-name-prefix= 2.1.94.. \
     --thinking-display= 2.1.97.. --session-mirror 2.1.98.. \
     --exclude-dynamic-system-prompt-sections 2.1.113.. --deep-link-cwd-b64= --prefill-b64= \
     2.1.118.. --managed-settings= --plan-mode-instructions= 2.1.129.. --plugin-url= 2.1.153.. \
     --reply-on-resume 2.1.154.. --prompt-suggestions=? 2.1.166.. --cloud=? 2.1.169.. --safe-mode \
-    2.1.172.. --plugin-dir-no-mcp= 2.1.181.. --ax-screen-reader 2.1.187.. --background --bg \
-    2.1.205.. --append-subagent-system-prompt= 2.1.211.. --forward-subagent-text 2.1.221.. \
-    --autocompact= 2.1.223.. --resume-drops-turn= 2.1.224.. --correlation-id= --environment= \
-    --messaging-socket-path= --on-branch= --pool= --ref= 2.1.233.. --watch-artifact-no-autoreact= \
-    --watch-artifact= 2.1.242..2.1.246 --no-home-settings 2.1.246.. --forward-home-settings= \
-    2.1.248.. --restricted 2.1.257.. --inherit-permission-mode= --system-prompt-snapshot= \
-    2.1.259.. --permission-prompts= 2.1.261.. --append-subagent-system-prompt-file= \
-    --await-initialize 2.1.265.. --attach-serve= 2.1.275.. --project-config-root= 2.1.281.. \
-    --await-claim 2.1.283.. --client-data-url= 2.1.285.. --desktop 2.1.290.. --proactivity= \
-    2.1.299.. --fast-mode= 2.1.302.. --allow-other-models --host-auth-is-org-sign-in \
-    --include-unsupported-models 2.1.307.. --runner-declares= 2.1.314.. --agents-view-if-allowed \
-    2.1.315.. --session-began-as-copy= 2.1.323.. --ignore-persisted-trust --lead-verify-key= \
-    --managed-settings-in-initialize 2.1.327.. --initialize-fields= 2.1.328.. \
-    --hold-repository-while-parked --metadata=";
+    2.1.172.. --plugin-dir-no-mcp= 2.1.174.. --advisor= 2.1.181.. --ax-screen-reader 2.1.187.. \
+    --background --bg 2.1.205.. --append-subagent-system-prompt= 2.1.211.. \
+    --forward-subagent-text 2.1.221.. --autocompact= 2.1.223.. --resume-drops-turn= 2.1.224.. \
+    --correlation-id= --environment= --messaging-socket-path= --on-branch= --pool= --ref= \
+    2.1.233.. --watch-artifact-no-autoreact= --watch-artifact= 2.1.242..2.1.246 \
+    --no-home-settings 2.1.246.. --forward-home-settings= 2.1.248.. --restricted 2.1.257.. \
+    --inherit-permission-mode= --system-prompt-snapshot= 2.1.259.. --permission-prompts= \
+    2.1.261.. --append-subagent-system-prompt-file= --await-initialize 2.1.265.. --attach-serve= \
+    2.1.275.. --project-config-root= 2.1.281.. --await-claim 2.1.283.. --client-data-url= \
+    2.1.285.. --desktop 2.1.290.. --proactivity= 2.1.299.. --fast-mode= 2.1.302.. \
+    --allow-other-models --host-auth-is-org-sign-in --include-unsupported-models 2.1.307.. \
+    --runner-declares= 2.1.314.. --agents-view-if-allowed 2.1.315.. --session-began-as-copy= \
+    2.1.323.. --ignore-persisted-trust --lead-verify-key= --managed-settings-in-initialize \
+    2.1.327.. --initialize-fields= 2.1.328.. --hold-repository-while-parked --metadata=";
 
 /// Those whose value the scan passes over in clients that do not pass over all, from the version on.
 const SKIPPED: &str = "\
