@@ -150,7 +150,11 @@ fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<
             Some("this client does not read `env` there")
         }
         Origin::Process => None,
-        _ if host && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) => {
+        // Where the login is, they still say (2.1.332, observed 2026-11-26).
+        _ if host
+            && name != names::SECURE_STORAGE
+            && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) =>
+        {
             Some("in a host's session only the environment of the process counts")
         }
         _ if desktop && client.has(owns) && is_given(process, name) => {
