@@ -1,14 +1,11 @@
-//! The stand-in for the API: answers at once, or with 10 events, each of which says when it was sent.
+//! The stand-in for the API: answers at once, or with 20 events, each of which says when it was sent.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-/// Between two events: about what the API takes. With 2 ms, 100 streams keep two cores busy without any proxy, and what
-/// delays an event is that there are only two.
-const PAUSE: Duration = Duration::from_millis(10);
-const EVENTS: usize = 10;
+const EVENTS: usize = 20;
 
 /// Nanoseconds since 1970.
 pub fn now() -> u128 {
@@ -52,6 +49,10 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         }
         let start = &text[end..text.len().min(end + 100)];
         let is_stream = start.windows(13).any(|part| part == b"\"stream\":true");
+        // Between two events, as many milliseconds as the request asks tokens for.
+        let pause = String::from_utf8_lossy(start);
+        let pause = pause.split("\"max_tokens\":").nth(1).and_then(|rest| rest.split(',').next());
+        let pause = pause.and_then(|number| number.parse().ok()).map(Duration::from_millis);
         text.drain(..end + length);
         if !is_stream {
             write!(
@@ -64,7 +65,7 @@ fn answer(mut stream: TcpStream) -> std::io::Result<()> {
         stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")?;
         for number in 0..EVENTS {
             if number > 0 {
-                thread::sleep(PAUSE);
+                thread::sleep(pause.unwrap());
             }
             let event = format!(
                 "event: content_block_delta\ndata: {{\"type\":\"content_block_delta\",\"delta\":{{\"type\":\"text_delta\",\"text\":\"sent={} \"}}}}\n\n",
