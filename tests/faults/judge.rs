@@ -153,6 +153,7 @@ fn judge(machine: &Machine, scenario: &Scenario, run: &Output, is_new: bool) -> 
             check(
                 mute || stdout.contains("left ")
                     || stderr.contains("left to do")
+                    || stderr.contains("to complete it")
                     || stderr.contains(" is left: "),
                 "an exit code of 1 without what is left",
             )?;
