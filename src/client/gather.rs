@@ -101,7 +101,7 @@ pub fn gather(
     facts.server_settings = facts.files.get(&cached).map(|(_, bytes)| bytes.clone());
     facts.keychain = keychain::read(context);
     facts.policies = policy::read(context);
-    facts.follow(&project);
+    facts.follow(&project, launch);
     Ok(State::new(facts, client, launch.clone()))
 }
 
@@ -129,16 +129,21 @@ impl Facts {
         }
     }
 
-    fn follow(&mut self, project: &Path) {
-        for dir in self.values(names::SECURE_STORAGE) {
+    fn follow(&mut self, project: &Path, launch: &Launch) {
+        let inline = match launch.flag_settings() {
+            Some(FlagSettings::Json(text)) => text,
+            _ => "",
+        };
+        for dir in self.values(inline, names::SECURE_STORAGE) {
             self.read(self.roots.login_file(&dir));
         }
-        for file in self.values(names::IDENTITY_FILE) {
+        for file in self.values(inline, names::IDENTITY_FILE) {
             self.read(project.join(file));
         }
-        let dirs = self.values(names::PROFILES_DIR).into_iter().map(|dir| project.join(dir));
+        let dirs =
+            self.values(inline, names::PROFILES_DIR).into_iter().map(|dir| project.join(dir));
         let dirs: Vec<PathBuf> = dirs.chain(self.profiles_dir.clone()).collect();
-        let named = self.values(names::PROFILE);
+        let named = self.values(inline, names::PROFILE);
         for dir in dirs {
             self.read(dir.join("active_config"));
             let active = self.active_profile(&dir);
@@ -169,17 +174,19 @@ impl Facts {
         }
     }
 
-    fn values(&self, name: &str) -> Vec<String> {
+    /// What the environment, each settings file, those on the command line and each config set a variable to.
+    fn values(&self, inline: &str, name: &str) -> Vec<String> {
         let own = self.process.get(name).map(|value| value.reveal().to_owned());
-        let in_files = self.files.values().filter_map(|(_, bytes)| {
-            let text = decode_settings(bytes);
-            let [env] = Json::pick(&text, ["env"]).ok()?;
+        let in_text = |text: &str| {
+            let [env] = Json::pick(text, ["env"]).ok()?;
             env?.get(name).map(Json::to_js_string)
-        });
+        };
+        let files = self.files.values();
+        let in_files = files.filter_map(|(_, bytes)| in_text(&decode_settings(bytes)));
         let configs = self.configs.values().flat_map(|(_, picked)| picked.env());
         let in_configs = configs.filter(|(other, _)| other == name);
         let in_configs = in_configs.map(|(_, value)| value.to_js_string());
-        own.into_iter().chain(in_files).chain(in_configs).collect()
+        own.into_iter().chain(in_text(inline)).chain(in_files).chain(in_configs).collect()
     }
 
     pub(crate) fn file(&self, path: &Path) -> (FileState, &[u8]) {
