@@ -1,6 +1,6 @@
 //! Workload identity federation and Anthropic profiles, known to 2.1.330 and not to 2.0.77 (observed 2026-11). Pure.
 
-use super::{Credentials, Json, Reading, Secret, Source, State, decode, names};
+use super::{Credentials, Json, Reading, Secret, Source, State, decode, names, server};
 
 /// An Anthropic profile as its files say: `configs/NAME.json` and `credentials/NAME.json`.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +96,22 @@ pub(crate) fn judge(
         Ok((!has_identity(state)).then(|| "an identity token is missing".to_owned()))
     };
     note(found, rule, failure, true);
+}
+
+/// The variable that says, before managed and project settings are read, what is used instead of a login, if one does:
+/// ANTHROPIC_PROFILE, also for the default profile where there is no login, or that of the rule of federation.
+pub(crate) fn early(state: &State, has_login: bool) -> Option<&'static str> {
+    let value = |name| server::early(state, name);
+    let name = value(names::PROFILE);
+    let is_usable = |profile: AnthropicProfile| profile.failure(state.facts.now).is_ok();
+    let profile = || state.facts.profile(value(names::PROFILES_DIR), name).is_some_and(is_usable);
+    let has_rule =
+        [names::FEDERATION_RULE, names::ORGANIZATION].map(value).iter().all(Option::is_some);
+    if name.is_none() && has_rule {
+        Some(names::FEDERATION_RULE)
+    } else {
+        ((name.is_some() || !has_login) && profile()).then_some(names::PROFILE)
+    }
 }
 
 fn note(

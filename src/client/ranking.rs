@@ -5,7 +5,7 @@ use super::{
     Settings, Source, Standing, State,
     config::Answers,
     credentials::UNKNOWN,
-    federation, js_trim, names, settings,
+    federation, js_trim, names, server, settings,
     variables::{self, at_start},
 };
 use crate::key;
@@ -295,17 +295,31 @@ impl<'s> Ranking<'s> {
             "local-agent" => has(Rule::AgentLoginBeatsAll),
             _ => false,
         };
-        let is_remote = || match has(Rule::RemoteIsOfProcess) {
-            true => variables::is_switched_on(&state.process, names::REMOTE),
-            false => state.variables.is_on(names::REMOTE),
-        };
         if state.is_simple() || at_start(&state.process, names::HOST_AUTH).is_some() {
             None
-        } else if has(Rule::RemoteLoginBeatsKey) && is_remote() {
+        } else if has(Rule::RemoteLoginBeatsKey) && self.is_remote() {
             Some(names::REMOTE)
         } else {
             desktop.then_some(names::ENTRYPOINT)
         }
+    }
+
+    fn is_remote(&self) -> bool {
+        match self.state.client.has(Rule::RemoteIsOfProcess) {
+            true => variables::is_switched_on(&self.state.process, names::REMOTE),
+            false => self.state.variables.is_on(names::REMOTE),
+        }
+    }
+
+    /// Whether neither federation nor a profile counts: in a cloud session, the desktop app and a local agent (2.1.118 to
+    /// 2.1.332, observed 2026-11-26).
+    fn is_of_session(&self) -> bool {
+        let is_app = match self.state.entrypoint() {
+            "claude-desktop" => true,
+            "claude-desktop-3p" | "local-agent" => self.state.client.has(Rule::AgentUsesNoProfile),
+            _ => false,
+        };
+        is_app || self.is_remote()
     }
 
     /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
@@ -352,8 +366,26 @@ impl<'s> Ranking<'s> {
         if has_token || !state.client.has(known) {
             return;
         }
-        let [explicit, rule] = [names::PROFILE, names::FEDERATION_RULE]
+        if self.is_of_session() {
+            self.found.ignore_all(&[Kind::Grant, Kind::Profile], SESSION);
+            return;
+        }
+        let [mut explicit, rule] = [names::PROFILE, names::FEDERATION_RULE]
             .map(|name| self.variable(name).map(|place| &place.source));
+        if state.client.has(Rule::GrantIsDecidedEarly) && server::is_default_host(state) {
+            match federation::early(state, self.found.has(Kind::Login)) {
+                None => self.found.ignore_all(&[Kind::Grant], TOO_LATE),
+                Some(name) => {
+                    if name == names::FEDERATION_RULE
+                        && let Some(source) = explicit.take()
+                    {
+                        self.found.ignore(source, "federation was decided on before it was read");
+                    }
+                    let reason = format!("{name} was to be used instead of the stored login");
+                    self.found.ignore_all(&[Kind::Login], &reason);
+                }
+            }
+        }
         federation::judge(state, explicit, rule, &mut self.found);
         let source = |found: &Credentials, kind| Some(found.get(kind)?.source.clone());
         let Some(login) = source(&self.found, Kind::Login) else { return };
@@ -464,6 +496,12 @@ impl<'s> Ranking<'s> {
 /// Why only some sources count with CLAUDE_CODE_SIMPLE.
 const SIMPLE: &str = "CLAUDE_CODE_SIMPLE is on: only ANTHROPIC_API_KEY, ANTHROPIC_AUTH_TOKEN, custom headers and the \
                       helper of --settings count";
+
+/// Why no profile and no federation counts in some sessions.
+const SESSION: &str = "in a cloud session, the desktop app and a local agent it does not count";
+
+/// Why a profile or federation of managed settings does not count.
+const TOO_LATE: &str = "on the default host, managed settings come too late to have it used";
 
 /// Why only some sources count in a host's session.
 const HOST: &str = "in a host's session only the environment of the process counts";

@@ -142,6 +142,8 @@ rules! {
     AgentLoginBeatsAll = (2, 1, 141);
     /// What a local agent, or the desktop app for other providers, sets in the environment, settings do not change.
     AgentOwnsVariables = (2, 1, 141);
+    /// With a local agent, or the desktop app for other providers, neither a profile nor federation counts.
+    AgentUsesNoProfile = (2, 1, 141);
     /// CLAUDE_SECURESTORAGE_CONFIG_DIR is where the login is.
     SecureStorageDirIsKnown = (2, 1, 144);
     /// A project can set CLAUDE_SECURESTORAGE_CONFIG_DIR.
@@ -215,6 +217,8 @@ rules! {
     GatewayTokenMustBeText = (2, 1, 251);
     /// Whether a managed policyHelper is run is decided after the server's answer; before, it was not run with a cached one.
     PolicyHelperWaitsForServer = (2, 1, 257);
+    /// On the default host, whether a profile or federation is used is decided before managed settings are read.
+    GrantIsDecidedEarly = (2, 1, 257);
     /// Server-managed settings come with an Anthropic profile, where one is used; before, a login beside it could ask.
     ServerIsAskedWithProfile = (2, 1, 257);
     /// Malformed managed settings stop a client with a key in a variable, a helper or the login of a cloud gateway, too.

@@ -14,9 +14,7 @@ use super::{
 pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<Credential> {
     let found = rank_for_server(state, mode);
     let has = |rule| state.client.has(rule);
-    let base = early(state, names::BASE_URL).unwrap_or(DEFAULT_BASE_URL);
-    let is_default_host = Address::parse(base, state.client)
-        .is_ok_and(|address| address.host() == ANTHROPIC)
+    let is_default_host = is_default_host(state)
         && resolve::provider(state).is_none()
         && !found.has(Kind::Gateway)
         // An address for logins that it does not approve stops it first.
@@ -65,8 +63,14 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     asks.into_iter().flatten().next().filter(|_| asks_at_all).cloned()
 }
 
+/// Whether the client sends to Anthropic's own host, as far as it knows before managed and project settings are read.
+pub(super) fn is_default_host(state: &State) -> bool {
+    let base = early(state, names::BASE_URL).unwrap_or(DEFAULT_BASE_URL);
+    Address::parse(base, state.client).is_ok_and(|address| address.host() == ANTHROPIC)
+}
+
 /// The value of a variable before managed and project settings are read (2.1.332, observed 2026-11-26).
-fn early<'a>(state: &'a State, name: &str) -> Option<&'a str> {
+pub(super) fn early<'a>(state: &'a State, name: &str) -> Option<&'a str> {
     let is_early = |source: &Source| !source.is_of_managed() && !source.is_of_project();
     let place = state.variables.read(name).find(|place| is_early(&place.source))?;
     Some(js_trim(place.value.reveal())).filter(|value| !value.is_empty())

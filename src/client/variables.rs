@@ -150,7 +150,7 @@ fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<
             Some("this client does not read `env` there")
         }
         Origin::Process => None,
-        // Where the login is, they still say (2.1.332, observed 2026-11-26).
+        // Where the login is, they still say (2.1.144 to 2.1.332, observed 2026-11-26).
         _ if host
             && name != names::SECURE_STORAGE
             && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) =>
