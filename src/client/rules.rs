@@ -150,6 +150,8 @@ rules! {
     SecureStorageDirOfProjectsCounts = (2, 1, 144) until (2, 1, 251);
     /// Managed forceLoginMethod and forceLoginOrgUUID refuse keys in variables and helpers.
     ForcedLoginRefusesKeys = (2, 1, 146);
+    /// With CLAUDE_CODE_SIMPLE, too, the client waits for the server's settings; before, it used the last answer.
+    SimpleWaitsForServer = (2, 1, 147);
     /// CLAUDE_CODE_OAUTH_SCOPES without `user:inference` keeps `OAUTH` out.
     OauthScopesAreKnown = (2, 1, 152);
     /// CLAUDE_CODE_HOST_AUTH_ENV_VAR keeps `env` blocks from setting credentials too.

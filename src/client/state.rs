@@ -217,6 +217,12 @@ impl State {
         Some(settings)
     }
 
+    /// Whether the first request has the server's answer of this start, and not the last one (2.1.112 to 2.1.332, observed
+    /// 2026-11-26).
+    pub fn waits_for_server(&self) -> bool {
+        !self.is_simple() || self.client.has(Rule::SimpleWaitsForServer)
+    }
+
     fn last_answer(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(self.facts.file(&self.paths.server_settings).1)
     }
