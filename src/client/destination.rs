@@ -182,7 +182,8 @@ fn project_redirects(state: &State, project: &Project) -> Vec<Redirect> {
     [names::BASE_URL].into_iter().chain(PROXIES).filter_map(redirect).collect()
 }
 
-/// Takes proxies and certificates from settings and config, as the client does (2.1.332, observed 2026-11-25), if trusted.
+/// Takes proxies and certificates from settings and config, as the client does (2.1.332, observed 2026-11-25); those of a
+/// project only if it is trusted.
 pub(crate) fn take_network(state: &State, context: &mut Context) {
     let project = Project::of(&state.paths.project, context.home().as_deref());
     let is_trusted = is_trusted(state, &project);

@@ -70,7 +70,8 @@ impl AnthropicProfile {
     }
 }
 
-/// Notes why they do not count. `explicit` is where ANTHROPIC_PROFILE is set, `rule` where ANTHROPIC_FEDERATION_RULE_ID is.
+/// Notes what federation and profiles give, or why not. `explicit` is where ANTHROPIC_PROFILE is set, `rule` where
+/// ANTHROPIC_FEDERATION_RULE_ID is.
 pub(crate) fn judge(
     state: &State,
     explicit: Option<&Source>,
@@ -98,8 +99,8 @@ pub(crate) fn judge(
     note(found, rule, failure, true);
 }
 
-/// The variable that says, before managed and project settings are read, what is used instead of a login, if one does:
-/// ANTHROPIC_PROFILE, also for the default profile where there is no login, or that of the rule of federation.
+/// The variable whose profile or federation is chosen instead of a login before managed and project settings are read, if
+/// any is: ANTHROPIC_PROFILE stands for the default profile, too, which is chosen only without a login.
 pub(crate) fn early(state: &State, has_login: bool) -> Option<&'static str> {
     let value = |name| server::early(state, name);
     let name = value(names::PROFILE);

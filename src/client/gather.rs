@@ -61,7 +61,8 @@ pub struct Facts {
     pub now: f64,
 }
 
-/// Reads what a client of any version could read, started so in `project` (default: the working directory); judges it.
+/// The state for `client`, from all that a client of any version could read, started so in `project` (default: the working
+/// directory).
 pub fn gather(
     context: &Context,
     client: Client,

@@ -182,7 +182,10 @@ fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<
     let account = account(context);
     if let Some(key) = key {
         if account.contains(['"', '\\', '\n']) {
-            return Err(fail("your account's name cannot be used", "set USER to another"));
+            return Err(fail(
+                "your account's name cannot be given to the Keychain",
+                "name the account in USER",
+            ));
         }
         let hex = Zeroizing::new(private::hex(key.as_bytes()));
         let line =

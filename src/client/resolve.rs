@@ -152,7 +152,8 @@ fn stop(
     None
 }
 
-/// Whether the interactive client shows its "Settings Error": a settings file is there and not taken; 0 bytes are not an error (2.0.77, 2.1.330, observed 2026-11).
+/// Whether the interactive client shows its "Settings Error": a settings file is there and not taken; 0 bytes are not an
+/// error (2.0.77, 2.1.330, observed 2026-11).
 fn has_settings_error(state: &State) -> bool {
     let asks = |layer: Layer| layer != Layer::Managed || state.client.has(Rule::ManagedErrorAsks);
     let files = state.settings_files.iter().filter(|(layer, _)| asks(*layer));

@@ -29,7 +29,9 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
         by_project(case, &shown, found);
     }
     if address.loses_path {
-        let message = format!("{name} has a query or a fragment: /v1/messages is lost, to {shown}");
+        let message = format!(
+            "{name} has a query or a fragment: requests go to {shown}, without /v1/messages"
+        );
         let fix = format!("either take away what follows ? or #, {or_remove}");
         found.error("base-url-query", message, fix);
     } else if address.path().ends_with("/v1") || address.path().contains("/v1/messages") {

@@ -39,7 +39,8 @@ pub(super) fn check(
         ));
     }
     if client.is_some() {
-        context.warn(&format!("a project can redirect Claude Code {shown}; update it to 2.1.113"));
+        let problem = format!("a project can redirect Claude Code {shown}");
+        context.warn(&format!("{problem}; update it to 2.1.113 or later"));
     }
     Ok(())
 }
