@@ -211,32 +211,10 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
         loop {
-            let allowed = usize::try_from(this.allowed).unwrap_or(usize::MAX);
-            if allowed > 0 {
-                let before = buf.filled().len();
-                if !this.held.is_empty() {
-                    let count = this.held.len().min(allowed).min(buf.remaining());
-                    buf.put_slice(&this.held[..count]);
-                    this.held.advance(count);
-                    if this.held.is_empty() {
-                        // A connection that waits holds no memory.
-                        this.held = BytesMut::new();
-                    }
-                } else if allowed >= buf.remaining() {
-                    ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
-                } else {
-                    let mut rest = ReadBuf::new(buf.initialize_unfilled_to(allowed));
-                    ready!(Pin::new(&mut this.stream).poll_read(cx, &mut rest))?;
-                    let count = rest.filled().len();
-                    buf.advance(count);
-                }
-                this.passed(buf.filled().len() - before);
-                return Poll::Ready(Ok(()));
-            }
-            if this.is_refused {
-                return Poll::Ready(Ok(()));
-            }
             if this.held.is_empty() {
+                if this.is_refused {
+                    return Poll::Ready(Ok(()));
+                }
                 // Straight to where it is wanted: most heads come whole.
                 let before = buf.filled().len();
                 ready!(Pin::new(&mut this.stream).poll_read(cx, buf))?;
@@ -244,14 +222,25 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
                 if came.is_empty() {
                     return Poll::Ready(Ok(()));
                 }
-                this.allowed = first_request(came).and_then(Result::ok).unwrap_or(0);
-                let count = usize::try_from(this.allowed).unwrap_or(usize::MAX).min(came.len());
+                if this.allowed == 0 {
+                    this.allowed = first_request(came).and_then(Result::ok).unwrap_or(0);
+                }
+                let count = this.pass(came.len());
                 this.held.extend_from_slice(&came[count..]);
                 buf.set_filled(before + count);
-                this.passed(count);
                 if count > 0 {
                     return Poll::Ready(Ok(()));
                 }
+            }
+            if this.allowed > 0 {
+                let count = this.pass(this.held.len().min(buf.remaining()));
+                buf.put_slice(&this.held[..count]);
+                this.held.advance(count);
+                if this.held.is_empty() {
+                    // A connection that waits holds no memory.
+                    this.held = BytesMut::new();
+                }
+                return Poll::Ready(Ok(()));
             }
             if let Some(request) = first_request(&this.held) {
                 match request {
@@ -272,9 +261,6 @@ impl<S: AsyncRead + Unpin> AsyncRead for Strict<S> {
             if space.filled().is_empty() {
                 // The end of the stream: half a head is passed on, for hyper to say that it is half.
                 this.allowed = this.held.len() as u64;
-                if this.allowed == 0 {
-                    return Poll::Ready(Ok(()));
-                }
             }
             this.held.extend_from_slice(space.filled());
         }
@@ -288,10 +274,13 @@ fn first_request(bytes: &[u8]) -> Option<Result<u64, &'static str>> {
 }
 
 impl<S> Strict<S> {
-    fn passed(&mut self, count: usize) {
+    /// Takes as many of so many bytes as may pass.
+    fn pass(&mut self, count: usize) -> usize {
+        let count = usize::try_from(self.allowed).map_or(count, |allowed| allowed.min(count));
         if self.allowed != u64::MAX {
             self.allowed -= count as u64;
         }
+        count
     }
 
     fn refuse(&mut self) {
