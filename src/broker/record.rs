@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
-use std::process::{Child, Stdio};
+use std::process::Stdio;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -57,7 +57,8 @@ struct Recorder {
     raised: BTreeSet<String>,
     /// Of the calls that are being recorded.
     alerts: Vec<Alert>,
-    commands: Vec<(Child, Instant)>,
+    /// Of `--on-alert`, each in a thread.
+    commands: Vec<JoinHandle<()>>,
 }
 
 /// Starts the recorder; its thread ends when the last sender is dropped.
@@ -91,9 +92,10 @@ impl Recorder {
             for answer in waiting {
                 _ = answer.send(result.clone());
             }
-            self.reap(false);
         }
-        self.reap(true);
+        for command in self.commands {
+            _ = command.join();
+        }
         let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
         self.summary.used = ledger.run;
         let left = ledger.left(Local::now().naive_local());
@@ -199,42 +201,32 @@ impl Recorder {
                 "profile": setup.run.profile,
                 "project": setup.run.project,
             });
-            let deadline = Instant::now() + ALERT_TIME;
-            let child = spawn(command, &setup.env, alert.to_string().as_bytes());
-            self.commands.extend(child.ok().map(|child| (child, deadline)));
+            let (command, setup) = (command.clone(), Arc::clone(setup));
+            let run = move || _ = run_alert(&command, &setup.env, &alert.to_string());
+            self.commands.extend(thread::Builder::new().name("alert".into()).spawn(run));
         }
         self.summary.alerts.push(message);
     }
-
-    /// Ends commands that ran past their time; at the end of the run all are waited for.
-    fn reap(&mut self, wait: bool) {
-        loop {
-            self.commands.retain_mut(|(child, deadline)| {
-                let is_over = Instant::now() > *deadline;
-                if is_over {
-                    stop(child, true);
-                }
-                !is_over && matches!(child.try_wait(), Ok(None))
-            });
-            if !wait || self.commands.is_empty() {
-                return;
-            }
-            thread::sleep(Duration::from_millis(10));
-        }
-    }
 }
 
-/// Starts a command of the shell, in a group of its own, with this on its standard input.
-fn spawn(command: &str, changes: &[Change], input: &[u8]) -> io::Result<Child> {
+/// Runs a command of the shell in a group of its own, with this on its standard input; one that runs past its time is ended.
+fn run_alert(command: &str, changes: &[Change], input: &str) -> io::Result<()> {
     let mut shell = shell(command);
     change_env(&mut shell, changes);
     #[cfg(unix)]
     std::os::unix::process::CommandExt::process_group(&mut shell, 0);
-    let mut child =
-        shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
+    shell.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+    let deadline = Instant::now() + ALERT_TIME;
+    let mut child = shell.spawn()?;
     // A pipe holds more than an alert, so that a command that reads nothing stops nothing.
     if let Some(mut stdin) = child.stdin.take() {
-        _ = stdin.write_all(input);
+        _ = stdin.write_all(input.as_bytes());
     }
-    Ok(child)
+    while child.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            stop(&mut child, true);
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
 }
