@@ -1,9 +1,10 @@
 //! The broker of `cck run`: the command talks to it instead of the API, with a token that is worth nothing elsewhere; it adds
 //! the key and sends each call on.
 //!
-//! child's request → [`guard`] (token, path, headers, size) → [`budget`], models → [`lend`] the key → [`forward`] → upstream;
-//! the answer → [`meter`] → child; then [`record`]: [`log`], budgets, alerts.
+//! child's request → [`guard`] (token, path, headers) → [`request`]: size, model → [`budget`] → [`lend`] the key → upstream;
+//! the API's [`answer`] → [`meter`] → child; then [`record`]: [`log`], budgets, alerts. [`forward`] leads through all of it.
 
+mod answer;
 pub(crate) mod budget;
 pub(crate) mod env;
 mod forward;
@@ -16,13 +17,14 @@ pub(crate) mod log;
 pub mod meter;
 pub(crate) mod prices;
 mod record;
+mod refusal;
+mod request;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use anyhow::Context as _;
 use tokio::sync::oneshot;
 
 use crate::error::fail;
@@ -77,21 +79,17 @@ impl Broker {
         let state = setup.state.as_deref();
         let ledger = Ledger::new(setup.budgets.clone(), state, setup.run.profile.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let entered = runtime.enter();
-        let listeners = Listeners::bind(&setup.bases).map_err(|error| {
+        let listeners = runtime.block_on(Listeners::bind(&setup.bases)).map_err(|error| {
             fail(
                 format!("the broker cannot listen: {error:#}"),
                 "set TMPDIR to a directory of yours with a short path, or use `cck helper` or `cck set-key` instead",
             )
         })?;
-        drop(entered);
         let (socket, port) = listeners.places()?;
         let (setup, ledger) = (Arc::new(setup), Arc::new(Mutex::new(ledger)));
         let (entries, recorder) = record::start(Arc::clone(&setup), Arc::clone(&ledger))?;
         let shared = Arc::new(Shared {
             token: Token::new(),
-            host: setup.connector.authority().parse().context("the base URL's host")?,
-            idle: Mutex::default(),
             lender: Arc::new(lender),
             setup,
             ledger,

@@ -4,14 +4,16 @@
 use std::error::Error;
 use std::io;
 use std::iter;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{HOST, HeaderValue, USER_AGENT};
+use hyper::{Request, Response};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -33,6 +35,12 @@ use crate::output::without_user;
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(10);
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// So many connections wait for the next request.
+const MAX_IDLE: usize = 64;
+
+/// A connection that waited longer may be closed at its other end.
+const MAX_IDLE_TIME: Duration = Duration::from_secs(30);
 
 pub(crate) const API_VERSION: &str = "2023-06-01";
 
@@ -65,9 +73,13 @@ pub(crate) fn is_safe(url: &str) -> bool {
 /// What it takes to ask a base URL. A user part, query or fragment in it is not used.
 pub(crate) struct Connector {
     url: Url,
+    /// The value of the header `host`.
+    pub(crate) host: HeaderValue,
     proxy: Option<Intercept>,
     /// If it is asked over TLS: how, and the name that the certificate must have.
     tls: Option<(TlsConnector, ServerName<'static>)>,
+    /// Connections that wait for a request, and since when.
+    idle: Mutex<Vec<(Connection, Instant)>>,
 }
 
 /// The URL, and the name of its server if it is asked over TLS; none if cck cannot ask it.
@@ -99,7 +111,8 @@ impl Connector {
         let (url, name) = parse(url).ok_or_else(no_url)?;
         let proxy = proxy_for(context, &url)?;
         let tls = name.map(|name| anyhow::Ok((tls_connector(context)?, name))).transpose()?;
-        Ok(Connector { url, proxy, tls })
+        let host = url[Position::BeforeHost..Position::AfterPort].parse()?;
+        Ok(Connector { url, host, proxy, tls, idle: Mutex::default() })
     }
 
     pub(crate) fn authority(&self) -> &str {
@@ -116,7 +129,49 @@ impl Connector {
         (origin, self.authority(), self.path()) == ("https://", address::ANTHROPIC, "")
     }
 
-    pub(crate) async fn connect(&self) -> io::Result<Connection> {
+    /// Sends a request over a connection that waits, or a new one.
+    pub(crate) async fn send(
+        &self,
+        mut request: Request<Body>,
+    ) -> io::Result<(Response<Incoming>, Connection)> {
+        loop {
+            let waiting = self.take_idle().await;
+            let is_new = waiting.is_none();
+            let mut connection = match waiting {
+                Some(connection) => connection,
+                // Seldom, and large: not in the state of each call.
+                None => Box::pin(self.connect()).await?,
+            };
+            match connection.try_send_request(request).await {
+                Ok(response) => return Ok((response, connection)),
+                Err(mut error) => match error.take_message() {
+                    // Not a byte of it was sent: the connection had been closed while it waited.
+                    Some(unsent) if !is_new => request = unsent,
+                    _ => return Err(io::Error::other(error.into_error())),
+                },
+            }
+        }
+    }
+
+    async fn take_idle(&self) -> Option<Connection> {
+        loop {
+            let waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let (mut connection, since) = waiting?;
+            if since.elapsed() < MAX_IDLE_TIME && connection.ready().await.is_ok() {
+                return Some(connection);
+            }
+        }
+    }
+
+    /// Keeps a connection, whose answer has ended, for another request.
+    pub(crate) fn keep(&self, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        if idle.len() < MAX_IDLE && !connection.is_closed() {
+            idle.push((connection, Instant::now()));
+        }
+    }
+
+    async fn connect(&self) -> io::Result<Connection> {
         tokio::time::timeout(CONNECT_TIMEOUT, self.open())
             .await
             .map_err(|_| io::Error::other("no connection within 15 seconds"))?
@@ -235,10 +290,10 @@ pub(crate) fn send(
         return no_url();
     }
     let connector = Connector::new(url, context)?;
-    let mut call = hyper::Request::builder()
+    let mut call = Request::builder()
         .method(method)
         .uri(&connector.url[Position::BeforePath..Position::AfterQuery])
-        .header(HOST, connector.authority())
+        .header(HOST, &connector.host)
         .header(USER_AGENT, concat!("cck/", env!("CARGO_PKG_VERSION")));
     for (name, value) in headers {
         let mut value = HeaderValue::from_str(value).context("a header that cannot be sent")?;
@@ -249,8 +304,7 @@ pub(crate) fn send(
         return no_url();
     };
     let exchange = async {
-        let answer =
-            connector.connect().await?.send_request(call).await.map_err(io::Error::other)?;
+        let (answer, _connection) = connector.send(call).await?;
         let code = answer.status().as_u16();
         let body = Limited::new(answer.into_body(), MAX_BODY_BYTES).collect().await;
         let body = body.map(|body| body.to_bytes()).unwrap_or_default();

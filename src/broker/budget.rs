@@ -81,11 +81,13 @@ impl Budget {
 
     /// What was used of it, given what this run used and what is stored of all runs.
     fn used(&self, run: Amount, stored: &Spend, now: NaiveDateTime) -> f64 {
-        let used = match self.period.bounds(now) {
-            None => run,
-            Some((start, _)) => stored.since(&hour_name(start)),
-        };
-        used.of(self.unit)
+        match self.period.bounds(now) {
+            None => run.of(self.unit),
+            Some((start, _)) => {
+                let hours = stored.hours.range(hour_name(start)..);
+                hours.map(|(_, amount)| amount.of(self.unit)).sum()
+            }
+        }
     }
 
     /// When it can be used again, as a part of a sentence.
@@ -122,13 +124,6 @@ pub(crate) struct Spend {
 }
 
 impl Spend {
-    /// What was used in the hours from this one on.
-    fn since(&self, hour: &str) -> Amount {
-        let mut sum = Amount::default();
-        self.hours.range(hour.to_owned()..).for_each(|(_, amount)| sum.add(*amount));
-        sum
-    }
-
     /// The same with more in the hour that `now` is in, and without what is too old for any budget.
     pub(crate) fn plus(&self, amount: Amount, models: &[String], now: NaiveDateTime) -> Spend {
         let mut spend = self.clone();

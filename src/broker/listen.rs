@@ -32,11 +32,10 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds both, inside of a runtime; the socket below the first of `bases` that has room for it.
-    pub(crate) fn bind(bases: &[PathBuf]) -> anyhow::Result<Listeners> {
-        let tcp = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        tcp.set_nonblocking(true)?;
-        Ok(Listeners { tcp: TcpListener::from_std(tcp)?, socket: Socket::bind(bases)? })
+    /// Binds both; the socket below the first of `bases` that has room for it.
+    pub(crate) async fn bind(bases: &[PathBuf]) -> anyhow::Result<Listeners> {
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        Ok(Listeners { tcp, socket: Socket::bind(bases)? })
     }
 
     /// The path of the socket, where there are sockets, and the port.

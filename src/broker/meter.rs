@@ -62,63 +62,59 @@ struct Report<'a> {
     model: Option<String>,
     #[serde(borrow)]
     message: Option<Box<Report<'a>>>,
-    #[serde(deserialize_with = "lenient")]
-    usage: Option<Counts>,
+    usage: Lenient<Option<Counts>>,
 }
 
-/// The API's names of what was used. What it has in another form counts nothing.
+/// The API's names of what was used.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Counts {
-    #[serde(deserialize_with = "lenient")]
-    input_tokens: u64,
-    #[serde(deserialize_with = "lenient")]
-    output_tokens: u64,
-    #[serde(deserialize_with = "lenient")]
-    cache_read_input_tokens: u64,
-    #[serde(deserialize_with = "lenient")]
-    cache_creation_input_tokens: u64,
-    #[serde(deserialize_with = "lenient")]
-    cache_creation: Lifetimes,
-    #[serde(deserialize_with = "lenient")]
-    server_tool_use: Searches,
+    input_tokens: Lenient<u64>,
+    output_tokens: Lenient<u64>,
+    cache_read_input_tokens: Lenient<u64>,
+    cache_creation_input_tokens: Lenient<u64>,
+    cache_creation: Lenient<Lifetimes>,
+    server_tool_use: Lenient<Searches>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Lifetimes {
-    #[serde(deserialize_with = "lenient")]
-    ephemeral_5m_input_tokens: u64,
-    #[serde(deserialize_with = "lenient")]
-    ephemeral_1h_input_tokens: u64,
+    ephemeral_5m_input_tokens: Lenient<u64>,
+    ephemeral_1h_input_tokens: Lenient<u64>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Searches {
-    #[serde(deserialize_with = "lenient")]
-    web_search_requests: u64,
+    web_search_requests: Lenient<u64>,
 }
 
-fn lenient<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(
-    value: D,
-) -> Result<T, D::Error> {
-    let text = <&RawValue>::deserialize(value)?.get();
-    Ok(serde_json::from_str(text).unwrap_or_default())
+/// What the API has in another form counts nothing.
+#[derive(Default)]
+struct Lenient<T>(T);
+
+impl<'de, T: Default + Deserialize<'de>> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(value: D) -> Result<Lenient<T>, D::Error> {
+        let text = <&RawValue>::deserialize(value)?.get();
+        Ok(Lenient(serde_json::from_str(text).unwrap_or_default()))
+    }
 }
 
 impl From<Counts> for Usage {
     fn from(counts: Counts) -> Usage {
-        let Lifetimes { ephemeral_5m_input_tokens: short, ephemeral_1h_input_tokens: long } =
-            counts.cache_creation;
+        let Lenient(Lifetimes {
+            ephemeral_5m_input_tokens: Lenient(short),
+            ephemeral_1h_input_tokens: Lenient(long),
+        }) = counts.cache_creation;
         Usage {
-            input: counts.input_tokens,
-            output: counts.output_tokens,
-            cache_read: counts.cache_read_input_tokens,
+            input: counts.input_tokens.0,
+            output: counts.output_tokens.0,
+            cache_read: counts.cache_read_input_tokens.0,
             // Without the split, all was written for five minutes.
-            cache_write_5m: short.max(counts.cache_creation_input_tokens.saturating_sub(long)),
+            cache_write_5m: short.max(counts.cache_creation_input_tokens.0.saturating_sub(long)),
             cache_write_1h: long,
-            web_searches: counts.server_tool_use.web_search_requests,
+            web_searches: counts.server_tool_use.0.web_search_requests.0,
         }
     }
 }
@@ -136,7 +132,8 @@ pub struct Meter {
     /// Of messages before the current one.
     done: Usage,
     current: Usage,
-    is_seen: bool,
+    /// Whether the answer reported any usage; after [`Meter::finish`].
+    pub(crate) is_seen: bool,
     /// Events of the current message that brought content: each has at least one token.
     pieces: u64,
 }
@@ -187,7 +184,7 @@ impl Meter {
         let Ok(event) = serde_json::from_slice::<Report>(data) else { return };
         match &*event.kind {
             "message_start" => self.start(event.message.map(|message| *message)),
-            "message_delta" => self.report(event.usage),
+            "message_delta" => self.report(event.usage.0),
             _ => {}
         }
     }
@@ -200,7 +197,7 @@ impl Meter {
         }
         self.message = message.id;
         self.model = message.model.or(self.model.take());
-        self.report(message.usage);
+        self.report(message.usage.0);
     }
 
     fn report(&mut self, usage: Option<Counts>) {
@@ -224,11 +221,6 @@ impl Meter {
             self.start(Some(message));
         }
         (self.done.join(self.current(), u64::saturating_add), self.model.take())
-    }
-
-    /// Whether the answer reported any usage; after [`Meter::finish`].
-    pub(crate) fn is_seen(&self) -> bool {
-        self.is_seen
     }
 }
 
@@ -263,7 +255,7 @@ mod tests {
             let mut meter = Meter::new(true);
             STREAM.as_bytes().chunks(size).for_each(|piece| meter.feed(piece));
             assert_eq!(meter.finish(), (WHOLE, Some("claude-opus-5".into())), "pieces of {size}");
-            assert!(meter.is_seen());
+            assert!(meter.is_seen);
         }
     }
 
@@ -283,7 +275,7 @@ mod tests {
         let mut none = Meter::new(true);
         none.feed(b"data: {\"type\":\"message_st");
         assert_eq!(none.finish(), (Usage::default(), None));
-        assert!(!none.is_seen());
+        assert!(!none.is_seen);
     }
 
     #[test]
