@@ -8,6 +8,7 @@
 #![no_main]
 
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::Duration;
 
 use cck::client::Client;
@@ -73,9 +74,10 @@ fn lay(data: &[u8]) -> Option<State> {
     let config = named(b"config").unwrap_or(b"{}");
     let mut file = file_of(&paths.global_config, config);
     let picked = config::pick(config, 64, None).map_err(|reading| file.reading = reading);
-    laid.configs.insert(file.path.clone(), (file, picked.unwrap_or_default()));
+    laid.configs.get_mut().insert(file.path.clone(), (file, picked.unwrap_or_default()));
     let lay = |laid: &mut Facts, path: &Path, bytes: &[u8]| {
-        laid.files.insert(path.to_path_buf(), (file_of(path, bytes), bytes.to_vec().into()));
+        let file = (file_of(path, bytes), Rc::new(bytes.to_vec().into()));
+        laid.files.get_mut().insert(path.to_path_buf(), file);
     };
     for (word, rest) in &facts {
         let text = String::from_utf8_lossy(rest);
@@ -199,7 +201,7 @@ const WINDOW: usize = 24;
 fn keeps_secrets(state: &State, report: &serde_json::Value) {
     let mut shown = Vec::new();
     texts(report, &mut shown);
-    let all = [&state.process, &state.config.env]
+    let all = [&state.variables.process, &state.config.env]
         .into_iter()
         .chain(state.layers.iter().map(|layer| &layer.env));
     let credentials = all

@@ -232,7 +232,7 @@ impl Credentials {
             found.is_renewed = login.is_refreshed(state.facts.now);
             if login.scopes == Scopes::Lacking {
                 found.ignore("its scopes lack user:inference");
-            } else if state.has_socket() {
+            } else if state.variables.has_socket() {
                 found.ignore("ANTHROPIC_UNIX_SOCKET keeps it out");
             } else if login.scopes == Scopes::Odd {
                 let failure = "the client fails on the scopes of the stored login";

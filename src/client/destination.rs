@@ -143,7 +143,7 @@ fn is_approved(oauth_url: &str) -> bool {
 /// Why a login that goes before a managed helper is not sent, if it is not: with such an address in the process's environment
 /// the client says that the helper has to be fixed (2.1.332, observed 2026-11-26).
 pub(crate) fn login_fails_beside_helper(state: &State) -> Option<String> {
-    let set = state.process.get(names::OAUTH_URL)?.reveal();
+    let set = state.variables.process.get(names::OAUTH_URL)?.reveal();
     let mut managed = state.layers.iter().filter(|layer| layer.layer.is_managed());
     let helper = managed.find_map(|layer| layer.helper.as_ref())?;
     let fails = !helper.is_empty()

@@ -1,12 +1,13 @@
-//! Reads everything that decides which credential the client sends. IO only: nothing is judged here, no version of the
+//! Reads what decides which credential the client sends, each file once. IO only: nothing is judged here, no version of the
 //! client plays a part, and what cannot be read is data, not an error.
 
 pub(crate) mod files;
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
 use zeroize::Zeroizing;
@@ -18,10 +19,9 @@ use super::{
     federation::{AnthropicProfile, is_name},
     git, js_trim,
     keychain::{self, Keychain},
-    launch::FlagSettings,
-    names, paths,
+    names,
     policy::{self, Policy},
-    settings::{self, decode_settings},
+    settings,
     variables::matters,
 };
 use crate::context::{Context, Platform};
@@ -34,13 +34,18 @@ pub(crate) use files::{MAX_BYTES, attributes_only, read};
 /// How long a helper may run. The client waits longer; a person who asks `cck verify` does not want to.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// What was read, by its path.
+type Known<T> = RefCell<BTreeMap<PathBuf, (FileState, T)>>;
+
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub roots: Roots,
     /// The environment that the client would be started with, as far as its names matter.
     pub process: Env,
-    pub files: BTreeMap<PathBuf, (FileState, Zeroizing<Vec<u8>>)>,
-    pub configs: BTreeMap<PathBuf, (FileState, Picked)>,
+    /// Whether a file that is not here yet is read.
+    reads: bool,
+    pub files: Known<Rc<Zeroizing<Vec<u8>>>>,
+    pub configs: Known<Picked>,
     pub drop_ins: Vec<PathBuf>,
     pub root_local: Option<PathBuf>,
     pub profiles_dir: Option<PathBuf>,
@@ -61,8 +66,7 @@ pub struct Facts {
     pub now: f64,
 }
 
-/// The state for `client`, from all that a client of any version could read, started so in `project` (default: the working
-/// directory).
+/// The state for `client`, started so in `project` (default: the working directory).
 pub fn gather(
     context: &Context,
     client: Client,
@@ -71,7 +75,7 @@ pub fn gather(
     config_override: Option<&Path>,
 ) -> anyhow::Result<State> {
     let roots = Roots::locate(context, project, config_override)?;
-    let mut facts = Facts { roots, ..Facts::default() };
+    let mut facts = Facts { roots, reads: true, ..Facts::default() };
     facts.process.extend(context.vars().iter().filter_map(|(name, value)| {
         let name = name.to_str().filter(|name| matters(name))?;
         Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
@@ -80,10 +84,9 @@ pub fn gather(
     facts.open_descriptors = open_descriptors(&facts.process);
     let elapsed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     facts.now = elapsed.map_or(0.0, |elapsed| elapsed.as_secs_f64());
-    let project = facts.roots.project.clone();
     let is_windows = context.platform() == Platform::Windows;
     // Not read on Windows (2.1.332 under Wine, observed 2026-11-25).
-    facts.root_local = git::root(&project, context.home().as_deref())
+    facts.root_local = git::root(&facts.roots.project, context.home().as_deref())
         .filter(|_| !is_windows)
         .map(|root| root.join(".claude/settings.local.json"));
     let (variable, name) =
@@ -92,127 +95,47 @@ pub fn gather(
         Some(dir) => Some(Path::new(dir).join(name)),
         None => context.home().map(|home| home.join(".config/anthropic")),
     };
-    for kind in paths::KINDS {
-        facts.read_for(kind, launch);
-    }
-    for file in facts.root_local.clone().into_iter().chain(facts.drop_ins.clone()) {
-        facts.read(file);
-    }
-    let cached = facts.roots.paths(Client::V2).server_settings;
-    facts.server_settings = facts.files.get(&cached).map(|(_, bytes)| bytes.clone());
+    let paths = facts.roots.paths(Client::V2);
+    facts.drop_ins = drop_ins(&paths.managed_drop_ins);
+    let (cached, bytes) = facts.file(&paths.server_settings);
+    facts.server_settings = cached.reading.exists().then(|| (*bytes).clone());
     facts.keychain = keychain::read(context);
     facts.policies = policy::read(context);
-    facts.follow(&project, launch);
     Ok(State::new(facts, client, launch.clone()))
 }
 
 impl Facts {
-    fn read_for(&mut self, client: Client, launch: &Launch) {
-        let paths = self.roots.paths(client);
-        if let Some(FlagSettings::File(file)) = launch.flag_settings() {
-            self.read(paths.project.join(file));
-        }
-        self.drop_ins = drop_ins(&paths.managed_drop_ins);
-        for config in paths.configs() {
-            self.read_config(config, &paths.project);
-        }
-        for file in [
-            paths.managed_settings,
-            paths.local_settings,
-            paths.project_settings,
-            paths.user_settings,
-            paths.server_settings,
-            paths.credentials,
-            paths.well_known.join(".api_key"),
-            paths.well_known.join(".oauth_token"),
-        ] {
-            self.read(file);
-        }
-    }
-
-    fn follow(&mut self, project: &Path, launch: &Launch) {
-        let inline = match launch.flag_settings() {
-            Some(FlagSettings::Json(text)) => text,
-            _ => "",
-        };
-        for dir in self.values(inline, names::SECURE_STORAGE) {
-            self.read(self.roots.login_file(&dir));
-        }
-        for file in self.values(inline, names::IDENTITY_FILE) {
-            self.read(project.join(file));
-        }
-        let dirs =
-            self.values(inline, names::PROFILES_DIR).into_iter().map(|dir| project.join(dir));
-        let dirs: Vec<PathBuf> = dirs.chain(self.profiles_dir.clone()).collect();
-        let named = self.values(inline, names::PROFILE);
-        for dir in dirs {
-            self.read(dir.join("active_config"));
-            let active = self.active_profile(&dir);
-            for name in named.iter().map(|name| name.trim()).chain([&*active]) {
-                if is_name(name) {
-                    self.read(dir.join(format!("configs/{name}.json")));
-                    self.read(dir.join(format!("credentials/{name}.json")));
-                }
-            }
-        }
-    }
-
-    fn read(&mut self, path: PathBuf) {
-        if let Entry::Vacant(vacant) = self.files.entry(path) {
-            let (file, bytes) = read(vacant.key());
-            if file.reading.exists() {
-                vacant.insert((file, Zeroizing::new(bytes)));
-            }
-        }
-    }
-
-    fn read_config(&mut self, path: &Path, project: &Path) {
-        if !self.configs.contains_key(path) {
-            let (file, picked) = config::read(path, Some(project));
-            if file.reading.exists() {
-                self.configs.insert(path.to_path_buf(), (file, picked));
-            }
-        }
-    }
-
-    /// What the environment, each settings file, those on the command line and each config set a variable to.
-    fn values(&self, inline: &str, name: &str) -> Vec<String> {
-        let own = self.process.get(name).map(|value| value.reveal().to_owned());
-        let in_text = |text: &str| {
-            let [env] = Json::pick(text, ["env"]).ok()?;
-            env?.get(name).map(Json::to_js_string)
-        };
-        let files = self.files.values();
-        let in_files = files.filter_map(|(_, bytes)| in_text(&decode_settings(bytes)));
-        let configs = self.configs.values().flat_map(|(_, picked)| picked.env());
-        let in_configs = configs.filter(|(other, _)| other == name);
-        let in_configs = in_configs.map(|(_, value)| value.to_js_string());
-        own.into_iter().chain(in_text(inline)).chain(in_files).chain(in_configs).collect()
-    }
-
-    pub(crate) fn file(&self, path: &Path) -> (FileState, &[u8]) {
-        match self.files.get(path) {
-            Some((file, bytes)) => (file.clone(), bytes),
-            None => (FileState::missing(path), &[]),
-        }
+    pub(crate) fn file(&self, path: &Path) -> (FileState, Rc<Zeroizing<Vec<u8>>>) {
+        self.look_up(&self.files, path, || {
+            let (file, bytes) = read(path);
+            (file, Rc::new(bytes.into()))
+        })
     }
 
     pub(crate) fn config(&self, path: &Path) -> (FileState, Picked) {
-        match self.configs.get(path) {
-            Some(config) => config.clone(),
-            None => (FileState::missing(path), Picked::default()),
+        self.look_up(&self.configs, path, || config::read(path, Some(&self.roots.project)))
+    }
+
+    fn look_up<T: Clone + Default>(
+        &self,
+        known: &Known<T>,
+        path: &Path,
+        read: impl FnOnce() -> (FileState, T),
+    ) -> (FileState, T) {
+        if let Some(found) = known.borrow().get(path) {
+            return found.clone();
         }
+        let found = self.reads.then(read).filter(|(file, _)| file.reading.exists());
+        let found = found.unwrap_or_else(|| (FileState::missing(path), T::default()));
+        known.borrow_mut().insert(path.to_path_buf(), found.clone());
+        found
     }
 
     /// The text of a file that holds something, trimmed.
     pub(crate) fn text(&self, path: &Path) -> Option<String> {
         let (file, bytes) = self.file(path);
-        let text = decode(bytes);
+        let text = decode(&bytes);
         (file.reading == Reading::Read && !text.trim().is_empty()).then(|| text.trim().to_owned())
-    }
-
-    fn active_profile(&self, dir: &Path) -> String {
-        self.text(&dir.join("active_config")).unwrap_or_else(|| "default".to_owned())
     }
 
     /// The Anthropic profile of that name, else the one in `active_config`, else `default`; in `dir`, else the usual place.
@@ -225,15 +148,19 @@ impl Facts {
             Some(dir) => self.roots.project.join(dir),
             None => self.profiles_dir.clone()?,
         };
-        let name = name.map_or_else(|| self.active_profile(&dir), |name| name.trim().to_owned());
+        let active = || self.text(&dir.join("active_config"));
+        let name = name.map(|name| name.trim().to_owned()).or_else(active);
+        let name = name.unwrap_or_else(|| "default".to_owned());
+        if !is_name(&name) {
+            return None;
+        }
         let [config, credentials] = ["configs", "credentials"].map(|kind| {
             let (file, bytes) = self.file(&dir.join(format!("{kind}/{name}.json")));
             (file.reading == Reading::Read).then_some((bytes, file.attributes))
         });
-        let (config, _) = config.filter(|_| is_name(&name))?;
-        let mode = credentials.and_then(|(_, attributes)| Some(attributes?.mode));
-        let credentials = credentials.map(|(bytes, _)| bytes);
-        Some(AnthropicProfile::parse(&name, config, credentials, mode))
+        let mode = credentials.as_ref().and_then(|(_, attributes)| Some(attributes.as_ref()?.mode));
+        let credentials = credentials.as_ref().map(|(bytes, _)| bytes.as_slice());
+        Some(AnthropicProfile::parse(&name, &config?.0, credentials, mode))
     }
 }
 
@@ -280,7 +207,7 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
         format!("(\n{helper}\n)\nexit 0")
     };
     let mut variables = settings::helper_variables(state);
-    if state.entrypoint().is_empty() {
+    if state.variables.entrypoint().is_empty() {
         // The client sets it for itself (2.1.332, observed 2026-11-25).
         variables.insert(names::ENTRYPOINT, "sdk-cli");
     }

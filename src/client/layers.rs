@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Client, FileState, Layer, Reading, Rule, Secret, Settings, State, launch::FlagSettings, names,
-    parse, policy::Policy, variables::is_switched_on,
+    parse, policy::Policy,
 };
 
 const MAX_BYTES: usize = 2 << 20;
@@ -81,7 +81,7 @@ impl State {
             if bytes.len() > MAX_BYTES && client.has(Rule::LargeSettingsAreNotRead) {
                 file.reading = Reading::TooLarge(bytes.len() as u64);
             }
-            parse(&mut file, || settings.merge(client, bytes));
+            parse(&mut file, || settings.merge(client, &bytes));
             if layer == Layer::Flag
                 && let Some(why) = unusable_flag(client, &file)
             {
@@ -125,8 +125,8 @@ impl State {
             Layer::User => "user",
             _ => return true,
         };
-        let restricted = self.client.has(Rule::RestrictedIsKnown)
-            && is_switched_on(&self.process, names::RESTRICTED);
+        let restricted =
+            self.client.has(Rule::RestrictedIsKnown) && self.variables.starts_on(names::RESTRICTED);
         !restricted && self.launch.reads(name)
     }
 

@@ -65,7 +65,7 @@ impl State {
         };
         let (mut file, bytes) = self.facts.file(&path);
         let (mut login, mut gateway) =
-            parse(&mut file, || read_credentials(bytes)).unwrap_or_default();
+            parse(&mut file, || read_credentials(&bytes)).unwrap_or_default();
         if let Item::Text(text) = &self.facts.keychain.login
             && let Ok(in_keychain) = read_credentials(text.as_bytes())
         {

@@ -46,9 +46,6 @@ pub struct Roots {
     well_known: PathBuf,
 }
 
-/// A client of each kind that looks for its files elsewhere than the others.
-pub(crate) const KINDS: [Client; 3] = [Client::V2, Client::at(2, 0, 0), Client::at(0, 2, 109)];
-
 impl Roots {
     /// The roots for a client started in `project` (default: the working directory).
     pub fn locate(
@@ -165,12 +162,6 @@ pub struct Paths {
 }
 
 impl Paths {
-    pub(crate) fn configs(&self) -> impl Iterator<Item = &Path> {
-        let named = self.config_override.iter();
-        let found = self.legacy_config.iter().chain([&self.global_config]);
-        named.chain(found.filter(|_| self.config_override.is_none())).map(PathBuf::as_path)
-    }
-
     /// The file that holds the config. `exists` tells whether a path exists, for the legacy config.
     pub fn config_file(&self, exists: impl Fn(&Path) -> bool) -> ConfigFile {
         let legacy = self.legacy_config.as_ref().filter(|path| exists(path));

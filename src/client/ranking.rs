@@ -2,11 +2,8 @@
 
 use super::{
     Credential, Credentials, Dialog, Kind, Layer, Mode, Note, Origin, Place, Rule, Secret,
-    Settings, Source, Standing, State,
-    config::Answers,
-    credentials::UNKNOWN,
-    federation, js_trim, names, server, settings,
-    variables::{self, at_start},
+    Settings, Source, Standing, State, config::Answers, credentials::UNKNOWN, federation, js_trim,
+    names, server, settings, variables,
 };
 use crate::key;
 
@@ -140,7 +137,7 @@ impl<'s> Ranking<'s> {
     /// extension demands the approval of print mode too, where nothing asks (1.0.128 to 2.1.332, observed 2026-11-25).
     fn approve(&mut self, place: &Place) {
         let (state, simple) = (self.state, self.state.is_simple());
-        let is_editor = state.entrypoint() == "claude-vscode" && !state.client.is_v0();
+        let is_editor = state.variables.entrypoint() == "claude-vscode" && !state.client.is_v0();
         if self.mode == Mode::Print && (!is_editor || simple) {
             return;
         }
@@ -208,7 +205,7 @@ impl<'s> Ranking<'s> {
     /// A descriptor named for an API key keeps OAuth tokens and the stored login out even where it gives no key, being
     /// closed or no number; federation it does not touch (1.0.128, 2.0.77 and 2.1.330, observed 2026-11-24).
     fn dead_descriptor(&mut self) {
-        let is_named = at_start(&self.state.process, names::KEY_DESCRIPTOR).is_some();
+        let is_named = self.state.variables.at_start(names::KEY_DESCRIPTOR).is_some();
         if is_named && !self.for_server && !self.state.client.is_v0() && !self.found.has(Kind::Key)
         {
             let reason = format!("{} is set, which keeps it out", names::KEY_DESCRIPTOR);
@@ -258,7 +255,7 @@ impl<'s> Ranking<'s> {
             // 0.2.109, observed 2026-11.
             self.found.ignore(&place.source, UNKNOWN);
         }
-        if state.has_socket() {
+        if state.variables.has_socket() {
             let descriptor = Source::env(names::OAUTH_DESCRIPTOR);
             self.found.ignore(&descriptor, "ANTHROPIC_UNIX_SOCKET keeps it out");
         }
@@ -281,8 +278,8 @@ impl<'s> Ranking<'s> {
                 || approved.include(state.client, key::suffix(key.reveal())) == Some(true)
         };
         state.client.has(Rule::OauthIsReadLate)
-            && (at_start(&state.process, names::TOKEN).is_some()
-                || at_start(&state.process, names::KEY).is_some_and(key_counts))
+            && (state.variables.at_start(names::TOKEN).is_some()
+                || state.variables.at_start(names::KEY).is_some_and(key_counts))
     }
 
     /// What says that the client runs in a cloud session, or that the desktop app started it. Neither counts with SIMPLE, nor
@@ -290,12 +287,12 @@ impl<'s> Ranking<'s> {
     fn session(&self) -> Option<&'static str> {
         let state = self.state;
         let has = |rule| state.client.has(rule);
-        let desktop = match state.entrypoint() {
+        let desktop = match state.variables.entrypoint() {
             "claude-desktop" => has(Rule::RemoteLoginBeatsAll),
             "local-agent" => has(Rule::AgentLoginBeatsAll),
             _ => false,
         };
-        if state.is_simple() || at_start(&state.process, names::HOST_AUTH).is_some() {
+        if state.is_simple() || state.variables.at_start(names::HOST_AUTH).is_some() {
             None
         } else if has(Rule::RemoteLoginBeatsKey) && self.is_remote() {
             Some(names::REMOTE)
@@ -306,7 +303,7 @@ impl<'s> Ranking<'s> {
 
     fn is_remote(&self) -> bool {
         match self.state.client.has(Rule::RemoteIsOfProcess) {
-            true => variables::is_switched_on(&self.state.process, names::REMOTE),
+            true => self.state.variables.starts_on(names::REMOTE),
             false => self.state.variables.is_on(names::REMOTE),
         }
     }
@@ -314,7 +311,7 @@ impl<'s> Ranking<'s> {
     /// Whether neither federation nor a profile counts: in a cloud session, the desktop app and a local agent (2.1.118 to
     /// 2.1.332, observed 2026-11-26).
     fn is_of_session(&self) -> bool {
-        let is_app = match self.state.entrypoint() {
+        let is_app = match self.state.variables.entrypoint() {
             "claude-desktop" => true,
             "claude-desktop-3p" | "local-agent" => self.state.client.has(Rule::AgentUsesNoProfile),
             _ => false,
@@ -340,7 +337,7 @@ impl<'s> Ranking<'s> {
         {
             let reason = format!("{who} is set, and a login goes before every key");
             Some((reason, state.client.has(Rule::RemoteLoginBeatsAll)))
-        } else if state.has_socket()
+        } else if state.variables.has_socket()
             && oauth.is_some_and(|oauth| oauth.source == Source::env(names::OAUTH))
         {
             let reason = "with ANTHROPIC_UNIX_SOCKET, CLAUDE_CODE_OAUTH_TOKEN goes first";
@@ -425,11 +422,12 @@ impl<'s> Ranking<'s> {
         let method = state.forced_method();
         let gateway = method == Some("gateway");
         // Through a socket, whose other end decides, everything else passes (2.1.146 to 2.1.332, observed 2026-11-26).
-        let is_of_host = variables::is_of_host(&state.process) && has(Rule::HostIsRefusedNothing);
+        let is_of_host =
+            state.variables.starts_on(names::MANAGED_BY_HOST) && has(Rule::HostIsRefusedNothing);
         // With the login of a gateway everything does (2.1.200, 2.1.332, observed 2026-11-26).
         let refuses_all =
             gateway && has(Rule::ForcedGatewayRefusesAll) && !found.has(Kind::Gateway);
-        if is_of_host || state.has_socket() && !refuses_all {
+        if is_of_host || state.variables.has_socket() && !refuses_all {
             return;
         }
         // There keys pass (2.1.146 to 2.1.332, observed 2026-11-26).

@@ -19,7 +19,7 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
         && !found.has(Kind::Gateway)
         // An address for logins that it does not approve stops it first.
         && destination::unusable(state).is_none();
-    let entrypoint = state.entrypoint();
+    let entrypoint = state.variables.entrypoint();
     let is_sandbox = entrypoint == "local-agent" || entrypoint.starts_with("claude-coworker");
     if !is_default_host || is_sandbox {
         return None;

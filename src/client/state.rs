@@ -1,6 +1,5 @@
 //! What a client sees of the machine: the facts, by the rules of one version and one launch. Pure.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::mem;
 use std::path::{Path, PathBuf};
@@ -9,14 +8,14 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{
-    ChosenBy, Client, ConfigFile, Env, Facts, Json, Launch, Layer, Mode, NotJson, Paths, Rule,
-    Settings, Source, Variables,
+    ChosenBy, Client, ConfigFile, Facts, Json, Launch, Layer, Mode, NotJson, Paths, Rule, Settings,
+    Source, Variables,
     config::Config,
     federation::AnthropicProfile,
     keychain::Item,
     login::{GatewayLogin, Login},
     names, server,
-    variables::{self, has_socket, is_of_host, matters},
+    variables::matters,
 };
 use crate::key::command::Ended;
 
@@ -140,8 +139,6 @@ pub struct State {
     pub client: Client,
     pub launch: Launch,
     pub paths: Paths,
-    /// The environment that it is started with, as far as its names matter, with what options stand for.
-    pub process: Env,
     pub layers: Vec<Settings>,
     /// The settings files, in the order of the layers; managed drop-ins after their main file.
     pub settings_files: Vec<(Layer, FileState)>,
@@ -176,12 +173,13 @@ impl State {
         for (_, name) in options.into_iter().filter(|(is_given, _)| *is_given) {
             process.insert(name.to_owned(), Secret::new("1".to_owned()));
         }
+        let variables = Variables::new(client, process);
         let (paths, refusal) = (facts.roots.paths(client), launch.refused.clone());
         let mut state =
-            State { facts, client, launch, paths, process, refusal, ..State::default() };
+            State { facts, client, launch, paths, variables, refusal, ..State::default() };
         state.read_config();
         state.read_layers(remote);
-        state.variables = Variables::new(client, &state.layers, &state.config, &state.process);
+        state.variables.lay(&state.layers, &state.config);
         state.find_logins();
         if let (Some(Err(failure)), Some(_)) = (&state.facts.policy, state.policy_helper()) {
             let why = format!("the managed policyHelper {failure}, and the client does not start");
@@ -223,8 +221,8 @@ impl State {
         !self.is_simple() || self.client.has(Rule::SimpleWaitsForServer)
     }
 
-    fn last_answer(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(self.facts.file(&self.paths.server_settings).1)
+    fn last_answer(&self) -> String {
+        String::from_utf8_lossy(&self.facts.file(&self.paths.server_settings).1).into_owned()
     }
 
     /// The state without the settings of Anthropic's server, and its helper not run, if they are in force and the client does not ask for them in this
@@ -308,15 +306,8 @@ impl State {
 
     /// Whether a host owns every credential but those of the process's environment (2.1.332, observed 2026-11-25).
     pub(crate) fn is_of_host(&self) -> bool {
-        self.client.has(Rule::HostOwnsCredentials) && is_of_host(&self.process)
-    }
-
-    pub(crate) fn has_socket(&self) -> bool {
-        has_socket(self.client, &self.process)
-    }
-
-    pub(crate) fn entrypoint(&self) -> &str {
-        variables::entrypoint(self.client, &self.process)
+        self.client.has(Rule::HostOwnsCredentials)
+            && self.variables.starts_on(names::MANAGED_BY_HOST)
     }
 
     /// Whether the login of a cloud gateway is used, and not another.
@@ -332,7 +323,9 @@ impl State {
             Some("this client does not know it")
         } else if !login.counts(self.facts.now) {
             Some("it has expired, and cannot be refreshed")
-        } else if is_of_host(&self.process) && self.client.has(Rule::HostKeepsGatewayOut) {
+        } else if self.variables.starts_on(names::MANAGED_BY_HOST)
+            && self.client.has(Rule::HostKeepsGatewayOut)
+        {
             Some("in a host's session only the environment of the process counts")
         } else if is_managed
             && self.forced_method() != Some("gateway")

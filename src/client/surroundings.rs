@@ -11,7 +11,6 @@ use super::{
     decode, gather,
     git::{self, Git},
     names, settings,
-    variables::at_start,
 };
 use crate::context::Context;
 use crate::disk;
@@ -66,7 +65,9 @@ pub(crate) fn look(state: &State, context: &Context) -> Surroundings {
 
 pub(crate) fn with_credentials(state: &State) -> Vec<&Path> {
     const VARIABLES: [&str; 4] = [names::KEY, names::TOKEN, names::OAUTH, names::HEADERS];
-    let holds = |env: &Env| VARIABLES.iter().any(|name| at_start(env, name).is_some());
+    let holds = |env: &Env| {
+        VARIABLES.iter().any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))
+    };
     let config = &state.config;
     let key = config.primary_key.as_ref().filter(|key| !key.is_empty());
     let has_key = key.is_some() || holds(&config.env);

@@ -20,30 +20,35 @@ pub struct Place {
 #[derive(Clone, Debug, Default)]
 pub struct Variables {
     client: Client,
+    /// The environment that the client is started with, with what options stand for.
+    pub process: Env,
     places: BTreeMap<String, Vec<Place>>,
 }
 
 impl Variables {
+    pub(crate) fn new(client: Client, process: Env) -> Variables {
+        Variables { client, process, places: BTreeMap::new() }
+    }
+
     /// `env` blocks of settings override the process's environment: layers from the highest to the lowest, then `env` of
     /// the global config, then the process (1.0.128, 2.0.77, 2.1.330, observed 2026-11).
-    pub(crate) fn new(client: Client, layers: &[Settings], config: &Config, process: &Env) -> Self {
-        let mut variables = Variables { client, places: BTreeMap::new() };
+    pub(crate) fn lay(&mut self, layers: &[Settings], config: &Config) {
         let blocks = |gave_way| {
             let layers = layers.iter().filter(move |layer| layer.gave_way == gave_way);
             layers.map(|layer| (Origin::Settings(layer.layer), &layer.env))
         };
         let above = blocks(false).chain([(Origin::Config, &config.env)]);
-        let all = above.chain(blocks(true)).chain([(Origin::Process, process)]);
-        for (origin, env) in all {
+        let mut places: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (origin, env) in above.chain(blocks(true)).chain([(Origin::Process, &self.process)]) {
             for (name, value) in env.iter().filter(|(name, _)| matters(name)) {
-                variables.places.entry(name.clone()).or_default().push(Place {
+                places.entry(name.clone()).or_default().push(Place {
                     source: Source::Variable(origin, name.clone()),
                     value: value.clone(),
-                    ignored: ignored(client, process, origin, name),
+                    ignored: self.ignored(origin, name),
                 });
             }
         }
-        variables
+        self.places = places;
     }
 
     pub(crate) fn places(&self, name: &str) -> &[Place] {
@@ -76,6 +81,89 @@ impl Variables {
             && self.is_on(names::GATEWAY)
             && token().is_some_and(|place| is_set(self.client, names::TOKEN, &place.value))
     }
+
+    /// What the process's environment sets a variable to, if not to nothing.
+    pub(crate) fn at_start(&self, name: &str) -> Option<&Secret> {
+        self.process.get(name).filter(|value| !value.is_empty())
+    }
+
+    /// Whether the process's environment switches the variable on.
+    pub(crate) fn starts_on(&self, name: &str) -> bool {
+        self.process.get(name).is_some_and(|value| is_truthy(value.reveal()))
+    }
+
+    pub(crate) fn has_socket(&self) -> bool {
+        self.client.has(Rule::UnixSocketIsKnown) && self.at_start(names::UNIX_SOCKET).is_some()
+    }
+
+    /// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
+    pub(crate) fn entrypoint(&self) -> &str {
+        let text = self.process.get(names::ENTRYPOINT).map_or("", |value| value.reveal());
+        if self.client.has(Rule::EntrypointIsTrimmed) { js_trim(text) } else { text }
+    }
+
+    /// Why the client does not read the variable `name` where it is set; `None` where it does.
+    fn ignored(&self, origin: Origin, name: &str) -> Option<&'static str> {
+        let client = self.client;
+        let of_project = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
+        // A host manages the credentials, or has named the variable that holds them (2.1.83 to 2.1.332, observed 2026-11-25).
+        let named_by_host =
+            client.has(Rule::HostAuthVariableIsKnown) && self.at_start(names::HOST_AUTH).is_some();
+        let host = named_by_host
+            || (client.has(Rule::HostOwnsVariables) && self.starts_on(names::MANAGED_BY_HOST));
+        let (desktop, owns) = match self.entrypoint() {
+            "claude-desktop" => (true, Rule::DesktopOwnsVariables),
+            "claude-desktop-3p" | "local-agent" => (true, Rule::AgentOwnsVariables),
+            _ => (false, Rule::DesktopOwnsVariables),
+        };
+        // The descriptor of an OAuth token stands for the token.
+        let is_given = self.process.contains_key(name)
+            || name == names::OAUTH && self.at_start(names::OAUTH_DESCRIPTOR).is_some();
+        match origin {
+            // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
+            Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
+                Some("this client does not read `env` there")
+            }
+            Origin::Process => None,
+            // Where the login is, they still say (2.1.144 to 2.1.332, observed 2026-11-26).
+            _ if host
+                && name != names::SECURE_STORAGE
+                && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) =>
+            {
+                Some("in a host's session only the environment of the process counts")
+            }
+            _ if desktop && client.has(owns) && is_given => {
+                Some("the app that started the client has set it, and settings do not change that")
+            }
+            Origin::Settings(layer)
+                if desktop
+                    && client.has(Rule::DesktopIgnoresBlocks)
+                    && (layer.is_managed() || layer.is_of_project())
+                    && chooses_credential(name) =>
+            {
+                Some("the app that starts the client takes it from the user's own settings only")
+            }
+            _ if matches!(name, names::KEY | names::TOKEN | names::OAUTH) && self.has_socket() => {
+                Some("with ANTHROPIC_UNIX_SOCKET it is read from the process's environment only")
+            }
+            // 2.0.77, 2.1.330, observed 2026-11.
+            _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
+                Some("the client reads this variable from its environment only")
+            }
+            // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
+            _ if name == names::OAUTH
+                && !client.is_v0()
+                && !client.has(Rule::OauthOfSettingsCounts) =>
+            {
+                Some("this client reads it from its environment only")
+            }
+            // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
+            _ if of_project && is_weak_in_projects(client, name) => {
+                Some("the client does not take this variable from a project")
+            }
+            _ => None,
+        }
+    }
 }
 
 pub(crate) fn matters(name: &str) -> bool {
@@ -96,100 +184,10 @@ pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
     if client.has(trims) { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
 }
 
-pub(crate) fn is_switched_on(process: &Env, name: &str) -> bool {
-    process.get(name).is_some_and(|value| is_truthy(value.reveal()))
-}
-
-/// Whether a host manages the credentials of this process (2.1.83 to 2.1.332, observed 2026-11-25).
-pub(crate) fn is_of_host(process: &Env) -> bool {
-    is_switched_on(process, names::MANAGED_BY_HOST)
-}
-
-pub(crate) fn has_socket(client: Client, process: &Env) -> bool {
-    client.has(Rule::UnixSocketIsKnown) && at_start(process, names::UNIX_SOCKET).is_some()
-}
-
-/// What the process's environment sets a variable to, if not to nothing.
-pub(crate) fn at_start<'a>(process: &'a Env, name: &str) -> Option<&'a Secret> {
-    process.get(name).filter(|value| !value.is_empty())
-}
-
-/// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
-pub(crate) fn entrypoint(client: Client, process: &Env) -> &str {
-    let text = process.get(names::ENTRYPOINT).map_or("", |value| value.reveal());
-    if client.has(Rule::EntrypointIsTrimmed) { js_trim(text) } else { text }
-}
-
 /// Whether a variable holds a credential, or says where it is sent.
 fn chooses_credential(name: &str) -> bool {
     matches!(name, names::KEY | names::TOKEN | names::OAUTH | names::BASE_URL)
         || name.starts_with("CLAUDE_CODE_USE_")
-}
-
-/// Whether the process was started with the variable, be it empty. The descriptor of an OAuth token stands for the token.
-fn is_given(process: &Env, name: &str) -> bool {
-    let is_token = name == names::OAUTH;
-    process.contains_key(name) || (is_token && at_start(process, names::OAUTH_DESCRIPTOR).is_some())
-}
-
-/// Why the client does not read the variable `name` where it is set; `None` where it does.
-fn ignored(client: Client, process: &Env, origin: Origin, name: &str) -> Option<&'static str> {
-    let of_project = matches!(origin, Origin::Settings(layer) if layer.is_of_project());
-    // A host manages the credentials, or has named the variable that holds them.
-    let named_by_host =
-        client.has(Rule::HostAuthVariableIsKnown) && at_start(process, names::HOST_AUTH).is_some();
-    let host = named_by_host || (client.has(Rule::HostOwnsVariables) && is_of_host(process));
-    let (desktop, owns) = match entrypoint(client, process) {
-        "claude-desktop" => (true, Rule::DesktopOwnsVariables),
-        "claude-desktop-3p" | "local-agent" => (true, Rule::AgentOwnsVariables),
-        _ => (false, Rule::DesktopOwnsVariables),
-    };
-    match origin {
-        // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
-        Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
-            Some("this client does not read `env` there")
-        }
-        Origin::Process => None,
-        // Where the login is, they still say (2.1.144 to 2.1.332, observed 2026-11-26).
-        _ if host
-            && name != names::SECURE_STORAGE
-            && (name != names::HEADERS || client.has(Rule::HostOwnsCredentials)) =>
-        {
-            Some("in a host's session only the environment of the process counts")
-        }
-        _ if desktop && client.has(owns) && is_given(process, name) => {
-            Some("the app that started the client has set it, and settings do not change that")
-        }
-        Origin::Settings(layer)
-            if desktop
-                && client.has(Rule::DesktopIgnoresBlocks)
-                && (layer.is_managed() || layer.is_of_project())
-                && chooses_credential(name) =>
-        {
-            Some("the app that starts the client takes it from the user's own settings only")
-        }
-        _ if matches!(name, names::KEY | names::TOKEN | names::OAUTH)
-            && has_socket(client, process) =>
-        {
-            Some("with ANTHROPIC_UNIX_SOCKET it is read from the process's environment only")
-        }
-        // 2.0.77, 2.1.330, observed 2026-11.
-        _ if matches!(name, names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR) => {
-            Some("the client reads this variable from its environment only")
-        }
-        // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
-        _ if name == names::OAUTH
-            && !client.is_v0()
-            && !client.has(Rule::OauthOfSettingsCounts) =>
-        {
-            Some("this client reads it from its environment only")
-        }
-        // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
-        _ if of_project && is_weak_in_projects(client, name) => {
-            Some("the client does not take this variable from a project")
-        }
-        _ => None,
-    }
 }
 
 fn is_weak_in_projects(client: Client, name: &str) -> bool {
