@@ -6,19 +6,21 @@ use std::collections::BTreeMap;
 
 use super::{Client, Json, Rule};
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Text,
-    Boolean,
-    Object,
-    Texts,
-    TextOrTexts,
-    /// A whole number, 0 or more.
-    Count,
-    OneOf(&'static [&'static str]),
-}
+/// What a member may be: in words, and as a test.
+type Kind = (&'static str, fn(Json<'_>) -> bool);
 
-use Kind::{Boolean, Count, Object, OneOf, Text, TextOrTexts, Texts};
+const TEXT: Kind = ("a string", |value| value.is_string());
+const BOOLEAN: Kind = ("true or false", |value| matches!(value.0, "true" | "false"));
+const OBJECT: Kind = ("an object", |value| value.is_object());
+const TEXTS: Kind = ("a list of strings", is_texts);
+const TEXT_OR_TEXTS: Kind =
+    ("a string or a list of strings", |value| value.is_string() || is_texts(value));
+const COUNT: Kind = ("a whole number", |value| {
+    value.number().is_some_and(|number| number >= 0.0 && number.fract() == 0.0)
+});
+const CHANNEL: Kind = ("one of latest, stable", |value| is_one_of(value, &["latest", "stable"]));
+const METHOD: Kind =
+    ("one of claudeai, console", |value| is_one_of(value, &["claudeai", "console"]));
 
 /// The first version of the client that checks a member, and the first that does not.
 type Versions = (Client, Client);
@@ -36,79 +38,62 @@ const fn until(minor: u32, patch: u32) -> Versions {
 }
 
 const MEMBERS: &[(&str, Kind, Versions)] = &[
-    ("$schema", Text, ALWAYS),
-    ("apiKeyHelper", Text, ALWAYS),
-    ("awsAuthRefresh", Text, ALWAYS),
-    ("awsCredentialExport", Text, ALWAYS),
-    ("cleanupPeriodDays", Count, ALWAYS),
-    ("disableAllHooks", Boolean, ALWAYS),
-    ("disabledMcpjsonServers", Texts, until(1, 299)),
-    ("disabledMcpjsonServers", TextOrTexts, since(1, 299)),
-    ("enableAllProjectMcpServers", Boolean, ALWAYS),
-    ("enabledMcpjsonServers", Texts, until(1, 299)),
-    ("enabledMcpjsonServers", TextOrTexts, since(1, 299)),
-    ("enabledPlugins", Object, ALWAYS),
-    ("env", Object, ALWAYS),
-    ("forceLoginOrgUUID", TextOrTexts, ALWAYS),
-    ("includeCoAuthoredBy", Boolean, ALWAYS),
-    ("model", Text, ALWAYS),
-    ("otelHeadersHelper", Text, ALWAYS),
-    ("outputStyle", Text, ALWAYS),
-    ("permissions", Object, ALWAYS),
-    ("sandbox", Object, ALWAYS),
-    ("skipWebFetchPreflight", Boolean, ALWAYS),
-    ("spinnerTipsEnabled", Boolean, ALWAYS),
-    ("statusLine", Object, ALWAYS),
-    ("alwaysThinkingEnabled", Boolean, since(0, 0)),
-    ("attribution", Object, since(0, 62)),
-    ("autoUpdatesChannel", OneOf(&["latest", "stable"]), since(0, 67)),
-    ("availableModels", Texts, since(1, 40)),
-    ("companyAnnouncements", Texts, since(0, 32)),
-    ("fileSuggestion", Object, since(0, 65)),
-    ("includeGitInstructions", Boolean, since(1, 64)),
-    ("language", Text, since(0, 77)),
-    ("plansDirectory", Text, since(1, 9)),
-    ("respectGitignore", Boolean, since(1, 0)),
-    ("verbose", Boolean, since(1, 119)),
-    ("forceLoginMethod", OneOf(&["claudeai", "console"]), until(1, 162)),
-    ("extraKnownMarketplaces", Object, (Client::at(2, 0, 9), Client::at(2, 1, 224))),
+    ("$schema", TEXT, ALWAYS),
+    ("apiKeyHelper", TEXT, ALWAYS),
+    ("awsAuthRefresh", TEXT, ALWAYS),
+    ("awsCredentialExport", TEXT, ALWAYS),
+    ("cleanupPeriodDays", COUNT, ALWAYS),
+    ("disableAllHooks", BOOLEAN, ALWAYS),
+    ("disabledMcpjsonServers", TEXTS, until(1, 299)),
+    ("disabledMcpjsonServers", TEXT_OR_TEXTS, since(1, 299)),
+    ("enableAllProjectMcpServers", BOOLEAN, ALWAYS),
+    ("enabledMcpjsonServers", TEXTS, until(1, 299)),
+    ("enabledMcpjsonServers", TEXT_OR_TEXTS, since(1, 299)),
+    ("enabledPlugins", OBJECT, ALWAYS),
+    ("env", OBJECT, ALWAYS),
+    ("forceLoginOrgUUID", TEXT_OR_TEXTS, ALWAYS),
+    ("includeCoAuthoredBy", BOOLEAN, ALWAYS),
+    ("model", TEXT, ALWAYS),
+    ("otelHeadersHelper", TEXT, ALWAYS),
+    ("outputStyle", TEXT, ALWAYS),
+    ("permissions", OBJECT, ALWAYS),
+    ("sandbox", OBJECT, ALWAYS),
+    ("skipWebFetchPreflight", BOOLEAN, ALWAYS),
+    ("spinnerTipsEnabled", BOOLEAN, ALWAYS),
+    ("statusLine", OBJECT, ALWAYS),
+    ("alwaysThinkingEnabled", BOOLEAN, since(0, 0)),
+    ("attribution", OBJECT, since(0, 62)),
+    ("autoUpdatesChannel", CHANNEL, since(0, 67)),
+    ("availableModels", TEXTS, since(1, 40)),
+    ("companyAnnouncements", TEXTS, since(0, 32)),
+    ("fileSuggestion", OBJECT, since(0, 65)),
+    ("includeGitInstructions", BOOLEAN, since(1, 64)),
+    ("language", TEXT, since(0, 77)),
+    ("plansDirectory", TEXT, since(1, 9)),
+    ("respectGitignore", BOOLEAN, since(1, 0)),
+    ("verbose", BOOLEAN, since(1, 119)),
+    ("forceLoginMethod", METHOD, until(1, 162)),
+    ("extraKnownMarketplaces", OBJECT, (Client::at(2, 0, 9), Client::at(2, 1, 224))),
 ];
 
 /// What in the settings breaks the client's schema, if anything does.
 pub(crate) fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
-    let broken = MEMBERS.iter().find_map(|(name, kind, (first, end))| {
+    let broken = MEMBERS.iter().find_map(|(name, (words, fits), (first, end))| {
         let value = *members.get(*name)?;
         let is_checked = *first <= client && client < *end;
-        (is_checked && !fits(value, *kind))
-            .then(|| format!("`{name}` is {}, not {}", value.kind(), describe(*kind)))
+        (is_checked && !fits(value)).then(|| format!("`{name}` is {}, not {words}", value.kind()))
     });
     broken
         .or_else(|| permissions(client, *members.get("permissions")?))
         .or_else(|| hooks(client, *members.get("hooks")?))
 }
 
-fn fits(value: Json<'_>, kind: Kind) -> bool {
-    match kind {
-        Text => value.is_string(),
-        Boolean => matches!(value.literal(), Some("true" | "false")),
-        Object => value.is_object(),
-        Texts => value.items().is_some_and(|items| items.into_iter().all(Json::is_string)),
-        TextOrTexts => value.is_string() || fits(value, Texts),
-        Count => value.number().is_some_and(|number| number >= 0.0 && number.fract() == 0.0),
-        OneOf(words) => value.string().is_some_and(|text| words.contains(&text.as_str())),
-    }
+fn is_texts(value: Json<'_>) -> bool {
+    value.items().is_some_and(|items| items.into_iter().all(Json::is_string))
 }
 
-fn describe(kind: Kind) -> String {
-    match kind {
-        Text => "a string".into(),
-        Boolean => "true or false".into(),
-        Object => "an object".into(),
-        Texts => "a list of strings".into(),
-        TextOrTexts => "a string or a list of strings".into(),
-        Count => "a whole number".into(),
-        OneOf(words) => format!("one of {}", words.join(", ")),
-    }
+fn is_one_of(value: Json<'_>, words: &[&str]) -> bool {
+    value.string().is_some_and(|text| words.contains(&text.as_str()))
 }
 
 fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
@@ -121,16 +106,15 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
         {
             value.items().is_some()
         } else {
-            fits(value, Texts)
+            is_texts(value)
         };
         if !good {
             return Some(format!("`permissions.{name}` is not a list of strings"));
         }
     }
     let mode = permissions.get("defaultMode")?;
-    let is_auto = client.has(Rule::AutoIsAMode) && mode.string().as_deref() == Some("auto");
-    (!is_auto && !fits(mode, OneOf(MODES)))
-        .then(|| "`permissions.defaultMode` names no mode".into())
+    let is_auto = client.has(Rule::AutoIsAMode) && is_one_of(mode, &["auto"]);
+    (!is_auto && !is_one_of(mode, MODES)).then(|| "`permissions.defaultMode` names no mode".into())
 }
 
 /// The hooks: each is a list; before 2.1.101 an unknown name costs the file too (1.0.128, 2.0.77, 2.1.100, observed 2026-11).
