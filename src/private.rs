@@ -95,29 +95,12 @@ pub(crate) fn open_locked(path: &Path, how: Open, timeout: Duration) -> io::Resu
     }
 }
 
-/// What of the files in a directory `clear` says it has cleared, and what may be left and why.
-pub(crate) type Cleared = Vec<(PathBuf, anyhow::Result<()>)>;
-
-pub(crate) fn clear(dir: &Path, clear: impl Fn(&Path) -> anyhow::Result<bool>) -> Cleared {
-    let mut files = match list(dir) {
-        Ok(files) => files,
-        Err(error) => {
-            let why = format!("it cannot be looked through: {}", disk::what(&error));
-            return vec![(dir.to_owned(), Err(anyhow::Error::msg(why)))];
-        }
-    };
-    files.sort();
-    let cleared = files.into_iter().filter_map(|file| match clear(&file) {
-        Ok(is_cleared) => is_cleared.then_some((file, Ok(()))),
-        Err(error) => Some((file, Err(error))),
-    });
-    cleared.collect()
-}
-
-/// The files and directories in a directory; none if it is missing.
+/// The files and directories in a directory, in order; none if it is missing.
 pub(crate) fn list(dir: &Path) -> io::Result<Vec<PathBuf>> {
     let _acting = disk::act_for(&dir.join("."));
-    Ok(disk::if_any(disk::entries(dir))?.unwrap_or_default())
+    let mut files = disk::if_any(disk::entries(dir))?.unwrap_or_default();
+    files.sort();
+    Ok(files)
 }
 
 /// Makes the directory for its owner alone, and refuses one that others made or may use: its name may be taken.

@@ -13,7 +13,7 @@ use crate::document::{Change, Document, Edit};
 use crate::error::{fail, said};
 use crate::key::{cache::Cache, fingerprint, place};
 use crate::private;
-use crate::records::audit::{AuditArgs, Event, Trail};
+use crate::records::audit::{AuditArgs, Record, Trail};
 use crate::records::{runs, undo};
 use crate::signals::{self, Section};
 use crate::store::{self, Options};
@@ -91,8 +91,8 @@ pub(crate) fn apply(
         for file in &mut files {
             let Err(error) = file.try_out(&target.options, context) else { continue };
             if !target.args.dry_run {
-                let event = Event { action, config: &file.path, source, old: None, new: None };
-                target.args.audit.log(&event, "failed", context);
+                let record = Record::new(action, &file.path, source);
+                Trail::new(&target.args.audit, record).log("failed", context);
             }
             return Err(error);
         }
@@ -130,16 +130,16 @@ impl Work<'_> {
         context: &mut Context,
     ) -> anyhow::Result<()> {
         let Target { args, options, .. } = self.target;
-        let (path, action) = (file.path.clone(), self.record.action.clone());
-        let mut event =
-            Event { action: &action, config: &path, source: self.source, old: None, new: None };
-        let mut trail = Trail::new(&args.audit);
+        let path = file.path.clone();
+        let record = Record::new(&self.record.action, &path, self.source);
+        let mut trail = Trail::new(&args.audit, record);
         let (mut begun, mut refused, mut unprepared) = (false, args.dry_run, None);
         let result = file.run(options, context, |changes| {
             if !begun {
-                [event.old, event.new] = keys(changes).map(|key| key.map(|key| fingerprint(&key)));
+                let [old, new] = keys(changes).map(|key| key.map(|key| fingerprint(&key)));
+                (trail.record.old, trail.record.new) = (old, new);
                 refused = true;
-                trail.start(&event, context)?;
+                trail.start(context)?;
                 (begun, refused) = (true, false);
             }
             match self.record.prepare(&path, changes, context) {
@@ -165,7 +165,7 @@ impl Work<'_> {
             self.record.commit(context);
         }
         if begun || (failed && !refused) {
-            trail.log(&event, if failed { "failed" } else { "done" }, context);
+            trail.log(if failed { "failed" } else { "done" }, context);
         }
         drop(trail);
         match result {
@@ -210,9 +210,8 @@ impl Work<'_> {
                 context.warn(&format!("{} stays changed: {}", path.display(), said(&error)));
                 continue;
             }
-            let action = &self.record.action;
-            let event = Event { action, config: path, source: None, old: None, new: None };
-            self.target.args.audit.log(&event, "reverted", context);
+            let record = Record::new(&self.record.action, path, None);
+            Trail::new(&self.target.args.audit, record).log("reverted", context);
         }
     }
 }
@@ -227,16 +226,15 @@ pub(crate) fn audited<T>(
 ) -> anyhow::Result<T> {
     let section = signals::hold();
     clear_expired(context);
-    let event = Event { action, config: file, source, old: None, new: None };
     let audit = AuditArgs::default();
-    let mut trail = Trail::new(&audit);
-    trail.start(&event, context)?;
+    let mut trail = Trail::new(&audit, Record::new(action, file, source));
+    trail.start(context)?;
     let result = work(context);
     if result.is_ok() {
         section.finish();
         context.changed = true;
     }
-    trail.log(&event, if result.is_ok() { "done" } else { "failed" }, context);
+    trail.log(if result.is_ok() { "done" } else { "failed" }, context);
     result
 }
 

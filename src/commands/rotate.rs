@@ -26,7 +26,7 @@ use crate::key::{self, ApiKey, command, source::SourceArgs};
 use crate::output::one_line;
 use crate::profile;
 use crate::records::scrub::{Keys, Left, Scrubbed};
-use crate::records::{audit::Event, undo};
+use crate::records::{audit, undo};
 use pending::{Named, Pending, Records};
 
 #[derive(Debug, Args)]
@@ -240,14 +240,12 @@ impl Rotation {
             done.left.push(format!("run the command of --command-after: {problem}"));
         }
         if self.records.is_resumed {
-            let event = Event {
-                action: "rotate",
-                config: &self.target.file.path,
-                source: Some(self.source),
+            let record = audit::Record {
                 old: Some(last.old.fingerprint.clone()),
                 new: Some(self.new.fingerprint()),
+                ..audit::Record::new("rotate", &self.target.file.path, Some(self.source))
             };
-            self.args.change.audit.log(&event, "resumed", context);
+            audit::Trail::new(&self.args.change.audit, record).log("resumed", context);
         }
         let own = if self.in_config { Source::PrimaryKey } else { Source::KeychainKey };
         in_force::warn_if_shadowed(&own, &self.target.file, context);

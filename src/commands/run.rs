@@ -31,7 +31,7 @@ use crate::key::place;
 use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::output::one_line;
 use crate::profile::{self, Profile, ProfileArg, limits::LimitArgs};
-use crate::records::audit::{AuditArgs, Event};
+use crate::records::audit::{AuditArgs, Record, Trail};
 use crate::records::state;
 use crate::store;
 
@@ -140,18 +140,16 @@ fn lend(
     std::mem::forget(held);
     let mut signals = Signals::take().context("cannot take the signals")?;
     let mut command = command(args, &setup.env, context)?;
-    let cwd = context.cwd().to_path_buf();
-    let event = Event {
-        action: "run",
-        config: &cwd,
-        source: Some(source.kind()),
-        old: None,
-        new: Some(key.fingerprint()),
-    };
+    let record = Record::new("run", context.cwd(), Some(source.kind()));
+    let record = Record { new: Some(key.fingerprint()), ..record };
     let is_logged = setup.state.is_some();
     let log = |outcome, context: &mut Context| {
         if is_logged {
-            AuditArgs::default().log(&event, outcome, context);
+            // A run changes nothing that a power cut could leave without its line.
+            let audit = AuditArgs::default();
+            let mut trail = Trail::new(&audit, record.clone());
+            trail.is_synced = false;
+            trail.log(outcome, context);
         }
     };
     let is_first_party = setup.connector.is_first_party();

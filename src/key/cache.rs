@@ -11,12 +11,12 @@ use zeroize::Zeroizing;
 
 use crate::disk::{self, Open};
 use crate::key::{self, ApiKey};
-use crate::private::{self, Cleared};
+use crate::private;
 
 const MAX_BYTES: u64 = 128 * 1024;
 
 pub(crate) struct Cache {
-    dir: PathBuf,
+    pub dir: PathBuf,
 }
 
 impl Cache {
@@ -25,7 +25,7 @@ impl Cache {
         private::own_dir(&cache.dir).map(|()| cache)
     }
 
-    fn at(base: &Path) -> Cache {
+    pub(crate) fn at(base: &Path) -> Cache {
         Cache { dir: base.join(format!("cck-cache-{}", disk::user())) }
     }
 
@@ -58,22 +58,6 @@ impl Cache {
         Ok(key)
     }
 
-    pub(crate) fn forget(base: &Path, is_old: impl Fn(&str) -> bool, dry_run: bool) -> Cleared {
-        let empty = |path: &Path| {
-            let mut file = private::open_locked(path, Open::Make, private::LOCK_WAIT)?;
-            let is_old = parse(&mut file).is_some_and(|(_, key)| is_old(key.reveal()));
-            if is_old && !dry_run {
-                file.set_len(0)?;
-            }
-            io::Result::Ok(is_old)
-        };
-        private::clear(&Cache::at(base).dir, |path| {
-            empty(path).map_err(|error| {
-                anyhow::Error::msg(format!("it cannot be emptied: {}", disk::what(&error)))
-            })
-        })
-    }
-
     /// Empties the files whose time is over. They are not removed: another caller may be waiting for their lock.
     fn forget_expired(&self) {
         for path in private::list(&self.dir).unwrap_or_default() {
@@ -85,6 +69,23 @@ impl Cache {
             }
         }
     }
+}
+
+/// Empties a file of the cache if its key is an old one, and says whether it is.
+pub(crate) fn forget(
+    file: &Path,
+    is_old: impl Fn(&str) -> bool,
+    dry_run: bool,
+) -> anyhow::Result<bool> {
+    let forget = || {
+        let mut file = private::open_locked(file, Open::Make, private::LOCK_WAIT)?;
+        let is_old = parse(&mut file).is_some_and(|(_, key)| is_old(key.reveal()));
+        if is_old && !dry_run {
+            file.set_len(0)?;
+        }
+        io::Result::Ok(is_old)
+    };
+    forget().map_err(|e| anyhow::Error::msg(format!("it cannot be emptied: {}", disk::what(&e))))
 }
 
 fn now() -> u128 {

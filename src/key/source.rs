@@ -69,9 +69,20 @@ pub(crate) struct StoredSourceArgs {
 
 impl SourceArgs {
     pub(crate) fn names_one(&self) -> bool {
-        let StoredSourceArgs { key_env, key_file, key_command, .. } = &self.stored;
-        let texts = [&self.key, key_env, key_command];
-        self.stdin || self.prompt || key_file.is_some() || texts.iter().any(|it| it.is_some())
+        self.key.is_some() || self.stored.place().is_some() || self.stdin || self.prompt
+    }
+}
+
+impl StoredSourceArgs {
+    fn place(&self) -> Option<Place> {
+        let timeout = self.timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
+        match (&self.key_env, &self.key_command, &self.key_file) {
+            (Some(name), ..) => Some(Place::Env(name.clone())),
+            (_, Some(command), _) => Some(Place::Command(command.clone(), timeout)),
+            (.., Some(file)) if file == Path::new("-") => Some(Place::Stdin),
+            (.., Some(file)) => Some(Place::File(file.clone(), timeout)),
+            _ => None,
+        }
     }
 }
 
@@ -98,27 +109,20 @@ impl KeySource {
     }
 
     pub(crate) fn resolve(args: SourceArgs, context: &mut Context) -> anyhow::Result<KeySource> {
-        let StoredSourceArgs { key_env, key_file, key_command, timeout, any_shape } = args.stored;
-        let timeout = timeout.map_or(DEFAULT_TIMEOUT, Duration::from_secs);
-        let place = if let Some(key) = args.key.map(Zeroizing::new) {
-            context.warn("--key is visible in `ps` and in the shell's history; prefer --stdin, --key-file or the prompt");
-            Place::Flag(key)
-        } else if let Some(name) = key_env {
-            Place::Env(name)
-        } else if let Some(command) = key_command {
-            if shape::holds_key(&command) {
+        let place = match (args.key, args.stored.place()) {
+            (Some(key), _) => {
+                context.warn("--key is visible in `ps` and in the shell's history; prefer --stdin, --key-file or the prompt");
+                Place::Flag(Zeroizing::new(key))
+            }
+            (_, Some(Place::Command(command, _))) if shape::holds_key(&command) => {
                 return Err(fail("--key-command takes a command, not the key", NAME_ONE));
             }
-            Place::Command(command, timeout)
-        } else if args.stdin || key_file.as_deref() == Some(Path::new("-")) {
-            Place::Stdin
-        } else if let Some(file) = key_file {
-            Place::File(file, timeout)
-        } else if args.prompt {
-            Place::Prompt
-        } else {
-            Place::default_of(context)?
+            (_, Some(place)) => place,
+            _ if args.stdin => Place::Stdin,
+            _ if args.prompt => Place::Prompt,
+            _ => Place::default_of(context)?,
         };
+        let any_shape = args.stored.any_shape;
         Ok(KeySource { any_shape, ..KeySource::new(place) })
     }
 

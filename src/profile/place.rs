@@ -32,7 +32,6 @@ pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
         path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
     };
     files.retain(|path| path.extension().is_some_and(|end| end == "toml") && !is_hidden(path));
-    files.sort();
     Ok(files)
 }
 

@@ -28,7 +28,7 @@ pub(crate) struct AuditArgs {
     require_audit: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     pub time: String,
     /// What: `set-key`, `unset-key`, `rotate`, … or `repair`.
@@ -50,19 +50,17 @@ pub struct Record {
     pub prev: String,
 }
 
-/// What a command says of its change; the rest of the [`Record`] comes from the process.
-#[derive(Clone, Debug)]
-pub(crate) struct Event<'a> {
-    pub action: &'a str,
-    pub config: &'a Path,
-    pub source: Option<&'a str>,
-    pub old: Option<String>,
-    pub new: Option<String>,
-}
-
-impl AuditArgs {
-    pub(crate) fn log(&self, event: &Event<'_>, outcome: &str, context: &mut Context) {
-        Trail::new(self).log(event, outcome, context);
+impl Record {
+    /// What is known before a line is written, which adds the time, who it was, and the outcome.
+    pub(crate) fn new(action: &str, config: &Path, source: Option<&str>) -> Record {
+        Record {
+            action: action.into(),
+            config: config.display().to_string(),
+            source: source.map(Into::into),
+            pid: std::process::id(),
+            cck: env!("CARGO_PKG_VERSION").into(),
+            ..Record::default()
+        }
     }
 }
 
@@ -74,20 +72,24 @@ pub(crate) fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<Pa
     }
 }
 
-/// The trail. It is locked from the first line until it is dropped, so its lines stand in the order of the changes.
+/// The lines of one change. The trail is locked from the first of them until this is dropped, so its lines stand in the order
+/// of the changes.
 pub(crate) struct Trail<'a> {
     args: &'a AuditArgs,
+    pub record: Record,
+    /// Whether the last line waits for the disk, and takes those before it along: the config is there by then.
+    pub is_synced: bool,
     open: Option<(File, PathBuf)>,
 }
 
 impl<'a> Trail<'a> {
-    pub(crate) fn new(args: &'a AuditArgs) -> Trail<'a> {
-        Trail { args, open: None }
+    pub(crate) fn new(args: &'a AuditArgs, record: Record) -> Trail<'a> {
+        Trail { args, record, is_synced: true, open: None }
     }
 
     /// Before a change: writes that it starts. That it cannot be written is an error only if it is required.
-    pub(crate) fn start(&mut self, event: &Event<'_>, context: &Context) -> anyhow::Result<()> {
-        match self.append(event, "started", context) {
+    pub(crate) fn start(&mut self, context: &Context) -> anyhow::Result<()> {
+        match self.append("started", context) {
             Err(error) if self.args.require_audit => Err(fail(
                 format!("the audit line cannot be written, so nothing was changed: {error:#}"),
                 "fix the audit file, or leave --require-audit out",
@@ -97,8 +99,8 @@ impl<'a> Trail<'a> {
     }
 
     /// Writes one line. That it cannot be written is a warning: what it describes has happened.
-    pub(crate) fn log(&mut self, event: &Event<'_>, outcome: &str, context: &mut Context) {
-        if let Err(error) = self.append(event, outcome, context) {
+    pub(crate) fn log(&mut self, outcome: &str, context: &mut Context) {
+        if let Err(error) = self.append(outcome, context) {
             context.warn(&format!("the audit line was not written: {error:#}"));
         }
     }
@@ -117,36 +119,35 @@ impl<'a> Trail<'a> {
     }
 
     /// Adds a line, and before it one that describes the damage if the last line is not a record.
-    fn append(
-        &mut self,
-        event: &Event<'_>,
-        outcome: &str,
-        context: &Context,
-    ) -> anyhow::Result<()> {
-        // What is written is there whatever ends cck. The last line of a change takes all to the disk, as the config is by
-        // then; a run changes nothing that a power cut could leave without its line.
-        let is_last = outcome != "started" && event.action != "run";
-        let is_synced = is_last || self.args.require_audit;
+    fn append(&mut self, outcome: &str, context: &Context) -> anyhow::Result<()> {
+        // What is written is there whatever ends cck, except for a power cut.
+        let is_synced = (self.is_synced && outcome != "started") || self.args.require_audit;
+        let record = self.record.clone();
         let (file, path) = self.open(context)?;
         let shown = path.display();
         let end = file.seek(SeekFrom::End(0))?;
         let last = chain::last_line(file, end).with_context(|| format!("{shown}: cannot read"))?;
-        let mut prev = chain::link(None);
+        let [user, host] = user_and_host(context);
         let mut lines = Vec::new();
+        let add = |lines: &mut Vec<u8>, record: Record, outcome: &str, prev: String| {
+            let (time, user, host, outcome) = (now(), user.clone(), host.clone(), outcome.into());
+            let line = serde_json::to_vec(&Record { time, user, host, outcome, prev, ..record })?;
+            lines.extend_from_slice(&line);
+            lines.push(b'\n');
+            anyhow::Ok(chain::link(Some(&line)))
+        };
+        let mut prev = chain::link(None);
         if let Some(last) = last {
             if !last.ended {
                 lines.push(b'\n');
             }
             prev = last.link;
-            if let Some(damage) = last.damage {
-                let repair =
-                    Event { action: "repair", config: path, source: None, old: None, new: None };
-                let repair =
-                    Record { damage: Some(damage), ..record(&repair, "done", prev, context) };
-                prev = add(&mut lines, &repair)?;
+            if last.damage.is_some() {
+                let repair = Record::new("repair", path, None);
+                prev = add(&mut lines, Record { damage: last.damage, ..repair }, "done", prev)?;
             }
         }
-        add(&mut lines, &record(event, outcome, prev, context))?;
+        add(&mut lines, record, outcome, prev)?;
         let sync = |file: &File| if is_synced { file.sync_data() } else { Ok(()) };
         if let Err(error) = file.write_all(&lines).and_then(|()| sync(file)) {
             // Half a line would have to be repaired.
@@ -154,32 +155,6 @@ impl<'a> Trail<'a> {
             return Err(error).with_context(|| format!("{shown}: cannot write"));
         }
         Ok(())
-    }
-}
-
-fn add(lines: &mut Vec<u8>, record: &Record) -> anyhow::Result<String> {
-    let line = serde_json::to_vec(record)?;
-    lines.extend_from_slice(&line);
-    lines.push(b'\n');
-    Ok(chain::link(Some(&line)))
-}
-
-fn record(event: &Event<'_>, outcome: &str, prev: String, context: &Context) -> Record {
-    let [user, host] = user_and_host(context);
-    Record {
-        time: now(),
-        action: event.action.into(),
-        config: event.config.display().to_string(),
-        source: event.source.map(Into::into),
-        old: event.old.clone(),
-        new: event.new.clone(),
-        user,
-        host,
-        pid: std::process::id(),
-        cck: env!("CARGO_PKG_VERSION").into(),
-        outcome: outcome.into(),
-        damage: None,
-        prev,
     }
 }
 

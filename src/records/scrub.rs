@@ -14,7 +14,8 @@ use crate::context::Context;
 use crate::disk::{self, Open, Stat};
 use crate::document::Edit;
 use crate::error::said;
-use crate::key::{self, cache::Cache, place};
+use crate::key::cache::{self, Cache};
+use crate::key::{self, place};
 use crate::private;
 use crate::store;
 
@@ -150,7 +151,9 @@ pub(crate) fn scrub(
     for path in runs::configs(&base) {
         work.visit(&path, Kind::Other);
     }
-    work.empty_cache(&base);
+    work.clear(&Cache::at(&base).dir, |file| {
+        cache::forget(file, |key| keys.has(key), options.dry_run)
+    });
     if !options.dry_run {
         for (path, _) in &whole {
             work.again |= work.check(path, "");
@@ -252,30 +255,39 @@ impl Work<'_> {
         }
     }
 
-    fn empty_cache(&mut self, base: &Path) {
-        for (path, emptied) in Cache::forget(base, |key| self.keys.has(key), self.options.dry_run) {
-            match emptied {
-                Err(error) => _ = self.leave(&path, said(&error)),
-                Ok(()) => self.done.removed.push(path),
+    /// Has `clear` clear the files in a directory of cck's own. It says whether it did, or would have.
+    fn clear(&mut self, dir: &Path, clear: impl Fn(&Path) -> anyhow::Result<bool>) {
+        let files = private::list(dir).unwrap_or_else(|error| {
+            self.leave(dir, format!("it cannot be looked through: {}", disk::what(&error)));
+            Vec::new()
+        });
+        for file in files {
+            match clear(&file) {
+                Ok(true) => self.done.removed.push(file),
+                Ok(false) => {}
+                Err(error) => _ = self.leave(&file, said(&error)),
             }
         }
     }
 
+    /// Removes the record of the config's last change, and those of other changes that hold a key.
     fn forget_records(&mut self, config: &Path, context: &Context) {
-        let holds_key = |bytes: &[u8]| self.keys.found_in(bytes).is_some();
+        let (keys, dry_run) = (self.keys, self.options.dry_run);
         // Without its digest, only the record tells the same command, run again, which key is meant.
-        let is_needed = self.again && self.keys.digests.is_empty();
-        let dry_run = self.options.dry_run || is_needed;
-        let forgotten = undo::forget(config, holds_key, dry_run, context);
-        for (path, forgotten) in forgotten.unwrap_or_else(|e| vec![(config.into(), Err(e))]) {
-            match forgotten {
-                Err(error) => _ = self.leave(&path, said(&error)),
-                Ok(()) if is_needed => {
-                    self.leave(&path, "by it the same command, run again, knows the key");
-                }
-                Ok(()) => self.done.removed.push(path),
+        let is_needed = self.again && keys.digests.is_empty();
+        let places = undo::places(config, context);
+        let Ok((dir, own)) = places.map_err(|error| self.leave(config, said(&error))) else {
+            return;
+        };
+        self.clear(&dir, |file| {
+            let holds_key = |bytes: Zeroizing<Vec<u8>>| keys.found_in(&bytes).is_some();
+            let is_old =
+                own.iter().any(|own| own == file) || private::read(file)?.is_some_and(holds_key);
+            if is_old && is_needed {
+                anyhow::bail!("by it the same command, run again, knows the key");
             }
-        }
+            Ok(is_old && (dry_run || private::remove(file)?))
+        });
     }
 
     fn found_in(&self, path: &Path) -> Option<&'static str> {

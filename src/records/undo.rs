@@ -19,7 +19,7 @@ use crate::client::keychain;
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
 use crate::error::fail;
-use crate::private::{self, Cleared};
+use crate::private;
 use crate::store;
 
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -189,19 +189,9 @@ pub(crate) fn key_in(raw: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// Removes the record of the last change of `config`, and those of other changes that hold a key.
-pub(crate) fn forget(
-    config: &Path,
-    holds_key: impl Fn(&[u8]) -> bool,
-    dry_run: bool,
-    context: &Context,
-) -> anyhow::Result<Cleared> {
-    let own = [path(config, context)?, next(config, context)?];
-    Ok(private::clear(&state::dir(context)?.join("undo"), |file| {
-        let is_old = own.iter().any(|own| own == file)
-            || private::read(file)?.is_some_and(|bytes| holds_key(&bytes));
-        Ok(is_old && (dry_run || private::remove(file)?))
-    }))
+/// Where the records are, and the files of this config's.
+pub(crate) fn places(config: &Path, context: &Context) -> anyhow::Result<(PathBuf, [PathBuf; 2])> {
+    Ok((state::dir(context)?.join("undo"), [path(config, context)?, next(config, context)?]))
 }
 
 pub(crate) fn expire(context: &Context) {

@@ -59,7 +59,6 @@ impl Pending {
         let dir = state::dir(context)?.join("rotate");
         let mut files = private::list(&dir).map_err(|error| disk::refused(error, "list", &dir))?;
         files.retain(|file| file.as_os_str().as_encoded_bytes().starts_with(base));
-        files.sort();
         let mut all = Vec::new();
         for file in files {
             let Some(bytes) = private::read(&file)? else { continue };
