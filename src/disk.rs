@@ -179,17 +179,19 @@ pub(crate) fn wait<T, E>(
     }
 }
 
-/// Waits for the lock of a file or an open directory; false if another process held it all that time. A file system
-/// without locks counts as locked.
-pub(crate) fn lock(file: &File, timeout: Duration) -> io::Result<bool> {
+/// Waits for the lock of a file or an open directory; an error of kind `TimedOut` if another process held it all that time.
+/// On a file system without locks it is taken to be locked.
+pub(crate) fn lock(file: &File, timeout: Duration) -> io::Result<()> {
     let taken = wait(timeout, || match file.try_lock().map_err(io::Error::from) {
+        Err(error) => match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::Interrupted => Ok(None),
+            ErrorKind::Unsupported => Ok(Some(())),
+            _ => Err(error),
+        },
         Ok(()) => Ok(Some(())),
-        Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => {
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    });
-    taken.map(|taken| taken.is_some())
+    })?;
+    let held = "another process has held it for too long";
+    taken.ok_or_else(|| io::Error::new(ErrorKind::TimedOut, held))
 }
 
 /// The content of a regular file of about `size` bytes; `None` if it has more than `max`.

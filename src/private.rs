@@ -57,14 +57,12 @@ pub(crate) fn tidy(path: &Path) {
 /// Locks a directory against other runs of cck, until it is closed.
 fn lock_dir(dir: &Dir) -> anyhow::Result<()> {
     match dir.lockable().map(|file| disk::lock(file, LOCK_WAIT)) {
-        Some(Ok(false)) => Err(disk::refused(held_too_long(), "lock", &dir.path)),
+        Some(Err(error)) if error.kind() == ErrorKind::TimedOut => {
+            Err(disk::refused(error, "lock", &dir.path))
+        }
         // Not every file system has these locks; the replace itself needs none.
         _ => Ok(()),
     }
-}
-
-fn held_too_long() -> io::Error {
-    io::Error::other("another process has held it for too long")
 }
 
 /// Opens a file that is written in place, and makes it. No link, and no hard link: another user would choose the file.
@@ -87,12 +85,7 @@ pub(crate) fn open(path: &Path, how: Open) -> io::Result<File> {
 /// Opens a file as [`open`] does, and locks it. Anyone who may read it can hold the lock: the wait has an end.
 pub(crate) fn open_locked(path: &Path, how: Open, timeout: Duration) -> io::Result<File> {
     let file = open(path, how)?;
-    match disk::lock(&file, timeout) {
-        Ok(true) => Ok(file),
-        Ok(false) => Err(held_too_long()),
-        Err(error) if error.kind() == ErrorKind::Unsupported => Ok(file),
-        Err(error) => Err(error),
-    }
+    disk::lock(&file, timeout).map(|()| file)
 }
 
 /// The files and directories in a directory, in order; none if it is missing.

@@ -174,7 +174,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Vec<u8>>> {
     let (parent, name) = disk::split(&target)?;
     let dir = disk::if_any(Dir::open(parent));
     let Some(dir) = dir.map_err(|e| disk::refused(e, "read", &target))? else { return Ok(None) };
-    Ok(match load::load(&dir, name)?.map(|file| file.content) {
+    Ok(match load::load(&dir, name, true)?.map(|file| file.content) {
         Some(Content::Whole(bytes)) => Some(bytes),
         _ => None,
     })

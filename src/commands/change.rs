@@ -174,7 +174,14 @@ impl Work<'_> {
                     let why = said(&error);
                     context.warn(&format!("`cck undo` will not know this change: {why}"));
                 }
-                self.add(&outcome, begun, &path, context);
+                let [old, new] = keys(&outcome.changes);
+                self.changed.old_keys.extend(old);
+                self.changed.created |= outcome.created;
+                let shown = outcome.changes.iter().map(|change| ShownChange::new(&path, change));
+                self.changed.shown.extend(shown);
+                if begun && new.is_some() && keychain::service(&path).is_none() {
+                    warn_if_exposed(&outcome, context);
+                }
                 Ok(())
             }
             Err(error) if failed => {
@@ -185,17 +192,6 @@ impl Work<'_> {
                 let problem = format!("the change is in place, but: {}", said(&error));
                 Err(fail(problem, "look at the disk, then run this again to complete it"))
             }
-        }
-    }
-
-    fn add(&mut self, outcome: &store::Outcome, begun: bool, path: &Path, context: &mut Context) {
-        let [old, new] = keys(&outcome.changes);
-        self.changed.old_keys.extend(old);
-        self.changed.created |= outcome.created;
-        let shown = outcome.changes.iter().map(|change| ShownChange::new(path, change));
-        self.changed.shown.extend(shown);
-        if begun && new.is_some() && keychain::service(path).is_none() {
-            warn_if_exposed(outcome, context);
         }
     }
 

@@ -132,15 +132,14 @@ fn warn_if_temporary(program: &Path, context: &mut Context) {
     let has = |name: &str| program.components().any(|part| part.as_os_str() == name);
     let is_build = has("target") && (has("debug") || has("release"));
     let is_temporary = program.starts_with("/tmp") || program.starts_with("/var/tmp");
-    let places = [
-        (is_build, "is in a build directory"),
-        (has("_npx"), "is in npx's cache, which npm may empty"),
-        (is_temporary, "is in a directory for temporary files"),
-    ];
-    if let Some((_, why)) = places.into_iter().find(|(is_there, _)| *is_there) {
-        let program = program.display();
-        context.warn(&format!("{program} {why}: without it Claude Code gets no key; install cck"));
-    }
+    let why = match () {
+        () if is_build => "is in a build directory",
+        () if has("_npx") => "is in npx's cache, which npm may empty",
+        () if is_temporary => "is in a directory for temporary files",
+        () => return,
+    };
+    let program = program.display();
+    context.warn(&format!("{program} {why}: without it Claude Code gets no key; install cck"));
 }
 
 fn what_to_ask(

@@ -92,15 +92,13 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
     }
     // Until the report is written, nobody knows the name of the key to revoke.
     match context.flush() {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => return Ok(Exit::Done),
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Done),
         Err(error) => {
             let problem = format!("cannot write the report to standard output: {error}");
-            return Err(fail(problem, "run the same command again: it names the key to revoke"));
+            Err(fail(problem, "run the same command again: it names the key to revoke"))
         }
-        Ok(()) => {}
+        Ok(()) => rotation.records.remove().map(|()| Exit::Done),
     }
-    rotation.records.remove()?;
-    Ok(Exit::Done)
 }
 
 #[derive(Default)]

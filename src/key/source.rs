@@ -211,14 +211,13 @@ fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> 
     if !is_variable(name) {
         return Err(fail("--key-env takes the name of a variable", "name it without $"));
     }
+    let problem = match context.var(name).map(Zeroizing::new) {
+        None => "is not set",
+        Some(value) if value.trim().is_empty() => "is empty",
+        Some(value) => return Ok(value),
+    };
     let advice = format!("export {name} with the key in it, or name another with --key-env");
-    match context.var(name).map(Zeroizing::new) {
-        None => Err(fail(format!("the variable {name} is not set"), advice)),
-        Some(value) if value.trim().is_empty() => {
-            Err(fail(format!("the variable {name} is empty"), advice))
-        }
-        Some(value) => Ok(value),
-    }
+    Err(fail(format!("the variable {name} {problem}"), advice))
 }
 
 fn from_file(

@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use serde::Serialize;
 use zeroize::Zeroizing;
@@ -141,15 +141,13 @@ pub(crate) fn scrub(
     for (path, why) in copies.unseen {
         work.again |= work.leave(&path, why);
     }
-    let (whole, rest): (Vec<_>, Vec<_>) =
+    let base = place::base(context).path;
+    let (whole, mut rest): (Vec<_>, Vec<_>) =
         copies.files.into_iter().partition(|(_, kind)| *kind == Kind::Config);
+    rest.extend(runs::configs(&base).into_iter().map(|path| (path, Kind::Other)));
     // Whole configs first: they may show a key of which only the digest was known.
     for (path, kind) in whole.iter().chain(&rest) {
         work.visit(path, *kind);
-    }
-    let base = place::base(context).path;
-    for path in runs::configs(&base) {
-        work.visit(&path, Kind::Other);
     }
     work.clear(&Cache::at(&base).dir, |file| {
         cache::forget(file, |key| keys.has(key), options.dry_run)
@@ -194,7 +192,7 @@ impl Work<'_> {
             disk::Kind::File if stat.uid != disk::user() => "it belongs to another user",
             disk::Kind::File if kind == Kind::Config => return self.clean(path, &stat),
             disk::Kind::File if kind == Kind::Temp && stat.stamp.size <= MAX_BYTES => {
-                return self.remove(path);
+                return self.remove(path, &stat);
             }
             _ => "cck does not change it",
         };
@@ -240,13 +238,11 @@ impl Work<'_> {
     }
 
     /// Removes what a killed client has left, if a key is in it.
-    fn remove(&mut self, path: &Path) {
+    fn remove(&mut self, path: &Path, stat: &Stat) {
         if self.found_in(path).is_none() {
             return;
         }
-        let modified = std::fs::symlink_metadata(path).and_then(|metadata| metadata.modified());
-        let age = modified.map(|at| SystemTime::now().duration_since(at).unwrap_or_default());
-        if age.is_ok_and(|age| age < LEFT_BEHIND) {
+        if stat.stamp.age() < LEFT_BEHIND {
             self.leave(path, "Claude Code is writing it; run this again");
         } else if self.options.dry_run || private::remove(path).is_ok() {
             self.done.removed.push(path.to_path_buf());

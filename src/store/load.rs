@@ -51,28 +51,26 @@ impl Snapshot {
     }
 }
 
-/// Reads the file `name` in `dir` whole; `None` where there is none.
-pub(crate) fn load(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
-    let file = open(dir, name)?;
-    file.map(|file| whole(file, &dir.path.join(name))).transpose()
-}
-
-fn load_outline(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<Snapshot>> {
+/// Reads the file `name` in `dir`, a large one in outline unless it has to be `whole`; `None` where there is none.
+pub(crate) fn load(dir: &Dir, name: &OsStr, whole: bool) -> anyhow::Result<Option<Snapshot>> {
     let Some(file) = open(dir, name)? else { return Ok(None) };
     let path = dir.path.join(name);
-    let before = stat(&file, &path)?;
     // Where a file that is open cannot be replaced, an outline would be of one that is closed.
-    if KEEPS_OPEN
-        && (LARGE..=MAX_BYTES).contains(&before.stamp.size)
-        && before.kind == Kind::File
-        && will_show_changes(&before)
-        && let Some(outline) = Outline::read(&file)
-        && stat(&file, &path)?.stamp == before.stamp
-    {
-        let content = Content::Outline(outline);
-        return Ok(Some(Snapshot { content, file: Some(file), stat: before }));
+    if KEEPS_OPEN && !whole {
+        let stat = look(&file, &path)?;
+        if (LARGE..=MAX_BYTES).contains(&stat.stamp.size)
+            && stat.kind == Kind::File
+            && will_show_changes(&stat)
+            && let Some(outline) = Outline::read(&file)
+            && look(&file, &path)?.stamp == stat.stamp
+        {
+            let content = Content::Outline(outline);
+            return Ok(Some(Snapshot { content, file: Some(file), stat }));
+        }
     }
-    whole(file, &path).map(Some)
+    let content = Content::Whole(contents(&file, &path)?);
+    let stat = look(&file, &path)?;
+    Ok(Some(Snapshot { content, file: KEEPS_OPEN.then_some(file), stat }))
 }
 
 fn open(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<File>> {
@@ -83,12 +81,6 @@ fn open(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<File>> {
         }
         opened => opened.map_err(|error| disk::refused(error, "open", &path)),
     }
-}
-
-fn whole(file: File, path: &Path) -> anyhow::Result<Snapshot> {
-    let content = Content::Whole(contents(&file, path)?);
-    let stat = stat(&file, path)?;
-    Ok(Snapshot { content, file: KEEPS_OPEN.then_some(file), stat })
 }
 
 /// Waits until the tick of the clock has passed in which the file was written last: whatever is written to it from then on
@@ -104,13 +96,13 @@ fn will_show_changes(stat: &Stat) -> bool {
     }
 }
 
-fn stat(file: &File, path: &Path) -> anyhow::Result<Stat> {
+fn look(file: &File, path: &Path) -> anyhow::Result<Stat> {
     disk::stat(file).map_err(|error| disk::refused(error, "look at", path))
 }
 
 /// The whole content of an open file. It is read anew where it changes meanwhile.
 fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
-    let mut before = stat(file, path)?;
+    let mut before = look(file, path)?;
     let kind = match before.kind {
         Kind::File => None,
         Kind::Dir => Some("a directory"),
@@ -125,7 +117,7 @@ fn contents(file: &File, path: &Path) -> anyhow::Result<Vec<u8>> {
         let read = disk::read_up_to(file, before.stamp.size, MAX_BYTES);
         let bytes = read.map_err(|error| disk::refused(error, "read", path))?;
         let Some(bytes) = bytes else { break };
-        let after = stat(file, path)?;
+        let after = look(file, path)?;
         if before.stamp == after.stamp || tries == 10 {
             return Ok(bytes);
         }
@@ -166,12 +158,11 @@ pub(crate) fn load_settled(
     name: &OsStr,
     whole: bool,
 ) -> anyhow::Result<Option<Snapshot>> {
-    let load = if whole { load } else { load_outline };
     let mut last = None;
     let found = disk::wait(SETTLE, || {
         // An old file is what it is; only a fresh one is looked at twice. An outline is of a whole one.
         let is_settled = |file: &Snapshot| !is_recent(file) || file.whole().is_none_or(is_whole);
-        match load(dir, name)? {
+        match load(dir, name, whole)? {
             Some(file) if !is_settled(&file) => {
                 last = Some(file);
                 anyhow::Ok(None)

@@ -138,14 +138,14 @@ pub(crate) fn recover(dir: &Dir, name: &OsStr, aside: Option<&Aside>) -> anyhow:
     }
     // Without the file, what was mounted there may come back; and another user's copy does not count.
     let Ok(target) = dir.stat(name) else { return Ok(()) };
-    let Some(saved) = load::load(copies, &copy)? else { return Ok(()) };
+    let Some(saved) = load::load(copies, &copy, true)? else { return Ok(()) };
     let (owner, user) = (saved.stat.uid, disk::user());
     if owner != user && owner != target.uid {
         return Ok(());
     }
     let path = dir.path.join(name);
     if let Some((new, old)) = saved.whole().and_then(parse)
-        && let Some(file) = load::load(dir, name)?
+        && let Some(file) = load::load(dir, name, true)?
         && let Some(now) = file.whole()
         && now != new
         && now != old

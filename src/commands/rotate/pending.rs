@@ -38,38 +38,6 @@ pub(crate) struct Pending {
     file: PathBuf,
 }
 
-impl Pending {
-    fn new(old: &str, new: &ApiKey, config: &Path, context: &Context) -> anyhow::Result<Pending> {
-        let [old_digest, new_digest] = [old, new.reveal()].map(key::digest);
-        let base = state::file_for(config, "rotate", context)?.with_extension("");
-        let [from, to] =
-            [&old_digest, &new_digest].map(|digest| digest.rsplit(':').next().unwrap_or_default());
-        Ok(Pending {
-            schema: 1,
-            old: Named::of(old),
-            old_trace: ApiKey::parse(old).ok().map(|old| Trace::of(&old)),
-            file: PathBuf::from(format!("{}-{from}-{to}.json", base.display())),
-            old_digest,
-        })
-    }
-
-    fn all(config: &Path, context: &Context) -> anyhow::Result<Vec<Pending>> {
-        let base = state::file_for(config, "rotate", context)?.with_extension("");
-        let base = base.as_os_str().as_encoded_bytes();
-        let dir = state::dir(context)?.join("rotate");
-        let mut files = private::list(&dir).map_err(|error| disk::refused(error, "list", &dir))?;
-        files.retain(|file| file.as_os_str().as_encoded_bytes().starts_with(base));
-        let mut all = Vec::new();
-        for file in files {
-            let Some(bytes) = private::read(&file)? else { continue };
-            let pending: Pending = serde_json::from_slice(&bytes)
-                .with_context(|| format!("{} is not a record of a rotation", file.display()))?;
-            all.push(Pending { file, ..pending });
-        }
-        Ok(all)
-    }
-}
-
 /// The records of this rotation and of those before it that were cut off.
 pub(crate) struct Records {
     /// The rotations whose old keys are still to be named or retired, each key once, this one's last.
@@ -86,14 +54,34 @@ impl Records {
         config: &Path,
         context: &Context,
     ) -> anyhow::Result<Records> {
-        let mut all = Pending::all(config, context)?;
         let is_resumed = old == new.reveal();
+        let [old_digest, new_digest] = [old, new.reveal()].map(key::digest);
+        let base = state::file_for(config, "rotate", context)?.with_extension("");
+        let dir = base.parent().unwrap_or(&base);
+        let (mut all, mut olds) = (Vec::new(), Vec::<Pending>::new());
+        for file in private::list(dir).map_err(|error| disk::refused(error, "list", dir))? {
+            let is_of_config = file
+                .as_os_str()
+                .as_encoded_bytes()
+                .starts_with(base.as_os_str().as_encoded_bytes());
+            if is_of_config && let Some(bytes) = private::read(&file)? {
+                let pending: Pending = serde_json::from_slice(&bytes)
+                    .with_context(|| format!("{} is not a record of a rotation", file.display()))?;
+                all.push(Pending { file, ..pending });
+            }
+        }
         if !is_resumed {
-            all.push(Pending::new(old, new, config, context)?);
+            let [from, to] = [&old_digest, &new_digest].map(|it| it.trim_start_matches("sha256:"));
+            all.push(Pending {
+                schema: 1,
+                old: Named::of(old),
+                old_trace: ApiKey::parse(old).ok().map(|old| Trace::of(&old)),
+                file: PathBuf::from(format!("{}-{from}-{to}.json", base.display())),
+                old_digest,
+            });
         }
         let files = all.iter().map(|pending| pending.file.clone()).collect();
-        let (new, mut olds) = (key::digest(new.reveal()), Vec::<Pending>::new());
-        for pending in all.into_iter().rev().filter(|pending| pending.old_digest != new) {
+        for pending in all.into_iter().rev().filter(|pending| pending.old_digest != new_digest) {
             if !olds.iter().any(|old| old.old_digest == pending.old_digest) {
                 olds.insert(0, pending);
             }

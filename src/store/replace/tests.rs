@@ -26,7 +26,7 @@ impl Place {
     }
 
     fn load(&self) -> Option<Snapshot> {
-        load::load(&self.dir, OsStr::new(NAME)).unwrap()
+        load::load(&self.dir, OsStr::new(NAME), true).unwrap()
     }
 
     /// Whether the file was replaced by `new`.
