@@ -1,11 +1,9 @@
 //! The members of an object that is in memory, as spans of its text.
 
 use std::borrow::Cow;
-use std::fmt;
 use std::ops::Range;
 
-use serde::Deserializer as _;
-use serde::de::Visitor;
+use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::{NotJson, Scan};
@@ -91,24 +89,10 @@ pub(crate) fn bare(string: &[u8]) -> Cow<'_, str> {
 
 /// A string, given with its quotes, as bytes: UTF-8, except for lone surrogates, which no `&str` can equal.
 pub(crate) fn decode(string: &str) -> Cow<'_, [u8]> {
-    struct Bytes;
-    impl<'de> Visitor<'de> for Bytes {
-        type Value = Cow<'de, [u8]>;
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a string")
-        }
-        fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Self::Value, E> {
-            Ok(Cow::Borrowed(bytes))
-        }
-        fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-            Ok(Cow::Owned(bytes.to_vec()))
-        }
-    }
     if !string.contains('\\') {
         return Cow::Borrowed(string.trim_matches('"').as_bytes());
     }
     // The string was checked before; were it not, its own text equals no other name's.
-    serde_json::Deserializer::from_str(string)
-        .deserialize_bytes(Bytes)
-        .unwrap_or(Cow::Borrowed(string.as_bytes()))
+    let decoded = serde_json::from_str::<Bytes>(string);
+    decoded.map_or(Cow::Borrowed(string.as_bytes()), |bytes| Cow::Owned(bytes.into()))
 }

@@ -25,8 +25,7 @@ impl Number {
             (Zero | Integer | Fraction, b'e' | b'E') => Exponent,
             (Exponent, b'+' | b'-') => Sign,
             (Exponent | Sign | Power, b'0'..=b'9') => Power,
-            (Zero, b'0'..=b'9') => return Err("invalid number"),
-            _ if self.is_whole() => return Ok(None),
+            _ if self.is_whole() && !byte.is_ascii_digit() => return Ok(None),
             _ => return Err("invalid number"),
         }))
     }

@@ -34,22 +34,22 @@ pub(crate) struct Scan<V> {
     line_start: usize,
     /// Whether the string at hand is a name.
     is_name: bool,
-    /// Where name and value of the last member began, by depth.
-    starts: Vec<(usize, usize)>,
-    /// The part of the name that stands in the blocks before.
-    name: Vec<u8>,
+    /// Where the name at hand began.
+    name_start: usize,
+    /// Where the value of the last member began, by depth.
+    starts: Vec<usize>,
     /// Whether the value that comes next is wanted.
     asked: bool,
     /// The depth of the member whose text is wanted.
     wanted: Option<usize>,
-    /// The part of its text that stands in the blocks before.
-    text: Zeroizing<Vec<u8>>,
+    /// The part of the name or of the wanted text that stands in the blocks before.
+    held: Zeroizing<Vec<u8>>,
 }
 
 impl<V: Visitor> Scan<V> {
     pub(crate) fn new(visitor: V) -> Self {
         Scan {
-            starts: vec![(0, 0); visitor.depth() + 1],
+            starts: vec![0; visitor.depth() + 1],
             visitor,
             expect: Expect::Value,
             open: Vec::new(),
@@ -57,10 +57,10 @@ impl<V: Visitor> Scan<V> {
             line: 1,
             line_start: 0,
             is_name: false,
-            name: Vec::new(),
+            name_start: 0,
             asked: false,
             wanted: None,
-            text: Zeroizing::default(),
+            held: Zeroizing::default(),
         }
     }
 
@@ -72,8 +72,7 @@ impl<V: Visitor> Scan<V> {
 
     pub(crate) fn feed(&mut self, block: &[u8]) -> Result<(), NotJson> {
         // What of the block belongs to the name or the text at hand begins here.
-        let mut name_from = 0;
-        let mut text_from = 0;
+        let mut from = 0;
         let mut at = 0;
         while at < block.len() {
             if !self.in_token() {
@@ -92,9 +91,9 @@ impl<V: Visitor> Scan<V> {
                             at += 1;
                             if self.is_name {
                                 self.expect = Expect::Colon;
-                                self.named(&block[name_from..at - 1], at);
+                                self.named(&block[from..at - 1], at);
                             } else {
-                                self.ended(&block[text_from..at], at);
+                                self.ended(&block[from..at], at);
                             }
                         }
                         Some(b'\\') => {
@@ -128,25 +127,25 @@ impl<V: Visitor> Scan<V> {
                         return Err(self.stop(at, "expected ident"));
                     }
                     match &rest[1..] {
-                        [] => self.ended(&block[text_from..=at], at + 1),
+                        [] => self.ended(&block[from..=at], at + 1),
                         rest => self.expect = Expect::Word(rest),
                     }
                 }
                 Expect::Number(number) => match number.next(byte) {
                     Ok(Some(number)) => self.expect = Expect::Number(number),
                     Ok(None) => {
-                        self.ended(&block[text_from..at], at);
+                        self.ended(&block[from..at], at);
                         continue;
                     }
                     Err(why) => return Err(self.stop(at, why)),
                 },
                 Expect::Value | Expect::ValueOrEnd => {
                     if byte == b']' && self.expect == Expect::ValueOrEnd {
-                        self.close(&block[text_from..=at], at);
+                        self.close(&block[from..=at], at);
                     } else {
                         if std::mem::take(&mut self.asked) {
                             self.wanted = Some(self.open.len());
-                            text_from = at;
+                            from = at;
                         }
                         self.begin(byte, at)?;
                     }
@@ -155,12 +154,12 @@ impl<V: Visitor> Scan<V> {
                     (b'"', _) => {
                         self.expect = Expect::Text;
                         self.is_name = true;
-                        name_from = at + 1;
-                        if let Some(told) = self.told() {
-                            self.starts[told].0 = self.before + at;
+                        if self.told().is_some() {
+                            self.name_start = self.before + at;
+                            from = at + 1;
                         }
                     }
-                    (b'}', Expect::NameOrEnd) => self.close(&block[text_from..=at], at),
+                    (b'}', Expect::NameOrEnd) => self.close(&block[from..=at], at),
                     (b'}', _) => return Err(self.stop(at, "trailing comma")),
                     _ => return Err(self.stop(at, "key must be a string")),
                 },
@@ -174,7 +173,7 @@ impl<V: Visitor> Scan<V> {
                     (Some(b'{'), b',') => self.expect = Expect::Name,
                     (Some(b'['), b',') => self.expect = Expect::Value,
                     (Some(b'{'), b'}') | (Some(b'['), b']') => {
-                        self.close(&block[text_from..=at], at);
+                        self.close(&block[from..=at], at);
                     }
                     (None, _) => return Err(self.stop(at, "trailing characters")),
                     (Some(b'{'), _) => return Err(self.stop(at, "expected `,` or `}`")),
@@ -183,11 +182,8 @@ impl<V: Visitor> Scan<V> {
             }
             at += 1;
         }
-        if self.is_name && self.told().is_some() {
-            self.name.extend_from_slice(&block[name_from..]);
-        }
-        if self.wanted.is_some() {
-            self.text.extend_from_slice(&block[text_from..]);
+        if self.wanted.is_some() || (self.is_name && self.told().is_some()) {
+            self.held.extend_from_slice(&block[from..]);
         }
         self.before += block.len();
         Ok(())
@@ -243,7 +239,7 @@ impl<V: Visitor> Scan<V> {
 
     fn begin(&mut self, byte: u8, at: usize) -> Result<(), NotJson> {
         if let Some(start) = self.starts.get_mut(self.open.len()) {
-            start.1 = self.before + at;
+            *start = self.before + at;
         }
         self.expect = match byte {
             b'"' => Expect::Text,
@@ -269,14 +265,9 @@ impl<V: Visitor> Scan<V> {
     fn named(&mut self, rest: &[u8], end: usize) {
         self.is_name = false;
         let Some(depth) = self.told() else { return };
-        let span = self.starts[depth].0..self.before + end;
-        self.asked = if self.name.is_empty() {
-            self.visitor.name(depth, rest, span)
-        } else {
-            self.name.extend_from_slice(rest);
-            self.visitor.name(depth, &self.name, span)
-        };
-        self.name.clear();
+        let span = self.name_start..self.before + end;
+        self.asked = self.visitor.name(depth, whole(&mut self.held, rest), span);
+        self.held.clear();
     }
 
     /// The value ended before `end`; `rest` is what of it stands in this block, if it is wanted.
@@ -286,20 +277,13 @@ impl<V: Visitor> Scan<V> {
         if depth == 0 || depth >= self.starts.len() {
             return;
         }
-        let span = self.starts[depth].1..self.before + end;
-        match self.wanted {
-            None => self.visitor.value(depth, span, &[]),
-            Some(wanted) if wanted == depth => {
-                self.wanted = None;
-                if self.text.is_empty() {
-                    self.visitor.value(depth, span, rest);
-                } else {
-                    self.text.extend_from_slice(rest);
-                    self.visitor.value(depth, span, &self.text);
-                    self.text.clear();
-                }
-            }
-            Some(_) => {}
+        let span = self.starts[depth]..self.before + end;
+        if self.wanted.is_none() {
+            self.visitor.value(depth, span, &[]);
+        } else if self.wanted == Some(depth) {
+            self.wanted = None;
+            self.visitor.value(depth, span, whole(&mut self.held, rest));
+            self.held.clear();
         }
     }
 
@@ -313,4 +297,13 @@ impl<V: Visitor> Scan<V> {
         let offset = self.before + at;
         NotJson { offset, line: self.line, column: offset - self.line_start + 1, why }
     }
+}
+
+/// What is held with the rest of it, which is all of it if nothing is held.
+fn whole<'a>(held: &'a mut Vec<u8>, rest: &'a [u8]) -> &'a [u8] {
+    if held.is_empty() {
+        return rest;
+    }
+    held.extend_from_slice(rest);
+    held
 }
