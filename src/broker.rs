@@ -21,7 +21,7 @@ mod refusal;
 mod request;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use tokio::sync::oneshot;
 use crate::error::fail;
 use crate::http::Connector;
 use crate::key::command::Change;
-use budget::{Budget, Ledger};
+use budget::Ledger;
 use forward::Shared;
 use guard::Token;
 use listen::Listeners;
@@ -43,11 +43,10 @@ pub(crate) use record::Summary;
 /// event of one.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 
-/// What a run's broker is made of.
 pub(crate) struct Setup {
     pub(crate) run: log::Run,
     pub(crate) connector: Connector,
-    pub(crate) budgets: Vec<Budget>,
+    pub(crate) ledger: Mutex<Ledger>,
     /// Lists of patterns, of each of which one has to match.
     pub(crate) models: Vec<Vec<String>>,
     pub(crate) prices: LazyPrices,
@@ -63,7 +62,12 @@ pub(crate) struct Setup {
     pub(crate) patience: Duration,
 }
 
-/// A running broker.
+impl Setup {
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 pub(crate) struct Broker {
     pub(crate) socket: Option<PathBuf>,
     pub(crate) port: u16,
@@ -76,8 +80,6 @@ pub(crate) struct Broker {
 impl Broker {
     /// Binds the sockets and serves them in a thread.
     pub(crate) fn start(setup: Setup, lender: Lender) -> anyhow::Result<Broker> {
-        let state = setup.state.as_deref();
-        let ledger = Ledger::new(setup.budgets.clone(), state, setup.run.profile.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let listeners = runtime.block_on(Listeners::bind(&setup.bases)).map_err(|error| {
             fail(
@@ -86,15 +88,10 @@ impl Broker {
             )
         })?;
         let (socket, port) = listeners.places()?;
-        let (setup, ledger) = (Arc::new(setup), Arc::new(Mutex::new(ledger)));
-        let (entries, recorder) = record::start(Arc::clone(&setup), Arc::clone(&ledger))?;
-        let shared = Arc::new(Shared {
-            token: Token::new(),
-            lender: Arc::new(lender),
-            setup,
-            ledger,
-            entries,
-        });
+        let setup = Arc::new(setup);
+        let (entries, recorder) = record::start(Arc::clone(&setup))?;
+        let shared =
+            Arc::new(Shared { token: Token::new(), lender: Arc::new(lender), setup, entries });
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&shared);
         let server = thread::Builder::new().name("broker".into()).spawn(move || {
@@ -185,7 +182,7 @@ mod tests {
             let setup = Setup {
                 run: log::Run { id: run_id(), profile: None, project: String::new() },
                 connector: Connector::new(&url, &context).unwrap(),
-                budgets: Vec::new(),
+                ledger: Mutex::new(Ledger::new(vec![], Some(dir.path()), None).unwrap()),
                 models: Vec::new(),
                 prices: prices::Prices::load(&context).unwrap(),
                 require_log: false,

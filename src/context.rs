@@ -114,6 +114,11 @@ impl Context {
         }
     }
 
+    /// Nothing of the process but its working directory; what it warns of is not shown.
+    pub(crate) fn silent(cwd: &Path) -> Self {
+        Context { cwd: cwd.to_path_buf(), ..Context::default() }
+    }
+
     fn new(
         args: impl Iterator<Item = OsString>,
         vars: impl Iterator<Item = (OsString, OsString)>,

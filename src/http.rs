@@ -73,7 +73,6 @@ pub(crate) fn is_safe(url: &str) -> bool {
 /// What it takes to ask a base URL. A user part, query or fragment in it is not used.
 pub(crate) struct Connector {
     url: Url,
-    /// The value of the header `host`.
     pub(crate) host: HeaderValue,
     proxy: Option<Intercept>,
     /// If it is asked over TLS: how, and the name that the certificate must have.

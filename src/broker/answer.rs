@@ -15,7 +15,6 @@ use super::meter::Meter;
 use super::{Setup, guard, log};
 use crate::http::Connection;
 
-/// The body of the API's answer.
 pub(crate) struct Answer {
     body: Incoming,
     tracked: Tracked,

@@ -16,7 +16,6 @@ pub(crate) use crate::profile::limits::{Budget, Period, Unit, parse_amount};
 /// Hours that are kept: a month is the longest period.
 const KEPT_DAYS: u64 = 40;
 
-/// What was used.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Amount {
     pub(crate) usd: f64,
@@ -196,7 +195,7 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
 
 /// The budgets of a run, and what it used of them.
 pub(crate) struct Ledger {
-    budgets: Vec<Budget>,
+    pub(crate) budgets: Vec<Budget>,
     pub(crate) run: Amount,
     /// Of the run, what is in `stored`.
     recorded: Amount,

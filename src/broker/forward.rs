@@ -1,8 +1,8 @@
 //! One call: checked, sent on with the key, and recorded however it ends.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime};
 
 use bytes::Bytes;
@@ -17,7 +17,6 @@ use tokio::time::timeout;
 
 use super::Setup;
 use super::answer::{self, Answer};
-use super::budget::Ledger;
 use super::guard::{self, Route, Token};
 use super::lend::Lender;
 use super::log::{self, Call};
@@ -33,14 +32,7 @@ pub(crate) struct Shared {
     pub(crate) setup: Arc<Setup>,
     pub(crate) token: Token,
     pub(crate) lender: Arc<Lender>,
-    pub(crate) ledger: Arc<Mutex<Ledger>>,
     pub(crate) entries: Sender<Entry>,
-}
-
-impl Shared {
-    fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// The body of an answer: the broker's own, or the API's.
@@ -86,15 +78,14 @@ impl Drop for Tracked {
         if let Some(meter) = &mut self.meter {
             let prices = &self.shared.setup.prices;
             let (usage, model) = meter.finish();
-            let answered = model.filter(|model| prices.knows(model));
-            let priced = answered.or_else(|| call.model.clone()).unwrap_or_default();
+            let models = [model.as_deref(), call.model.as_deref()];
+            call.cost_usd = prices.cost(models, &usage, self.terms);
             call.usage = usage;
-            call.cost_usd = prices.cost(&priced, &usage, self.terms);
             call.prices = Arc::clone(&prices.date);
             if call.decision == "passed" && !meter.is_seen {
                 call.reason = Some("the answer reports no usage".to_owned());
             }
-            self.shared.ledger().run.add(call.amount());
+            self.shared.setup.ledger().run.add(call.amount());
         }
         _ = self.shared.entries.send(Entry { call, answer: None });
     }
@@ -104,7 +95,6 @@ pub(crate) fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Handles a request of the child.
 pub(crate) async fn handle(
     shared: Arc<Shared>,
     request: Request<Incoming>,
@@ -152,7 +142,7 @@ async fn admit(
         tracked.call.stream = asked.stream;
         tracked.terms = asked.terms;
         asked.check_model(&shared.setup.models)?;
-        if let Some(sentence) = shared.ledger().refusal(Local::now().naive_local()) {
+        if let Some(sentence) = shared.setup.ledger().refusal(Local::now().naive_local()) {
             return Err(Refusal::billing("budget", sentence));
         }
     }

@@ -48,14 +48,12 @@ impl Token {
     }
 }
 
-/// Random bytes of the system.
 pub(crate) fn rand<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     ring::default_provider().secure_random.fill(&mut bytes).expect("the system has random bytes");
     bytes
 }
 
-/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Route {
     /// A message: it costs, and is checked against budgets and models.

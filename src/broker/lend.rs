@@ -7,7 +7,6 @@ use hyper::header::{self, HeaderName, HeaderValue};
 
 use crate::key::ApiKey;
 
-/// Reads the source once more.
 pub(crate) type Reread = Box<dyn Fn() -> anyhow::Result<ApiKey> + Send + Sync>;
 
 /// A key as the API takes it.
@@ -30,7 +29,6 @@ impl Lent {
     }
 }
 
-/// Lends the key.
 pub(crate) struct Lender {
     lent: Mutex<(Arc<Lent>, Instant)>,
     /// None for a source that can be read only once.

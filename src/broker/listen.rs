@@ -25,7 +25,6 @@ const IDLE: Duration = Duration::from_secs(300);
 /// After an error, such as too many open files.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The listeners of a run.
 pub(crate) struct Listeners {
     tcp: TcpListener,
     socket: Socket,
@@ -48,18 +47,17 @@ impl Listeners {
         let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
         loop {
             let (shared, place) = (Arc::clone(&shared), Arc::clone(&places).acquire_owned().await);
-            tokio::select! {
-                stream = self.tcp.accept() => match stream {
-                    Ok((stream, _)) => {
-                        _ = stream.set_nodelay(true);
-                        tokio::spawn(serve(stream.into_split(), shared, place.ok()));
-                    }
-                    Err(_) => tokio::time::sleep(PAUSE).await,
-                },
-                stream = self.socket.accept() => match stream {
-                    Ok(stream) => _ = tokio::spawn(serve(stream.into_split(), shared, place.ok())),
-                    Err(_) => tokio::time::sleep(PAUSE).await,
-                },
+            let accepted = tokio::select! {
+                accepted = self.tcp.accept() => accepted.map(|(stream, _)| {
+                    _ = stream.set_nodelay(true);
+                    tokio::spawn(serve(stream.into_split(), shared, place.ok()))
+                }),
+                accepted = self.socket.accept() => accepted.map(|stream| {
+                    tokio::spawn(serve(stream.into_split(), shared, place.ok()))
+                }),
+            };
+            if accepted.is_err() {
+                tokio::time::sleep(PAUSE).await;
             }
         }
     }

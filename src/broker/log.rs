@@ -30,7 +30,6 @@ pub(crate) struct Run {
     pub(crate) project: String,
 }
 
-/// One call.
 #[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Call {
     #[serde(skip)]
@@ -59,7 +58,6 @@ pub(crate) struct Call {
     pub(crate) alerts: Vec<String>,
 }
 
-/// A line of the log.
 #[derive(Serialize)]
 struct Line<'a> {
     /// First: by it `cck usage` knows a line.
@@ -86,7 +84,6 @@ pub(crate) fn text(text: &str) -> String {
     crate::key::mask(text.char_indices().nth(MAX_TEXT).map_or(text, |(at, _)| &text[..at]))
 }
 
-/// The log's file in cck's state directory.
 pub(crate) fn file(state: &Path) -> PathBuf {
     state.join("calls.jsonl")
 }

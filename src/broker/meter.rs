@@ -29,7 +29,6 @@ pub struct Usage {
 }
 
 impl Usage {
-    /// The tokens of the prompt.
     pub(crate) fn prompt(&self) -> u64 {
         let parts = [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h];
         parts.into_iter().fold(0, u64::saturating_add)
@@ -144,7 +143,6 @@ impl Meter {
         Meter { is_stream, ..Meter::default() }
     }
 
-    /// Reads on.
     pub fn feed(&mut self, bytes: &[u8]) {
         if !self.is_stream {
             return self.hold(bytes, MAX_JSON);

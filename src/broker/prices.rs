@@ -12,7 +12,6 @@ use crate::context::Context;
 use crate::error::fail;
 use crate::private;
 
-/// The price list of this cck.
 const LIST: &str = include_str!("prices.toml");
 
 /// A price list, in US dollars for a million tokens. What the plain values are is said in the list.
@@ -109,11 +108,6 @@ impl Prices {
         de::from_document(list).map_err(|error: de::Error| said(error.message()))
     }
 
-    /// Whether the list has this model.
-    pub(crate) fn knows(&self, model: &str) -> bool {
-        self.find(model).is_some()
-    }
-
     fn find(&self, model: &str) -> Option<&Model> {
         let name = base_name(model);
         // An exact name comes before a pattern.
@@ -122,9 +116,9 @@ impl Prices {
         })
     }
 
-    /// What this usage costs, in US dollars; of a model that is not in the list, as much as of the dearest.
-    pub(crate) fn cost(&self, model: &str, usage: &Usage, terms: Terms) -> f64 {
-        let tokens = match self.find(model) {
+    /// What this usage costs, in US dollars, of the first of these models that is in the list, else of the dearest.
+    pub(crate) fn cost(&self, models: [Option<&str>; 2], usage: &Usage, terms: Terms) -> f64 {
+        let tokens = match models.into_iter().flatten().find_map(|model| self.find(model)) {
             Some(model) => self.tokens(model, usage),
             None => self.models.values().map(|model| self.tokens(model, usage)).fold(0.0, f64::max),
         };
@@ -173,7 +167,8 @@ mod tests {
     fn a_call_costs_what_the_list_says() {
         let prices = prices();
         let million = 1_000_000;
-        let cost = |model: &str, usage: Usage| prices.cost(model, &usage, Terms::default());
+        let cost =
+            |model: &str, usage: Usage| prices.cost([Some(model), None], &usage, Terms::default());
         let input = Usage { input: million, ..Usage::default() };
         let output = Usage { output: million, ..Usage::default() };
         for (model, into, out) in [
@@ -200,7 +195,9 @@ mod tests {
         close(cost("claude-opus-5-5", cached), 4.0 * (0.05 + 1.25 + 2.0));
         close(cost("claude-opus-5", Usage { web_searches: 3, ..Usage::default() }), 0.03);
         let both = Terms { us_only: true, fast: true };
-        close(prices.cost("claude-opus-5", &input, both), 5.0 * 1.1 * 2.0);
+        close(prices.cost([Some("claude-opus-5"), None], &input, both), 5.0 * 1.1 * 2.0);
+        let asked = [Some("another"), Some("claude-opus-5")];
+        close(prices.cost(asked, &input, Terms::default()), 5.0);
     }
 
     #[test]
@@ -208,7 +205,7 @@ mod tests {
         let prices = prices();
         let usage =
             |input, cache_read| Usage { input, cache_read, output: 1000, ..Usage::default() };
-        let cost = |usage| prices.cost("claude-haiku-5-5", &usage, Terms::default());
+        let cost = |usage| prices.cost([Some("claude-haiku-5-5"), None], &usage, Terms::default());
         close(cost(usage(100_000, 0)), (100_000.0 * 0.10 + 1000.0 * 0.50) / 1e6);
         close(cost(usage(100_000, 10)), ((100_000.0 + 1.0) * 0.50 + 1000.0 * 2.50) / 1e6);
     }
@@ -218,9 +215,9 @@ mod tests {
         let list = "date = 'mine'\nweb-search = 1\nmodels.gpt = { input = 0, output = 1 }\n[models.claude-haiku-4-5]\ninput = 7\noutput = 1.5\n";
         let prices = Prices::over(list.as_bytes()).unwrap();
         let usage = Usage { output: 1_000_000, web_searches: 1, ..Usage::default() };
-        close(prices.cost("gpt", &usage, Terms::default()), 2.0);
-        close(prices.cost("claude-haiku-4-5", &usage, Terms::default()), 2.5);
-        close(prices.cost("claude-haiku-5-5", &usage, Terms::default()), 1.5);
+        close(prices.cost([Some("gpt"), None], &usage, Terms::default()), 2.0);
+        close(prices.cost([Some("claude-haiku-4-5"), None], &usage, Terms::default()), 2.5);
+        close(prices.cost([Some("claude-haiku-5-5"), None], &usage, Terms::default()), 1.5);
         assert_eq!(&*prices.date, "2026-10+mine");
         for text in [
             "x = 1",

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::Stdio;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::Setup;
-use super::budget::{Amount, Ledger, Spend};
+use super::budget::{Amount, Spend};
 use super::log::{self, Call};
 use crate::key::command::{Change, change_env, shell, stop};
 
@@ -38,7 +38,6 @@ pub(crate) struct Entry {
     pub(crate) answer: Option<oneshot::Sender<Result<(), String>>>,
 }
 
-/// What came of a run.
 #[derive(Default)]
 pub(crate) struct Summary {
     pub(crate) calls: u64,
@@ -51,7 +50,6 @@ pub(crate) struct Summary {
 
 struct Recorder {
     setup: Arc<Setup>,
-    ledger: Arc<Mutex<Ledger>>,
     summary: Summary,
     /// What raises an alert once in a run, and has.
     raised: BTreeSet<String>,
@@ -62,13 +60,10 @@ struct Recorder {
 }
 
 /// Starts the recorder; its thread ends when the last sender is dropped.
-pub(crate) fn start(
-    setup: Arc<Setup>,
-    ledger: Arc<Mutex<Ledger>>,
-) -> io::Result<(Sender<Entry>, JoinHandle<Summary>)> {
+pub(crate) fn start(setup: Arc<Setup>) -> io::Result<(Sender<Entry>, JoinHandle<Summary>)> {
     let (sender, entries) = channel();
     let (summary, raised, alerts, commands) = Default::default();
-    let recorder = Recorder { setup, ledger, summary, raised, alerts, commands };
+    let recorder = Recorder { setup, summary, raised, alerts, commands };
     let thread =
         thread::Builder::new().name("record".into()).spawn(move || recorder.run(&entries))?;
     Ok((sender, thread))
@@ -96,7 +91,7 @@ impl Recorder {
         for command in self.commands {
             _ = command.join();
         }
-        let mut ledger = self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut ledger = self.setup.ledger();
         self.summary.used = ledger.run;
         let left = ledger.left(Local::now().naive_local());
         self.summary.left = left.into_iter().map(|(_, sentence)| sentence).collect();
@@ -161,13 +156,12 @@ impl Recorder {
     /// Stores what was used, with the alerts that this raises.
     fn store(&mut self, amount: Amount, models: &[String]) -> anyhow::Result<()> {
         let now = Local::now().naive_local();
-        let ledger = || self.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-        let store = ledger().store.clone();
+        let store = self.setup.ledger().store.clone();
         let (before, after) = match store {
             // Not under the lock, for which calls would wait.
             Some(store) => store.add(amount, models, now)?,
             None => {
-                let before = ledger().stored.clone();
+                let before = self.setup.ledger().stored.clone();
                 let after = before.plus(amount, models, now);
                 (before, after)
             }
@@ -183,7 +177,7 @@ impl Recorder {
             let message = format!("this hour costs more than {UNUSUAL} times the usual one");
             self.alerts.push(("unusual-hour".to_owned(), message));
         }
-        let passed = ledger().record(amount, (&before, after), now);
+        let passed = self.setup.ledger().record(amount, (&before, after), now);
         self.alerts.extend(passed);
         Ok(())
     }

@@ -6,27 +6,26 @@ use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal as _};
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
-use zeroize::Zeroizing;
 
 use super::change::{self, FilePlan};
 use super::set_key;
 use super::target::{ChangeArgs, Target};
-use crate::broker::budget::{self, Unit};
+use crate::broker::budget::{self, Ledger, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
 use crate::client::paths::{Roots, display};
 use crate::client::{Client, config, gather, settings};
 use crate::context::Context;
-use crate::disk;
 use crate::document::Document;
 use crate::error::{Exit, fail};
 use crate::http::Connector;
 use crate::key::ApiKey;
-use crate::key::command::{self, Change, MAX_OUTPUT_BYTES, change_env};
+use crate::key::command::{Change, change_env};
 use crate::key::place;
 use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::output::one_line;
@@ -88,6 +87,9 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     redirect::check(&args.command, args.allow_project_host, context)?;
     let source = profile::key_source(args.source.clone(), profile.as_ref(), context)?;
     let profile = profile.map(|profile| profile.name);
+    let state = state::dir(context).ok();
+    let budgets = [args.limits.budget.clone(), limits.budget].concat();
+    let ledger = Ledger::new(budgets, state.as_deref(), profile.as_deref())?;
     let mut setup = Setup {
         run: broker::log::Run {
             id: broker::run_id(),
@@ -95,14 +97,14 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
             project: context.cwd().display().to_string(),
         },
         connector,
-        budgets: [args.limits.budget.clone(), limits.budget].concat(),
+        ledger: Mutex::new(ledger),
         // A model has to be allowed by both.
         models: vec![args.limits.allow_model.clone(), limits.allow_models],
         prices: Prices::load(context)?,
         require_log: args.limits.require_log || limits.require_log,
         on_alert: args.limits.on_alert.clone().or(limits.on_alert),
         env: Vec::new(),
-        state: state::dir(context).ok(),
+        state,
         // Beside what else cck keeps in memory, which is swept of dead runs; elsewhere if that path is too long.
         bases: vec![place::base(context).path, "/tmp".into()],
         patience: PATIENCE,
@@ -265,27 +267,16 @@ fn is_session(context: &Context) -> bool {
 
 /// What reads the source once more while the command runs. It prints nothing on the command's screen.
 fn reread(source: &KeySource, context: &Context) -> Option<Reread> {
-    let any_shape = source.any_shape;
-    match &source.place {
-        Place::File(file, _) => {
-            let file = context.cwd().join(file);
-            // A pipe gives its key once.
-            std::fs::metadata(&file).ok().filter(std::fs::Metadata::is_file)?;
-            Some(Box::new(move || {
-                let bytes = Zeroizing::new(disk::read_file(&file, MAX_OUTPUT_BYTES as u64)?);
-                ApiKey::checked(std::str::from_utf8(&bytes)?, any_shape)
-            }))
-        }
-        Place::Command(line, timeout) => {
-            let quiet = if cfg!(unix) { format!("exec 2>/dev/null\n{line}") } else { line.clone() };
-            let (cwd, timeout) = (context.cwd().to_path_buf(), *timeout);
-            Some(Box::new(move || match command::output(&quiet, &cwd, timeout)? {
-                Ok(output) => ApiKey::checked(&output, any_shape),
-                Err(ended) => anyhow::bail!("the command of the key {ended}"),
-            }))
-        }
-        _ => None,
+    let mut source = source.clone();
+    match &mut source.place {
+        // A pipe gives its key once.
+        Place::File(file, _) if context.cwd().join(&file).is_file() => {}
+        Place::Command(line, _) if cfg!(unix) => line.insert_str(0, "exec 2>/dev/null\n"),
+        Place::Command(..) => {}
+        _ => return None,
     }
+    let cwd = context.cwd().to_path_buf();
+    Some(Box::new(move || source.read(&mut Context::silent(&cwd))))
 }
 
 /// Has the client start at its prompt, if it never did: it would ask for a login, which a run does not need.
@@ -336,7 +327,9 @@ fn dry_run(
         format!("calls go to {}", setup.connector.authority()),
     ];
     lines.extend(setup.run.profile.iter().map(|name| format!("profile:   {name}")));
-    lines.extend(setup.budgets.iter().map(|budget| format!("budget:    {}", budget.describe())));
+    lines.extend(
+        setup.ledger().budgets.iter().map(|budget| format!("budget:    {}", budget.describe())),
+    );
     let models = setup.models.iter().filter(|patterns| !patterns.is_empty());
     lines.extend(models.map(|patterns| format!("models:    {}", patterns.join(", "))));
     let changes = env::changes(None, &args.keep_env, context);
