@@ -2,8 +2,10 @@
 
 mod lazy;
 
+use std::iter;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches, Parser};
 
 use crate::commands::{
     approve, audit, completions, get_key, helper, man, profile, rotate, run, set_key, undo,
@@ -77,24 +79,31 @@ pub(crate) enum Command {
     Man(Lazy<man::ManArgs>),
 }
 
+/// Reads the arguments. `--quiet` holds wherever among them it stands.
+pub(crate) fn parse(context: &mut Context) -> Result<Cli, clap::Error> {
+    let mut matches = Cli::command().try_get_matches_from(&context.args)?;
+    let mut levels = iter::successors(Some(&matches), |level| Some(level.subcommand()?.1));
+    context.quiet = levels.any(|level| level.get_flag("quiet"));
+    Cli::from_arg_matches_mut(&mut matches)
+}
+
 pub(crate) fn dispatch(cli: Cli, context: &mut Context) -> anyhow::Result<Exit> {
-    context.quiet = cli.quiet;
     match cli.command {
         None => verify::status(context),
-        Some(Command::SetKey(args)) => set_key::run(args.enter(context), context),
-        Some(Command::Rotate(args)) => rotate::run(*args.enter(context), context),
-        Some(Command::UnsetKey(args)) => unset_key::run(args.enter(context), context),
-        Some(Command::Verify(args)) => verify::run(&args.enter(context), context),
-        Some(Command::Approve(args)) => approve::run(args.enter(context), context),
-        Some(Command::Undo(args)) => undo::run(args.enter(context), context),
-        Some(Command::Audit(args)) => audit::run(&args.enter(context), context),
-        Some(Command::Profile(args)) => profile::run(args.enter(context), context),
-        Some(Command::Run(args)) => run::run(args.enter(context), context),
-        Some(Command::Usage(args)) => usage::run(&args.enter(context), context),
-        Some(Command::GetKey(args)) => get_key::run(args.enter(context), context),
-        Some(Command::Helper(args)) => helper::run(args.enter(context), context),
-        Some(Command::Completions(args)) => completions::run(&args.enter(context), context),
-        Some(Command::Man(args)) => man::run(&args.enter(context), context),
+        Some(Command::SetKey(args)) => set_key::run(args.0, context),
+        Some(Command::Rotate(args)) => rotate::run(*args.0, context),
+        Some(Command::UnsetKey(args)) => unset_key::run(args.0, context),
+        Some(Command::Verify(args)) => verify::run(&args.0, context),
+        Some(Command::Approve(args)) => approve::run(args.0, context),
+        Some(Command::Undo(args)) => undo::run(args.0, context),
+        Some(Command::Audit(args)) => audit::run(&args.0, context),
+        Some(Command::Profile(args)) => profile::run(args.0, context),
+        Some(Command::Run(args)) => run::run(args.0, context),
+        Some(Command::Usage(args)) => usage::run(&args.0, context),
+        Some(Command::GetKey(args)) => get_key::run(args.0, context),
+        Some(Command::Helper(args)) => helper::run(args.0, context),
+        Some(Command::Completions(args)) => completions::run(&args.0, context),
+        Some(Command::Man(args)) => man::run(&args.0, context),
     }
 }
 
@@ -238,13 +247,7 @@ mod tests {
                 ".".as_ref(),
                 "/".as_ref(),
             );
-            let cli = Cli::try_parse_from(&context.args).unwrap();
-            context.quiet = cli.quiet;
-            match cli.command {
-                Some(Command::Verify(args)) => drop(args.enter(&mut context)),
-                Some(Command::Profile(args)) => drop(args.enter(&mut context)),
-                other => panic!("{other:?}"),
-            }
+            parse(&mut context).unwrap();
             assert!(context.quiet, "{args}");
         }
     }

@@ -24,7 +24,7 @@ pub mod store;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::CommandFactory;
 use cli::Cli;
 use context::Context;
 use disk::tools::{LOOK, ROOM};
@@ -39,7 +39,7 @@ pub fn main() -> ExitCode {
 pub fn run(context: &mut Context) -> Exit {
     let exit = match commands::completions::answer(Cli::command, context) {
         Some(exit) => exit,
-        None => match Cli::try_parse_from(&context.args) {
+        None => match cli::parse(context) {
             Ok(cli) => cli::dispatch(cli, context).unwrap_or_else(|error| {
                 report(context, &error);
                 failed(context)

@@ -2,27 +2,12 @@
 
 use clap::{Arg, ArgAction, ArgMatches, Args, Command, Error, FromArgMatches};
 
-use crate::context::Context;
-
 #[derive(Debug)]
-pub(crate) struct Lazy<T> {
-    args: T,
-    quiet: bool,
-}
-
-impl<T> Lazy<T> {
-    /// The arguments; what holds for every command goes to `context`.
-    pub(crate) fn enter(self, context: &mut Context) -> T {
-        context.quiet |= self.quiet;
-        self.args
-    }
-}
+pub(crate) struct Lazy<T>(pub T);
 
 impl<T: FromArgMatches> FromArgMatches for Lazy<T> {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, Error> {
-        let below = matches.subcommand().is_some_and(|(_, below)| below.get_flag("quiet"));
-        let quiet = below || matches.get_flag("quiet");
-        Ok(Lazy { args: T::from_arg_matches(matches)?, quiet })
+        T::from_arg_matches(matches).map(Lazy)
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), Error> {
