@@ -34,7 +34,7 @@ pub mod surroundings;
 pub(crate) mod variables;
 pub mod version;
 
-pub(crate) use address::{ANTHROPIC, Address, Unusable};
+pub(crate) use address::{ANTHROPIC, Address};
 pub(crate) use advice::{Case, Problem, Severity};
 pub(crate) use credentials::{Credential, Credentials};
 pub(crate) use decision::{

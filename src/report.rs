@@ -11,7 +11,6 @@ use serde::Serialize;
 use crate::client::advice::values;
 use crate::client::settings::names::TOKEN;
 use crate::client::{Case, Problem, Severity, Source, installed};
-use names::Names;
 
 #[derive(Debug, Serialize)]
 pub struct Online {
@@ -56,11 +55,6 @@ impl<'a> Answer<'a> {
         let meets = case.modes.iter().all(|mode| case.decision.meets(*mode, case.expected));
         let verdict = meets && refused.is_none();
         Answer { case, installed, problems, online, verdict, refused: refused.filter(|_| meets) }
-    }
-
-    fn names(&self) -> Names<'a> {
-        let Case { state, home, session, .. } = *self.case;
-        Names { state, home, is_session: session.is_some() }
     }
 
     /// A report for programs: inside of `cck run` the source of its token has an id of its own.

@@ -19,12 +19,10 @@ pub struct Address {
     pub(crate) has_user: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable(pub(crate) &'static str);
-
 impl Address {
     /// Reads a base URL as `client` does (2.1.332 and 2.0.77, observed 2026-11-25, every case of the tests below).
-    pub(crate) fn parse(base: &str, client: Client) -> Result<Address, Unusable> {
+    /// The error is why it cannot be used.
+    pub(crate) fn parse(base: &str, client: Client) -> Result<Address, &'static str> {
         let base = base.trim_matches(|c: char| c <= ' ');
         // The client adds the path before it looks at the URL.
         let whole = format!("{}/v1/messages", base.strip_suffix('/').unwrap_or(base));
@@ -35,7 +33,7 @@ impl Address {
             url = parse(&format!("http://{whole}"))?;
         }
         if !matches!(url.scheme(), "http" | "https") {
-            return Err(Unusable("the client sends to https and http only"));
+            return Err("the client sends to https and http only");
         }
         let loses_path = url.query().or(url.fragment()).is_some();
         let has_user = !url.username().is_empty() || url.password().is_some();
@@ -84,13 +82,11 @@ impl fmt::Display for Address {
     }
 }
 
-fn parse(url: &str) -> Result<Url, Unusable> {
-    Url::parse(url).map_err(|error| {
-        Unusable(match error {
-            ParseError::RelativeUrlWithoutBase => "it does not begin with https://",
-            ParseError::InvalidPort => "its port is not a number up to 65535",
-            _ => "its host is not valid",
-        })
+fn parse(url: &str) -> Result<Url, &'static str> {
+    Url::parse(url).map_err(|error| match error {
+        ParseError::RelativeUrlWithoutBase => "it does not begin with https://",
+        ParseError::InvalidPort => "its port is not a number up to 65535",
+        _ => "its host is not valid",
     })
 }
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{
-    ChosenBy, Decision, Destination, Layer, Mode, Origin, Refusal, Source, State, installed::Fault,
-    keychain, names, paths, settings, surroundings::Surroundings,
+    ChosenBy, Decision, Destination, Layer, Mode, Origin, Outcome, Refusal, Source, State,
+    installed::Fault, keychain, names, paths, settings, surroundings::Surroundings,
 };
 use crate::disk::tools::{MOVE, REMOVE};
 use crate::shell;
@@ -100,7 +100,17 @@ impl Problems {
     }
 }
 
-impl Case<'_> {
+impl<'a> Case<'a> {
+    /// Those of the modes that are asked about.
+    pub(crate) fn outcomes(&self) -> impl Iterator<Item = &'a Outcome> {
+        self.modes.iter().map(|mode| self.decision.outcome(*mode))
+    }
+
+    /// The sources that are sent in any of them.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = &'a Source> {
+        self.outcomes().flat_map(Outcome::sources)
+    }
+
     fn show(&self, path: &Path) -> String {
         paths::display(path, self.home)
     }

@@ -19,53 +19,33 @@ use crate::json::{BOM, Pick, Scan};
 /// How much is read at a time: what stays in a processor's cache until it is looked at.
 const BLOCK: usize = 32 << 10;
 
-/// A list of the client's answers about keys, as it tests it: by `includes`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Answers {
-    /// Absent, or of a type that holds nothing.
-    #[default]
-    None,
-    /// The last characters of keys.
-    List(Vec<String>),
-    /// A text in place of a list: 2.0.77 searches it, for 2.1.330 it is not a list.
-    Text(String),
-    /// A number, boolean or object: 2.0.77 fails on it, for 2.1.330 it is not a list.
-    Odd,
-}
+/// A list of the client's answers about keys, as it is written.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(Option<String>);
 
 impl Answers {
-    fn of(value: Option<Json<'_>>) -> Answers {
-        let Some(value) = value.filter(|value| !value.is_null()) else { return Answers::None };
-        match (value.items(), value.string()) {
-            (Some(items), _) => Answers::List(items.into_iter().filter_map(Json::string).collect()),
-            (None, Some(text)) => Answers::Text(text),
-            (None, None) => Answers::Odd,
-        }
-    }
-
-    /// Whether the key that ends so is in the list; `None` if the client fails on it.
+    /// Whether the key that ends so is in the list, tested as by `includes`; `None` if the client fails on it. 2.0.77 searches a
+    /// text, and fails on a number, a boolean and an object; for 2.1.330 nothing but a list is one.
     pub(crate) fn include(&self, client: Client, suffix: &str) -> Option<bool> {
-        match self {
-            Answers::List(list) => Some(list.iter().any(|item| item == suffix)),
-            Answers::Text(text) if !client.has(Rule::ApprovalsMustBeLists) => {
-                Some(text.contains(suffix))
+        let takes_any = !client.has(Rule::ApprovalsMustBeLists);
+        let Some(list) = self.0.as_deref().map(Json).filter(|list| !list.is_null()) else {
+            return Some(false);
+        };
+        match (list.items(), list.string()) {
+            (Some(items), _) => {
+                Some(items.into_iter().any(|item| item.string().as_deref() == Some(suffix)))
             }
-            Answers::Odd if !client.has(Rule::ApprovalsMustBeLists) => None,
-            Answers::None | Answers::Text(_) | Answers::Odd => Some(false),
+            (_, Some(text)) => Some(takes_any && text.contains(suffix)),
+            _ => (!takes_any).then_some(false),
         }
     }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OddPrimary {
-    pub kind: &'static str,
-    pub truthy: bool,
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Config {
     pub primary_key: Option<Secret>,
-    pub odd_primary: Option<OddPrimary>,
+    /// `primaryApiKey` as it is written, where it is not text.
+    pub odd_primary: Option<Secret>,
     pub onboarded: bool,
     /// `customApiKeyResponses.approved`.
     pub approved: Answers,
@@ -77,13 +57,16 @@ pub struct Config {
     pub misplaced: Vec<&'static str>,
 }
 
+const MEMBERS: [&str; 4] =
+    ["primaryApiKey", "hasCompletedOnboarding", "customApiKeyResponses", "env"];
+
 /// Members with which a key is meant, and which the client does not read there.
 const MISPLACED: [&str; 3] = ["apiKeyHelper", "apiKey", names::KEY];
 
 /// The members of a config that matter, as they are written.
 #[derive(Clone, Debug, Default)]
 pub struct Picked {
-    members: Vec<Option<Zeroizing<String>>>,
+    members: [Option<Zeroizing<String>>; MEMBERS.len()],
     has_bom: bool,
     trusted: bool,
     misplaced: Vec<&'static str>,
@@ -103,13 +86,7 @@ pub(crate) fn read(path: &Path, project: Option<&Path>) -> (FileState, Picked) {
 
 /// What matters of a config, for a client started in `project`; read in blocks of so many bytes.
 pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<Picked, Reading> {
-    let mut paths = vec![
-        vec!["primaryApiKey"],
-        vec!["hasCompletedOnboarding"],
-        vec!["customApiKeyResponses"],
-        vec!["env"],
-    ];
-    let fixed = paths.len();
+    let mut paths = MEMBERS.map(|name| vec![name]).to_vec();
     paths.extend(MISPLACED.map(|name| vec![name]));
     let project =
         project.map(|project| disk::real(project).unwrap_or_else(|_| project.to_path_buf()));
@@ -145,13 +122,14 @@ pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<P
         }
     }
     let mut members = pick.finish().map_err(Reading::Malformed)?.found;
-    let mut others = members.split_off(fixed);
+    let mut others = members.split_off(MEMBERS.len());
     let trust = others.split_off(MISPLACED.len());
     let trusted = trust.iter().filter_map(json).any(Json::is_truthy);
     let is_text =
         |value| json(value).and_then(Json::string).is_some_and(|text: String| !text.is_empty());
     let misplaced = MISPLACED.into_iter().zip(&others).filter(|(_, value)| is_text(value));
     let misplaced = misplaced.map(|(name, _)| name).collect();
+    let members = members.try_into().unwrap_or_default();
     Ok(Picked { members, has_bom, trusted, misplaced })
 }
 
@@ -169,7 +147,8 @@ fn json(value: &Option<Zeroizing<String>>) -> Option<Json<'_>> {
 
 impl Picked {
     pub(crate) fn env(&self) -> Vec<(String, Json<'_>)> {
-        self.members.get(3).and_then(json).map(Json::entries).unwrap_or_default()
+        let [.., env] = &self.members;
+        json(env).map(Json::entries).unwrap_or_default()
     }
 
     pub fn seen_by(&self, client: Client) -> Result<Config, Reading> {
@@ -182,11 +161,9 @@ impl Picked {
                 why: "this client does not take a byte order mark",
             }));
         }
-        let [key, onboarded, answers, _] = self.members.as_slice() else {
-            return Ok(Config::default());
-        };
+        let [key, onboarded, answers, _] = &self.members;
         let (key, answers) = (json(key), json(answers));
-        let list = |name| Answers::of(answers.and_then(|answers| answers.get(name)));
+        let list = |name| Answers(answers.and_then(|it| Some(it.get(name)?.0.to_owned())));
         let is_text = |key: &Json<'_>| {
             key.is_string()
                 || (!client.has(Rule::PrimaryKeyMustBeText)
@@ -195,9 +172,7 @@ impl Picked {
         let (env, odd_env) = self.variables(client);
         Ok(Config {
             primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
-            odd_primary: key
-                .filter(|key| !is_text(key))
-                .map(|key| OddPrimary { kind: key.kind(), truthy: key.is_truthy() }),
+            odd_primary: key.filter(|key| !is_text(key)).map(|key| Secret::new(key.0.to_owned())),
             onboarded: json(onboarded).is_some_and(Json::is_truthy),
             approved: list("approved"),
             rejected: list("rejected"),

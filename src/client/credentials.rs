@@ -1,16 +1,16 @@
 //! Every source of a credential, and what becomes of it in one mode. Pure.
 
 use super::{
-    Dialog, Kind, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
+    Dialog, Json, Kind, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
+    keychain::Item,
     login::{Login, Scopes, is_past},
     names, settings,
 };
 
 /// A source, and the credential that may be there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Credential {
     pub source: Source,
-    pub kind: Kind,
     pub is_set: bool,
     pub secret: Option<Secret>,
     /// Whether the client sends another value, which it has to get first.
@@ -42,8 +42,6 @@ impl Credential {
 pub(crate) struct Credentials {
     /// In order of precedence: the usual places always, the others where something is.
     pub all: Vec<Credential>,
-    /// Whether CLAUDE_CODE_USE_GATEWAY is on, and has a token: then no API key is sent (2.1.330, observed 2026-11).
-    pub gateway: bool,
     pub dialogs: Vec<Dialog>,
     /// Whether the client fails on a list of approvals that is not one.
     pub fails: bool,
@@ -55,8 +53,7 @@ pub(crate) struct Credentials {
 impl Credentials {
     /// Those of the state, none of them judged.
     pub(crate) fn of(state: &State) -> Credentials {
-        let gateway = state.variables.is_gateway();
-        let mut found = Credentials { gateway, ..Credentials::default() };
+        let mut found = Credentials::default();
         found.add_gateway(state);
         found.add_headers(state);
         for name in [names::TOKEN, names::KEY, names::KEY_DESCRIPTOR] {
@@ -83,7 +80,7 @@ impl Credentials {
 
     /// The one of that kind that counts.
     pub(crate) fn get(&self, kind: Kind) -> Option<&Credential> {
-        self.all.iter().find(|credential| credential.kind == kind && credential.counts())
+        self.all.iter().find(|credential| credential.source.kind() == kind && credential.counts())
     }
 
     pub(crate) fn has(&self, kind: Kind) -> bool {
@@ -92,15 +89,11 @@ impl Credentials {
 
     /// Whether a key or an OAuth token comes by a descriptor or a well-known file, be it behind another.
     pub(crate) fn has_file_key(&self) -> bool {
-        let is_one = |found: &Credential| match &found.source {
-            Source::WellKnownKey | Source::WellKnownToken => true,
-            source => source.is_descriptor(),
-        };
         self.all.iter().any(|found| {
+            let is_file = matches!(found.source, Source::WellKnownKey | Source::WellKnownToken)
+                || found.source.is_descriptor();
             let note = found.note.as_ref();
-            is_one(found)
-                && found.is_set
-                && note.is_none_or(|note| note.standing == Standing::Shadowed)
+            is_file && found.is_set && note.is_none_or(|note| note.standing == Standing::Shadowed)
         })
     }
 
@@ -117,7 +110,7 @@ impl Credentials {
 
     pub(crate) fn ignore_all(&mut self, kinds: &[Kind], because: &str) {
         for found in &mut self.all {
-            if found.counts() && kinds.contains(&found.kind) {
+            if found.counts() && kinds.contains(&found.source.kind()) {
                 found.ignore(because);
             }
         }
@@ -133,9 +126,8 @@ impl Credentials {
     }
 
     fn add(&mut self, source: Source, secret: Option<Secret>) -> &mut Credential {
-        let (kind, is_set) = (source.kind(), secret.is_some());
-        let (is_renewed, failure, note) = (false, None, None);
-        self.all.push(Credential { source, kind, is_set, secret, is_renewed, failure, note });
+        let is_set = secret.is_some();
+        self.all.push(Credential { source, is_set, secret, ..Credential::default() });
         self.all.last_mut().expect("it was just added")
     }
 
@@ -180,7 +172,8 @@ impl Credentials {
             };
             let found = self.add(place.source.clone(), secret);
             found.is_set = !value.is_empty();
-            let because = if found.kind == Kind::Grant && !state.client.has(Rule::ProfilesAreKnown)
+            let because = if found.source.kind() == Kind::Grant
+                && !state.client.has(Rule::ProfilesAreKnown)
             {
                 // 2.0.77 knows none of it (observed 2026-11).
                 Some(UNKNOWN)
@@ -251,18 +244,18 @@ impl Credentials {
     /// Keychain's goes before it, and ranks as it does (2.0.77, 2.1.112, observed 2026-11-25).
     fn add_keys(&mut self, state: &State) {
         let config = &state.config;
-        if let Some(key) = state.keychain_key() {
-            self.add(Source::KeychainKey, Some(key));
+        if let Item::Text(text) = &state.facts.keychain.key {
+            self.add(Source::KeychainKey, Some(Secret::new(text.trim().to_owned())));
         }
         let key = config.primary_key.clone().filter(|key| !key.is_empty());
         let found = self.add(Source::PrimaryKey, key);
         if found.secret.as_ref().is_some_and(|key| js_trim(key.reveal()).is_empty()) {
             found.note = Some(Note::new(Standing::Unset, "not set"));
         }
-        if let Some(odd) = config.odd_primary {
+        if let Some(odd) = config.odd_primary.as_ref().map(|odd| Json(odd.reveal())) {
             found.is_set = true;
-            let standing = if odd.kind == "null" { Standing::Unset } else { Standing::Ignored };
-            found.note = Some(Note::new(standing, format!("it is {}, not a string", odd.kind)));
+            let standing = if odd.is_null() { Standing::Unset } else { Standing::Ignored };
+            found.note = Some(Note::new(standing, format!("it is {}, not a string", odd.kind())));
         }
     }
 }

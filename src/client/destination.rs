@@ -4,9 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::{
-    Address, FileState, Origin, Rule, Secret, Source, State, Unusable, git, names, settings,
-};
+use super::{Address, FileState, Origin, Rule, Secret, Source, State, git, names, settings};
 use crate::context::Context;
 use crate::disk;
 use crate::output::{one_line, without_user};
@@ -14,7 +12,8 @@ use crate::output::{one_line, without_user};
 pub struct Destination {
     /// The base URL, without what a password could be in.
     pub(crate) shown: String,
-    pub(crate) address: Result<Address, Unusable>,
+    /// The error is why it cannot be used.
+    pub(crate) address: Result<Address, &'static str>,
     pub(crate) redirect: Option<Redirect>,
     pub(crate) is_trusted: bool,
     pub(crate) helper_is_untrusted: bool,
@@ -36,14 +35,14 @@ impl Redirect {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    Unusable(Unusable),
+    Unusable(&'static str),
     OtherHost(String),
     Untrusted(Redirect),
 }
 
 /// Whether a credential may be sent there. A host that the user has named may be chosen by anyone.
 pub(crate) fn may_send(destination: &Destination, named: Option<&str>) -> Result<(), Refusal> {
-    let address = destination.address.as_ref().map_err(|why| Refusal::Unusable(why.clone()))?;
+    let address = destination.address.as_ref().map_err(|why| Refusal::Unusable(why))?;
     match (named, &destination.redirect) {
         (Some(named), _) if !address.is_host(named) => Err(Refusal::OtherHost(named.to_owned())),
         (Some(_), Some(redirect)) if !redirect.is_proxy() => Ok(()),
@@ -57,7 +56,7 @@ impl Refusal {
     pub(crate) fn reason(&self, destination: &Destination) -> String {
         let shown = &destination.shown;
         match self {
-            Refusal::Unusable(Unusable(why)) => {
+            Refusal::Unusable(why) => {
                 format!("go nowhere: {shown} is not an address that Claude Code can use, {why}")
             }
             Refusal::OtherHost(named) => format!("go to {shown}, and not to {named}"),
@@ -73,8 +72,7 @@ impl Refusal {
 
 pub fn destination(state: &State, home: Option<&Path>) -> Destination {
     let project = Project::of(&state.paths.project, home);
-    let url = url(state);
-    let address = Address::parse(url, state.client);
+    let address = address(state);
     let redirect = project_redirects(state, &project).into_iter().find(|redirect| {
         // A proxy for http is never asked for this machine.
         let is_loopback = address.as_ref().is_ok_and(Address::is_loopback);
@@ -86,7 +84,7 @@ pub fn destination(state: &State, home: Option<&Path>) -> Destination {
         !is_trusted && settings::helper(state).is_some_and(|(layer, _)| is_of_project(layer));
     let shown = match &address {
         Ok(address) => address.to_string(),
-        Err(_) => one_line(&without_user(url)),
+        Err(_) => one_line(&without_user(url(state))),
     };
     Destination { shown, address, redirect, is_trusted, helper_is_untrusted }
 }
@@ -109,9 +107,13 @@ fn url(state: &State) -> &str {
     }
 }
 
+fn address(state: &State) -> Result<Address, &'static str> {
+    Address::parse(url(state), state.client)
+}
+
 pub(crate) fn unusable(state: &State) -> Option<String> {
-    let why = match Address::parse(url(state), state.client) {
-        Err(Unusable(why)) => why,
+    let why = match address(state) {
+        Err(why) => why,
         // The runtime of older clients refuses it (2.0.77, 2.1.112, observed 2026-11-25).
         Ok(address) if address.has_user && !state.client.has(Rule::UserinfoIsTaken) => {
             "it has a user in it"
@@ -157,7 +159,7 @@ pub(crate) fn login_fails_beside_helper(state: &State) -> Option<String> {
 
 /// Whether a user or password is in the address: the client makes a Basic credential of them.
 pub(crate) fn has_user(state: &State) -> bool {
-    Address::parse(url(state), state.client).is_ok_and(|address| address.has_user)
+    address(state).is_ok_and(|address| address.has_user)
 }
 
 fn is_trusted(state: &State, project: &Project) -> bool {
@@ -203,11 +205,10 @@ pub(crate) fn take_network(state: &State, context: &mut Context) {
 
 /// The `env` block that sets a variable, the highest of them, and to what.
 fn in_blocks<'a>(state: &'a State, name: &str) -> Option<(Origin, &'a Secret)> {
-    let in_layers = state
-        .layers
-        .iter()
-        .find_map(|layer| Some((Origin::Settings(layer.layer), layer.env.get(name)?)));
-    in_layers.or_else(|| Some((Origin::Config, state.config.env.get(name)?)))
+    let mut layers = state.layers.iter();
+    let in_layer =
+        layers.find_map(|layer| Some((Origin::Settings(layer.layer), layer.env.get(name)?)));
+    in_layer.or_else(|| Some((Origin::Config, state.config.env.get(name)?)))
 }
 
 /// The project and the git work tree around it: their files are its author's. What lies in a home is its user's.

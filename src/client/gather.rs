@@ -29,7 +29,7 @@ use crate::disk;
 use crate::key::command;
 use crate::shell;
 
-pub(crate) use files::{MAX_BYTES, attributes_only, read};
+pub(crate) use files::{MAX_BYTES, read};
 
 /// How long a helper may run. The client waits longer; a person who asks `cck verify` does not want to.
 const HELPER_TIMEOUT: Duration = Duration::from_secs(30);

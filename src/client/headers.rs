@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use super::{
-    Client, Credential, Credentials, Header, HelperRun, Kind, Mode, Origin, Outcome, Rule, Secret,
-    Source, State, decision::Race, destination, js_trim, names, settings,
+    Client, Credential, Credentials, Header, HelperRun, Json, Kind, Mode, Origin, Outcome, Rule,
+    Secret, Source, State, decision::Race, destination, js_trim, names, settings,
 };
 use crate::key::command::Ended;
 
@@ -15,11 +15,8 @@ pub struct Custom<'a> {
     /// The value of the last such line.
     pub x_api_key: Option<&'a str>,
     pub authorization: Option<&'a str>,
-    /// The values of all other lines.
-    pub others: Vec<&'a str>,
-    pub has_empty_name: bool,
-    /// Whether a line's name is none that HTTP allows.
-    pub has_bad_name: bool,
+    /// Why the client sends nothing with them.
+    pub fault: Option<&'static str>,
 }
 
 impl<'a> Custom<'a> {
@@ -47,6 +44,7 @@ pub fn parse(client: Client, text: &str) -> Custom<'_> {
     let skips_breaks = !client.has(Rule::BreaksInHeadersStop);
     let has_break = |text: &str| text.contains(['\r', '\u{2028}', '\u{2029}']);
     let mut custom = Custom::default();
+    let (mut has_bad_name, mut has_bad_value) = (false, false);
     for line in text.split('\n') {
         let Some((name, value)) = line.split_once(':') else {
             continue;
@@ -56,17 +54,23 @@ pub fn parse(client: Client, text: &str) -> Custom<'_> {
             continue;
         }
         if name.is_empty() {
-            custom.has_empty_name = true;
+            // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
+            has_bad_name |= client.has(Rule::EmptyHeaderNameStops);
         } else if !name.bytes().all(is_of_name) {
-            custom.has_bad_name = true;
+            has_bad_name = true;
         } else if name.eq_ignore_ascii_case("x-api-key") {
             custom.x_api_key = Some(value);
         } else if name.eq_ignore_ascii_case("authorization") {
             custom.authorization = Some(value);
         } else {
-            custom.others.push(value);
+            has_bad_value |= !value.is_empty() && !fits_header(client, value);
         }
     }
+    custom.fault = match (has_bad_name, has_bad_value) {
+        (true, _) => Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have"),
+        (_, true) => Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have"),
+        _ => None,
+    };
     custom
 }
 
@@ -131,7 +135,7 @@ impl Request<'_> {
             [found.get(Kind::Token), found.get(Kind::Helper), oauth].map(|own| own.map(as_bearer));
         // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
         let is_granted =
-            oauth.is_some_and(|oauth| matches!(oauth.kind, Kind::Grant | Kind::Profile));
+            oauth.is_some_and(|oauth| matches!(oauth.source.kind(), Kind::Grant | Kind::Profile));
         let replacement = custom.header(custom.authorization).filter(|_| !is_granted);
         if oauth.is_some()
             && replacement.is_none()
@@ -150,7 +154,8 @@ impl Request<'_> {
         let primary = found.get(Kind::Primary).filter(|_| oauth.is_none());
         let own_key = found.get(Kind::Key).map(as_key);
         let own_key = own_key.or_else(|| found.get(Kind::Helper).map(of_helper));
-        let own_key = own_key.or_else(|| primary.map(as_key)).filter(|_| !found.gateway);
+        let own_key =
+            own_key.or_else(|| primary.map(as_key)).filter(|_| !state.variables.is_gateway());
         let custom_key = custom.header(custom.x_api_key);
         // What a custom header replaces is made into a header anyway, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
         let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
@@ -219,7 +224,8 @@ impl Request<'_> {
     fn is_enough(&self, outcome: &Outcome) -> bool {
         let Request { state: State { client, .. }, found, .. } = *self;
         // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
-        let has_own = found.all.iter().any(|own| own.counts() && own.kind != Kind::Headers);
+        let has_own =
+            found.all.iter().any(|own| own.counts() && own.source.kind() != Kind::Headers);
         if !client.has(Rule::CustomHeadersSuffice) && !has_own {
             return false;
         }
@@ -252,13 +258,14 @@ impl Request<'_> {
         }
         let client = state.client;
         // 2.1.330, interactive, observed 2026-11: it comes to its prompt and sends nothing.
-        if let Some(odd) = state.config.odd_primary.filter(|odd| odd.truthy)
+        if let Some(odd) = state.config.odd_primary.as_ref().map(|odd| Json(odd.reveal()))
+            && odd.is_truthy()
             && mode == Mode::Interactive
             && client.has(Rule::OddPrimaryKeyStops)
             && !found.has(Kind::Key)
             && !found.has(Kind::Helper)
         {
-            return Some(format!("the client fails on primaryApiKey, which is {}", odd.kind));
+            return Some(format!("the client fails on primaryApiKey, which is {}", odd.kind()));
         }
         // Such a value stayed what it was in the environment, and the client took it for text (2.1.113, 2.1.205, observed
         // 2026-11-24).
@@ -272,13 +279,8 @@ impl Request<'_> {
         {
             return Some(format!("the client fails on {name} in the config, which is not text"));
         }
-        // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
-        if custom.has_bad_name || (custom.has_empty_name && client.has(Rule::EmptyHeaderNameStops))
-        {
-            return Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have".into());
-        }
-        if custom.others.iter().any(|value| !value.is_empty() && !fits_header(client, value)) {
-            return Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have".into());
+        if let Some(fault) = custom.fault {
+            return Some(fault.to_owned());
         }
         [&outcome.x_api_key, &outcome.authorization].into_iter().find_map(|header| {
             // Before 2.1.227, output that could not be read as a key did not count as empty (1.0.128, 2.0.77, observed 2026-11).
@@ -403,7 +405,6 @@ mod tests {
         let expected = Custom {
             x_api_key: Some("sk-2"),
             authorization: Some("Bearer t"),
-            others: vec!["a"],
             ..Custom::default()
         };
         assert_eq!(found, expected);
@@ -413,7 +414,18 @@ mod tests {
             let custom = super::parse(version.parse().unwrap(), "x-api-key: k\rX: b");
             assert_eq!(custom.x_api_key, key, "{version}");
         }
-        assert!(parse(": x").has_empty_name && parse("x y: z").has_bad_name);
+        let fault = |version: &str, text| super::parse(version.parse().unwrap(), text).fault;
+        for (text, old, new) in [
+            (": x", None, Some("name")),
+            ("x y: z\nX: 键", Some("name"), Some("name")),
+            ("X: 键", Some("value"), Some("value")),
+            ("X:\nx-api-key: 键", None, None),
+        ] {
+            let part =
+                |part| format!("ANTHROPIC_CUSTOM_HEADERS has a {part} that no header can have");
+            assert_eq!(fault("2.0.77", text), old.map(part).as_deref(), "{text}");
+            assert_eq!(fault("2.1.330", text), new.map(part).as_deref(), "{text}");
+        }
     }
 
     #[test]

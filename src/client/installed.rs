@@ -75,21 +75,19 @@ pub(crate) fn choose(named: Option<Client>, search: &Search) -> (Client, Report)
     if let Some(client) = named {
         return (client, Report { version: Some(client.to_string()), ..Report::default() });
     }
-    let found = search.client.as_ref();
-    let client = found.and_then(Installed::client);
-    let unknown = match client {
-        _ if found.is_none() => Some("not found"),
-        None => Some("of unknown version"),
-        Some(client) if client > NEWEST => Some("newer than cck knows"),
-        Some(_) => None,
+    let mut report = Report::default();
+    let client = search.client.as_ref().and_then(Installed::client);
+    let unknown = match (&search.client, client) {
+        (None, _) => "not found",
+        (_, None) => "of unknown version",
+        (_, Some(client)) if client > NEWEST => "newer than cck knows",
+        _ => "",
     };
-    let report = Report {
-        version: found.and_then(|found| found.version.clone()),
-        installed_by: found.map(|found| found.installed_by),
-        path: found.map(|found| found.path.clone()),
-        others: Vec::new(),
-        note: unknown.map(|unknown| format!("{unknown}; rules of {NEWEST}")),
-    };
+    if let Some(Installed { version, installed_by, path }) = search.client.clone() {
+        (report.version, report.installed_by, report.path) =
+            (version, Some(installed_by), Some(path));
+    }
+    report.note = (!unknown.is_empty()).then(|| format!("{unknown}; rules of {NEWEST}"));
     (client.unwrap_or(Client::V2), report)
 }
 
@@ -117,13 +115,11 @@ pub(crate) fn find(
         }
     }
     let program = Path::new(program.unwrap_or(OsStr::new("claude")));
-    let candidates = if program.file_name().is_none() {
+    let candidates = match (program.file_name(), program.components().count()) {
         // "", "." and the like name no program.
-        Vec::new()
-    } else if program.components().count() > 1 {
-        vec![context.cwd().join(program)]
-    } else {
-        on_path(context, program)
+        (None, _) => Vec::new(),
+        (_, 1) => on_path(context, program),
+        _ => vec![context.cwd().join(program)],
     };
     for path in candidates.into_iter().filter(|path| fs::symlink_metadata(path).is_ok()) {
         match fault(&path) {
@@ -182,9 +178,8 @@ fn fault(path: &Path) -> Option<Fault> {
 }
 
 fn identify(path: &Path, home: Option<&Path>) -> Installed {
-    let (version, installed_by) = origin(path, home, MAX_SCRIPTS)
-        .map_or((None, "unknown"), |(version, by)| (Some(version), by));
-    Installed { version, installed_by, path: path.to_path_buf() }
+    let (version, installed_by) = origin(path, home, MAX_SCRIPTS).unzip();
+    Installed { version, installed_by: installed_by.unwrap_or("unknown"), path: path.to_path_buf() }
 }
 
 /// How the program at `path` was installed; it may be a script that starts another, which may be one too.
@@ -205,41 +200,44 @@ fn by_place(real: &Path) -> Option<Origin> {
     {
         return Some((version.to_owned(), "native"));
     }
-    for pair in parts.windows(2) {
-        let after = |start: &str| pair[1].split_once(start).map_or("", |(_, rest)| rest);
+    let versioned = parts.windows(2).find_map(|pair| {
+        let after = || pair[1].split_once("claude-code-").map_or("", |(_, rest)| rest);
         let (version, by) = match pair[0] {
             // Caskroom/claude-code/2.1.332
             cask if cask.starts_with("claude-code") && has("Caskroom") => (pair[1], "homebrew"),
             // installs/claude/2.1.332, put on PATH by `mise activate`
             "claude" | "claude-code" if has("installs") => (pair[1], "mise"),
             // extensions/anthropic.claude-code-2.1.332-linux-x64
-            _ if pair[1].starts_with("anthropic.claude-code-") => (after("-code-"), "editor"),
+            _ if pair[1].starts_with("anthropic.claude-code-") => (after(), "editor"),
             // /nix/store/HASH-claude-code-2.1.332
-            "store" => (after("claude-code-"), "nix"),
-            _ => continue,
+            "store" => (after(), "nix"),
+            _ => return None,
         };
-        let version = version.split('-').next().unwrap_or_default();
-        if is_version(version) {
-            return Some((version.to_owned(), by));
-        }
+        let version = version.split('-').next().filter(|version| is_version(version))?;
+        Some((version.to_owned(), by))
+    });
+    if versioned.is_some() {
+        return versioned;
     }
-    let lies_in = |place: &[&str]| parts.windows(place.len()).any(|part| part == place);
-    let by = if lies_in(&["install", "global", "node_modules"]) {
-        "bun"
-    } else if has("npm-anthropic-ai-claude-code") {
-        "mise"
-    } else if has("pnpm") || has(".pnpm") || lies_in(&["links", "@anthropic-ai"]) {
-        "pnpm"
-    } else if lies_in(&["yarn", "global"]) {
-        "yarn"
-    } else if lies_in(&[".claude", "local"]) {
-        "npm-local"
-    } else {
-        "npm"
+    let lies_in = |place: &str| {
+        let place: Vec<&str> = place.split('/').collect();
+        parts.windows(place.len()).any(|part| part == place)
     };
+    let by = PACKAGES.iter().find(|(place, _)| lies_in(place)).map_or("npm", |(_, by)| by);
     let mut packages = real.ancestors().skip(1).take(4);
     Some((packages.find_map(|dir| package(&dir.join("package.json")))?, by))
 }
+
+/// What a package's path has in it, and who put it there.
+const PACKAGES: [(&str, &str); 7] = [
+    ("install/global/node_modules", "bun"),
+    ("npm-anthropic-ai-claude-code", "mise"),
+    ("pnpm", "pnpm"),
+    (".pnpm", "pnpm"),
+    ("links/@anthropic-ai", "pnpm"),
+    ("yarn/global", "yarn"),
+    (".claude/local", "npm-local"),
+];
 
 /// The version in a package.json, if it is the client's.
 fn package(path: &Path) -> Option<String> {
@@ -273,7 +271,9 @@ fn by_root(path: &Path, real: &Path) -> Option<Origin> {
             let name = dir.file_name()?.to_str().filter(|name| is_version(name));
             package(&file).or_else(|| name.filter(|_| place.contains("claude")).map(str::to_owned))
         };
-        newest(entries(&root.join(place)).iter().filter_map(version)).map(|found| (found, *by))
+        let versions = entries(&root.join(place));
+        let versions = versions.iter().filter_map(version);
+        Some((versions.max_by_key(|version| version.parse::<Client>().ok())?, *by))
     })
 }
 
@@ -281,19 +281,12 @@ fn by_root(path: &Path, real: &Path) -> Option<Origin> {
 fn by_script(real: &Path, home: Option<&Path>, scripts: u8) -> Option<Origin> {
     let text = read(real, MAX_SCRIPT_BYTES)?;
     let dir = real.parent();
-    let starts = [
-        ("$basedir/", dir),
-        ("%dp0%/", dir),
-        ("%~dp0/", dir),
-        ("$HOME/", home),
-        ("${HOME}/", home),
-        ("~/", home),
-    ];
+    let starts = [(["$basedir/", "%dp0%/", "%~dp0/"], dir), (["$HOME/", "${HOME}/", "~/"], home)];
     text.split(['"', '\'', ' ', '\n', '\r', '\t']).find_map(|word| {
         let word = word.replace('\\', "/");
-        let named = starts
-            .iter()
-            .find_map(|(start, dir)| Some(dir.as_ref()?.join(word.strip_prefix(start)?)));
+        let named = starts.iter().find_map(|(starts, dir)| {
+            Some((*dir)?.join(starts.iter().find_map(|start| word.strip_prefix(start))?))
+        });
         let file = named.unwrap_or_else(|| dir.unwrap_or(real).join(&word));
         let is_other = word.contains("claude") && file.is_file() && !is_same(&file, real);
         is_other.then(|| origin(&file, home, scripts))?
@@ -321,10 +314,6 @@ fn in_extensions(home: &Path) -> Vec<Installed> {
     let mut found: Vec<Installed> = dirs.filter_map(copy).collect();
     found.sort_by_key(|installed| std::cmp::Reverse(installed.client()));
     found
-}
-
-fn newest(versions: impl Iterator<Item = String>) -> Option<String> {
-    versions.max_by_key(|version| version.parse::<Client>().ok())
 }
 
 /// Whether it is a whole version, such as 2.1.332.

@@ -51,10 +51,6 @@ impl<'a> Json<'a> {
         found.map(|member| (text(member.name), Json(member.value))).collect()
     }
 
-    pub(crate) fn is_empty_object(self) -> bool {
-        json::object(self.0).is_some_and(|members| members.is_empty())
-    }
-
     pub(crate) fn items(self) -> Option<Vec<Json<'a>>> {
         Some(json::items(self.0)?.into_iter().map(Json).collect())
     }
@@ -87,15 +83,11 @@ impl<'a> Json<'a> {
             };
             return items.into_iter().map(text).collect::<Vec<_>>().join(",");
         }
-        match (self.literal(), self.number()) {
-            // Rust and JavaScript both print the shortest text that reads back, until it needs an exponent.
-            (Some(_), Some(number))
-                if number.abs() < 1e21 && (number == 0.0 || number.abs() >= 1e-6) =>
-            {
-                format!("{}", if number == 0.0 { 0.0 } else { number })
-            }
-            (Some(literal), _) => literal.to_owned(),
-            (None, _) => "[object Object]".to_owned(),
+        // Rust and JavaScript both print the shortest text that reads back, until it needs an exponent.
+        match self.number() {
+            Some(0.0) => "0".to_owned(),
+            Some(number) if (1e-6..1e21).contains(&number.abs()) => number.to_string(),
+            _ => self.literal().unwrap_or("[object Object]").to_owned(),
         }
     }
 

@@ -60,7 +60,8 @@ impl<'s> Ranking<'s> {
     fn first_counts(&mut self, kind: Kind) {
         let Some(first) = self.found.get(kind) else { return };
         let first = first.source.clone();
-        let others = self.found.all.iter().filter(|other| other.kind == kind && other.counts());
+        let others =
+            self.found.all.iter().filter(|other| other.source.kind() == kind && other.counts());
         let others: Vec<_> = others.map(|other| other.source.clone()).skip(1).collect();
         others.iter().for_each(|other| self.found.note(other, Note::first(&first)));
     }
@@ -102,7 +103,7 @@ impl<'s> Ranking<'s> {
 
     /// ANTHROPIC_AUTH_TOKEN; a gateway takes none from a project (2.1.195, 2.1.330, observed 2026-11-24).
     fn token(&mut self) {
-        let is_ignored = self.found.gateway || self.for_server;
+        let is_ignored = self.state.variables.is_gateway() || self.for_server;
         self.outside_project(
             names::TOKEN,
             is_ignored,
@@ -123,7 +124,7 @@ impl<'s> Ranking<'s> {
     /// observed 2026-11-26).
     fn key(&mut self) {
         if let Some(place) = self.outside_project(names::KEY, self.for_server, "it comes too late")
-            && !self.found.gateway
+            && !self.state.variables.is_gateway()
         {
             self.approve(place);
         }
@@ -326,7 +327,7 @@ impl<'s> Ranking<'s> {
     fn login_goes_first(&self) -> Option<(String, bool)> {
         let (state, found) = (self.state, &self.found);
         // A gateway's token goes before a login (2.1.195 to 2.1.332, observed 2026-11-26).
-        if state.is_simple() || found.gateway {
+        if state.is_simple() || state.variables.is_gateway() {
             return None;
         }
         let oauth = found.get(Kind::Oauth);

@@ -59,7 +59,8 @@ fn standing(
         return Note::new(Standing::Used, format!("sent as {sent_as}"));
     }
     let empty = of(&|header| *header == Header::Invalid(source.clone()));
-    let is_helper = credential.kind == Kind::Helper;
+    let kind = source.kind();
+    let is_helper = kind == Kind::Helper;
     let failure = helper_failure(state).filter(|_| is_helper);
     let failure = failure.or_else(|| (!empty.is_empty()).then(|| "is blank".to_owned()));
     if let Some(failure) = failure {
@@ -70,8 +71,8 @@ fn standing(
         };
         return Note::new(Standing::Ignored, format!("it {failure}{then}"));
     }
-    let is_key = matches!(credential.kind, Kind::Key | Kind::Primary);
-    if is_key && found.gateway {
+    let is_key = matches!(kind, Kind::Key | Kind::Primary);
+    if is_key && state.variables.is_gateway() {
         let reason = "CLAUDE_CODE_USE_GATEWAY is on: only ANTHROPIC_AUTH_TOKEN is sent";
         return Note::new(Standing::Ignored, reason);
     }

@@ -12,7 +12,6 @@ use super::{
     Source, Variables,
     config::Config,
     federation::AnthropicProfile,
-    keychain::Item,
     login::{GatewayLogin, Login},
     names, server,
     variables::matters,
@@ -284,19 +283,10 @@ impl State {
         }
     }
 
-    pub(crate) fn keychain_key(&self) -> Option<Secret> {
-        match &self.facts.keychain.key {
-            Item::Text(text) => Some(Secret::new(text.trim().to_owned())),
-            _ => None,
-        }
-    }
-
     pub(crate) fn profile(&self) -> Option<AnthropicProfile> {
         let value = |name| Some(self.variables.effective(name)?.value.reveal());
-        self.client
-            .has(Rule::ProfilesAreKnown)
-            .then(|| self.facts.profile(value(names::PROFILES_DIR), value(names::PROFILE)))
-            .flatten()
+        let find = || self.facts.profile(value(names::PROFILES_DIR), value(names::PROFILE));
+        self.client.has(Rule::ProfilesAreKnown).then(find).flatten()
     }
 
     /// Whether CLAUDE_CODE_SIMPLE is on. To 2.0.77 it changes nothing about credentials (observed 2026-11).

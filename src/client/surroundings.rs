@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::{
     Env, FileState, Json, Problem, Reading, State,
     copies::{self, Kind},
-    decode, gather,
+    decode,
+    gather::{self, files},
     git::{self, Git},
     names, settings,
 };
@@ -88,8 +89,9 @@ fn is_mount(path: &Path) -> bool {
 }
 
 pub(crate) fn copy_with_key(path: &Path) -> Option<FileState> {
-    if fs::metadata(path).ok()?.len() > MAX_COPY_BYTES {
-        return Some(gather::attributes_only(path));
+    let (file, opened) = files::look(path);
+    if opened?.1 > MAX_COPY_BYTES {
+        return Some(file);
     }
     let (file, bytes) = gather::read(path);
     if file.reading != Reading::Read {

@@ -8,7 +8,8 @@ use anstyle::{AnsiColor, Style};
 use super::Answer;
 use super::names::Names;
 use crate::client::{
-    Candidate, Decision, Dialog, Kind, Mode, Outcome, Problem, Severity, Source, Standing, names,
+    Candidate, Case, Decision, Dialog, Kind, Mode, Outcome, Problem, Severity, Source, Standing,
+    names,
 };
 use crate::key;
 use crate::output::one_line;
@@ -85,8 +86,9 @@ struct Text<'a> {
 
 impl<'a> Text<'a> {
     fn new(answer: &'a Answer<'a>, width: usize) -> Self {
-        let decision = answer.case.decision;
-        Text { text: String::new(), width, answer, decision, names: answer.names() }
+        let Case { state, home, session, decision, .. } = *answer.case;
+        let names = Names { state, home, is_session: session.is_some() };
+        Text { text: String::new(), width, answer, decision, names }
     }
 
     /// Adds a line as it is: what is to be copied is never wrapped.
@@ -133,18 +135,14 @@ impl<'a> Text<'a> {
         let case = self.answer.case;
         let outcome = |mode: Mode| case.decision.outcome(mode);
         let meets = |mode: &Mode| case.decision.meets(*mode, case.expected);
-        let good = case.modes.iter().all(meets);
+        let (good, first) = (case.modes.iter().all(meets), outcome(case.modes[0]));
         if good && !self.answer.verdict {
-            return self.refused(outcome(case.modes[0]));
+            return self.refused(first);
         }
-        let same = case.modes.windows(2).all(|pair| {
-            let (one, other) = (outcome(pair[0]), outcome(pair[1]));
-            one.headers() == other.headers() && one.sends == other.sends
-        });
-        if same {
+        if case.outcomes().all(|it| it.headers() == first.headers() && it.sends == first.sends) {
             let who = if let [mode] = case.modes { who(*mode) } else { "Claude Code" };
-            self.judge(Some(good), who, outcome(case.modes[0]));
-            let asks = case.modes.iter().find_map(|mode| dialogs(outcome(*mode)));
+            self.judge(Some(good), who, first);
+            let asks = case.outcomes().find_map(dialogs);
             if let Some(asks) = asks.filter(|_| good) {
                 self.sentence("", &format!("interactive claude first {asks}"));
             }
@@ -272,8 +270,7 @@ impl<'a> Text<'a> {
         let (Some(shadowed), Some(expected)) = (self.find("key-shadowed"), case.expected) else {
             return Vec::new();
         };
-        let mut sent = case.modes.iter().flat_map(|mode| case.decision.outcome(*mode).sources());
-        let Some(other) = sent.find(|source| *source != expected) else { return Vec::new() };
+        let Some(other) = case.sent().find(|source| *source != expected) else { return Vec::new() };
         let mine = match expected {
             Source::PrimaryKey => "the key in the config".to_owned(),
             expected => self.names.name(expected),

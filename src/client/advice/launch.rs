@@ -10,13 +10,15 @@ use crate::client::{
 };
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
-    for mode in case.modes {
-        if let Some(stop) = &case.decision.outcome(*mode).stop {
-            stopped(case, stop, found);
-        }
+    for stop in case.outcomes().filter_map(|outcome| outcome.stop.as_ref()) {
+        stopped(case, stop, found);
     }
     policy(case, found);
-    race(case, found);
+    // The first message does not wait for a helper beside a TOKEN.
+    for race in case.outcomes().filter_map(|outcome| outcome.race.as_ref()) {
+        let fix = case.remove_either(&race.token, &race.helper);
+        found.warning("helper-race", lost(case, race), fix);
+    }
     side_requests(case, found);
     let items = &case.state.facts.keychain;
     keychain(&items.key, "an API key", found);
@@ -68,16 +70,6 @@ fn policy(case: &Case<'_>, found: &mut Problems) {
     }
 }
 
-/// A helper beside a TOKEN: the first message does not wait for it.
-fn race(case: &Case<'_>, found: &mut Problems) {
-    for mode in case.modes {
-        if let Some(race) = &case.decision.outcome(*mode).race {
-            let fix = case.remove_either(&race.token, &race.helper);
-            found.warning("helper-race", lost(case, race), fix);
-        }
-    }
-}
-
 fn lost(case: &Case<'_>, race: &Race) -> String {
     let Race { helper, token, .. } = race;
     if race.is_after_dialog {
@@ -108,8 +100,7 @@ fn side_requests(case: &Case<'_>, found: &mut Problems) {
     if !is_gateway || is_set(names::NONESSENTIAL) {
         return;
     }
-    let outcomes = case.modes.iter().map(|mode| case.decision.outcome(*mode));
-    let mut to_anthropic = outcomes.filter(|outcome| outcome.provider.is_none());
+    let mut to_anthropic = case.outcomes().filter(|outcome| outcome.provider.is_none());
     if let Some(key) = to_anthropic.find_map(|outcome| outcome.x_api_key.source()) {
         let message = format!("{key} also goes to {ANTHROPIC}, which the client asks about itself");
         found.warning("side-requests", message, format!("export {}=1", names::NONESSENTIAL));

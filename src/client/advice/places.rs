@@ -12,7 +12,7 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
     let or_remove = format!("or {}", remove.as_deref().unwrap_or_default());
     match case.refusal {
         Some(Refusal::Unusable(why)) => {
-            let message = format!("{name} cannot be used: {}", why.0);
+            let message = format!("{name} cannot be used: {why}");
             let fix = "either set it to an address such as https://gateway.example";
             found.error("base-url-unusable", message, format!("{fix}, {or_remove}"));
         }
@@ -24,7 +24,7 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
         _ => {}
     }
     let Ok(address) = &case.destination.address else { return };
-    let sends = case.modes.iter().any(|mode| case.decision.outcome(*mode).sends);
+    let sends = case.outcomes().any(|outcome| outcome.sends);
     if sends {
         by_project(case, &shown, found);
     }

@@ -9,8 +9,7 @@ use crate::key;
 use crate::output::without_user;
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
-    for mode in case.modes {
-        let outcome = case.decision.outcome(*mode);
+    for (mode, outcome) in case.modes.iter().zip(case.outcomes()) {
         expected(case, *mode, outcome, found);
         nothing(case, outcome, found);
         several(case, outcome, found);
@@ -189,9 +188,8 @@ fn helper(case: &Case<'_>, found: &mut Problems) {
 
 fn login(case: &Case<'_>, found: &mut Problems) {
     let Some(login) = &case.state.login else { return };
-    let source = Some(&case.state.login_source);
-    let is_used = |mode: &Mode| case.decision.outcome(*mode).authorization.source() == source;
-    if !case.modes.iter().any(is_used) || !is_past(login.expires_at, case.state.facts.now) {
+    let is_used = case.sent().any(|source| *source == case.state.login_source);
+    if !is_used || !is_past(login.expires_at, case.state.facts.now) {
         return;
     }
     if login.refreshable {

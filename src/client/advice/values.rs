@@ -22,8 +22,7 @@ pub(crate) fn refused(case: &Case<'_>) -> Option<String> {
     if !is_first_party(case) {
         return None;
     }
-    let sources = case.modes.iter().flat_map(|mode| case.decision.outcome(*mode).sources());
-    let mut mistakes = sources.filter_map(|source| mistake(case, source));
+    let mut mistakes = case.sent().filter_map(|source| mistake(case, source));
     let mistake = mistakes.find(|mistake| mistake.severity == Severity::Error)?;
     Some(format!("be refused: {}", mistake.message))
 }

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use crate::client::{FileState, Reading, state::Attributes};
-use crate::disk::{self, Kind, Open, Stat};
+use crate::disk::{self, Kind, Open};
 
 /// A file with more bytes than this is not read: it is the longest text that the client's JavaScript engine can hold
 /// (V8: 2^29 - 24 characters).
@@ -30,42 +30,22 @@ pub(crate) fn read(path: &Path) -> (FileState, Vec<u8>) {
 }
 
 pub(crate) fn look(path: &Path) -> (FileState, Option<(File, u64)>) {
-    let mut state =
-        FileState { path: path.to_path_buf(), reading: Reading::Read, attributes: None };
-    let found =
-        disk::open(path, Open::Follow).and_then(|file| disk::stat(&file).map(|stat| (file, stat)));
-    let (file, stat) = match found {
-        Ok(found) => found,
-        Err(error) => {
-            state.attributes = attributes(path);
-            state.reading = unreadable(&error);
-            return (state, None);
-        }
+    let found = disk::open(path, Open::Follow).and_then(|file| Ok((disk::stat(&file)?, file)));
+    let stat = found.as_ref().map_or_else(|_| disk::look(path).ok(), |(stat, _)| Some(*stat));
+    let attributes =
+        stat.map(|stat| Attributes { mode: stat.mode, owner: stat.uid, size: stat.stamp.size });
+    let state = |reading| FileState { path: path.to_path_buf(), reading, attributes };
+    let kind = match found {
+        Err(error) => return (state(unreadable(&error)), None),
+        Ok((stat, file)) => match stat.kind {
+            Kind::File => return (state(Reading::Read), Some((file, stat.stamp.size))),
+            Kind::Dir => "a directory",
+            Kind::Fifo => "a FIFO",
+            Kind::Socket => "a socket",
+            Kind::Link | Kind::Device => "a device",
+        },
     };
-    state.attributes = Some(attributes_of(&stat));
-    state.reading = Reading::NotAFile(match stat.kind {
-        Kind::File => {
-            state.reading = Reading::Read;
-            return (state, Some((file, stat.stamp.size)));
-        }
-        Kind::Dir => "a directory",
-        Kind::Fifo => "a FIFO",
-        Kind::Socket => "a socket",
-        Kind::Link | Kind::Device => "a device",
-    });
-    (state, None)
-}
-
-pub(crate) fn attributes_only(path: &Path) -> FileState {
-    FileState { path: path.to_path_buf(), reading: Reading::Read, attributes: attributes(path) }
-}
-
-fn attributes(path: &Path) -> Option<Attributes> {
-    disk::look(path).ok().map(|stat| attributes_of(&stat))
-}
-
-fn attributes_of(stat: &Stat) -> Attributes {
-    Attributes { mode: stat.mode, owner: stat.uid, size: stat.stamp.size }
+    (state(Reading::NotAFile(kind)), None)
 }
 
 pub(crate) fn unreadable(error: &io::Error) -> Reading {

@@ -27,7 +27,7 @@ const IN_SETTINGS: [&str; 5] = ["apiKey", "api_key", "primaryApiKey", names::KEY
 pub(super) fn find(state: &State, context: &Context) -> Vec<Problem> {
     let show = |path: &Path| display(path, context.home_var());
     let remove = |name: &str, place: &str| format!("remove {name} from {place}, then: cck set-key");
-    let mut found = in_other_configs(state, &show, context.home());
+    let mut found = in_other_configs(state, context);
     for (_, file) in &state.settings_files {
         let place = show(&file.path);
         for name in members(&file.path, IN_SETTINGS) {
@@ -44,7 +44,7 @@ pub(super) fn find(state: &State, context: &Context) -> Vec<Problem> {
         };
         found.push(misplaced(message, fix));
     }
-    in_variables(state, &show, context, &mut found);
+    in_variables(state, context, &mut found);
     found
 }
 
@@ -52,15 +52,14 @@ fn misplaced(message: String, fix: impl Into<String>) -> Problem {
     Problem::warning("misplaced-key", message, fix)
 }
 
-type Show<'a> = &'a dyn Fn(&Path) -> String;
-
 /// Configs with a key that the client passes over, where it finds none in its own.
-fn in_other_configs(state: &State, show: Show<'_>, home: Option<PathBuf>) -> Vec<Problem> {
+fn in_other_configs(state: &State, context: &Context) -> Vec<Problem> {
     if state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty()) {
         return Vec::new();
     }
+    let show = |path: &Path| display(path, context.home_var());
     let read = &state.config_file.path;
-    let at_home = home.map(|home| home.join(".claude.json"));
+    let at_home = context.home().map(|home| home.join(".claude.json"));
     let in_dir = [".claude.json", "config.json"].map(|name| state.paths.claude_dir.join(name));
     let why = match state.paths.config_dir_var {
         Some(_) => format!("CLAUDE_CONFIG_DIR has the client read {}", show(read)),
@@ -86,12 +85,12 @@ fn members<const N: usize>(
 }
 
 /// Variables whose names are nearly those that the client reads, with a key in them.
-fn in_variables(state: &State, show: Show<'_>, context: &Context, found: &mut Vec<Problem>) {
+fn in_variables(state: &State, context: &Context, found: &mut Vec<Problem>) {
     let process = context.vars().iter().filter_map(|(name, value)| {
         Some((name.to_str()?, value.to_str()?, "the environment".to_owned()))
     });
     let settings = state.layers.iter().flat_map(|settings| {
-        let place = show(&settings.file);
+        let place = display(&settings.file, context.home_var());
         settings.env.iter().map(move |(name, value)| (&**name, value.reveal(), place.clone()))
     });
     for (name, value, place) in process.chain(settings) {
