@@ -34,7 +34,7 @@ pub(crate) struct ApproveArgs {
 }
 
 pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let target = Target::locate_existing(&args.change, context)?;
+    let target = Target::locate(&args.change, context)?.existing()?;
     let key =
         KeySource { any_shape: args.any_shape, ..KeySource::new(Place::Env(args.key_env.clone())) }
             .read(context)?;

@@ -41,8 +41,7 @@ fn show(page: &str, context: &Context) -> anyhow::Result<bool> {
     let pager = pager.as_deref().unwrap_or("less");
     let plain = plain(page);
     let man = if cfg!(target_os = "linux") { ("man", "-l -") } else { ("mandoc", "-a") };
-    for (program, args, text) in
-        [(man.0, man.1, page), ("sh", "-c", plain.as_str()), ("more", "", plain.as_str())]
+    for (program, args, text) in [(man.0, man.1, page), ("sh", "-c", &plain), ("more", "", &plain)]
     {
         let mut command = Command::new(program);
         command.args(args.split_whitespace()).stdin(Stdio::piped());

@@ -111,23 +111,17 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         .map_err(|problem| fail(problem, "cck profile add --help shows what a profile holds"))?;
 
     let profiles = Profiles::load(context)?;
-    let old = profiles.list.iter().find(|old| old.name == name);
-    match old {
-        Some(old) if old.entry.locked => {
-            let problem = format!("the profile {name} is locked by {}", old.file.display());
+    if let Some(old) = profiles.list.iter().find(|old| old.name == name) {
+        let file = old.file.display();
+        if old.entry.locked {
+            let problem = format!("the profile {name} is locked by {file}");
             return Err(fail(problem, "choose another name"));
-        }
-        Some(old) if !old.system && !args.replace => {
-            return Err(fail(
-                format!("there is a profile {name} already"),
-                format!("--replace replaces it; cck profile show {name} shows it"),
-            ));
-        }
-        Some(old) if old.system => {
-            let file = old.file.display();
+        } else if old.system {
             context.warn(&format!("your profile {name} now overrides the machine's ({file})"));
+        } else if !args.replace {
+            let advice = format!("--replace replaces it; cck profile show {name} shows it");
+            return Err(fail(format!("there is a profile {name} already"), advice));
         }
-        _ => {}
     }
     let file = profile::user_file(context)?;
     let new = profile::resolve(&name, entry.clone(), &file, false, context)?;
@@ -184,8 +178,8 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         context.say_json(&json!({"schema": 1, "profile": shown(profile, context)?}))?;
         return Ok(Exit::Done);
     }
-    let listed = |list: Vec<&str>| Some(list.join(", ")).filter(|text| !text.is_empty());
-    let groups = listed(entry.groups.iter().map(|group| &**group).collect());
+    let listed = |list: &[String]| Some(list.join(", ")).filter(|text| !text.is_empty());
+    let budget: Vec<String> = entry.budget.iter().map(|budget| budget.text.clone()).collect();
     let you = if profile.is_usable(context)? { "you are one" } else { "you are none" };
     for (label, text) in [
         ("profile", Some(name.to_owned())),
@@ -194,12 +188,12 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
         ("config directory", Some(display(&profile.config_dir, context.home_var()))),
         ("base URL", entry.base_url.clone()),
         ("description", entry.description.clone()),
-        ("budget", listed(entry.budget.iter().map(|budget| &*budget.text).collect())),
-        ("allowed models", listed(entry.allow_models.iter().map(|model| &**model).collect())),
+        ("budget", listed(&budget)),
+        ("allowed models", listed(&entry.allow_models)),
         ("on alert", entry.on_alert.clone()),
         ("log", entry.require_log.then(|| "no call without its line".into())),
         ("locked", entry.locked.then(|| "no user's profile replaces it".into())),
-        ("for members of", groups.map(|groups| format!("{groups} ({you})"))),
+        ("for members of", listed(&entry.groups).map(|groups| format!("{groups} ({you})"))),
     ] {
         if let Some(text) = text {
             context.data(format!("{label:16}  {}", one_line(&text)));

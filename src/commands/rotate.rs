@@ -128,7 +128,7 @@ type Held = anyhow::Result<Option<Zeroizing<String>>>;
 impl Rotation {
     /// Reads the new key, and finds the old one: in the config, in the Keychain, or in both.
     fn prepare(args: RotateArgs, context: &mut Context) -> anyhow::Result<Rotation> {
-        let target = Target::locate_existing(&args.change, context)?;
+        let target = Target::locate(&args.change, context)?.existing()?;
         let source = profile::key_source(args.source.clone(), target.profile.as_ref(), context)?;
         let new = source.read(context)?;
         if args.retire_old {

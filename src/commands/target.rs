@@ -58,14 +58,10 @@ impl Target {
         Ok(Target { args: args.clone(), profile, paths, file, options })
     }
 
-    /// As [`Target::locate`]; a config that the user named has to exist.
-    pub(crate) fn locate_existing(
-        args: &ChangeArgs,
-        context: &mut Context,
-    ) -> anyhow::Result<Target> {
-        let target = Target::locate(args, context)?;
-        let is_missing = target.file.chosen_by == ChosenBy::Flag && !target.file.path.exists();
-        if is_missing { Err(no_config(&target.file.path)) } else { Ok(target) }
+    /// The same, if a config that the user named exists.
+    pub(crate) fn existing(self) -> anyhow::Result<Target> {
+        let is_missing = self.file.chosen_by == ChosenBy::Flag && !self.file.path.exists();
+        if is_missing { Err(no_config(&self.file.path)) } else { Ok(self) }
     }
 
     /// The key in the config, if there is one.

@@ -24,7 +24,7 @@ pub(crate) struct UndoArgs {
 
 /// Runs `cck undo`. If there is nothing to undo, the exit code is 1.
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let target = Target::locate_existing(&args.change, context)?;
+    let target = Target::locate(&args.change, context)?.existing()?;
     let shown = target.shown(context);
     let json = args.change.json;
     let Some(record) = undo::load(&target.file.path, context)? else {

@@ -42,7 +42,7 @@ struct Report {
 
 /// Runs `cck unset-key`. The exit code is 1 if something that may hold the key had to be left as it is.
 pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
-    let target = Target::locate_existing(&args.change, context)?;
+    let target = Target::locate(&args.change, context)?.existing()?;
     let keys = Keys::default();
     // What cck replaced in this config before is a copy too.
     undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));

@@ -148,16 +148,17 @@ impl KeySource {
         context: &mut Context,
     ) -> anyhow::Result<ApiKey> {
         let text = match &self.place {
-            Place::Flag(key) => key.clone(),
-            Place::Env(name) => from_env(name, context)?,
-            Place::File(file, patience) => {
-                from_file(&context.cwd().join(file), *patience, context)?
+            Place::Flag(key) => Ok(key.clone()),
+            Place::Env(name) => from_env(name, context),
+            Place::File(file, patience) => from_file(file, *patience, context),
+            Place::Command(command, timeout) => from_command(command, *timeout, context),
+            Place::Stdin if context.stdin_kind() == StdinKind::Terminal => {
+                Err(fail("standard input is a terminal", "pipe the key in, or leave --stdin out"))
             }
-            Place::Command(command, timeout) => from_command(command, *timeout, context)?,
-            Place::Stdin => from_stdin(context)?,
-            Place::Prompt => ask(question)?,
+            Place::Stdin => limited(context.claim_stdin()?, "standard input"),
+            Place::Prompt => ask(question),
         };
-        ApiKey::checked(&text, self.any_shape)
+        ApiKey::checked(&text?, self.any_shape)
     }
 }
 
@@ -206,7 +207,10 @@ pub(crate) fn is_variable(name: &str) -> bool {
         && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> {
+/// What a source holds, which may be a key.
+type Text = anyhow::Result<Zeroizing<String>>;
+
+fn from_env(name: &str, context: &Context) -> Text {
     // Not named in the error: it may be the key itself, typed where the name of its variable belongs.
     if !is_variable(name) {
         return Err(fail("--key-env takes the name of a variable", "name it without $"));
@@ -220,23 +224,20 @@ fn from_env(name: &str, context: &Context) -> anyhow::Result<Zeroizing<String>> 
     Err(fail(format!("the variable {name} {problem}"), advice))
 }
 
-fn from_file(
-    file: &Path,
-    patience: Duration,
-    context: &mut Context,
-) -> anyhow::Result<Zeroizing<String>> {
-    let shown = file.display();
-    let name = format!("the key file {shown}");
+fn from_file(file: &Path, patience: Duration, context: &mut Context) -> Text {
+    let path = context.cwd().join(file);
+    let file = path.display().to_string();
+    let name = format!("the key file {file}");
     // On a thread: a named pipe that nobody writes to, or a dead network disk, would block without end.
     let (sender, receiver) = mpsc::channel();
-    let (path, read_name) = (file.to_path_buf(), name.clone());
+    let read_name = name.clone();
     thread::spawn(move || sender.send(read_file(&path, &read_name)));
     let (text, mode) = receiver.recv_timeout(patience).map_err(|_| {
         let problem = format!("{name} returned nothing within {} s", patience.as_secs());
         fail(problem, "if it is a pipe, see that something writes to it; --timeout waits longer")
     })??;
     if let Some(mode) = mode.filter(|mode| mode & 0o077 != 0) {
-        let file = word(shown);
+        let file = word(file);
         context.warn(&format!("{name} is open to others (mode {mode:04o}); chmod 600 {file}"));
     }
     Ok(text)
@@ -256,18 +257,7 @@ fn read_file(file: &Path, name: &str) -> anyhow::Result<(Zeroizing<String>, Opti
     Ok((limited(open, name)?, mode))
 }
 
-fn from_stdin(context: &mut Context) -> anyhow::Result<Zeroizing<String>> {
-    if context.stdin_kind() == StdinKind::Terminal {
-        return Err(fail("standard input is a terminal", "pipe the key in, or leave --stdin out"));
-    }
-    limited(context.claim_stdin()?, "standard input")
-}
-
-fn from_command(
-    command: &str,
-    timeout: Duration,
-    context: &Context,
-) -> anyhow::Result<Zeroizing<String>> {
+fn from_command(command: &str, timeout: Duration, context: &Context) -> Text {
     const BY_HAND: &str = "run it by hand: it must print the key alone on standard output";
     match command::output(command, context.cwd(), timeout)? {
         Ok(output) if output.trim().is_empty() => {
@@ -281,7 +271,7 @@ fn from_command(
     }
 }
 
-fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
+fn ask(question: &str) -> Text {
     let key = prompt::ask(&format!("{question} (not shown): "))
         .map_err(|error| fail(format!("cannot ask for the key: {error}"), NAME_ONE))?;
     if key.trim().is_empty() {
@@ -290,7 +280,7 @@ fn ask(question: &str) -> anyhow::Result<Zeroizing<String>> {
     Ok(key)
 }
 
-fn limited(input: impl Read, name: &str) -> anyhow::Result<Zeroizing<String>> {
+fn limited(input: impl Read, name: &str) -> Text {
     let cannot =
         |error| fail(format!("cannot read {name}: {error}"), "check the source of the key");
     // A vector that grows leaves what it held behind.

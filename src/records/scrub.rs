@@ -271,11 +271,9 @@ impl Work<'_> {
         let (keys, dry_run) = (self.keys, self.options.dry_run);
         // Without its digest, only the record tells the same command, run again, which key is meant.
         let is_needed = self.again && keys.digests.is_empty();
-        let places = undo::places(config, context);
-        let Ok((dir, own)) = places.map_err(|error| self.leave(config, said(&error))) else {
-            return;
-        };
-        self.clear(&dir, |file| {
+        let own = undo::places(config, context);
+        let Ok(own) = own.map_err(|error| self.leave(config, said(&error))) else { return };
+        self.clear(own[0].parent().unwrap_or(config), |file| {
             let holds_key = |bytes: Zeroizing<Vec<u8>>| keys.found_in(&bytes).is_some();
             let is_old =
                 own.iter().any(|own| own == file) || private::read(file)?.is_some_and(holds_key);

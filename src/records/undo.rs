@@ -22,6 +22,9 @@ use crate::error::fail;
 use crate::private;
 use crate::store;
 
+/// The directory of the records, in cck's state directory.
+const DIR: &str = "undo";
+
 const KEPT: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
 /// The last change of one config, and of what else it changed.
@@ -113,40 +116,41 @@ impl Record {
 
     pub(crate) fn abandon(&self, context: &Context) {
         if !self.files.is_empty() {
-            let _ = next(&self.config, context).and_then(|next| private::remove(&next));
+            let _ = places(&self.config, context).and_then(|[_, next]| private::remove(&next));
         }
     }
 
     pub(crate) fn commit(&self, context: &Context) {
         // If this fails, the next command finds both and looks which one holds.
-        let _ = path(&self.config, context)
-            .and_then(|path| private::rename(&path.with_extension("next"), &path));
+        let _ =
+            places(&self.config, context).and_then(|[last, next]| private::rename(&next, &last));
     }
 
     fn save_next(&self, context: &Context) -> anyhow::Result<()> {
         let text = Zeroizing::new(serde_json::to_vec(self)?);
-        private::write(&next(&self.config, context)?, &text)
+        let [_, next] = places(&self.config, context)?;
+        private::write(&next, &text)
     }
 }
 
 /// The record that a killed run has laid down, as far as its change took effect.
-fn prepared(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
-    let Some(mut record) = read(&next(config, context)?, config)? else { return Ok(None) };
+fn prepared(next: &Path, config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
+    let Some(mut record) = read(next, config)? else { return Ok(None) };
     record.files.retain(|file| file.holds(context));
     Ok(Some(record).filter(|record| !record.files.is_empty()))
 }
 
 /// Clears away a record that a killed run has written in part: it may hold a key.
 pub(crate) fn tidy(config: &Path, context: &Context) {
-    if let Ok(next) = next(config, context) {
+    if let Ok([_, next]) = places(config, context) {
         private::tidy(&next);
     }
 }
 
 /// Ends what a killed run has left: its record is the last one, if its change took effect.
 fn settle(config: &Path, context: &Context) -> anyhow::Result<()> {
-    let next = next(config, context)?;
-    if let Ok(Some(record)) = prepared(config, context) {
+    let [_, next] = places(config, context)?;
+    if let Ok(Some(record)) = prepared(&next, config, context) {
         record.save_next(context)?;
         record.commit(context);
     }
@@ -154,10 +158,9 @@ fn settle(config: &Path, context: &Context) -> anyhow::Result<()> {
 }
 
 pub(crate) fn load(config: &Path, context: &Context) -> anyhow::Result<Option<Record>> {
-    match prepared(config, context)? {
-        Some(record) => Ok(Some(record)),
-        None => read(&path(config, context)?, config),
-    }
+    let [last, next] = places(config, context)?;
+    let prepared = prepared(&next, config, context)?;
+    prepared.map_or_else(|| read(&last, config), |record| Ok(Some(record)))
 }
 
 fn read(path: &Path, config: &Path) -> anyhow::Result<Option<Record>> {
@@ -189,14 +192,9 @@ pub(crate) fn key_in(raw: &str) -> Option<Zeroizing<String>> {
     Some(Zeroizing::new(text.trim().to_owned()))
 }
 
-/// Where the records are, and the files of this config's.
-pub(crate) fn places(config: &Path, context: &Context) -> anyhow::Result<(PathBuf, [PathBuf; 2])> {
-    Ok((state::dir(context)?.join("undo"), [path(config, context)?, next(config, context)?]))
-}
-
 pub(crate) fn expire(context: &Context) {
-    let Ok(dir) = state::dir(context) else { return };
-    for file in private::list(&dir.join("undo")).unwrap_or_default() {
+    let Ok(state) = state::dir(context) else { return };
+    for file in private::list(&state.join(DIR)).unwrap_or_default() {
         let modified = fs::symlink_metadata(&file).and_then(|metadata| metadata.modified());
         if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age >= KEPT)) {
             let _ = private::remove(&file);
@@ -204,13 +202,11 @@ pub(crate) fn expire(context: &Context) {
     }
 }
 
-fn path(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
-    state::file_for(config, "undo", context)
-}
-
-/// Where the record of a change is before the change is made.
-fn next(config: &Path, context: &Context) -> anyhow::Result<PathBuf> {
-    Ok(path(config, context)?.with_extension("next"))
+/// Where the record of a config's last change is, and before a change is made, that of the change.
+pub(crate) fn places(config: &Path, context: &Context) -> anyhow::Result<[PathBuf; 2]> {
+    let last = state::file_for(config, DIR, context)?;
+    let next = last.with_extension("next");
+    Ok([last, next])
 }
 
 /// The digest of a JSON text, however it is laid out.

@@ -70,36 +70,29 @@ pub struct Broken {
 
 /// Reads a trail: its records up to the first broken line, and that line.
 pub fn read(trail: &[u8]) -> (Vec<Record>, Option<Broken>) {
-    let mut records: Vec<Record> = Vec::new();
-    let mut before = None;
-    let mut damaged = None;
-    if trail.is_empty() {
-        return (records, None);
-    }
-    let ended = trail.ends_with(b"\n");
-    let body = trail.strip_suffix(b"\n").unwrap_or(trail);
+    let (mut records, mut before, mut damaged) = (Vec::<Record>::new(), None, None);
     let not_a_record = |line| Broken { line, why: "it is not an audit record" };
+    let body = trail.strip_suffix(b"\n").unwrap_or(trail);
     let mut count = 0;
-    for (index, line) in body.split(|&byte| byte == b'\n').enumerate() {
-        count = index + 1;
+    for line in body.split(|&byte| byte == b'\n').filter(|_| !trail.is_empty()) {
+        count += 1;
         let record = serde_json::from_slice::<Record>(line).ok();
-        if let Some(line) = damaged.take()
-            && record.as_ref().is_none_or(|record| record.damage.is_none())
-        {
+        let is_repair = record.as_ref().is_some_and(|record| record.damage.is_some());
+        if let Some(line) = damaged.take().filter(|_| !is_repair) {
             return (records, Some(not_a_record(line)));
         }
-        if let Some(record) = record {
-            if record.prev != link(before) {
+        match record {
+            Some(record) if record.prev != link(before) => {
                 return (records, Some(Broken { line: count, why: CHANGED }));
             }
-            records.push(record);
-        } else {
-            damaged = Some(count);
+            Some(record) => records.push(record),
+            None => damaged = Some(count),
         }
         before = Some(line);
     }
+    let is_torn = count > 0 && !trail.ends_with(b"\n");
     let torn = Broken { line: count, why: "it has no line end: it was cut short" };
-    (records, damaged.map(not_a_record).or((!ended).then_some(torn)))
+    (records, damaged.map(not_a_record).or(is_torn.then_some(torn)))
 }
 
 #[cfg(test)]
