@@ -213,13 +213,13 @@ impl Work<'_> {
 }
 
 /// Does `work`, which changes a file of cck's own, with an audit line before and after it.
-pub(crate) fn audited<T>(
+pub(crate) fn audited(
     action: &str,
     file: &Path,
     source: Option<&str>,
     context: &mut Context,
-    work: impl FnOnce(&mut Context) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+    work: impl FnOnce(&mut Context) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
     let section = signals::hold();
     clear_expired(context);
     let audit = AuditArgs::default();

@@ -25,7 +25,7 @@ use crate::error::{Exit, fail, said};
 use crate::key::{self, ApiKey, command, source::SourceArgs};
 use crate::output::one_line;
 use crate::profile;
-use crate::records::scrub::{Keys, Left, Scrubbed};
+use crate::records::scrub::{self, Keys, Left, Scrubbed};
 use crate::records::{audit, undo};
 use pending::{Named, Pending, Records};
 
@@ -203,7 +203,8 @@ impl Rotation {
 
     /// The steps after the swap. What fails is noted, and the others are done anyway.
     fn complete(&self, done: &mut Done, context: &mut Context) {
-        done.scrubbed = self.target.scrub(&self.keys, context);
+        let Target { paths, file, options, .. } = &self.target;
+        done.scrubbed = scrub::scrub(paths, &file.path, &self.keys, options, context);
         match &self.item {
             Some((path, Err(error))) => {
                 done.scrubbed.left.push(Left { path: path.clone(), why: said(error) });

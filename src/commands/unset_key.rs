@@ -3,13 +3,12 @@
 use std::path::Path;
 
 use clap::Args;
-use serde::Serialize;
 use serde_json::json;
 
-use super::change::{self, Changed, FilePlan};
+use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::{copies, keychain, paths, sessions};
+use crate::client::{keychain, paths, sessions};
 use crate::context::Context;
 use crate::error::{Exit, said};
 use crate::key;
@@ -32,14 +31,6 @@ pub(crate) struct UnsetKeyArgs {
     scrub: bool,
 }
 
-#[derive(Serialize)]
-struct Report {
-    scrubbed: Option<Scrubbed>,
-    /// What may still hold the key, apart from its copies.
-    left: Vec<Left>,
-    running: usize,
-}
-
 /// Runs `cck unset-key`. The exit code is 1 if something that may hold the key had to be left as it is.
 pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let target = Target::locate(&args.change, context)?.existing()?;
@@ -56,49 +47,49 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     files.push(FilePlan::removal(&target.file.path, "primaryApiKey"));
     let changed = change::apply(&target, "unset-key", None, files, context)?;
     changed.old_keys.iter().for_each(|key| keys.add(key));
+    // What may still hold the key, apart from its copies.
     let left = match unseen {
         Some((_, error)) if changed.shown.is_empty() && !args.scrub => return Err(error),
         Some((path, error)) => vec![Left { path, why: said(&error) }],
         None => Vec::new(),
     };
-    let scrubbed = args.scrub.then(|| target.scrub(&keys, context));
+    let (config, options) = (&target.file.path, &target.options);
+    let scrub = || scrub::scrub(&target.paths, config, &keys, options, context);
+    let scrubbed = args.scrub.then(scrub);
     let running = sessions::running(&target.paths, context);
-    let report = Report { scrubbed, left, running };
-    if args.change.json {
-        changed.print_json(&target, json!(report), context)?;
-    } else {
-        print(&report, &changed, &target, context);
-    }
-    let copies_left = report.scrubbed.is_some_and(|scrubbed| !scrubbed.left.is_empty());
-    Ok(if copies_left || !report.left.is_empty() { Exit::No } else { Exit::Done })
-}
 
-fn print(report: &Report, changed: &Changed, target: &Target, context: &mut Context) {
-    let (shown, dry_run) = (target.shown(context), target.args.dry_run);
-    let files = changed.shown.iter().map(|change| Path::new(&change.file));
-    let places = change::places(files, context);
     let key = changed.old_keys.last().map(|key| format!(" {}", key::hint(key)));
     let key = format!("the key{}", key.unwrap_or_default());
-    if places.is_empty() {
-        context.say(format!("{shown} holds no key; nothing to change there"));
-    } else if dry_run {
-        context.say(format!("would remove {key} from {places} (dry run, nothing was written)"));
-    } else {
-        context.done(format!("removed {key} from {places}"));
+    let files = changed.shown.iter().map(|change| Path::new(&change.file));
+    let places = change::places(files, context);
+    let lines = [
+        format!("{} holds no key; nothing to change there", target.shown(context)),
+        format!("would remove {key} from {places} (dry run, nothing was written)"),
+        format!("removed {key} from {places}"),
+    ];
+    let report = json!({"scrubbed": scrubbed, "left": left, "running": running});
+    changed.report(&target, report, lines, context)?;
+    let are_copies_left = scrubbed.as_ref().is_some_and(|scrubbed| !scrubbed.left.is_empty());
+    let exit = if are_copies_left || !left.is_empty() { Exit::No } else { Exit::Done };
+    if args.change.json {
+        return Ok(exit);
     }
-    if let Some(scrubbed) = &report.scrubbed {
-        tell(scrubbed, dry_run, context);
+    if let Some(scrubbed) = &scrubbed {
+        tell(scrubbed, args.change.dry_run, context);
     }
-    for Left { path, why } in &report.left {
+    for Left { path, why } in &left {
         let path = path.display();
         context.warn(&format!("{path} may hold a key that Claude Code sends: {why}"));
     }
-    if report.running > 0 && !changed.old_keys.is_empty() {
-        context.warn(&still_running(report.running));
+    if running > 0 && !changed.old_keys.is_empty() {
+        context.warn(&still_running(running));
     }
-    if !dry_run && let Some(line) = in_force::line(&target.file, context) {
+    if !args.change.dry_run
+        && let Some(line) = in_force::line(&target.file, context)
+    {
         context.say(line);
     }
+    Ok(exit)
 }
 
 pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
@@ -130,18 +121,4 @@ pub(crate) fn still_running(sessions: usize) -> String {
     format!(
         "{subject} running and will send the old key until {until} restarted (a key from `cck helper` or `cck run` is picked up without that)"
     )
-}
-
-impl Target {
-    pub(crate) fn scrub(&self, keys: &Keys, context: &Context) -> Scrubbed {
-        let paths = &self.paths;
-        let settings = [
-            &*paths.user_settings,
-            &*paths.project_settings,
-            &*paths.local_settings,
-            &*paths.managed_settings,
-        ];
-        let copies = copies::find(paths, &self.file.path);
-        scrub::scrub(copies, &self.file.path, &settings, keys, &self.options, context)
-    }
 }

@@ -96,35 +96,22 @@ pub(crate) struct VerifyArgs {
 
 pub(crate) fn run(args: &VerifyArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let width = context.width();
-    let (verdict, report) = answer(args, context, |answer| {
-        let report = if args.json {
-            json::render(answer)?
-        } else {
-            text::render(answer, width, args.verbose)
-        };
-        Ok((answer.verdict, report))
-    })?;
-    if args.json || !context.quiet {
-        context.out.push_str(&report);
-    }
-    Ok(if verdict { Exit::Done } else { Exit::No })
+    answer(args, context, |it| {
+        Ok(if args.json { json::render(it)? } else { text::render(it, width, args.verbose) })
+    })
 }
 
 /// `cck` without a command: what is in force, and the next step. Not a verdict: no is not an error.
 pub(crate) fn status(context: &mut Context) -> anyhow::Result<Exit> {
     let width = context.width();
-    let text = answer(&VerifyArgs::default(), context, |it| Ok(text::status(it, width)))?;
-    if !context.quiet {
-        context.out.push_str(&text);
-    }
-    Ok(Exit::Done)
+    answer(&VerifyArgs::default(), context, |it| Ok(text::status(it, width))).map(|_| Exit::Done)
 }
 
-fn answer<T>(
+fn answer(
     args: &VerifyArgs,
     context: &mut Context,
-    report: impl FnOnce(&Answer<'_>) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
+    report: impl FnOnce(&Answer<'_>) -> anyhow::Result<String>,
+) -> anyhow::Result<Exit> {
     args.profile.enter(context)?;
     check(args, context)?;
     if let Some(launcher) = args.launcher {
@@ -165,7 +152,12 @@ fn answer<T>(
     };
     let problems = advice::problems(&case);
     let online = args.online.then(|| online::ask(&case, context)).transpose()?;
-    report(&Answer::new(&case, &installed, problems, online))
+    let answer = Answer::new(&case, &installed, problems, online);
+    let (exit, report) = (if answer.verdict { Exit::Done } else { Exit::No }, report(&answer)?);
+    if args.json || !context.quiet {
+        context.out.push_str(&report);
+    }
+    Ok(exit)
 }
 
 fn check(args: &VerifyArgs, context: &Context) -> anyhow::Result<()> {

@@ -129,10 +129,7 @@ impl Entry {
             return Err(format!("`{name}` needs exactly one of key-command, key-env, key-file"));
         };
         let optional = [&self.config_dir, &self.base_url, &self.description];
-        if std::iter::once(value)
-            .chain(optional.into_iter().filter_map(|text| text.as_deref()))
-            .any(holds_key)
-        {
+        if holds_key(value) || optional.into_iter().flatten().any(|text| holds_key(text)) {
             return Err(format!("the profile `{name}` holds what looks like a key (sk-ant-…)"));
         }
         if member == "key-env" && !is_variable(value) {
@@ -210,11 +207,12 @@ impl Malformed {
         // Not the value that was found: it may be a key.
         let problem = match message.split_once(", expected ") {
             Some((found, expected)) if found.starts_with("invalid ") => {
-                let words = [("a sequence", "a list"), ("a map", "a table"), ("u64", "a number")];
-                let expected = words
-                    .iter()
-                    .find(|(word, _)| *word == expected)
-                    .map_or(expected, |(_, word)| word);
+                let expected = match expected {
+                    "a sequence" => "a list",
+                    "a map" => "a table",
+                    "u64" => "a number",
+                    other => other,
+                };
                 format!("this is not {expected}")
             }
             _ => message,

@@ -25,13 +25,9 @@ fn mine() -> anyhow::Result<Vec<u32>> {
     {
         use anyhow::Context as _;
 
-        let mut mine: Vec<u32> = rustix::process::getgroups()
-            .context("cannot find out your groups")?
-            .into_iter()
-            .map(|gid| gid.as_raw())
-            .collect();
-        mine.push(rustix::process::getegid().as_raw());
-        Ok(mine)
+        let mut mine = rustix::process::getgroups().context("cannot find out your groups")?;
+        mine.push(rustix::process::getegid());
+        Ok(mine.into_iter().map(|gid| gid.as_raw()).collect())
     }
 }
 

@@ -105,25 +105,19 @@ impl<'a> Trail<'a> {
         }
     }
 
-    fn open(&mut self, context: &Context) -> anyhow::Result<&mut (File, PathBuf)> {
-        let open = match self.open.take() {
-            Some(open) => open,
-            None => {
-                let path = file(self.args.audit_file.as_deref(), context)?;
-                let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
-                    .with_context(|| path.display().to_string())?;
-                (file, path)
-            }
-        };
-        Ok(self.open.insert(open))
-    }
-
     /// Adds a line, and before it one that describes the damage if the last line is not a record.
     fn append(&mut self, outcome: &str, context: &Context) -> anyhow::Result<()> {
         // What is written is there whatever ends cck, except for a power cut.
         let is_synced = (self.is_synced && outcome != "started") || self.args.require_audit;
-        let record = self.record.clone();
-        let (file, path) = self.open(context)?;
+        let (file, path) = match &mut self.open {
+            Some(open) => open,
+            none => {
+                let path = file(self.args.audit_file.as_deref(), context)?;
+                let file = private::open_locked(&path, Open::Append, private::LOCK_WAIT)
+                    .with_context(|| path.display().to_string())?;
+                none.insert((file, path))
+            }
+        };
         let shown = path.display();
         let end = file.seek(SeekFrom::End(0))?;
         let last = chain::last_line(file, end).with_context(|| format!("{shown}: cannot read"))?;
@@ -147,7 +141,7 @@ impl<'a> Trail<'a> {
                 prev = add(&mut lines, Record { damage: last.damage, ..repair }, "done", prev)?;
             }
         }
-        add(&mut lines, record, outcome, prev)?;
+        add(&mut lines, self.record.clone(), outcome, prev)?;
         let sync = |file: &File| if is_synced { file.sync_data() } else { Ok(()) };
         if let Err(error) = file.write_all(&lines).and_then(|()| sync(file)) {
             // Half a line would have to be repaired.

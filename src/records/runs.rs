@@ -5,6 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::disk::{self, Kind};
+use crate::private;
 
 pub(crate) const PREFIX: &str = "cck-run-";
 
@@ -14,7 +15,7 @@ pub(crate) const SOCKET: &str = "s";
 const CONFIG: &str = "config/.claude.json";
 
 fn dirs(base: &Path) -> impl Iterator<Item = PathBuf> {
-    disk::entries(base).unwrap_or_default().into_iter().filter(|dir| {
+    private::list(base).unwrap_or_default().into_iter().filter(|dir| {
         let name = dir.file_name().unwrap_or_default();
         name.as_encoded_bytes().starts_with(PREFIX.as_bytes())
             && disk::look(dir).is_ok_and(|stat| stat.kind == Kind::Dir && stat.uid == disk::user())
@@ -23,9 +24,7 @@ fn dirs(base: &Path) -> impl Iterator<Item = PathBuf> {
 
 pub(crate) fn configs(base: &Path) -> Vec<PathBuf> {
     let configs = dirs(base).map(|dir| dir.join(CONFIG));
-    let mut configs: Vec<_> = configs.filter(|config| disk::look(config).is_ok()).collect();
-    configs.sort();
-    configs
+    configs.filter(|config| disk::look(config).is_ok()).collect()
 }
 
 pub(crate) fn sweep(base: &Path) {
@@ -47,18 +46,14 @@ fn is_deserted(_: &Path) -> bool {
     false
 }
 
-/// Whether there is a private config of a run that has ended.
+/// Whether there is a private config of a run that has ended, and so has its command, noted in the lock as `PID START`.
 fn is_dead(dir: &Path) -> bool {
     let lock = dir.join("lock");
+    let lives = |pid: &str| !pid.is_empty() && Path::new("/proc").join(pid).exists();
+    let command_lives = |note: String| note.split_once(' ').is_some_and(|(pid, _)| lives(pid));
     disk::look(&dir.join(CONFIG)).is_ok()
         && File::open(&lock).is_ok_and(|file| file.try_lock().is_ok())
-        && !fs::read_to_string(&lock).is_ok_and(|note| command_lives(&note))
-}
-
-/// Whether the run's command lives: its process is written down as `PID START`.
-fn command_lives(note: &str) -> bool {
-    let pid = note.split_once(' ').map_or("", |(pid, _)| pid);
-    !pid.is_empty() && Path::new("/proc").join(pid).exists()
+        && !fs::read_to_string(&lock).is_ok_and(command_lives)
 }
 
 #[cfg(test)]

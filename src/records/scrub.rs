@@ -2,6 +2,7 @@
 //! only a `primaryApiKey` in question is removed; what may hold the key and is left as it is, is named.
 
 use std::cell::RefCell;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -9,9 +10,10 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{runs, undo};
-use crate::client::copies::{Copies, Kind};
+use crate::client::Paths;
+use crate::client::copies::{self, Kind};
 use crate::context::Context;
-use crate::disk::{self, Open, Stat};
+use crate::disk::{self, Stat};
 use crate::document::Edit;
 use crate::error::said;
 use crate::key::cache::{self, Cache};
@@ -128,16 +130,16 @@ fn unescape(bytes: &[u8]) -> Vec<u8> {
     plain
 }
 
-/// Removes the keys from `copies` and from cck's own files. `settings` are the files that only the user edits.
+/// Removes the keys from the copies of `config`, and from cck's own files.
 pub(crate) fn scrub(
-    copies: Copies,
+    paths: &Paths,
     config: &Path,
-    settings: &[&Path],
     keys: &Keys,
     options: &store::Options,
     context: &Context,
 ) -> Scrubbed {
     let mut work = Work { keys, options, again: false, done: Scrubbed::default() };
+    let copies = copies::find(paths, config);
     for (path, why) in copies.unseen {
         work.again |= work.leave(&path, why);
     }
@@ -159,7 +161,9 @@ pub(crate) fn scrub(
         work.check(config, "; somewhere else in the config");
     }
     work.forget_records(config, context);
-    for path in settings {
+    // Only the user edits these.
+    let Paths { user_settings, project_settings, local_settings, managed_settings, .. } = paths;
+    for path in [user_settings, project_settings, local_settings, managed_settings] {
         work.check(path, "; Claude Code may send it from there");
     }
     work.done
@@ -300,9 +304,11 @@ impl Work<'_> {
 /// The content of a regular file, or why it was not read; none if there is none, or it cannot be read.
 fn read(path: &Path) -> Option<Result<Zeroizing<Vec<u8>>, &'static str>> {
     let _acting = disk::act_for(path).ok()?;
-    let file = disk::open(path, Open::Follow).ok()?;
-    let stat = disk::stat(&file).ok().filter(|stat| stat.kind == disk::Kind::File)?;
-    let bytes = disk::read_up_to(&file, stat.stamp.size, MAX_BYTES).ok()?;
-    let too_large = "it is larger than 1 GiB, and was not looked through";
-    Some(bytes.map(Zeroizing::new).ok_or(too_large))
+    match disk::read_file(path, MAX_BYTES) {
+        Ok(bytes) => Some(Ok(Zeroizing::new(bytes))),
+        Err(error) if error.kind() == ErrorKind::FileTooLarge => {
+            Some(Err("it is larger than 1 GiB, and was not looked through"))
+        }
+        Err(_) => None,
+    }
 }

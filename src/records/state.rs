@@ -13,16 +13,13 @@ use crate::private;
 pub(crate) fn dir(context: &Context) -> anyhow::Result<PathBuf> {
     let xdg = context.var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let local = context.var_os("LOCALAPPDATA").filter(|dir| cfg!(windows) && !dir.is_empty());
-    xdg.or_else(|| local.map(PathBuf::from))
-        // A home that does not exist is not made.
-        .or_else(|| {
-            context.home().filter(|home| home.exists()).map(|home| home.join(".local/state"))
-        })
-        .map(|dir| dir.join("cck"))
-        .ok_or_else(|| {
-            let problem = "neither XDG_STATE_HOME nor HOME names a directory for cck's records";
-            fail(problem, "set one of them, or name the audit file in CCK_AUDIT_FILE")
-        })
+    // A home that does not exist is not made.
+    let home = || Some(context.home().filter(|home| home.exists())?.join(".local/state"));
+    let dir = xdg.or_else(|| local.map(PathBuf::from)).or_else(home);
+    dir.map(|dir| dir.join("cck")).ok_or_else(|| {
+        let problem = "neither XDG_STATE_HOME nor HOME names a directory for cck's records";
+        fail(problem, "set one of them, or name the audit file in CCK_AUDIT_FILE")
+    })
 }
 
 /// The record of this kind for a config: `<state>/KIND/<a hash of the config's path>.json`.
