@@ -132,11 +132,14 @@ fn warn_if_temporary(program: &Path, context: &mut Context) {
     let has = |name: &str| program.components().any(|part| part.as_os_str() == name);
     let is_build = has("target") && (has("debug") || has("release"));
     let is_temporary = program.starts_with("/tmp") || program.starts_with("/var/tmp");
-    let why = match () {
-        () if is_build => "is in a build directory",
-        () if has("_npx") => "is in npx's cache, which npm may empty",
-        () if is_temporary => "is in a directory for temporary files",
-        () => return,
+    let why = if is_build {
+        "is in a build directory"
+    } else if has("_npx") {
+        "is in npx's cache, which npm may empty"
+    } else if is_temporary {
+        "is in a directory for temporary files"
+    } else {
+        return;
     };
     let program = program.display();
     context.warn(&format!("{program} {why}: without it Claude Code gets no key; install cck"));
