@@ -18,6 +18,7 @@ pub mod keychain;
 pub mod launch;
 pub(crate) mod layers;
 pub mod login;
+mod options;
 pub mod paths;
 pub mod policy;
 pub(crate) mod ranking;

@@ -162,9 +162,12 @@ impl State {
 /// Why the client ends at once with this file as `--settings`. One that is empty, is not JSON or breaks the schema is ignored
 /// (2.0.77 to 2.1.332, observed 2026-11-26).
 fn unusable_flag(client: Client, file: &FileState) -> Option<String> {
+    let is_old = !client.has(Rule::LargeFlagSettingsStop);
     match &file.reading {
         Reading::Missing => Some("it does not exist".into()),
-        Reading::TooLarge(_) if !client.has(Rule::LargeFlagSettingsStop) => None,
+        Reading::TooLarge(_) if is_old => None,
+        // Read as an empty file.
+        Reading::NotAFile(_) if is_old && file.path == Path::new("/dev/null") => None,
         Reading::Unreadable(_) | Reading::NotAFile(_) | Reading::TooLarge(_) => {
             file.reading.fault().map(|fault| format!("it {fault}"))
         }

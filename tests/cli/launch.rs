@@ -41,6 +41,24 @@ fn a_command_line_that_the_client_refuses_sends_nothing() {
 }
 
 #[test]
+fn a_refused_line_is_explained_without_its_values() {
+    let sandbox = Sandbox::new();
+    let value = format!("--nosuch={KEY}");
+    for (line, reason) in [
+        (&["-p", "hi", "--output-format", KEY][..], "--output-format does not take its value"),
+        (&["-p", "hi", "--session-id", KEY], "--session-id does not take its value"),
+        (&[&*value], "does not know the option --nosuch"),
+        (&["--tmux"], "--tmux needs --worktree"),
+        (&["udpate"], "`claude udpate` does not start a session"),
+    ] {
+        let args = [&["verify", "--client-version", "2.1.332", "--", "claude"], line].concat();
+        let stdout = sandbox.cck(&args).run().stdout;
+        let text = stdout.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(text.contains(reason) && !text.contains(KEY), "{line:?}: {stdout}");
+    }
+}
+
+#[test]
 fn the_installed_client_gives_the_version() {
     let sandbox = Sandbox::new();
     sandbox.lay(".claude.json", format!(r#"{{"primaryApiKey":"{KEY}"}}"#));
