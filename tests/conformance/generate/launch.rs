@@ -5,6 +5,75 @@ use serde_json::{Value, json};
 use super::{HEADERS, KEY, Maker, OAUTH, TOKEN};
 use crate::support::standin::REFRESHED;
 
+/// Options that a client starts with or ends at once with, by their values and by each other. None is of a session that must
+/// be there, nor starts anything that outlives the client.
+const LINES: [&str; 64] = [
+    "--output-format json",
+    "--output-format=text",
+    "--output-format yaml",
+    "--output-format=",
+    "--output-format stream-json",
+    "--output-format stream-json --verbose",
+    "--input-format text",
+    "--input-format json",
+    "--input-format stream-json",
+    "--permission-mode plan",
+    "--permission-mode acceptEdits",
+    "--permission-mode=auto",
+    "--permission-mode ask",
+    "--max-turns 3",
+    "--max-turns=0",
+    "--max-turns three",
+    "--max-budget-usd 5",
+    "--max-budget-usd=0.5",
+    "--max-budget-usd 0",
+    "--max-budget-usd $5",
+    "--max-thinking-tokens 1024",
+    "--max-thinking-tokens many",
+    "--task-budget 1.5",
+    "--effort high",
+    "--effort xhigh",
+    "--effort huge",
+    "--effort=",
+    "--thinking adaptive",
+    "--thinking on",
+    "--session-id 00000000-0000-4000-8000-00000000000a",
+    "--session-id 1",
+    "--session-id=",
+    "--session-id 00000000-0000-4000-8000-00000000000b --continue",
+    r#"--json-schema {"type":"object"}"#,
+    "--json-schema {",
+    "--json-schema []",
+    r#"--mcp-config {"mcpServers":{}}"#,
+    "--mcp-config {",
+    "--strict-mcp-config",
+    r#"--agents {"a":{"description":"d","prompt":"p"}}"#,
+    "--agents {",
+    "--tools=",
+    "--tools=default",
+    "--add-dir=missing",
+    "--model sonnet --fallback-model haiku",
+    "--system-prompt x",
+    "--include-partial-messages",
+    "--include-partial-messages --output-format=stream-json --verbose",
+    "--replay-user-messages",
+    "--no-session-persistence",
+    "--fork-session",
+    "--init-only",
+    "--tmux",
+    "--cloud",
+    "--advisor opus",
+    "--safe-mode",
+    "--prompt-suggestions=off",
+    "--prompt-suggestions=maybe",
+    "--restricted --permission-mode bypassPermissions",
+    "--teammate-mode in-process",
+    "--teammate-mode none",
+    "--no-chrome --ide",
+    "--betas x",
+    "-- doctor",
+];
+
 impl Maker {
     /// A state with little that is odd in its files, and a launch. Each part is drawn seldom enough that most states have one
     /// or two.
@@ -73,6 +142,11 @@ impl Maker {
         }
         if self.rng.chance(20) {
             self.other_option();
+        }
+        if self.rng.chance(20) {
+            let line = *self.rng.pick(&LINES);
+            let words: Vec<_> = line.split(' ').collect();
+            self.args(&words);
         }
     }
 
