@@ -21,7 +21,6 @@ const PUT_OFF: [i32; 2] = [consts::SIGINT, consts::signal::SIGBREAK];
 #[cfg(windows)]
 const ENDED: i32 = 0xC000_013A_u32.cast_signed();
 
-#[derive(Default)]
 struct Handlers {
     /// Whether no section is open: then the handler does what the signal does by default.
     by_default: Arc<AtomicBool>,
@@ -34,33 +33,47 @@ struct Handlers {
 }
 
 static HANDLERS: LazyLock<Handlers> = LazyLock::new(|| {
-    let handlers = Handlers::default();
-    handlers.by_default.store(true, Ordering::SeqCst);
+    let (by_default, pending) = (Arc::new(AtomicBool::new(true)), Arc::default());
     // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
-    let _ = handlers.install();
-    handlers
+    let _ = install(&by_default, &pending);
+    Handlers { by_default, pending, open: Mutex::default(), finishing: AtomicUsize::new(0) }
 });
 
-pub(crate) struct Section(&'static Handlers, AtomicBool);
+fn install(by_default: &Arc<AtomicBool>, pending: &Arc<AtomicUsize>) -> io::Result<()> {
+    let ignored = ignored();
+    for signal in PUT_OFF.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
+        #[cfg(unix)]
+        flag::register_conditional_default(signal, Arc::clone(by_default))?;
+        #[cfg(windows)]
+        flag::register_conditional_shutdown(signal, ENDED, Arc::clone(by_default))?;
+        flag::register_usize(signal, Arc::clone(pending), signal.unsigned_abs() as usize)?;
+    }
+    Ok(())
+}
 
-/// Puts off signals until the guard is dropped. Until [`Section::finish`] a waiting one gives the work up.
+/// Signals are put off until this is dropped.
+pub(crate) struct Section {
+    is_finishing: AtomicBool,
+}
+
+/// Puts off signals. Until [`Section::finish`] a waiting one gives the work up.
 pub(crate) fn hold() -> Section {
-    let handlers = &*HANDLERS;
-    let mut open = handlers.open.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut open = HANDLERS.open.lock().unwrap_or_else(PoisonError::into_inner);
     *open += 1;
-    handlers.by_default.store(false, Ordering::SeqCst);
-    Section(handlers, AtomicBool::new(false))
+    HANDLERS.by_default.store(false, Ordering::SeqCst);
+    Section { is_finishing: AtomicBool::new(false) }
 }
 
 impl Section {
     pub(crate) fn pending(&self) -> bool {
-        self.0.pending.load(Ordering::SeqCst) != 0 && self.0.finishing.load(Ordering::SeqCst) == 0
+        HANDLERS.pending.load(Ordering::SeqCst) != 0
+            && HANDLERS.finishing.load(Ordering::SeqCst) == 0
     }
 
     /// From here to the end of this section no signal gives anything up: the change stands, and its records follow.
     pub(crate) fn finish(&self) {
-        if !self.1.swap(true, Ordering::SeqCst) {
-            self.0.finishing.fetch_add(1, Ordering::SeqCst);
+        if !self.is_finishing.swap(true, Ordering::SeqCst) {
+            HANDLERS.finishing.fetch_add(1, Ordering::SeqCst);
         }
     }
 }
@@ -68,15 +81,18 @@ impl Section {
 impl Drop for Section {
     /// Ends the section; a signal that has waited takes its effect here.
     fn drop(&mut self) {
-        if *self.1.get_mut() {
-            self.0.finishing.fetch_sub(1, Ordering::SeqCst);
+        if *self.is_finishing.get_mut() {
+            HANDLERS.finishing.fetch_sub(1, Ordering::SeqCst);
         }
-        let mut open = self.0.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = HANDLERS.open.lock().unwrap_or_else(PoisonError::into_inner);
         *open -= 1;
         if *open == 0 {
-            self.0.by_default.store(true, Ordering::SeqCst);
-            if let Ok(signal @ 1..) = i32::try_from(self.0.pending.swap(0, Ordering::SeqCst)) {
-                end(signal);
+            HANDLERS.by_default.store(true, Ordering::SeqCst);
+            if let Ok(signal @ 1..) = i32::try_from(HANDLERS.pending.swap(0, Ordering::SeqCst)) {
+                #[cfg(unix)]
+                let _ = low_level::emulate_default_handler(signal);
+                #[cfg(windows)]
+                low_level::exit(if signal == 0 { 0 } else { ENDED });
             }
         }
     }
@@ -86,27 +102,4 @@ impl Drop for Section {
 pub(crate) fn survive_size_limit() {
     #[cfg(unix)]
     let _ = flag::register(consts::SIGXFSZ, Arc::new(AtomicBool::new(false)));
-}
-
-impl Handlers {
-    fn install(&self) -> io::Result<()> {
-        let ignored = ignored();
-        for signal in PUT_OFF.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
-            let by_default = Arc::clone(&self.by_default);
-            #[cfg(unix)]
-            flag::register_conditional_default(signal, by_default)?;
-            #[cfg(windows)]
-            flag::register_conditional_shutdown(signal, ENDED, by_default)?;
-            let number = signal.unsigned_abs() as usize;
-            flag::register_usize(signal, Arc::clone(&self.pending), number)?;
-        }
-        Ok(())
-    }
-}
-
-fn end(signal: i32) {
-    #[cfg(unix)]
-    let _ = low_level::emulate_default_handler(signal);
-    #[cfg(windows)]
-    low_level::exit(if signal == 0 { 0 } else { ENDED });
 }
