@@ -195,7 +195,9 @@ fn lend(
 
 fn command(args: &RunArgs, changes: &[Change], context: &mut Context) -> anyhow::Result<Command> {
     let (program, arguments) = args.command.split_first().context("no command")?;
-    let mut command = Command::new(child::program(program, context));
+    #[cfg(windows)]
+    let program = &child::program(program, context);
+    let mut command = Command::new(program);
     // The environment is inherited and not rebuilt: then the standard library starts the command without copying this
     // process first.
     command.args(arguments);

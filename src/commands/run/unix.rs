@@ -1,7 +1,5 @@
 //! The command in the foreground, as if cck was not there: passes signals on to it, stops with it, and waits for its end.
 
-use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::os::unix::process::ExitStatusExt;
@@ -14,7 +12,6 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
-use crate::context::Context;
 use crate::process::ignored;
 
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
@@ -84,9 +81,4 @@ fn has_stopped(pid: Pid) -> bool {
 fn is_for_child(origin: &Origin) -> bool {
     let from_terminal = origin.cause == Cause::Kernel && [SIGINT, SIGQUIT].contains(&origin.signal);
     FORWARDED.contains(&origin.signal) && !from_terminal
-}
-
-/// The program of this name. The system itself looks for it on PATH.
-pub(crate) fn program<'n>(name: &'n OsStr, _: &Context) -> Cow<'n, OsStr> {
-    Cow::Borrowed(name)
 }
