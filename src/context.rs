@@ -294,8 +294,7 @@ impl Context {
     /// Adds a line to the report. What it has from outside (a path, a command) drives no terminal and shows no key.
     pub(crate) fn say(&mut self, line: impl AsRef<str>) {
         if !self.quiet {
-            self.out.push_str(&sanitize(&mask(line.as_ref())));
-            self.out.push('\n');
+            self.out.push_str(&(clean(line.as_ref()) + "\n"));
         }
     }
 
@@ -320,8 +319,7 @@ impl Context {
         for line in diff.lines().filter(|_| !self.quiet) {
             let color = if line.starts_with('-') { AnsiColor::Red } else { AnsiColor::Green };
             let style = color.on_default();
-            let line = sanitize(&mask(line)).into_owned();
-            self.out.push_str(&format!("{style}{line}{style:#}\n"));
+            self.out.push_str(&format!("{style}{}{style:#}\n", clean(line)));
         }
     }
 
@@ -365,7 +363,6 @@ impl Context {
     }
 
     fn diagnose(&mut self, label: &str, style: Style, message: &str, advice: Option<&str>) {
-        let clean = |text: &str| sanitize(&mask(text)).into_owned();
         let mut text = format!("{style}{label}:{style:#} {}\n", clean(message));
         if let Some(advice) = advice {
             text.push_str(&format!("  try: {}\n", clean(advice)));
@@ -387,6 +384,10 @@ impl Context {
         stdout.write_all(text.as_bytes())?;
         stdout.flush()
     }
+}
+
+fn clean(text: &str) -> String {
+    sanitize(&mask(text)).into_owned()
 }
 
 /// The name of a variable; on Windows, where capitals are as small letters, in capitals.

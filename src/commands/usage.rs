@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
-use chrono::{DateTime, Local, NaiveDate};
+use chrono::{DateTime, Local, NaiveDate, NaiveTime};
 use clap::{Args, ValueEnum};
 use memchr::memmem;
 use serde::{Deserialize, Serialize};
@@ -147,15 +147,12 @@ pub(crate) fn run(args: &UsageArgs, context: &mut Context) -> anyhow::Result<Exi
 
 /// The moment as the log writes it: the names of moments sort as they do.
 fn since(text: &str) -> anyhow::Result<String> {
-    let midnight = |date: NaiveDate| {
-        let start = date.and_hms_opt(0, 0, 0)?.and_local_timezone(Local).earliest()?;
-        Some(SystemTime::from(start))
-    };
-    let moment = match NaiveDate::parse_from_str(text, "%Y-%m-%d") {
-        Ok(date) => midnight(date),
-        Err(_) => humantime::parse_duration(text)
-            .ok()
-            .and_then(|back| SystemTime::now().checked_sub(back)),
+    let moment = if let Ok(date) = NaiveDate::parse_from_str(text, "%Y-%m-%d") {
+        let midnight = date.and_time(NaiveTime::MIN).and_local_timezone(Local).earliest();
+        midnight.map(SystemTime::from)
+    } else {
+        let back = humantime::parse_duration(text).ok();
+        back.and_then(|back| SystemTime::now().checked_sub(back))
     };
     // What can be written down.
     let last = SystemTime::UNIX_EPOCH + Duration::from_secs(250_000_000_000);
