@@ -2,10 +2,11 @@
 //! the key and sends each call on.
 //!
 //! child's request → [`guard`] (token, path, headers) → [`request`]: size, model → [`budget`] → [`lend`] the key → upstream;
-//! the API's [`answer`] → [`meter`] → child; then [`record`]: [`log`], budgets, alerts. [`forward`] leads through all of it.
+//! the API's [`answer`] → [`meter`] → child; the [`call`] drops → [`record`]: [`log`], budgets, alerts. [`forward`] leads through it.
 
 mod answer;
 pub(crate) mod budget;
+mod call;
 pub(crate) mod env;
 mod forward;
 #[doc(hidden)]
@@ -31,7 +32,7 @@ use crate::error::fail;
 use crate::http::Connector;
 use crate::key::command::Change;
 use budget::Ledger;
-use forward::Shared;
+use call::Shared;
 use guard::Token;
 use listen::Listeners;
 use prices::LazyPrices;

@@ -10,7 +10,7 @@ use hyper::Response;
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::forward::{Tracked, millis};
+use super::call::{Tracked, millis};
 use super::meter::Meter;
 use super::{Setup, guard, log};
 use crate::http::Connection;

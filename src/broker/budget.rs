@@ -8,10 +8,12 @@ use std::time::SystemTime;
 use chrono::{Datelike, Days, Months, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
 use serde::{Deserialize, Serialize};
 
-use super::record::Alert;
 use crate::disk::Open;
 use crate::private;
 pub(crate) use crate::profile::limits::{Budget, Period, Unit, parse_amount};
+
+/// The kind of an alert, and its sentence.
+pub(crate) type Alert = (String, String);
 
 /// Hours that are kept: a month is the longest period.
 const KEPT_DAYS: u64 = 40;
@@ -123,6 +125,31 @@ pub(crate) struct Spend {
 }
 
 impl Spend {
+    /// What a file holds; nothing as long as it is missing.
+    fn load(file: &Path) -> anyhow::Result<Spend> {
+        let Some(text) = private::read(file)? else { return Ok(Spend::default()) };
+        serde_json::from_slice(&text).map_err(|error| {
+            crate::error::fail(
+                format!("{}: {error}", file.display()),
+                "move the file aside; the budgets of this profile then begin anew",
+            )
+        })
+    }
+
+    /// Adds to what a file holds, under its lock, and returns that as it was and as it is.
+    pub(crate) fn add(
+        file: &Path,
+        amount: Amount,
+        models: &[String],
+        now: NaiveDateTime,
+    ) -> anyhow::Result<(Spend, Spend)> {
+        let _lock = lock(&file.with_extension("lock"))?;
+        let before = Spend::load(file)?;
+        let after = before.plus(amount, models, now);
+        private::write(file, &serde_json::to_vec(&after)?)?;
+        Ok((before, after))
+    }
+
     /// The same with more in the hour that `now` is in, and without what is too old for any budget.
     pub(crate) fn plus(&self, amount: Amount, models: &[String], now: NaiveDateTime) -> Spend {
         let mut spend = self.clone();
@@ -145,46 +172,10 @@ impl Spend {
     }
 }
 
-/// The file in which a profile's runs share what they used.
-#[derive(Clone, Debug)]
-pub(crate) struct Store(PathBuf);
-
-impl Store {
-    /// The store of a profile, or of the runs without one.
-    fn new(state: &Path, profile: Option<&str>) -> Store {
-        let name = profile.map_or("no-profile".to_owned(), |name| format!("profile-{name}"));
-        Store(state.join("spend").join(name + ".json"))
-    }
-
-    /// What is stored; nothing as long as the file is missing.
-    fn load(&self) -> anyhow::Result<Spend> {
-        let Some(text) = private::read(&self.0)? else { return Ok(Spend::default()) };
-        serde_json::from_slice(&text).map_err(|error| {
-            crate::error::fail(
-                format!("{}: {error}", self.0.display()),
-                "move the file aside; the budgets of this profile then begin anew",
-            )
-        })
-    }
-
-    /// Adds to what is stored, under the lock, and returns it as it was and as it is.
-    pub(crate) fn add(
-        &self,
-        amount: Amount,
-        models: &[String],
-        now: NaiveDateTime,
-    ) -> anyhow::Result<(Spend, Spend)> {
-        let _lock = lock(&self.0.with_extension("lock"))?;
-        let before = self.load()?;
-        let after = before.plus(amount, models, now);
-        private::write(&self.0, &serde_json::to_vec(&after)?)?;
-        Ok((before, after))
-    }
-
-    fn stamp(&self) -> Option<(SystemTime, u64)> {
-        let metadata = fs::metadata(&self.0).ok()?;
-        Some((metadata.modified().ok()?, metadata.len()))
-    }
+/// By which a change of a file shows.
+fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
+    let metadata = fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// Takes the lock of a file, which is made if it is missing. It is not waited for without end.
@@ -201,8 +192,8 @@ pub(crate) struct Ledger {
     recorded: Amount,
     pub(crate) stored: Spend,
     stamp: Option<(SystemTime, u64)>,
-    /// None without a state directory: then budgets hold for this run only.
-    pub(crate) store: Option<Store>,
+    /// In which a profile's runs share what they used; without a state directory budgets hold for this run only.
+    pub(crate) file: Option<PathBuf>,
     /// The profile, for advice.
     profile: Option<String>,
 }
@@ -213,14 +204,15 @@ impl Ledger {
         state: Option<&Path>,
         profile: Option<&str>,
     ) -> anyhow::Result<Ledger> {
-        let store = state.map(|state| Store::new(state, profile));
+        let name = profile.map_or("no-profile".to_owned(), |name| format!("profile-{name}"));
+        let file = state.map(|state| state.join("spend").join(name + ".json"));
         Ok(Ledger {
             budgets,
             run: Amount::default(),
             recorded: Amount::default(),
-            stamp: store.as_ref().and_then(Store::stamp),
-            stored: store.as_ref().map(Store::load).transpose()?.unwrap_or_default(),
-            store,
+            stamp: file.as_deref().and_then(stamp),
+            stored: file.as_deref().map(Spend::load).transpose()?.unwrap_or_default(),
+            file,
             profile: profile.map(str::to_owned),
         })
     }
@@ -228,10 +220,10 @@ impl Ledger {
     /// What this run and its profile used of each budget until now.
     fn used(&mut self, now: NaiveDateTime) -> Vec<f64> {
         // Another run of the profile may have used something.
-        if let Some(store) = self.store.as_ref().filter(|_| !self.budgets.is_empty()) {
-            let stamp = store.stamp();
+        if let Some(file) = self.file.as_ref().filter(|_| !self.budgets.is_empty()) {
+            let stamp = stamp(file);
             if stamp != self.stamp
-                && let Ok(stored) = store.load()
+                && let Ok(stored) = Spend::load(file)
             {
                 (self.stamp, self.stored) = (stamp, stored);
             }
@@ -283,7 +275,7 @@ impl Ledger {
         let run = self.recorded;
         self.recorded.add(amount);
         self.stored = after;
-        self.stamp = self.store.as_ref().and_then(Store::stamp);
+        self.stamp = self.file.as_deref().and_then(stamp);
         let passed = |budget: &Budget| {
             let share = |run, spend| 100.0 * budget.used(run, spend, now) / budget.amount;
             let (from, to) = (share(run, before), share(self.recorded, &self.stored));
@@ -389,8 +381,8 @@ mod tests {
         for ledger in [&mut one, &mut other] {
             assert_eq!(ledger.refusal(now), None);
             ledger.run.add(amount);
-            let store = ledger.store.clone().unwrap();
-            let (before, after) = store.add(amount, &["m".into()], now).unwrap();
+            let file = ledger.file.clone().unwrap();
+            let (before, after) = Spend::add(&file, amount, &["m".into()], now).unwrap();
             ledger.record(amount, (&before, after), now);
         }
         for ledger in [&mut one, &mut other] {
@@ -400,8 +392,8 @@ mod tests {
             }
             assert_eq!(ledger.left(now), [(6.0, "0 usd left of 5 usd a day".to_owned())]);
         }
-        let others = Store::new(dir.path(), None);
-        assert_eq!(others.load().unwrap(), Spend::default(), "each profile has its own");
+        let others = Ledger::new(vec![], Some(dir.path()), None).unwrap();
+        assert_eq!(others.stored, Spend::default(), "each profile has its own");
     }
 
     #[test]

@@ -19,12 +19,13 @@ pub(crate) struct Lent {
 
 impl Lent {
     fn new(key: ApiKey, as_bearer: bool) -> anyhow::Result<Lent> {
-        let text =
-            if as_bearer { format!("Bearer {}", key.reveal()) } else { key.reveal().to_owned() };
+        let (name, text) = if as_bearer {
+            (header::AUTHORIZATION, format!("Bearer {}", key.reveal()))
+        } else {
+            (HeaderName::from_static("x-api-key"), key.reveal().to_owned())
+        };
         let mut value = HeaderValue::from_str(&zeroize::Zeroizing::new(text))?;
         value.set_sensitive(true);
-        let name =
-            if as_bearer { header::AUTHORIZATION } else { HeaderName::from_static("x-api-key") };
         Ok(Lent { fingerprint: key.fingerprint().into(), name, value, key })
     }
 }

@@ -12,7 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::forward::{Shared, handle};
+use super::call::Shared;
+use super::forward::handle;
 use super::guard::{MAX_HEAD, Strict};
 use system::Socket;
 
@@ -115,7 +116,8 @@ mod system {
                     // The first was swept before the key was read.
                     runs::sweep(base);
                 }
-                match Socket::bind_in(base) {
+                let context = || format!("cannot make a socket in {}", base.display());
+                match Socket::bind_in(base).with_context(context) {
                     Ok(socket) => return Ok(socket),
                     Err(error) => problem = error,
                 }
@@ -124,16 +126,13 @@ mod system {
         }
 
         fn bind_in(base: &Path) -> anyhow::Result<Socket> {
-            let context = || format!("cannot make a socket in {}", base.display());
             let private = Permissions::from_mode(0o700);
             let mut builder = tempfile::Builder::new();
-            let dir = builder.prefix(PREFIX).permissions(private).tempdir_in(base);
-            let dir = dir.with_context(context)?;
+            let dir = builder.prefix(PREFIX).permissions(private).tempdir_in(base)?;
             let path = dir.path().join(SOCKET);
-            if path.as_os_str().len() > MAX_PATH {
-                return Err(anyhow::anyhow!("the path is too long for a socket").context(context()));
-            }
-            let unix = listen(&path).with_context(context)?;
+            let length = path.as_os_str().len();
+            anyhow::ensure!(length <= MAX_PATH, "the path is too long for a socket");
+            let unix = listen(&path)?;
             Ok(Socket { unix, look: interval(Duration::from_secs(1)), dir })
         }
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::Setup;
-use super::budget::{Amount, Spend};
+use super::budget::{Alert, Amount, Spend};
 use super::log::{self, Call};
 use crate::key::command::{Change, change_env, shell, stop};
 
@@ -28,9 +28,6 @@ const COLLECT: Duration = Duration::from_millis(100);
 
 /// So many entries are written at once.
 const BATCH: usize = 1000;
-
-/// The kind of an alert, and its sentence.
-pub(crate) type Alert = (String, String);
 
 /// A call to be recorded. With `--require-log`, also before it is made: the answer is why it could not be written.
 pub(crate) struct Entry {
@@ -156,10 +153,10 @@ impl Recorder {
     /// Stores what was used, with the alerts that this raises.
     fn store(&mut self, amount: Amount, models: &[String]) -> anyhow::Result<()> {
         let now = Local::now().naive_local();
-        let store = self.setup.ledger().store.clone();
-        let (before, after) = match store {
+        let file = self.setup.ledger().file.clone();
+        let (before, after) = match file {
             // Not under the lock, for which calls would wait.
-            Some(store) => store.add(amount, models, now)?,
+            Some(file) => Spend::add(&file, amount, models, now)?,
             None => {
                 let before = self.setup.ledger().stored.clone();
                 let after = before.plus(amount, models, now);
