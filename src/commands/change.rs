@@ -13,7 +13,7 @@ use crate::document::{Change, Document, Edit};
 use crate::error::{fail, said};
 use crate::key::{cache::Cache, fingerprint, place};
 use crate::private;
-use crate::records::audit::{AuditArgs, Record, Trail};
+use crate::records::audit::{Record, Trail};
 use crate::records::{runs, undo};
 use crate::signals::{self, Section};
 use crate::store::{self, Options};
@@ -210,28 +210,6 @@ impl Work<'_> {
             Trail::new(&self.target.args.audit, record).log("reverted", context);
         }
     }
-}
-
-/// Does `work`, which changes a file of cck's own, with an audit line before and after it.
-pub(crate) fn audited(
-    action: &str,
-    file: &Path,
-    source: Option<&str>,
-    context: &mut Context,
-    work: impl FnOnce(&mut Context) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let section = signals::hold();
-    clear_expired(context);
-    let audit = AuditArgs::default();
-    let mut trail = Trail::new(&audit, Record::new(action, file, source));
-    trail.start(context)?;
-    let result = work(context);
-    if result.is_ok() {
-        section.finish();
-        context.changed = true;
-    }
-    trail.log(if result.is_ok() { "done" } else { "failed" }, context);
-    result
 }
 
 /// Files, and the Keychain for its items, as people know them.

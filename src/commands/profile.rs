@@ -11,8 +11,10 @@ use crate::context::Context;
 use crate::error::{Exit, fail};
 use crate::key::source::{NAME_STORED, Place, StoredSourceArgs};
 use crate::output::one_line;
-use crate::profile::file::{self, Entry};
+use crate::profile::file::{self, Entry, Malformed};
 use crate::profile::{self, Profile, Profiles, limits::LimitArgs, profile_names};
+use crate::records::audit::{AuditArgs, Record, Trail};
+use crate::signals;
 
 #[derive(Debug, Args)]
 pub(crate) struct ProfileArgs {
@@ -127,9 +129,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let new = profile::resolve(&name, entry.clone(), &file, false, context)?;
     profile::ready_dir(&new.config_dir)?;
     let kind = new.source.place.kind();
-    change::audited("profile-add", &file, Some(kind), context, |context| {
-        profile::update(context, |text| file::with(text, &name, &entry).map(Some))
-    })?;
+    update("profile-add", Some(kind), context, |text| file::with(text, &name, &entry).map(Some))?;
     let (from, dir) = (new.source.place.describe(), display(&new.config_dir, context.home_var()));
     context.done(format!("added the profile {name}: {}; config directory {dir}", one_line(&from)));
     Ok(Exit::Done)
@@ -209,15 +209,34 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
         let advice = format!("its administrator removes it from {}", profile.file.display());
         return Err(fail(format!("the profile {name} is the machine's"), advice));
     }
-    change::audited("profile-remove", &profile.file, None, context, |context| {
-        profile::update(context, |text| file::without(text, name))
-    })?;
+    update("profile-remove", None, context, |text| file::without(text, name))?;
     context.done(format!("removed the profile {name}"));
     if profile.config_dir.exists() {
         let dir = display(&profile.config_dir, context.home_var());
         context.say(format!("note: its config directory stays, with any key in it: {dir}"));
     }
     Ok(Exit::Done)
+}
+
+/// Edits the user's profiles, with an audit line before and after it.
+fn update(
+    action: &str,
+    source: Option<&str>,
+    context: &mut Context,
+    edit: impl Fn(&str) -> Result<Option<String>, Malformed>,
+) -> anyhow::Result<()> {
+    let (file, audit) = (profile::user_file(context)?, AuditArgs::default());
+    let section = signals::hold();
+    change::clear_expired(context);
+    let mut trail = Trail::new(&audit, Record::new(action, &file, source));
+    trail.start(context)?;
+    let result = profile::update(context, edit);
+    if result.is_ok() {
+        section.finish();
+        context.changed = true;
+    }
+    trail.log(if result.is_ok() { "done" } else { "failed" }, context);
+    result
 }
 
 fn shown(profile: &Profile, context: &Context) -> anyhow::Result<Value> {

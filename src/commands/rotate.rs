@@ -79,10 +79,7 @@ pub(crate) fn run(args: RotateArgs, context: &mut Context) -> anyhow::Result<Exi
         online::check_new(&rotation.new, context)?;
     }
     let changed = rotation.swap(context)?;
-    let mut done = Done { running, ..Done::default() };
-    if !rotation.records.olds.is_empty() {
-        rotation.complete(&mut done, context);
-    }
+    let done = Done { running, ..rotation.complete(context) };
     rotation.print(&changed, &done, context)?;
     if !done.left.is_empty() {
         return Ok(Exit::No);
@@ -202,7 +199,9 @@ impl Rotation {
     }
 
     /// The steps after the swap. What fails is noted, and the others are done anyway.
-    fn complete(&self, done: &mut Done, context: &mut Context) {
+    fn complete(&self, context: &mut Context) -> Done {
+        let (mut done, olds) = (Done::default(), &self.records.olds);
+        let Some(last) = olds.last() else { return done };
         let Target { paths, file, options, .. } = &self.target;
         done.scrubbed = scrub::scrub(paths, &file.path, &self.keys, options, context);
         match &self.item {
@@ -223,8 +222,9 @@ impl Rotation {
                 done.left.push(format!("update the environment: ${name} is the old key"));
             }
         }
-        let olds = &self.records.olds;
-        let Some(last) = olds.last().filter(|_| !self.args.change.dry_run) else { return };
+        if self.args.change.dry_run {
+            return done;
+        }
         for old in olds.iter().filter(|_| self.args.retire_old) {
             let trace = old.old_trace.as_ref();
             let trace = trace
@@ -248,6 +248,7 @@ impl Rotation {
         }
         let own = if self.in_config { Source::PrimaryKey } else { Source::KeychainKey };
         in_force::warn_if_shadowed(&own, &self.target.file, context);
+        done
     }
 
     fn run_command_after(&self, old: &Pending, context: &Context) -> Option<String> {

@@ -26,7 +26,6 @@ pub(crate) struct UndoArgs {
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let target = Target::locate(&args.change, context)?.existing()?;
     let shown = target.shown(context);
-    let json = args.change.json;
     let Some(record) = undo::load(&target.file.path, context)? else {
         let lines = [format!("nothing to undo in {shown}"), String::new(), String::new()];
         let report = json!({"undone": null, "of": null});
@@ -50,7 +49,7 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
         }));
     }
     let changed = change::apply(&target, "undo", None, files, context)?;
-    if json {
+    if args.change.json {
         let report = json!({"undone": record.action, "of": record.time});
         changed.print_json(&target, report, context)?;
         return Ok(Exit::Done);
