@@ -37,15 +37,20 @@ pub mod version;
 
 pub(crate) use address::{ANTHROPIC, Address};
 pub(crate) use advice::{Case, Problem, Severity};
+pub(crate) use config::{Config, Picked};
 pub(crate) use credentials::{Credential, Credentials};
 pub(crate) use decision::{
-    Candidate, Decision, Dialog, Header, Mode, Note, Outcome, Provider, Standing, Stop,
+    Candidate, Decision, Dialog, Header, Mode, Note, Outcome, Provider, Race, Standing, Stop,
 };
 pub(crate) use destination::{Destination, Refusal};
+pub(crate) use federation::AnthropicProfile;
 pub(crate) use gather::Facts;
 pub(crate) use json::{Json, NotJson, decode};
+pub(crate) use keychain::{Item, Keychain};
 pub(crate) use launch::{Launch, Launcher};
+pub(crate) use login::{GatewayLogin, Login};
 pub(crate) use paths::{ChosenBy, ConfigFile, Paths, Roots};
+pub(crate) use policy::Policy;
 pub(crate) use rules::Rule;
 pub(crate) use settings::{Settings, js_trim, names};
 pub(crate) use source::{Kind, Layer, Origin, Source};

@@ -124,7 +124,7 @@ fn check(state: &State) {
         config_dir_is_missing: true,
         ..Surroundings::default()
     };
-    let destination = destination::destination(state, None);
+    let destination = destination::destination(state);
     let installed = Report::default();
     for mode in [Mode::Print, Mode::Interactive] {
         let outcome = decision.outcome(mode);
@@ -154,7 +154,6 @@ fn check(state: &State) {
             expected: None,
             profile: None,
             session: None,
-            home: None,
         };
         let problems = advice::problems(&case);
         for problem in &problems {

@@ -6,14 +6,13 @@ mod places;
 mod sending;
 pub(crate) mod values;
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use super::{
     ChosenBy, Decision, Destination, Layer, Mode, Origin, Outcome, Refusal, Source, State,
-    installed::Fault, keychain, names, paths, settings, surroundings::Surroundings,
+    installed::Fault, keychain, names, settings, surroundings::Surroundings,
 };
 use crate::disk::tools::{MOVE, REMOVE};
 use crate::shell;
@@ -68,7 +67,6 @@ pub struct Case<'a> {
     pub profile: Option<&'a str>,
     /// Inside of `cck run`: where the key comes from that cck adds.
     pub session: Option<&'a str>,
-    pub home: Option<&'a OsStr>,
 }
 
 pub fn problems(case: &Case<'_>) -> Vec<Problem> {
@@ -112,7 +110,7 @@ impl<'a> Case<'a> {
     }
 
     fn show(&self, path: &Path) -> String {
-        paths::display(path, self.home)
+        self.state.show(path)
     }
 
     fn quote(&self, path: &Path) -> String {

@@ -24,20 +24,13 @@ const BLOCK: usize = 32 << 10;
 pub struct Answers(Option<String>);
 
 impl Answers {
-    /// Whether the key that ends so is in the list, tested as by `includes`; `None` if the client fails on it. 2.0.77 searches a
-    /// text, and fails on a number, a boolean and an object; for 2.1.330 nothing but a list is one.
+    /// Whether the key that ends so is in the list; `None` if the client fails on it. 2.0.77 searches a text, and fails on a
+    /// number, a boolean and an object; for 2.1.330 nothing but a list is one.
     pub(crate) fn include(&self, client: Client, suffix: &str) -> Option<bool> {
         let takes_any = !client.has(Rule::ApprovalsMustBeLists);
-        let Some(list) = self.0.as_deref().map(Json).filter(|list| !list.is_null()) else {
-            return Some(false);
-        };
-        match (list.items(), list.string()) {
-            (Some(items), _) => {
-                Some(items.into_iter().any(|item| item.string().as_deref() == Some(suffix)))
-            }
-            (_, Some(text)) => Some(takes_any && text.contains(suffix)),
-            _ => (!takes_any).then_some(false),
-        }
+        let list = self.0.as_deref().map(Json).filter(|list| !list.is_null());
+        let list = list.filter(|list| takes_any || list.items().is_some());
+        list.map_or(Some(false), |list| list.includes(suffix))
     }
 }
 

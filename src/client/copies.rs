@@ -8,9 +8,6 @@ use std::path::{Path, PathBuf};
 use super::Paths;
 use crate::disk::{self, Dir};
 
-/// Where the client keeps what came by descriptor, whatever the home is.
-const REMOTE: &str = "/home/claude/.claude/remote";
-
 const CONFIGS: [&str; 3] = [".claude.json", ".config.json", "config.json"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +34,9 @@ pub(crate) fn find(paths: &Paths, config: &Path) -> Copies {
     // With CLAUDE_CONFIG_DIR empty the client's directory is the project, whose files are not the user's copies.
     let claude_dir = Some(&*paths.claude_dir).filter(|dir| *dir != paths.project);
     if claude_dir.is_some() {
-        copies.look_in(&paths.backups, |name| Some(kind(name).unwrap_or(Kind::Other)));
+        copies.look_in(&paths.claude_dir.join("backups"), |name| {
+            Some(kind(name).unwrap_or(Kind::Other))
+        });
     }
     let beside = [claude_dir, paths.global_config.parent(), config.parent()];
     let mut dirs = Vec::new();
@@ -48,7 +47,8 @@ pub(crate) fn find(paths: &Paths, config: &Path) -> Copies {
         }
     }
     if cfg!(target_os = "linux") {
-        copies.look_in(Path::new(REMOTE), |_| Some(Kind::Other));
+        // What came by descriptor, whatever the home is.
+        copies.look_in(&paths.well_known, |_| Some(Kind::Other));
     }
     let hidden = [Some(&paths.global_config), paths.legacy_config.as_ref()].into_iter().flatten();
     for path in hidden.filter(|path| **path != config && disk::look(path).is_ok()) {

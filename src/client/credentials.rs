@@ -1,10 +1,8 @@
 //! Every source of a credential, and what becomes of it in one mode. Pure.
 
 use super::{
-    Dialog, Json, Kind, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
-    keychain::Item,
-    login::{Login, Scopes, is_past},
-    names, settings,
+    Dialog, Item, Json, Kind, Login, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
+    login::is_past, names, settings,
 };
 
 /// A source, and the credential that may be there.
@@ -223,11 +221,11 @@ impl Credentials {
             // An expired login is refreshed before the first request: what will be sent is not known (2.0.77, 2.1.332,
             // observed 2026-11-25).
             found.is_renewed = login.is_refreshed(state.facts.now);
-            if login.scopes == Scopes::Lacking {
+            if login.may_ask == Some(false) {
                 found.ignore("its scopes lack user:inference");
             } else if state.variables.has_socket() {
                 found.ignore("ANTHROPIC_UNIX_SOCKET keeps it out");
-            } else if login.scopes == Scopes::Odd {
+            } else if login.may_ask.is_none() {
                 let failure = "the client fails on the scopes of the stored login";
                 found.failure = Some(failure.to_owned());
             }

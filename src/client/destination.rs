@@ -70,8 +70,8 @@ impl Refusal {
     }
 }
 
-pub fn destination(state: &State, home: Option<&Path>) -> Destination {
-    let project = Project::of(&state.paths.project, home);
+pub fn destination(state: &State) -> Destination {
+    let project = Project::of(state);
     let address = address(state);
     let redirect = project_redirects(state, &project).into_iter().find(|redirect| {
         // A proxy for http is never asked for this machine.
@@ -90,13 +90,12 @@ pub fn destination(state: &State, home: Option<&Path>) -> Destination {
 }
 
 /// Where the requests of a client that `cck run` starts go: to the broker, unless the project leads them elsewhere.
-pub(crate) fn beside_broker(state: &State, home: Option<&Path>) -> Destination {
-    let project = Project::of(&state.paths.project, home);
+pub(crate) fn beside_broker(state: &State) -> Destination {
     Destination {
         address: Address::parse("http://127.0.0.1", state.client),
         // A proxy is asked for what goes to the broker, too.
-        redirect: project_redirects(state, &project).into_iter().next(),
-        ..destination(state, home)
+        redirect: project_redirects(state, &Project::of(state)).into_iter().next(),
+        ..destination(state)
     }
 }
 
@@ -187,7 +186,7 @@ fn project_redirects(state: &State, project: &Project) -> Vec<Redirect> {
 /// Takes proxies and certificates from settings and config, as the client does (2.1.332, observed 2026-11-25); those of a
 /// project only if it is trusted.
 pub(crate) fn take_network(state: &State, context: &mut Context) {
-    let project = Project::of(&state.paths.project, context.home().as_deref());
+    let project = Project::of(state);
     let is_trusted = is_trusted(state, &project);
     for name in PROXIES.into_iter().chain(["NO_PROXY", "no_proxy", "NODE_EXTRA_CA_CERTS"]) {
         let Some((origin, value)) = in_blocks(state, name) else { continue };
@@ -212,33 +211,34 @@ fn in_blocks<'a>(state: &'a State, name: &str) -> Option<(Origin, &'a Secret)> {
 }
 
 /// The project and the git work tree around it: their files are its author's. What lies in a home is its user's.
-pub(crate) struct Project(Vec<PathBuf>);
+struct Project(Vec<PathBuf>);
 
 impl Project {
-    pub(crate) fn of(project: &Path, home: Option<&Path>) -> Project {
-        let real = disk::real(project).unwrap_or_else(|_| project.to_path_buf());
-        let home = home.and_then(|home| disk::real(home).ok());
+    fn of(state: &State) -> Project {
+        let (project, home) = (&state.paths.project, state.facts.home.as_deref());
+        let real = disk::real(project).unwrap_or_else(|_| project.clone());
+        let real_home = home.and_then(|home| disk::real(home).ok());
         let root = real.ancestors().find(|dir| fs::symlink_metadata(dir.join(".git")).is_ok());
         let mut dirs: Vec<PathBuf> = [Some(real.clone()), root.map(Path::to_path_buf)]
             .into_iter()
-            .chain([git::root(project, home.as_deref())])
+            .chain([git::root(project, home)])
             .flatten()
-            .filter(|dir| !home.as_ref().is_some_and(|home| home.starts_with(dir)))
+            .filter(|dir| !real_home.as_ref().is_some_and(|home| home.starts_with(dir)))
             .collect();
         // As the path is written, too: a link in the project to a file elsewhere is the project's.
         if dirs.contains(&real) {
-            dirs.push(project.to_path_buf());
+            dirs.push(project.clone());
         }
         Project(dirs)
     }
 
     /// Whether the file lies in the project, or others than the user and root may write it.
-    pub(crate) fn owns(&self, file: &FileState) -> bool {
+    fn owns(&self, file: &FileState) -> bool {
         self.has(&file.path) || is_open_to_others(file)
     }
 
     /// Whether a path is in the project, as it is written or as it is.
-    pub(crate) fn has(&self, path: &Path) -> bool {
+    fn has(&self, path: &Path) -> bool {
         let real = disk::real(path).or_else(|_| disk::real(path.parent().unwrap_or(path)));
         self.0.iter().any(|dir| {
             path.starts_with(dir) || real.as_ref().is_ok_and(|real| real.starts_with(dir))
@@ -246,7 +246,7 @@ impl Project {
     }
 
     /// The project's file that brings this source, if it is one of the project's.
-    pub(crate) fn file_of<'a>(&self, source: &Source, state: &'a State) -> Option<&'a Path> {
+    fn file_of<'a>(&self, source: &Source, state: &'a State) -> Option<&'a Path> {
         if let Some(layer) = source.layer() {
             let files = state.settings_files.iter().filter(|(other, _)| *other == layer);
             let mut files = files.map(|(_, file)| file).filter(|file| file.reading.exists());

@@ -13,16 +13,9 @@ use std::time::{Duration, Instant, SystemTime};
 use zeroize::Zeroizing;
 
 use super::{
-    Client, Env, FileState, HelperRun, Json, Launch, Mode, Reading, Roots, Rule, Secret, State,
-    config::{self, Picked},
-    decode,
-    federation::{AnthropicProfile, is_name},
-    git, js_trim,
-    keychain::{self, Keychain},
-    names,
-    policy::{self, Policy},
-    settings,
-    variables::matters,
+    AnthropicProfile, Client, Env, FileState, HelperRun, Json, Keychain, Launch, Mode, Picked,
+    Policy, Reading, Roots, Rule, Secret, State, config, decode, federation::is_name, git, js_trim,
+    keychain, names, policy, settings, variables::matters,
 };
 use crate::context::{Context, Platform};
 use crate::disk;
@@ -40,6 +33,7 @@ type Known<T> = RefCell<BTreeMap<PathBuf, (FileState, T)>>;
 #[derive(Clone, Debug, Default)]
 pub struct Facts {
     pub roots: Roots,
+    pub home: Option<PathBuf>,
     /// The environment that the client would be started with, as far as its names matter.
     pub process: Env,
     /// Whether a file that is not here yet is read.
@@ -75,7 +69,8 @@ pub fn gather(
     config_override: Option<&Path>,
 ) -> anyhow::Result<State> {
     let roots = Roots::locate(context, project, config_override)?;
-    let mut facts = Facts { roots, reads: true, ..Facts::default() };
+    let home = context.home();
+    let mut facts = Facts { roots, home, reads: true, ..Facts::default() };
     facts.process.extend(context.vars().iter().filter_map(|(name, value)| {
         let name = name.to_str().filter(|name| matters(name))?;
         Some((name.to_owned(), Secret::new(value.to_string_lossy().into_owned())))
@@ -86,17 +81,17 @@ pub fn gather(
     facts.now = elapsed.map_or(0.0, |elapsed| elapsed.as_secs_f64());
     let is_windows = context.platform() == Platform::Windows;
     // Not read on Windows (2.1.332 under Wine, observed 2026-11-25).
-    facts.root_local = git::root(&facts.roots.project, context.home().as_deref())
+    facts.root_local = git::root(&facts.roots.project, facts.home.as_deref())
         .filter(|_| !is_windows)
         .map(|root| root.join(".claude/settings.local.json"));
     let (variable, name) =
         if is_windows { ("APPDATA", "Anthropic") } else { ("XDG_CONFIG_HOME", "anthropic") };
     facts.profiles_dir = match context.var_os(variable).filter(|dir| !dir.is_empty()) {
         Some(dir) => Some(Path::new(dir).join(name)),
-        None => context.home().map(|home| home.join(".config/anthropic")),
+        None => facts.home.as_ref().map(|home| home.join(".config/anthropic")),
     };
     let paths = facts.roots.paths(Client::V2);
-    facts.drop_ins = drop_ins(&paths.managed_drop_ins);
+    facts.drop_ins = drop_ins(&paths.managed_settings.with_extension("d"));
     let (cached, bytes) = facts.file(&paths.server_settings);
     facts.server_settings = cached.reading.exists().then(|| (*bytes).clone());
     facts.keychain = keychain::read(context);

@@ -4,38 +4,18 @@
 use std::time::Duration;
 
 use super::{
-    Client, Credential, Credentials, Header, HelperRun, Json, Kind, Mode, Origin, Outcome, Rule,
-    Secret, Source, State, decision::Race, destination, js_trim, names, settings,
+    Client, Credential, Credentials, Header, HelperRun, Json, Kind, Mode, Origin, Outcome, Race,
+    Rule, Secret, Source, State, destination, js_trim, names, settings,
 };
 use crate::key::command::Ended;
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Custom<'a> {
-    pub source: Option<Source>,
     /// The value of the last such line.
     pub x_api_key: Option<&'a str>,
     pub authorization: Option<&'a str>,
     /// Why the client sends nothing with them.
     pub fault: Option<&'static str>,
-}
-
-impl<'a> Custom<'a> {
-    pub(crate) fn of(state: &'a State) -> Custom<'a> {
-        state.variables.effective(names::HEADERS).map_or_else(Custom::default, |place| Custom {
-            source: Some(place.source.clone()),
-            ..parse(state.client, place.value.reveal())
-        })
-    }
-
-    /// The header that a line gives, with its value as it stands.
-    fn header(&self, value: Option<&str>) -> Option<Header> {
-        let (source, value) = (self.source.clone()?, value?);
-        Some(if value.is_empty() {
-            Header::Invalid(source)
-        } else {
-            Header::From(source, Some(Secret::new(value.to_owned())))
-        })
-    }
 }
 
 /// Reads the text of the variable as `client` does: lines are trimmed, names compared without case, a line without a colon
@@ -79,18 +59,39 @@ fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
 
-pub(crate) struct Request<'a> {
-    pub state: &'a State,
-    pub mode: Mode,
-    pub found: &'a Credentials,
-    pub custom: &'a Custom<'a>,
+/// Decides the two headers, separately, and whether a request is sent with them (1.0.128, 2.0.77, 2.1.330, observed
+/// 2026-11). Returns what keeps the client from sending.
+pub(crate) fn decide(
+    state: &State,
+    mode: Mode,
+    found: &Credentials,
+    outcome: &mut Outcome,
+) -> Option<String> {
+    let place = state.variables.effective(names::HEADERS);
+    let custom = place.map_or_else(Custom::default, |it| parse(state.client, it.value.reveal()));
+    // What a line gives, with its value as it stands.
+    let header = |value: Option<&str>| {
+        let (source, value) = (place?.source.clone(), value?);
+        let secret = (!value.is_empty()).then(|| Secret::new(value.to_owned()));
+        Some(secret.map_or(Header::Invalid(source.clone()), |it| Header::From(source, Some(it))))
+    };
+    let (x_api_key, authorization) = (header(custom.x_api_key), header(custom.authorization));
+    Request { state, mode, found, x_api_key, authorization, fault: custom.fault }.decide(outcome)
+}
+
+struct Request<'a> {
+    state: &'a State,
+    mode: Mode,
+    found: &'a Credentials,
+    /// Those of ANTHROPIC_CUSTOM_HEADERS, and why nothing is sent with them.
+    x_api_key: Option<Header>,
+    authorization: Option<Header>,
+    fault: Option<&'static str>,
 }
 
 impl Request<'_> {
-    /// Decides the two headers, separately, and whether a request is sent with them (1.0.128, 2.0.77, 2.1.330, observed
-    /// 2026-11). Returns what keeps the client from sending.
-    pub(crate) fn decide(&self, outcome: &mut Outcome) -> Option<String> {
-        let Request { state, found, custom, .. } = *self;
+    fn decide(&self, outcome: &mut Outcome) -> Option<String> {
+        let Request { state, found, .. } = *self;
         outcome.race = self.race();
         if found.fails {
             return Some("the client fails on customApiKeyResponses".to_owned());
@@ -101,7 +102,7 @@ impl Request<'_> {
             }
             // Of custom headers only x-api-key goes along (2.1.332, observed 2026-11-25).
             outcome.authorization = header(state, login, bearer);
-            outcome.x_api_key = custom.header(custom.x_api_key).unwrap_or_default();
+            outcome.x_api_key = self.x_api_key.clone().unwrap_or_default();
             outcome.sends = true;
             return None;
         }
@@ -125,7 +126,7 @@ impl Request<'_> {
     }
 
     fn of_v1(&self, outcome: &mut Outcome) -> Option<String> {
-        let Request { state, found, custom, .. } = *self;
+        let Request { state, found, .. } = *self;
         let oauth = self.oauth();
         if let Some(failure) = oauth.and_then(|oauth| oauth.failure.clone()) {
             return Some(failure);
@@ -136,7 +137,7 @@ impl Request<'_> {
         // What federation or a profile gives is not replaced (2.1.118, 2.1.331, observed 2026-11-24).
         let is_granted =
             oauth.is_some_and(|oauth| matches!(oauth.source.kind(), Kind::Grant | Kind::Profile));
-        let replacement = custom.header(custom.authorization).filter(|_| !is_granted);
+        let replacement = self.authorization.clone().filter(|_| !is_granted);
         if oauth.is_some()
             && replacement.is_none()
             && let Some(failure) = destination::login_fails_beside_helper(state)
@@ -156,14 +157,13 @@ impl Request<'_> {
         let own_key = own_key.or_else(|| found.get(Kind::Helper).map(of_helper));
         let own_key =
             own_key.or_else(|| primary.map(as_key)).filter(|_| !state.variables.is_gateway());
-        let custom_key = custom.header(custom.x_api_key);
         // What a custom header replaces is made into a header anyway, or cannot be (2.0.77, 2.1.331, observed 2026-11-24).
-        let hidden_key = own_key.as_ref().filter(|_| custom_key.is_some());
+        let hidden_key = own_key.as_ref().filter(|_| self.x_api_key.is_some());
         let mut hidden = hidden_key.into_iter().chain(&hidden_oauth);
         if let Some(failure) = hidden.find_map(|header| unfit(state, header)) {
             return Some(failure);
         }
-        outcome.x_api_key = custom_key.or(own_key).unwrap_or_default();
+        outcome.x_api_key = self.x_api_key.clone().or(own_key).unwrap_or_default();
 
         // A token that is set to nothing is sent as an empty Bearer where no other is (1.0.128, 2.0.77; not 2.1.330; observed
         // 2026-11).
@@ -208,17 +208,17 @@ impl Request<'_> {
 
     /// 0.2.109, observed 2026-11: a stored login beats everything, even ANTHROPIC_API_KEY, but no custom header.
     fn of_v0(&self, outcome: &mut Outcome) {
-        let Request { state, found, custom, .. } = *self;
+        let Request { state, found, .. } = *self;
         let login = found.get(Kind::Login);
         let key = found.get(Kind::Key).or(found.get(Kind::Primary)).filter(|_| login.is_none());
         let token = found.get(Kind::Token).map(|token| header(state, token, bearer));
-        let authorization = custom.header(custom.authorization);
+        let authorization = self.authorization.clone();
         outcome.authorization = match login {
             Some(login) => authorization.unwrap_or_else(|| from(state, login, bearer)),
             None => token.or(authorization).unwrap_or_default(),
         };
         let key = key.map(|key| from(state, key, str::to_owned));
-        outcome.x_api_key = custom.header(custom.x_api_key).or(key).unwrap_or_default();
+        outcome.x_api_key = self.x_api_key.clone().or(key).unwrap_or_default();
     }
 
     fn is_enough(&self, outcome: &Outcome) -> bool {
@@ -252,7 +252,7 @@ impl Request<'_> {
     }
 
     fn unsendable(&self, outcome: &Outcome) -> Option<String> {
-        let Request { state, mode, found, custom } = *self;
+        let Request { state, mode, found, .. } = *self;
         if !outcome.sends {
             return None;
         }
@@ -279,7 +279,7 @@ impl Request<'_> {
         {
             return Some(format!("the client fails on {name} in the config, which is not text"));
         }
-        if let Some(fault) = custom.fault {
+        if let Some(fault) = self.fault {
             return Some(fault.to_owned());
         }
         [&outcome.x_api_key, &outcome.authorization].into_iter().find_map(|header| {

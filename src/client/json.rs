@@ -55,6 +55,14 @@ impl<'a> Json<'a> {
         Some(json::items(self.0)?.into_iter().map(Json).collect())
     }
 
+    /// What `includes` says of a list, or of a text, which it searches; none for other values, which do not have it.
+    pub(crate) fn includes(self, wanted: &str) -> Option<bool> {
+        match (self.items(), self.string()) {
+            (Some(items), _) => Some(items.iter().any(|it| it.string().as_deref() == Some(wanted))),
+            (_, text) => text.map(|text| text.contains(wanted)),
+        }
+    }
+
     /// The text of a string; `None` for other values. A lone surrogate is replaced.
     pub(crate) fn string(self) -> Option<String> {
         self.is_string().then(|| text(self.0))

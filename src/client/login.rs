@@ -1,21 +1,12 @@
 //! The stored logins: the subscription's, and that of a cloud gateway. Pure.
 
-use super::{Json, Reading, Rule, Secret, Source, State, keychain::Item, names, parse};
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Scopes {
-    /// They have `user:inference`.
-    Granted,
-    /// They do not, or there are none.
-    Lacking,
-    /// They are a number or an object, on which the client fails when it needs them.
-    Odd,
-}
+use super::{Item, Json, Reading, Rule, Secret, Source, State, names, parse};
 
 #[derive(Clone, Debug, PartialEq)]
 pub struct Login {
     pub token: Secret,
-    pub scopes: Scopes,
+    /// Whether its scopes have `user:inference`; none where the client fails on them when it needs them.
+    pub may_ask: Option<bool>,
     /// `expiresAt`, in milliseconds since 1970.
     pub expires_at: Option<f64>,
     pub refreshable: bool,
@@ -89,21 +80,10 @@ pub fn read_credentials(bytes: &[u8]) -> Result<(Option<Login>, Option<GatewayLo
 
 fn read_login(login: Json<'_>) -> Option<Login> {
     let token = login.get("accessToken").filter(|token| token.is_truthy())?;
-    let scopes = login.get("scopes").map_or(Scopes::Lacking, |scopes| {
-        let granted = match (scopes.items(), scopes.string()) {
-            (Some(items), _) => {
-                items.iter().any(|scope| scope.string().as_deref() == Some("user:inference"))
-            }
-            // A text is searched.
-            (None, Some(text)) => text.contains("user:inference"),
-            (None, None) if scopes.is_truthy() => return Scopes::Odd,
-            (None, None) => false,
-        };
-        if granted { Scopes::Granted } else { Scopes::Lacking }
-    });
+    let scopes = login.get("scopes").filter(|scopes| scopes.is_truthy());
     Some(Login {
         token: Secret::new(token.to_js_string()),
-        scopes,
+        may_ask: scopes.map_or(Some(false), |scopes| scopes.includes("user:inference")),
         expires_at: login.get("expiresAt").and_then(time),
         refreshable: login.get("refreshToken").is_some_and(Json::is_truthy),
         plan: login.get("subscriptionType").and_then(Json::string),

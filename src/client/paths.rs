@@ -91,16 +91,13 @@ impl Roots {
         } else {
             ".claude.json"
         };
-        let (claude_dir, global_config) = match &config_dir_var {
+        let claude_dir = match &config_dir_var {
             // A relative one is taken from the directory the client starts in (2.1.330, observed 2026-11).
-            Some(dir) => {
-                let dir = project.join(without_dots(dir));
-                let config = dir.join(name);
-                (dir, config)
-            }
-            None if is_here => (project.clone(), self.home.join(name)),
-            None => (self.home.join(".claude"), self.home.join(name)),
+            Some(dir) => project.join(without_dots(dir)),
+            None if is_here => project.clone(),
+            None => self.home.join(".claude"),
         };
+        let config_dir = if config_dir_var.is_some() { &claude_dir } else { &self.home };
         let managed = match &self.program_data {
             Some(dir) if !client.has(Rule::ProgramDataIsIgnored) => dir,
             _ => &self.managed,
@@ -109,17 +106,15 @@ impl Roots {
         // 0.2.109 ignores a login in $CLAUDE_CONFIG_DIR (observed 2026-11).
         let login_dir = if client.is_v0() { self.home.join(".claude") } else { claude_dir.clone() };
         Paths {
-            global_config,
+            global_config: config_dir.join(name),
             legacy_config: (!client.is_v0()).then(|| claude_dir.join(".config.json")),
             config_override: self.config_override.clone(),
             user_settings: claude_dir.join("settings.json"),
             project_settings: dot_claude.join("settings.json"),
             local_settings: dot_claude.join("settings.local.json"),
             managed_settings: managed.join("managed-settings.json"),
-            managed_drop_ins: managed.join("managed-settings.d"),
             server_settings: claude_dir.join("remote-settings.json"),
             credentials: login_dir.join(".credentials.json"),
-            backups: claude_dir.join("backups"),
             well_known: self.well_known.clone(),
             claude_dir,
             config_dir_var,
@@ -151,11 +146,9 @@ pub struct Paths {
     pub local_settings: PathBuf,
     /// `/etc/claude-code/managed-settings.json`; elsewhere in the system's own place.
     pub managed_settings: PathBuf,
-    pub managed_drop_ins: PathBuf,
     /// `<claude dir>/remote-settings.json`: the server-managed settings as they were last fetched.
     pub server_settings: PathBuf,
     pub credentials: PathBuf,
-    pub backups: PathBuf,
     /// `/home/claude/.claude/remote`: the key and token files of a cloud session.
     pub well_known: PathBuf,
     pub project: PathBuf,

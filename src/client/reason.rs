@@ -92,7 +92,7 @@ fn standing(
             Note::shadowed(token, because)
         }
         _ => match first.or(key).or(token) {
-            Some(first) => Note::shadowed(first, format!("{first} comes first")),
+            Some(first) => Note::first(first),
             None => Note::new(Standing::Shadowed, "the client sends nothing"),
         },
     }

@@ -4,12 +4,7 @@
 
 use super::{
     Credentials, Decision, Dialog, Header, Kind, Layer, Mode, Note, Outcome, Provider, Reading,
-    Rule, Standing, State, Stop,
-    decision::PROVIDERS,
-    destination,
-    headers::{self, Custom, Request},
-    ranking::rank,
-    reason,
+    Rule, Standing, State, Stop, decision::PROVIDERS, destination, headers, ranking::rank, reason,
 };
 
 pub fn resolve(state: &State) -> Decision {
@@ -36,9 +31,7 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Credentials) {
         outcome.dialogs.push(Dialog::InvalidSettings);
     }
     outcome.dialogs.extend(&found.dialogs);
-    let custom = Custom::of(state);
-    let request = Request { state, mode, found: &found, custom: &custom };
-    let failure = request.decide(&mut outcome);
+    let failure = headers::decide(state, mode, &found, &mut outcome);
     let failure = failure.or_else(|| destination::unusable(state));
     reason::note(state, &mut found, &outcome);
     // What the helper printed keeps nothing back if it comes too late (2.1.112, observed 2026-11-26).

@@ -8,12 +8,8 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::{
-    ChosenBy, Client, ConfigFile, Facts, Json, Launch, Layer, Mode, NotJson, Paths, Rule, Settings,
-    Source, Variables,
-    config::Config,
-    federation::AnthropicProfile,
-    login::{GatewayLogin, Login},
-    names, server,
+    AnthropicProfile, ChosenBy, Client, Config, ConfigFile, Facts, GatewayLogin, Json, Launch,
+    Layer, Login, Mode, NotJson, Paths, Rule, Settings, Source, Variables, names, paths, server,
     variables::matters,
 };
 use crate::key::command::Ended;
@@ -224,8 +220,8 @@ impl State {
         String::from_utf8_lossy(&self.facts.file(&self.paths.server_settings).1).into_owned()
     }
 
-    /// The state without the settings of Anthropic's server, and its helper not run, if they are in force and the client does not ask for them in this
-    /// mode: in the terminal a key that is not approved asks nothing (2.1.332, observed 2026-11-26).
+    /// The state without the settings of Anthropic's server, and its helper not run, if they are in force and the client does
+    /// not ask for them in this mode: in the terminal a key that is not approved asks nothing (2.1.332, observed 2026-11-26).
     pub(crate) fn without_server(&self, mode: Mode) -> Option<State> {
         self.facts.server_settings.as_ref()?;
         let mut facts = self.facts.clone();
@@ -269,6 +265,11 @@ impl State {
         });
         let first = said == Some(true) && !has(Rule::PolicyHelperWaitsForServer);
         first || has_remote && said != Some(false) && has(Rule::PolicyHelperGivesWay)
+    }
+
+    /// A path as people write it.
+    pub(crate) fn show(&self, path: &Path) -> String {
+        paths::display(path, self.facts.home.as_deref().map(Path::as_os_str))
     }
 
     /// The file that a source is in; of a layer of several files, the first.

@@ -11,7 +11,7 @@ use crate::report::text::who;
 pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
     let state = state(file, context)?;
     let decision = resolve::resolve(&state);
-    let names = Names { state: &state, home: context.home_var(), is_session: false };
+    let names = Names { state: &state, is_session: false };
     in_modes(|mode| {
         let sources = names.of_all(decision.outcome(mode).sources());
         Some(format!("now sends {}", if sources.is_empty() { "no credential" } else { &sources }))
@@ -21,7 +21,7 @@ pub(crate) fn line(file: &ConfigFile, context: &Context) -> Option<String> {
 /// A warning if the key would go where a folder leads it that the user has not trusted.
 pub(crate) fn warn_if_led_away(file: &ConfigFile, context: &mut Context) -> Option<State> {
     let state = state(file, context)?;
-    let destination = destination::destination(&state, context.home().as_deref());
+    let destination = destination::destination(&state);
     if let Err(refusal) = destination::may_send(&destination, None) {
         let reason = refusal.reason(&destination);
         context.warn(&format!("started here, Claude Code would have the key {reason}"));
@@ -33,7 +33,7 @@ pub(crate) fn warn_if_led_away(file: &ConfigFile, context: &mut Context) -> Opti
 pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Context) {
     let Some(state) = warn_if_led_away(file, context) else { return };
     let decision = resolve::resolve(&state);
-    let names = Names { state: &state, home: context.home_var(), is_session: false };
+    let names = Names { state: &state, is_session: false };
     let message = in_modes(|mode| {
         if decision.meets(mode, Some(own)) {
             return None;

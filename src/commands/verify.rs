@@ -132,7 +132,6 @@ fn answer(
     let session = super::run::session_source(context);
     let expected = expected(args.expect.as_deref(), &state, session.is_some())?;
     let destination = measure(args, &mut state, context)?;
-    let home = context.home().map(PathBuf::into_os_string);
     let refusal = destination::may_send(&destination, args.expect_host.as_deref()).err();
     let mut around = surroundings::look(&state, context);
     let left = runs::configs(&place::base(context).path);
@@ -148,7 +147,6 @@ fn answer(
         expected: expected.as_ref(),
         profile: args.profile.profile.as_deref(),
         session: session.as_deref(),
-        home: home.as_deref(),
     };
     let problems = advice::problems(&case);
     let online = args.online.then(|| online::ask(&case, context)).transpose()?;
@@ -185,7 +183,7 @@ fn measure(
     if args.run_helper.is_some() {
         gather::run_policy_helper(state)?;
     }
-    let destination = destination::destination(state, context.home().as_deref());
+    let destination = destination::destination(state);
     if args.run_helper == Some(RunHelper::Project)
         || (args.run_helper == Some(RunHelper::Trusted) && !destination.helper_is_untrusted)
     {

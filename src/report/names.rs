@@ -1,21 +1,17 @@
 //! Sources as people know them: `primaryApiKey in ~/.claude.json`, where JSON and `--expect` have ids.
 
-use std::ffi::OsStr;
-
-use crate::client::paths::display;
 use crate::client::source::FIXED;
 use crate::client::{Layer, Origin, Source, State, names};
 use crate::output::one_line;
 
 pub(crate) struct Names<'a> {
     pub state: &'a State,
-    pub home: Option<&'a OsStr>,
     pub is_session: bool,
 }
 
 impl Names<'_> {
     pub(crate) fn name(&self, source: &Source) -> String {
-        let file = || one_line(&display(self.state.file_of(source), self.home));
+        let file = || one_line(&self.state.show(self.state.file_of(source)));
         let in_layer = |member: &str, layer: &Layer| match layer {
             Layer::Remote => format!("{member} in the server-managed settings"),
             Layer::Policy => format!("{member} from the managed policyHelper"),

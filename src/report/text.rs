@@ -86,8 +86,8 @@ struct Text<'a> {
 
 impl<'a> Text<'a> {
     fn new(answer: &'a Answer<'a>, width: usize) -> Self {
-        let Case { state, home, session, decision, .. } = *answer.case;
-        let names = Names { state, home, is_session: session.is_some() };
+        let Case { state, session, decision, .. } = *answer.case;
+        let names = Names { state, is_session: session.is_some() };
         Text { text: String::new(), width, answer, decision, names }
     }
 

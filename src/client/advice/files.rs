@@ -154,8 +154,8 @@ fn config_dir(case: &Case<'_>, found: &mut Problems) {
     }
     let Some(dir) = &paths.config_dir_var else { return };
     if dir.to_string_lossy().starts_with('~') {
-        let fix = match dir.strip_prefix("~").ok().zip(case.home) {
-            Some((rest, home)) => export(&Path::new(home).join(rest)),
+        let fix = match dir.strip_prefix("~").ok().zip(case.state.facts.home.as_ref()) {
+            Some((rest, home)) => export(&home.join(rest)),
             None => UNSET.to_owned(),
         };
         found.error("config-dir-tilde", message("taken as it is, with its `~`"), fix);

@@ -2,11 +2,7 @@
 
 use super::Problems;
 use crate::client::{
-    ANTHROPIC, Case, Layer, Mode, Source, Stop,
-    decision::Race,
-    headers,
-    keychain::{self, Item},
-    names,
+    ANTHROPIC, Case, Item, Layer, Mode, Race, Source, Stop, headers, keychain, names,
 };
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {

@@ -104,18 +104,13 @@ fn several(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
 }
 
 fn asked(case: &Case<'_>, outcome: &Outcome, found: &mut Problems) {
-    for dialog in &outcome.dialogs {
-        match dialog {
-            Dialog::Onboarding => {
-                let message = "onboarding is not complete: the interactive client starts with questions that need the network";
-                found.warning("onboarding-incomplete", message, case.set_key());
-            }
-            Dialog::ApproveEnvKey => {
-                let message = "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default";
-                found.warning("env-key-not-approved", message, approve(case));
-            }
-            Dialog::InvalidConfig | Dialog::InvalidSettings | Dialog::Login => {}
-        }
+    if outcome.dialogs.contains(&Dialog::Onboarding) {
+        let message = "onboarding is not complete: the interactive client starts with questions that need the network";
+        found.warning("onboarding-incomplete", message, case.set_key());
+    }
+    if outcome.dialogs.contains(&Dialog::ApproveEnvKey) {
+        let message = "the interactive client asks whether it may use ANTHROPIC_API_KEY, and no is the default";
+        found.warning("env-key-not-approved", message, approve(case));
     }
 }
 

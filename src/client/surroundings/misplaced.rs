@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::client::{
-    Json, Problem, State, decode, names, paths::display, source::VARIABLES,
-    surroundings::MAX_COPY_BYTES,
+    Json, Problem, State, decode, names, source::VARIABLES, surroundings::MAX_COPY_BYTES,
 };
 use crate::context::Context;
 use crate::disk;
@@ -25,9 +24,9 @@ const NEIGHBOURS: [&str; 8] = [
 const IN_SETTINGS: [&str; 5] = ["apiKey", "api_key", "primaryApiKey", names::KEY, names::TOKEN];
 
 pub(super) fn find(state: &State, context: &Context) -> Vec<Problem> {
-    let show = |path: &Path| display(path, context.home_var());
+    let show = |path: &Path| state.show(path);
     let remove = |name: &str, place: &str| format!("remove {name} from {place}, then: cck set-key");
-    let mut found = in_other_configs(state, context);
+    let mut found = in_other_configs(state);
     for (_, file) in &state.settings_files {
         let place = show(&file.path);
         for name in members(&file.path, IN_SETTINGS) {
@@ -53,13 +52,13 @@ fn misplaced(message: String, fix: impl Into<String>) -> Problem {
 }
 
 /// Configs with a key that the client passes over, where it finds none in its own.
-fn in_other_configs(state: &State, context: &Context) -> Vec<Problem> {
+fn in_other_configs(state: &State) -> Vec<Problem> {
     if state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty()) {
         return Vec::new();
     }
-    let show = |path: &Path| display(path, context.home_var());
+    let show = |path: &Path| state.show(path);
     let read = &state.config_file.path;
-    let at_home = context.home().map(|home| home.join(".claude.json"));
+    let at_home = state.facts.home.as_ref().map(|home| home.join(".claude.json"));
     let in_dir = [".claude.json", "config.json"].map(|name| state.paths.claude_dir.join(name));
     let why = match state.paths.config_dir_var {
         Some(_) => format!("CLAUDE_CONFIG_DIR has the client read {}", show(read)),
@@ -90,7 +89,7 @@ fn in_variables(state: &State, context: &Context, found: &mut Vec<Problem>) {
         Some((name.to_str()?, value.to_str()?, "the environment".to_owned()))
     });
     let settings = state.layers.iter().flat_map(|settings| {
-        let place = display(&settings.file, context.home_var());
+        let place = state.show(&settings.file);
         settings.env.iter().map(move |(name, value)| (&**name, value.reveal(), place.clone()))
     });
     for (name, value, place) in process.chain(settings) {

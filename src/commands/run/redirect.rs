@@ -28,7 +28,7 @@ pub(super) fn check(
     }
     let shown = client.map_or_else(|| "of unknown version".to_owned(), |client| client.to_string());
     let state = gather::gather(context, client.unwrap_or(OLD), &Launch::default(), None, None)?;
-    let destination = destination::beside_broker(&state, context.home().as_deref());
+    let destination = destination::beside_broker(&state);
     if let Err(Refusal::Untrusted(redirect)) = destination::may_send(&destination, None)
         && !allowed
     {

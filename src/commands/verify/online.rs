@@ -92,7 +92,7 @@ pub(crate) fn check_new(new: &ApiKey, context: &mut Context) -> anyhow::Result<(
     };
     let state = gather::gather(context, Client::V2, &Launch::default(), None, None)?;
     destination::take_network(&state, context);
-    let destination = destination::destination(&state, context.home().as_deref());
+    let destination = destination::destination(&state);
     let shown = one_line(&destination.shown);
     if let Err(refusal) = destination::may_send(&destination, None) {
         let reason = refusal.reason(&destination);
