@@ -37,7 +37,7 @@ pub struct Facts {
     /// The environment that the client would be started with, as far as its names matter.
     pub process: Env,
     /// Whether a file that is not here yet is read.
-    reads: bool,
+    pub reads: bool,
     pub files: Known<Rc<Zeroizing<Vec<u8>>>>,
     pub configs: Known<Picked>,
     pub drop_ins: Vec<PathBuf>,
