@@ -186,16 +186,14 @@ impl Context {
     pub(crate) fn program(&self) -> PathBuf {
         let running = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("cck"));
         let Some(called) = self.args.first().map(Path::new) else { return running };
-        let same = |path: &PathBuf| match (path.canonicalize(), running.canonicalize()) {
-            (Ok(path), Ok(running)) => path == running,
-            _ => false,
-        };
+        let Ok(real) = running.canonicalize() else { return running };
         let mut places = vec![self.cwd.join(called)];
         if called.components().count() == 1 {
             places = self.on_path(called);
             places.retain(|place| place.is_absolute());
         }
-        places.into_iter().find(same).unwrap_or(running)
+        let is_it = |place: &PathBuf| place.canonicalize().is_ok_and(|place| place == real);
+        places.into_iter().find(is_it).unwrap_or(running)
     }
 
     /// Where PATH has a program of this name, if it is there; on Windows with each ending that makes a program of a file.
@@ -205,15 +203,15 @@ impl Context {
         } else {
             String::new()
         };
-        let with_endings = |dir: PathBuf| {
-            let file = dir.join(name).into_os_string();
-            let file = |ending| {
-                PathBuf::from([&file, OsStr::new(ending)].into_iter().collect::<OsString>())
-            };
-            endings.split(';').map(file).collect::<Vec<_>>()
-        };
-        let path = self.var_os("PATH").unwrap_or_default();
-        std::env::split_paths(path).flat_map(with_endings).collect()
+        let mut places = Vec::new();
+        for dir in std::env::split_paths(self.var_os("PATH").unwrap_or_default()) {
+            for ending in endings.split(';') {
+                let mut place = dir.join(name).into_os_string();
+                place.push(ending);
+                places.push(place.into());
+            }
+        }
+        places
     }
 
     pub(crate) fn cwd(&self) -> &Path {
