@@ -2,8 +2,8 @@
 //! API.
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io::{ErrorKind, IsTerminal as _};
+use std::iter;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -213,21 +213,16 @@ fn command(args: &RunArgs, changes: &[Change], context: &mut Context) -> anyhow:
 }
 
 fn last_line(summary: &Summary) -> String {
-    let used = summary.used;
-    let mut line = format!(
-        "cck: {} call{}, {}, {}",
-        summary.calls,
-        if summary.calls == 1 { "" } else { "s" },
-        budget::show(used.tokens as f64, Unit::Tokens),
-        budget::show(used.usd, Unit::Usd),
-    );
-    if summary.refused > 0 {
-        _ = write!(line, ", {} refused", summary.refused);
+    let Summary { calls, refused, used, left, alerts } = summary;
+    let plural = if *calls == 1 { "" } else { "s" };
+    let tokens = budget::show(used.tokens as f64, Unit::Tokens);
+    let mut counts =
+        format!("cck: {calls} call{plural}, {tokens}, {}", budget::show(used.usd, Unit::Usd));
+    if *refused > 0 {
+        counts = format!("{counts}, {refused} refused");
     }
-    for text in summary.left.iter().chain(&summary.alerts) {
-        _ = write!(line, " · {text}");
-    }
-    line
+    let texts = left.iter().chain(alerts).map(String::as_str);
+    iter::once(&*counts).chain(texts).collect::<Vec<_>>().join(" · ")
 }
 
 /// Leads to where calls go: what was asked for, the profile's, the environment's, or the API.
