@@ -11,6 +11,7 @@ const MAX_BYTES: usize = 2 << 20;
 
 impl State {
     pub(super) fn read_layers(&mut self, remote: Option<Settings>) {
+        let is_asked = remote.is_some();
         let mut remote = remote.unwrap_or_else(|| Settings::empty(Layer::Remote, PathBuf::new()));
         let policy = match &self.facts.policy {
             Some(Ok(Some(text))) if !self.policy_gives_way(remote.has_content) => {
@@ -25,6 +26,7 @@ impl State {
         self.layers.push(remote);
         let mut last = Settings::empty(Layer::Remote, self.paths.server_settings.clone());
         if let Some(text) = &self.facts.last_settings
+            && is_asked
             && !self.client.has(Rule::CachedVariablesAreConfirmed)
             && last.merge(self.client, text).is_ok()
         {

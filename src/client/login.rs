@@ -86,7 +86,7 @@ fn read_login(login: Json<'_>) -> Option<Login> {
         may_ask: scopes.map_or(Some(false), |scopes| scopes.includes("user:inference")),
         expires_at: login.get("expiresAt").and_then(time),
         refreshable: login.get("refreshToken").is_some_and(Json::is_truthy),
-        plan: login.get("subscriptionType").and_then(Json::string),
+        plan: login.get("subscriptionType").map(Json::to_js_string),
     })
 }
 

@@ -44,14 +44,20 @@ rules! {
     FoundryIsKnown = (2, 0, 45);
     /// The config may begin with a byte order mark.
     ConfigMayHaveBom = (2, 0, 69);
+    /// Server-managed settings come with `KEY`, `primaryApiKey` or the login of an enterprise.
+    ServerIsAsked = (2, 0, 69);
     /// A key or token of the environment that an `env` block takes away lets `OAUTH` of such a block count.
     OauthIsReadLate = (2, 0, 77) until (2, 1, 36);
     /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `KEY`.
     RemoteLoginBeatsKey = (2, 0, 77);
+    /// `primaryApiKey` asks for server-managed settings too late for the first request, the last answer included.
+    PrimaryKeyAsksLate = (2, 1, 27) until (2, 1, 47);
     /// CLAUDE_CODE_CUSTOM_OAUTH_URL gives the config another name.
     CustomOauthUrlIsKnown = (2, 1, 32);
     /// In the terminal, managed settings that are not taken are a settings error as well.
     ManagedErrorAsks = (2, 1, 33);
+    /// Server-managed settings come with the login of a team.
+    ServerIsAskedForTeams = (2, 1, 38);
     /// Bad rules in `permissions` are dropped one by one; before, they cost the file.
     BadPermissionsAreDropped = (2, 1, 47);
     /// `OAUTH` is read from `env` blocks too.
@@ -76,8 +82,6 @@ rules! {
     HelperRacesToken = (2, 1, 77);
     /// The well-known files of a cloud session are read.
     WellKnownFilesAreRead = (2, 1, 78);
-    /// Server-managed settings come with the login of a team.
-    ServerIsAskedForTeams = (2, 1, 79);
     /// CLAUDE_CODE_SIMPLE, and `--bare`, leave only variables, custom headers and the helper of `--settings`.
     SimpleLeavesVariables = (2, 1, 81);
     /// A project can set `OAUTH`.
@@ -89,10 +93,12 @@ rules! {
     CustomOauthUrlIsChecked = (2, 1, 83);
     /// In a host's session no `env` block sets `KEY`, `TOKEN`, the base URL or a provider.
     HostOwnsVariables = (2, 1, 83);
-    /// Server-managed settings come with the login of an enterprise.
-    ServerIsAskedForEnterprises = (2, 1, 83);
     /// What the desktop app sets in the environment, settings do not change.
     DesktopOwnsVariables = (2, 1, 84);
+    /// Server-managed settings come with `OAUTH`.
+    ServerIsAskedWithOauth = (2, 1, 84);
+    /// A local agent does not ask for server-managed settings.
+    AgentAsksNoServer = (2, 1, 84);
     /// A carriage return or the like inside a line of custom headers keeps the request from being sent; before, the line
     /// was skipped.
     BreaksInHeadersStop = (2, 1, 88);
@@ -100,12 +106,8 @@ rules! {
     EmptyOrganizationsStop = (2, 1, 89);
     /// CLAUDE_CODE_USE_ANTHROPIC_AWS is known.
     AnthropicAwsIsKnown = (2, 1, 90);
-    /// Server-managed settings come with `KEY`.
-    ServerIsAskedWithKey = (2, 1, 90);
     /// CLAUDE_CODE_USE_MANTLE is known.
     MantleIsKnown = (2, 1, 94);
-    /// Server-managed settings come with `OAUTH`.
-    ServerIsAskedWithOauth = (2, 1, 96);
     /// With another provider no key is asked about.
     OtherProviderAsksNothing = (2, 1, 98);
     /// Unknown names in `hooks` are dropped; before, they cost the file.
@@ -122,8 +124,6 @@ rules! {
     UserinfoIsTaken = (2, 1, 113);
     /// Workload identity and Anthropic profiles are known.
     ProfilesAreKnown = (2, 1, 118);
-    /// Server-managed settings come with `primaryApiKey`.
-    ServerIsAskedWithPrimaryKey = (2, 1, 121);
     /// `hooks` of any kind is taken.
     HooksMayBeAnything = (2, 1, 122);
     /// A known hook that is not a list is taken.
@@ -150,8 +150,11 @@ rules! {
     SecureStorageDirOfProjectsCounts = (2, 1, 144) until (2, 1, 251);
     /// Managed forceLoginMethod and forceLoginOrgUUID refuse keys in variables and helpers.
     ForcedLoginRefusesKeys = (2, 1, 146);
-    /// With CLAUDE_CODE_SIMPLE, too, the client waits for the server's settings; before, it used the last answer.
-    SimpleWaitsForServer = (2, 1, 147);
+    /// The first request waits for the server's settings; before, it had them only if they came in time, with
+    /// CLAUDE_CODE_SIMPLE never.
+    ServerIsWaitedFor = (2, 1, 147);
+    /// Server-managed settings come with a login that does not say its plan.
+    ServerIsAskedForAnyLogin = (2, 1, 152);
     /// CLAUDE_CODE_OAUTH_SCOPES without `user:inference` keeps `OAUTH` out.
     OauthScopesAreKnown = (2, 1, 152);
     /// CLAUDE_CODE_HOST_AUTH_ENV_VAR keeps `env` blocks from setting credentials too.
@@ -195,6 +198,8 @@ rules! {
     AnthropicGoogleCloudIsKnown = (2, 1, 213);
     /// `--settings` with a file of more than 2 MiB ends the client; before, it was ignored.
     LargeFlagSettingsStop = (2, 1, 213);
+    /// CLAUDE_CODE_ENTRYPOINT=claude-coworker does not ask for server-managed settings.
+    CoworkerAsksNoServer = (2, 1, 218);
     /// `TOKEN` is trimmed, and a blank one counts as unset.
     TokenIsTrimmed = (2, 1, 221);
     /// `env` of managed files ranks as ever beside settings of the server; before, just above the process's environment.

@@ -20,20 +20,22 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
         // An address for logins that it does not approve stops it first.
         && destination::unusable(state).is_none();
     let entrypoint = state.variables.entrypoint();
-    let is_sandbox = entrypoint == "local-agent" || entrypoint.starts_with("claude-coworker");
-    if !is_default_host || is_sandbox {
+    let is_sandbox = entrypoint == "local-agent" && has(Rule::AgentAsksNoServer)
+        || entrypoint.starts_with("claude-coworker") && has(Rule::CoworkerAsksNoServer);
+    if !is_default_host || is_sandbox || !has(Rule::ServerIsAsked) {
         return None;
     }
     let plan = state.login.as_ref().and_then(|login| login.plan.as_deref());
     let login_asks = match plan {
-        Some("enterprise") => has(Rule::ServerIsAskedForEnterprises),
-        // A login that does not say is asked about too.
-        Some("team") | None => has(Rule::ServerIsAskedForTeams),
+        Some("enterprise") => true,
+        Some("team") => has(Rule::ServerIsAskedForTeams),
+        Some("null") => has(Rule::ServerIsAskedWithOauth),
+        None => has(Rule::ServerIsAskedForAnyLogin),
         Some(_) => false,
     };
     // It asks with a key also where a login goes before it (2.1.332, observed 2026-11-26).
     let [passed_key, passed_primary] = &found.passed_over;
-    let has_primary = has(Rule::ServerIsAskedWithPrimaryKey) && !found.has(Kind::Helper);
+    let has_primary = !has(Rule::PrimaryKeyAsksLate) && !found.has(Kind::Helper);
     let primary = found.get(Kind::Primary).or(passed_primary.as_ref()).filter(|_| has_primary);
     // A login asks for a `primaryApiKey` that only the last answer keeps from asking (2.1.170 to 2.1.332, observed 2026-11-26).
     let login_asks = login_asks || (has_helper && primary.is_some());
@@ -44,12 +46,11 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     let default = found.get(Kind::Profile).filter(|_| !found.has(Kind::Login));
     let is_used = has(Rule::ServerIsAskedWithProfile) && !found.has(Kind::Token);
     let profile = found.get(Kind::Grant).or(default).filter(|_| is_used);
-    let with_key = |_: &&Credential| has(Rule::ServerIsAskedWithKey);
     let asks = [
-        found.get(Kind::Key).filter(with_key),
+        found.get(Kind::Key),
         // Up to 2.1.200 it came after `primaryApiKey`.
-        login.filter(|_| plan.is_some()),
-        passed_key.as_ref().filter(with_key),
+        login.filter(|_| plan.is_some_and(|plan| plan != "null")),
+        passed_key.as_ref(),
         primary,
         found.get(Kind::Oauth).filter(|_| has(Rule::ServerIsAskedWithOauth)),
         login,

@@ -191,12 +191,14 @@ impl State {
         (self.config_file, self.chosen_by) = (file, chosen_by);
     }
 
-    /// The settings of Anthropic's server, if the client asks for them and takes them.
+    /// The settings of Anthropic's server, if the client asks for them; empty ones if it has none.
     fn server_settings(&self) -> Option<Settings> {
-        let text = self.facts.server_settings.as_ref()?;
+        let texts = [&self.facts.server_settings, &self.facts.last_settings];
+        texts.iter().find(|text| text.is_some())?;
         server::asks_with(self, Mode::Print, false)?;
         let mut settings = Settings::empty(Layer::Remote, self.paths.server_settings.clone());
-        settings.merge(self.client, text).ok()?;
+        // What it does not take is as nothing.
+        _ = texts[0].as_ref().map(|text| settings.merge(self.client, text));
         // Where the helper of the last answer keeps the client from asking again, the rest of that answer holds, but its `env`
         // is not confirmed (2.1.332, observed 2026-11-26).
         let has_helper = Json::pick(&self.last_answer(), ["apiKeyHelper"]).is_ok_and(|[helper]| {
@@ -210,10 +212,10 @@ impl State {
         Some(settings)
     }
 
-    /// Whether the first request has the server's answer of this start, and not the last one (2.1.112 to 2.1.332, observed
-    /// 2026-11-26).
-    pub fn waits_for_server(&self) -> bool {
-        !self.is_simple() || self.client.has(Rule::SimpleWaitsForServer)
+    /// Whether the first request can have the server's answer of this start, and not the last one (2.1.112 to 2.1.332,
+    /// observed 2026-11-26).
+    pub fn hears_server(&self) -> bool {
+        !self.is_simple() || self.client.has(Rule::ServerIsWaitedFor)
     }
 
     fn last_answer(&self) -> String {
@@ -223,9 +225,9 @@ impl State {
     /// The state without the settings of Anthropic's server, and its helper not run, if they are in force and the client does
     /// not ask for them in this mode: in the terminal a key that is not approved asks nothing (2.1.332, observed 2026-11-26).
     pub(crate) fn without_server(&self, mode: Mode) -> Option<State> {
-        self.facts.server_settings.as_ref()?;
         let mut facts = self.facts.clone();
-        facts.server_settings = None;
+        let taken = [facts.server_settings.take(), facts.last_settings.take()];
+        taken.iter().find(|text| text.is_some())?;
         let state = State::new(facts, self.client, self.launch.clone());
         server::asks_with(&state, mode, false).is_none().then_some(state)
     }

@@ -492,6 +492,10 @@ const LAUNCH: &[State] = &[
     at("server-settings", "cck verify --online")
         .files(&[(CONFIG, SET), (".claude/remote-settings.json", r#"{"env": {"FOO": "1"}}"#)])
         .hands(&["rm ~/.claude/remote-settings.json"]),
+    at("server-race", "update Claude Code: 2.1.147 and later wait")
+        .files(&[(CONFIG, SET), (".claude/remote-settings.json", r#"{"env": {"FOO": "1"}}"#)])
+        .verify("--client-version 2.1.112")
+        .hands(&["VERIFY='--client-version 2.1.147'"]),
 ];
 
 /// `--online`, with a server that answers what the path says, and `/key` with 200 for KEY alone.

@@ -189,7 +189,7 @@ pub fn disagreement(row: &Row, client: Client, mode: Mode) -> Option<String> {
 
     let mut state = gather(&context, client, &launch, None, None).unwrap();
     if let Some(server) = &row.state.server
-        && state.waits_for_server()
+        && state.hears_server()
     {
         let settings = server.is_object().then(|| server.to_string().into_bytes().into());
         state.update(|facts| {

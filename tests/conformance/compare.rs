@@ -79,11 +79,16 @@ pub struct Answer {
     pub to_another: bool,
     /// Whether the helper's output is said to race the token: then the helper's key may be sent, or not.
     races: bool,
+    /// What it says without the server's answer of this start, where a client that does not wait is said to race it.
+    late: Option<Box<Answer>>,
 }
 
 impl Answer {
     /// Whether what cck says is what the client did.
     fn describes(&self, seen: &Answer) -> bool {
+        if self.late.as_ref().is_some_and(|late| late.describes(seen)) {
+            return true;
+        }
         let key = self.x_api_key == seen.x_api_key
             || self.races
                 && seen.x_api_key.as_deref().is_none_or(|id| id.ends_with("apiKeyHelper"));
@@ -156,6 +161,10 @@ pub fn tail(output: &str) -> String {
 
 /// What `cck verify` says.
 pub fn answer(state: &State, version: &str, mode: Mode) -> Result<Answer, String> {
+    asked(state, version, mode, state.base_url.starts_with("unset"))
+}
+
+fn asked(state: &State, version: &str, mode: Mode, online: bool) -> Result<Answer, String> {
     let world = World::lay(state);
     let binary = std::env::var("CCK_TEST_BINARY");
     let mut words = [
@@ -173,7 +182,7 @@ pub fn answer(state: &State, version: &str, mode: Mode) -> Result<Answer, String
     .map(str::to_owned)
     .to_vec();
     // The server's settings are known to those who ask it.
-    let _standin = state.base_url.starts_with("unset").then(|| {
+    let _standin = online.then(|| {
         words.push("--online".into());
         Standin::serve(&world)
     });
@@ -195,15 +204,20 @@ pub fn answer(state: &State, version: &str, mode: Mode) -> Result<Answer, String
     let asks = answer["dialogs"]
         .as_array()
         .is_some_and(|dialogs| dialogs.iter().any(|dialog| dialog == "approve_env_key"));
+    let has = |code: &str| {
+        let problems = json["problems"].as_array();
+        problems.is_some_and(|problems| problems.iter().any(|problem| problem["code"] == code))
+    };
+    let late = online && has("server-race");
+    let late = late.then(|| asked(state, version, mode, false)).transpose()?;
     Ok(Answer {
         sends: answer["sends"].as_bool().ok_or("no `sends` in the answer")?,
         x_api_key: text(&answer["x_api_key"]),
         authorization: text(&answer["authorization"]),
         asks_about_key: asks,
         to_another: answer["provider"] != "anthropic",
-        races: json["problems"].as_array().is_some_and(|problems| {
-            problems.iter().any(|problem| problem["code"] == "helper-race")
-        }),
+        races: has("helper-race"),
+        late: late.map(Box::new),
     })
 }
 
@@ -228,6 +242,7 @@ fn seen(client: &Client, generated: &Generated, mode: Mode, to_another: bool) ->
         asks_about_key: sent.dialogs.contains(&"approve_env_key"),
         to_another,
         races: false,
+        late: None,
     };
     (sent, answer)
 }

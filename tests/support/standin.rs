@@ -309,6 +309,8 @@ fn answer(request: &Request, answers: &Value) -> (u16, &'static str, String) {
     let managed =
         |settings: &Value| json!({"uuid": "u", "checksum": "sha256:x", "settings": settings});
     if path.ends_with("/api/claude_code/settings") {
+        // How long a server on the network takes, in milliseconds.
+        thread::sleep(Duration::from_millis(answers["delay"].as_u64().unwrap_or(0)));
         return match &answers["remote"] {
             Value::Null => (404, "application/json", "{}".into()),
             Value::Number(status) => {

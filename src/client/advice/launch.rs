@@ -2,7 +2,8 @@
 
 use super::Problems;
 use crate::client::{
-    ANTHROPIC, Case, Item, Layer, Mode, Race, Source, Stop, headers, keychain, names,
+    ANTHROPIC, Case, Item, Layer, Mode, Race, Rule, Settings, Source, Stop, headers, keychain,
+    names,
 };
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
@@ -53,11 +54,25 @@ fn policy(case: &Case<'_>, found: &mut Problems) {
         let fix = "to run it as the client does: cck verify --run-helper";
         found.warning("policy-helper", message, fix);
     }
-    if state.layers.iter().any(|layer| layer.layer == Layer::Remote && layer.sets_something()) {
-        let file = case.show(&state.paths.server_settings);
+    let mut remote = state.layers.iter().filter(|layer| layer.layer == Layer::Remote);
+    let file = case.show(&state.paths.server_settings);
+    if remote.clone().any(Settings::sets_something) {
         let message = format!("settings of your organization go before all others ({file})");
         let fix = "to ask for them as the client does: cck verify --online";
         found.warning("server-settings", message, fix);
+    }
+    // What a slow server says counts from the next start on; what it said before, in this one (2.0.69 to 2.1.146, observed
+    // 2026-11-26).
+    if !state.client.has(Rule::ServerIsWaitedFor)
+        && state.facts.server_settings != state.facts.last_settings
+        && remote.any(|layer| layer.has_content)
+    {
+        let message = format!(
+            "Claude Code {} does not wait for its server: the first request may go by the last settings ({file})",
+            state.client
+        );
+        let fix = "update Claude Code: 2.1.147 and later wait";
+        found.warning("server-race", message, fix);
     }
     if state.uses_gateway_login() {
         let message = "the login of a cloud gateway goes before every other credential, if the gateway still has the certificate that was pinned: cck does not look";

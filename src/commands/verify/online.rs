@@ -149,7 +149,7 @@ pub(crate) fn fetch_settings(state: &mut State, context: &Context) -> anyhow::Re
     // Whether the client asks, and with what, is not up to the settings of the last answer, except for their helper: where it
     // keeps the client from asking again, they stay in force (2.1.332, observed 2026-11-26).
     let has_helper = settings::helper(state).is_some();
-    if !state.waits_for_server() {
+    if !state.hears_server() {
         return Ok(());
     }
     let mut cached = None;
