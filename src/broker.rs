@@ -31,7 +31,7 @@ use tokio::sync::oneshot;
 use crate::error::fail;
 use crate::http::Connector;
 use crate::key::command::Change;
-use budget::Ledger;
+use budget::Budgets;
 use call::Shared;
 use guard::Token;
 use listen::Listeners;
@@ -47,7 +47,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(600);
 pub(crate) struct Setup {
     pub(crate) run: log::Run,
     pub(crate) connector: Connector,
-    pub(crate) ledger: Mutex<Ledger>,
+    pub(crate) budgets: Mutex<Budgets>,
     /// Lists of patterns, of each of which one has to match.
     pub(crate) models: Vec<Vec<String>>,
     pub(crate) prices: LazyPrices,
@@ -64,8 +64,8 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn budgets(&self) -> MutexGuard<'_, Budgets> {
+        self.budgets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -183,7 +183,7 @@ mod tests {
             let setup = Setup {
                 run: log::Run { id: run_id(), profile: None, project: String::new() },
                 connector: Connector::new(&url, &context).unwrap(),
-                ledger: Mutex::new(Ledger::new(vec![], Some(dir.path()), None).unwrap()),
+                budgets: Mutex::new(Budgets::new(vec![], Some(dir.path()), None).unwrap()),
                 models: Vec::new(),
                 prices: prices::Prices::load(&context).unwrap(),
                 require_log: false,

@@ -150,7 +150,7 @@ fn two_lines(error: &clap::Error, args: &[String]) -> (String, String) {
     let words: Vec<&str> =
         problem.lines().map(str::trim).filter(|line| !line.starts_with("[possible")).collect();
     let problem = words.join(" ").trim_start_matches("error: ").to_owned();
-    let said = |kind| match error.get(kind) {
+    let text = |kind| match error.get(kind) {
         Some(ContextValue::String(value)) => vec![value.clone()],
         Some(ContextValue::Strings(values)) => values.clone(),
         _ => Vec::new(),
@@ -159,9 +159,9 @@ fn two_lines(error: &clap::Error, args: &[String]) -> (String, String) {
     let near: Vec<String> =
         [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
             .into_iter()
-            .flat_map(said)
+            .flat_map(text)
             .collect();
-    let valid = said(ContextKind::ValidValue);
+    let valid = text(ContextKind::ValidValue);
     let advice = if let Some(near) = near.last() {
         format!("{near}, or see {help}")
     } else if !valid.is_empty() {

@@ -16,7 +16,7 @@ pub(crate) fn fail(problem: impl Into<String>, advice: impl Into<String>) -> any
 }
 
 /// An error with its remedy on one line, for where it is one of several.
-pub(crate) fn said(error: &anyhow::Error) -> String {
+pub(crate) fn in_one_line(error: &anyhow::Error) -> String {
     match error.downcast_ref::<Failure>() {
         Some(Failure { problem, advice }) => format!("{problem}; {advice}"),
         None => format!("{error:#}"),

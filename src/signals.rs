@@ -1,5 +1,5 @@
 //! Signals that would end cck are put off while it holds the lock. One that the parent had ignored (`nohup`, a shell's `&`)
-//! stays ignored, and outside of a [`Section`] every signal does what it does by default.
+//! stays ignored, and without [`HeldSignals`] every signal does what it does by default.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,13 +22,13 @@ const PUT_OFF: [i32; 2] = [consts::SIGINT, consts::signal::SIGBREAK];
 const ENDED: i32 = 0xC000_013A_u32.cast_signed();
 
 struct Handlers {
-    /// Whether no section is open: then the handler does what the signal does by default.
+    /// Whether signals are not held: then the handler does what the signal does by default.
     by_default: Arc<AtomicBool>,
-    /// The last signal that arrived in a section, or 0.
+    /// The last signal that arrived while they were held, or 0.
     pending: Arc<AtomicUsize>,
-    /// How many sections are open: they nest, and tests run several at once.
+    /// How many hold them: holds nest, and tests run several at once.
     open: Mutex<usize>,
-    /// How many sections are past the point where they can still be given up.
+    /// How many of these are past the point where their work can still be given up.
     finishing: AtomicUsize,
 }
 
@@ -52,25 +52,25 @@ fn install(by_default: &Arc<AtomicBool>, pending: &Arc<AtomicUsize>) -> io::Resu
 }
 
 /// Signals are put off until this is dropped.
-pub(crate) struct Section {
+pub(crate) struct HeldSignals {
     is_finishing: AtomicBool,
 }
 
-/// Puts off signals. Until [`Section::finish`] a waiting one gives the work up.
-pub(crate) fn hold() -> Section {
+/// Puts off signals. Until [`HeldSignals::finish`] a waiting one gives the work up.
+pub(crate) fn hold() -> HeldSignals {
     let mut open = HANDLERS.open.lock().unwrap_or_else(PoisonError::into_inner);
     *open += 1;
     HANDLERS.by_default.store(false, Ordering::SeqCst);
-    Section { is_finishing: AtomicBool::new(false) }
+    HeldSignals { is_finishing: AtomicBool::new(false) }
 }
 
-impl Section {
+impl HeldSignals {
     pub(crate) fn pending(&self) -> bool {
         HANDLERS.pending.load(Ordering::SeqCst) != 0
             && HANDLERS.finishing.load(Ordering::SeqCst) == 0
     }
 
-    /// From here to the end of this section no signal gives anything up: the change stands, and its records follow.
+    /// From here on no signal gives anything up: the change stands, and its records follow.
     pub(crate) fn finish(&self) {
         if !self.is_finishing.swap(true, Ordering::SeqCst) {
             HANDLERS.finishing.fetch_add(1, Ordering::SeqCst);
@@ -78,8 +78,8 @@ impl Section {
     }
 }
 
-impl Drop for Section {
-    /// Ends the section; a signal that has waited takes its effect here.
+impl Drop for HeldSignals {
+    /// Lets go; a signal that has waited takes its effect here.
     fn drop(&mut self) {
         if *self.is_finishing.get_mut() {
             HANDLERS.finishing.fetch_sub(1, Ordering::SeqCst);

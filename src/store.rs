@@ -27,7 +27,7 @@ use crate::disk::{self, Dir};
 use crate::document::{Change, Document, Edit, Edited, Malformed};
 use crate::error::fail;
 use crate::shell;
-use crate::signals::{self, Section};
+use crate::signals::{self, HeldSignals};
 use load::{Content, MAX_CHECKED, is_recent, load_settled, written_since};
 use lock::Lock;
 use outline::Piece;
@@ -105,13 +105,13 @@ pub(crate) fn update_recorded(
         }
     }
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
-    let section = signals::hold();
+    let held = signals::hold();
     let dir = Rc::new(disk::open_or_make(parent)?);
     let mut work = Work {
         dir: &dir,
         name,
         target: &target,
-        section: &section,
+        held: &held,
         aside: None,
         swept: false,
         whole: false,
@@ -122,11 +122,11 @@ pub(crate) fn update_recorded(
     };
     let deadline = Instant::now() + options.lock_timeout;
     for _ in 0..MAX_TRIES {
-        let locks = match take_locks(path, &dir, name, deadline, &section) {
+        let locks = match take_locks(path, &dir, name, deadline, &held) {
             Err(error) if is_refusal(&error, &[ReadOnlyFilesystem]) => {
                 // Nothing can be made beside the file, which itself may be mounted for writing.
                 let aside = work.aside.insert(Aside::of(&dir, name).ok_or(error)?);
-                vec![Lock::take(&aside.dir, &aside.name, options.lock_timeout, &section)?]
+                vec![Lock::take(&aside.dir, &aside.name, options.lock_timeout, &held)?]
             }
             locks => locks?,
         };
@@ -187,21 +187,21 @@ fn take_locks(
     dir: &Rc<Dir>,
     name: &OsStr,
     deadline: Instant,
-    section: &Section,
+    held: &HeldSignals,
 ) -> anyhow::Result<Vec<Lock>> {
     let left = || deadline.saturating_duration_since(Instant::now());
     let mut locks = Vec::with_capacity(2);
     let (link_parent, link_name) = disk::split(path)?;
     if dir.path != link_parent || name != link_name {
         let link_dir = Rc::new(disk::open_or_make(link_parent)?);
-        match Lock::take(&link_dir, link_name, left(), section) {
+        match Lock::take(&link_dir, link_name, left(), held) {
             Ok(lock) => locks.push(lock),
             // Where it cannot be made, the client has none either; the target's directory is what matters.
             Err(error) if is_refusal(&error, &[PermissionDenied, ReadOnlyFilesystem]) => {}
             Err(error) => return Err(error),
         }
     }
-    locks.push(Lock::take(dir, name, left(), section)?);
+    locks.push(Lock::take(dir, name, left(), held)?);
     Ok(locks)
 }
 
@@ -214,7 +214,7 @@ struct Work<'w> {
     dir: &'w Dir,
     name: &'w OsStr,
     target: &'w Path,
-    section: &'w Section,
+    held: &'w HeldSignals,
     aside: Option<Aside>,
     swept: bool,
     /// Whether the outline of the file does not do.
@@ -251,7 +251,7 @@ impl Work<'_> {
             // Where the file was written before, this is the look that finds the edit in place.
             return Ok(true);
         }
-        let site = Site { dir: self.dir, name: self.name, locks, section: self.section };
+        let site = Site { dir: self.dir, name: self.name, locks, held: self.held };
         let pieces = match content {
             Content::Outline(outline) => outline.pieces(&edited.pieces),
             Content::Whole(_) => edited.pieces.iter().map(|piece| Piece::Bytes(piece)).collect(),
@@ -275,7 +275,7 @@ impl Work<'_> {
             }
         };
         // The change stands: no signal gives up what completes it.
-        self.section.finish();
+        self.held.finish();
         self.first.get_or_insert((old.is_none(), edited.changes));
         self.exposed = Some(written.mode).filter(|mode| mode & 0o077 != 0);
         let look = || old.as_ref().and_then(|old| written_since(old, self.target));

@@ -185,8 +185,8 @@ pub(crate) fn lock(path: &Path) -> anyhow::Result<File> {
 }
 
 /// The budgets of a run, and what it used of them.
-pub(crate) struct Ledger {
-    pub(crate) budgets: Vec<Budget>,
+pub(crate) struct Budgets {
+    pub(crate) list: Vec<Budget>,
     pub(crate) run: Amount,
     /// Of the run, what is in `stored`.
     recorded: Amount,
@@ -198,16 +198,16 @@ pub(crate) struct Ledger {
     profile: Option<String>,
 }
 
-impl Ledger {
+impl Budgets {
     pub(crate) fn new(
-        budgets: Vec<Budget>,
+        list: Vec<Budget>,
         state: Option<&Path>,
         profile: Option<&str>,
-    ) -> anyhow::Result<Ledger> {
+    ) -> anyhow::Result<Budgets> {
         let name = profile.map_or("no-profile".to_owned(), |name| format!("profile-{name}"));
         let file = state.map(|state| state.join("spend").join(name + ".json"));
-        Ok(Ledger {
-            budgets,
+        Ok(Budgets {
+            list,
             run: Amount::default(),
             recorded: Amount::default(),
             stamp: file.as_deref().and_then(stamp),
@@ -220,7 +220,7 @@ impl Ledger {
     /// What this run and its profile used of each budget until now.
     fn used(&mut self, now: NaiveDateTime) -> Vec<f64> {
         // Another run of the profile may have used something.
-        if let Some(file) = self.file.as_ref().filter(|_| !self.budgets.is_empty()) {
+        if let Some(file) = self.file.as_ref().filter(|_| !self.list.is_empty()) {
             let stamp = stamp(file);
             if stamp != self.stamp
                 && let Ok(stored) = Spend::load(file)
@@ -235,7 +235,7 @@ impl Ledger {
             };
             budget.used(self.run, &self.stored, now) + pending
         };
-        self.budgets.iter().map(used).collect()
+        self.list.iter().map(used).collect()
     }
 
     /// What is left of each budget: how much was used of it, and a sentence.
@@ -245,13 +245,13 @@ impl Ledger {
             let left = show((budget.amount - used).max(0.0), budget.unit);
             (used, format!("{left} left of {}", budget.describe()))
         };
-        self.budgets.iter().zip(used).map(left).collect()
+        self.list.iter().zip(used).map(left).collect()
     }
 
     /// The sentence with which a call is refused, if a budget is spent.
     pub(crate) fn refusal(&mut self, now: NaiveDateTime) -> Option<String> {
         let used = self.used(now);
-        let mut both = self.budgets.iter().zip(used);
+        let mut both = self.list.iter().zip(used);
         let (budget, used) = both.find(|(budget, used)| *used >= budget.amount)?;
         let more = match &self.profile {
             Some(profile) => format!("--budget or `budget` of the profile {profile}"),
@@ -286,7 +286,7 @@ impl Ledger {
             let message = format!("{mark} % of the budget of {} is used", budget.describe());
             Some((format!("budget-{mark}"), message))
         };
-        self.budgets.iter().filter_map(passed).collect()
+        self.list.iter().filter_map(passed).collect()
     }
 }
 
@@ -374,25 +374,26 @@ mod tests {
     #[test]
     fn two_runs_share_a_budget_and_a_spent_one_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let ledger = || Ledger::new(vec![budget("5usd/day")], Some(dir.path()), Some("p")).unwrap();
-        let (mut one, mut other) = (ledger(), ledger());
+        let budgets =
+            || Budgets::new(vec![budget("5usd/day")], Some(dir.path()), Some("p")).unwrap();
+        let (mut one, mut other) = (budgets(), budgets());
         let now = Local::now().naive_local();
         let amount = Amount { usd: 3.0, tokens: 10 };
-        for ledger in [&mut one, &mut other] {
-            assert_eq!(ledger.refusal(now), None);
-            ledger.run.add(amount);
-            let file = ledger.file.clone().unwrap();
+        for budgets in [&mut one, &mut other] {
+            assert_eq!(budgets.refusal(now), None);
+            budgets.run.add(amount);
+            let file = budgets.file.clone().unwrap();
             let (before, after) = Spend::add(&file, amount, &["m".into()], now).unwrap();
-            ledger.record(amount, (&before, after), now);
+            budgets.record(amount, (&before, after), now);
         }
-        for ledger in [&mut one, &mut other] {
-            let sentence = ledger.refusal(now).expect("6 of 5 usd are spent");
+        for budgets in [&mut one, &mut other] {
+            let sentence = budgets.refusal(now).expect("6 of 5 usd are spent");
             for word in ["5 usd a day", "6 usd", "renews on", "--budget", "profile p"] {
                 assert!(sentence.contains(word), "no {word} in {sentence}");
             }
-            assert_eq!(ledger.left(now), [(6.0, "0 usd left of 5 usd a day".to_owned())]);
+            assert_eq!(budgets.left(now), [(6.0, "0 usd left of 5 usd a day".to_owned())]);
         }
-        let others = Ledger::new(vec![], Some(dir.path()), None).unwrap();
+        let others = Budgets::new(vec![], Some(dir.path()), None).unwrap();
         assert_eq!(others.stored, Spend::default(), "each profile has its own");
     }
 
@@ -400,23 +401,23 @@ mod tests {
     fn what_is_not_stored_yet_counts_already() {
         let dir = tempfile::tempdir().unwrap();
         for state in [Some(dir.path()), None] {
-            let mut ledger = Ledger::new(vec![budget("10tok/hour")], state, None).unwrap();
+            let mut budgets = Budgets::new(vec![budget("10tok/hour")], state, None).unwrap();
             let now = Local::now().naive_local();
-            ledger.run.add(Amount { usd: 0.0, tokens: 9 });
-            assert_eq!(ledger.refusal(now), None);
-            ledger.run.add(Amount { usd: 0.0, tokens: 1 });
-            assert!(ledger.refusal(now).is_some());
+            budgets.run.add(Amount { usd: 0.0, tokens: 9 });
+            assert_eq!(budgets.refusal(now), None);
+            budgets.run.add(Amount { usd: 0.0, tokens: 1 });
+            assert!(budgets.refusal(now).is_some());
         }
     }
 
     #[test]
     fn an_alert_is_raised_when_its_mark_is_passed_and_only_then() {
         let marks = |from: u64, to: u64| {
-            let mut ledger = Ledger::new(vec![budget("100tok")], None, None).unwrap();
+            let mut budgets = Budgets::new(vec![budget("100tok")], None, None).unwrap();
             let mut record = |tokens| {
                 let amount = Amount { usd: 0.0, tokens };
                 let stored = (&Spend::default(), Spend::default());
-                ledger.record(amount, stored, at("2026-11-25 23:10"))
+                budgets.record(amount, stored, at("2026-11-25 23:10"))
             };
             record(from);
             record(to - from).into_iter().map(|(kind, _)| kind).collect::<Vec<_>>()

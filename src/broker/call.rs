@@ -61,7 +61,7 @@ impl Drop for Tracked {
             if call.decision == "passed" && !meter.is_seen {
                 call.reason = Some("the answer reports no usage".to_owned());
             }
-            self.shared.setup.ledger().run.add(call.amount());
+            self.shared.setup.budgets().run.add(call.amount());
         }
         _ = self.shared.entries.send(Entry { call, answer: None });
     }

@@ -73,7 +73,7 @@ impl Tracked {
             call.stream = asked.stream;
             self.terms = asked.terms;
             asked.check_model(&shared.setup.models)?;
-            if let Some(sentence) = shared.setup.ledger().refusal(Local::now().naive_local()) {
+            if let Some(sentence) = shared.setup.budgets().refusal(Local::now().naive_local()) {
                 return Err(Refusal::billing("budget", sentence));
             }
         }

@@ -90,8 +90,8 @@ impl Prices {
 
     /// The list that cck carries, with the values of this one over it.
     fn over(text: &[u8]) -> Result<Prices, String> {
-        let said = |message: &str| message.replace('\n', ", ");
-        let parse = |text: &str| text.parse::<DocumentMut>().map_err(|error| said(error.message()));
+        let flat = |message: &str| message.replace('\n', ", ");
+        let parse = |text: &str| text.parse::<DocumentMut>().map_err(|error| flat(error.message()));
         let mut list = parse(LIST)?;
         let own = parse(std::str::from_utf8(text).map_err(|_| "it is not UTF-8 text")?)?;
         for (name, item) in own.as_table() {
@@ -105,7 +105,7 @@ impl Prices {
                 list.insert(name, item.clone());
             }
         }
-        de::from_document(list).map_err(|error: de::Error| said(error.message()))
+        de::from_document(list).map_err(|error: de::Error| flat(error.message()))
     }
 
     fn find(&self, model: &str) -> Option<&Model> {

@@ -88,9 +88,9 @@ impl Recorder {
         for command in self.commands {
             _ = command.join();
         }
-        let mut ledger = self.setup.ledger();
-        self.summary.used = ledger.run;
-        let left = ledger.left(Local::now().naive_local());
+        let mut budgets = self.setup.budgets();
+        self.summary.used = budgets.run;
+        let left = budgets.left(Local::now().naive_local());
         self.summary.left = left.into_iter().map(|(_, sentence)| sentence).collect();
         self.summary
     }
@@ -153,12 +153,12 @@ impl Recorder {
     /// Stores what was used, with the alerts that this raises.
     fn store(&mut self, amount: Amount, models: &[String]) -> anyhow::Result<()> {
         let now = Local::now().naive_local();
-        let file = self.setup.ledger().file.clone();
+        let file = self.setup.budgets().file.clone();
         let (before, after) = match file {
             // Not under the lock, for which calls would wait.
             Some(file) => Spend::add(&file, amount, models, now)?,
             None => {
-                let before = self.setup.ledger().stored.clone();
+                let before = self.setup.budgets().stored.clone();
                 let after = before.plus(amount, models, now);
                 (before, after)
             }
@@ -174,7 +174,7 @@ impl Recorder {
             let message = format!("this hour costs more than {UNUSUAL} times the usual one");
             self.alerts.push(("unusual-hour".to_owned(), message));
         }
-        let passed = self.setup.ledger().record(amount, (&before, after), now);
+        let passed = self.setup.budgets().record(amount, (&before, after), now);
         self.alerts.extend(passed);
         Ok(())
     }

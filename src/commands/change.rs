@@ -10,12 +10,12 @@ use crate::client::git::Git;
 use crate::client::{git, keychain, paths};
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
-use crate::error::{fail, said};
+use crate::error::{fail, in_one_line};
 use crate::key::{cache::Cache, fingerprint, place};
 use crate::private;
 use crate::records::audit::{Record, Trail};
 use crate::records::{runs, undo};
-use crate::signals::{self, Section};
+use crate::signals::{self, HeldSignals};
 use crate::store::{self, Options};
 
 /// Removes expired caches and records for undo, and what killed runs have left: before a command changes or runs something.
@@ -86,7 +86,7 @@ pub(crate) fn apply(
         undo::tidy(&target.file.path, context);
     }
     // A signal takes effect when the change has its records, or before it is made.
-    let section = signals::hold();
+    let held = signals::hold();
     if files.len() > 1 {
         for file in &mut files {
             let Err(error) = file.try_out(&target.options, context) else { continue };
@@ -100,7 +100,7 @@ pub(crate) fn apply(
     let mut work = Work {
         target,
         source,
-        section,
+        held,
         record: undo::Record::new(action, &target.file.path),
         done: Vec::new(),
         changed: Changed::default(),
@@ -115,7 +115,7 @@ pub(crate) fn apply(
 struct Work<'w> {
     target: &'w Target,
     source: Option<&'w str>,
-    section: Section,
+    held: HeldSignals,
     record: undo::Record,
     done: Vec<PathBuf>,
     changed: Changed,
@@ -143,7 +143,7 @@ impl Work<'_> {
                 (begun, refused) = (true, false);
             }
             match self.record.prepare(&path, changes, context) {
-                Err(error) if self.section.pending() => Err(error),
+                Err(error) if self.held.pending() => Err(error),
                 prepared => {
                     unprepared = prepared.err();
                     Ok(())
@@ -157,7 +157,7 @@ impl Work<'_> {
         if failed {
             self.record.abandon(context);
         } else if begun {
-            self.section.finish();
+            self.held.finish();
             context.changed = true;
             self.done.push(path.clone());
         }
@@ -171,7 +171,7 @@ impl Work<'_> {
         match result {
             Ok(outcome) => {
                 if let Some(error) = unprepared {
-                    let why = said(&error);
+                    let why = in_one_line(&error);
                     context.warn(&format!("`cck undo` will not know this change: {why}"));
                 }
                 let [old, new] = keys(&outcome.changes);
@@ -189,7 +189,7 @@ impl Work<'_> {
                 Err(error)
             }
             Err(error) => {
-                let problem = format!("the change is in place, but: {}", said(&error));
+                let problem = format!("the change is in place, but: {}", in_one_line(&error));
                 Err(fail(problem, "look at the disk, then run this again to complete it"))
             }
         }
@@ -203,7 +203,7 @@ impl Work<'_> {
             let mut file = FilePlan::new(path, |_| Ok(edited.restore()));
             if let Err(error) = file.run(&self.target.options, context, |_| Ok(())) {
                 context.changed = true;
-                context.warn(&format!("{} stays changed: {}", path.display(), said(&error)));
+                context.warn(&format!("{} stays changed: {}", path.display(), in_one_line(&error)));
                 continue;
             }
             let record = Record::new(&self.record.action, path, None);

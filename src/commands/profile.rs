@@ -226,13 +226,13 @@ fn update(
     edit: impl Fn(&str) -> Result<Option<String>, Malformed>,
 ) -> anyhow::Result<()> {
     let (file, audit) = (profile::user_file(context)?, AuditArgs::default());
-    let section = signals::hold();
+    let held = signals::hold();
     change::clear_expired(context);
     let mut trail = Trail::new(&audit, Record::new(action, &file, source));
     trail.start(context)?;
     let result = profile::update(context, edit);
     if result.is_ok() {
-        section.finish();
+        held.finish();
         context.changed = true;
     }
     trail.log(if result.is_ok() { "done" } else { "failed" }, context);

@@ -21,7 +21,7 @@ use crate::broker::env;
 use crate::client::{Source, keychain, sessions, settings};
 use crate::context::Context;
 use crate::document::Edit;
-use crate::error::{Exit, fail, said};
+use crate::error::{Exit, fail, in_one_line};
 use crate::key::{self, ApiKey, command, source::SourceArgs};
 use crate::output::one_line;
 use crate::profile;
@@ -206,7 +206,7 @@ impl Rotation {
         done.scrubbed = scrub::scrub(paths, &file.path, &self.keys, options, context);
         match &self.item {
             Some((path, Err(error))) => {
-                done.scrubbed.left.push(Left { path: path.clone(), why: said(error) });
+                done.scrubbed.left.push(Left { path: path.clone(), why: in_one_line(error) });
             }
             Some((path, Ok(Some(key)))) if **key != *self.new.reveal() && !self.keys.has(key) => {
                 done.scrubbed.others.push(path.clone());
@@ -232,7 +232,9 @@ impl Rotation {
             let admin = Admin::new(&self.args.admin_url, context);
             match trace.and_then(|trace| admin?.retire(trace)) {
                 Ok(listed) => done.retired.push(listed),
-                Err(error) => done.left.push(format!("retire the old key: {}", said(&error))),
+                Err(error) => {
+                    done.left.push(format!("retire the old key: {}", in_one_line(&error)));
+                }
             }
         }
         if let Some(problem) = self.run_command_after(last, context) {

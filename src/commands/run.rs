@@ -15,7 +15,7 @@ use clap::Args;
 use super::change::{self, FilePlan};
 use super::set_key;
 use super::target::{ChangeArgs, Target};
-use crate::broker::budget::{self, Ledger, Unit};
+use crate::broker::budget::{self, Budgets, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
 use crate::client::paths::{Roots, display};
@@ -89,7 +89,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
     let profile = profile.map(|profile| profile.name);
     let state = state::dir(context).ok();
     let budgets = [args.limits.budget.clone(), limits.budget].concat();
-    let ledger = Ledger::new(budgets, state.as_deref(), profile.as_deref())?;
+    let budgets = Budgets::new(budgets, state.as_deref(), profile.as_deref())?;
     let mut setup = Setup {
         run: broker::log::Run {
             id: broker::run_id(),
@@ -97,7 +97,7 @@ pub(crate) fn run(args: RunArgs, context: &mut Context) -> anyhow::Result<Exit> 
             project: context.cwd().display().to_string(),
         },
         connector,
-        ledger: Mutex::new(ledger),
+        budgets: Mutex::new(budgets),
         // A model has to be allowed by both.
         models: vec![args.limits.allow_model.clone(), limits.allow_models],
         prices: Prices::load(context)?,
@@ -295,7 +295,7 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
             "set hasCompletedOnboarding in {shown}, so that Claude Code does not ask for a login"
         )),
         Err(error) => {
-            let why = crate::error::said(&error);
+            let why = crate::error::in_one_line(&error);
             context
                 .warn(&format!("Claude Code may ask for a login: {shown} cannot be edited: {why}"));
         }
@@ -325,7 +325,7 @@ fn dry_run(
     ];
     lines.extend(setup.run.profile.iter().map(|name| format!("profile:   {name}")));
     lines.extend(
-        setup.ledger().budgets.iter().map(|budget| format!("budget:    {}", budget.describe())),
+        setup.budgets().list.iter().map(|budget| format!("budget:    {}", budget.describe())),
     );
     let models = setup.models.iter().filter(|patterns| !patterns.is_empty());
     lines.extend(models.map(|patterns| format!("models:    {}", patterns.join(", "))));

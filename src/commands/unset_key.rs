@@ -10,7 +10,7 @@ use super::in_force;
 use super::target::{ChangeArgs, Target};
 use crate::client::{keychain, paths, sessions};
 use crate::context::Context;
-use crate::error::{Exit, said};
+use crate::error::{Exit, in_one_line};
 use crate::key;
 use crate::records::scrub::{self, Keys, Left, Scrubbed};
 use crate::records::undo;
@@ -50,7 +50,7 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     // What may still hold the key, apart from its copies.
     let left = match unseen {
         Some((_, error)) if changed.shown.is_empty() && !args.scrub => return Err(error),
-        Some((path, error)) => vec![Left { path, why: said(&error) }],
+        Some((path, error)) => vec![Left { path, why: in_one_line(&error) }],
         None => Vec::new(),
     };
     let (config, options) = (&target.file.path, &target.options);

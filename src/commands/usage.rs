@@ -12,7 +12,7 @@ use memchr::memmem;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::broker::budget::{self, Ledger, Period, Unit};
+use crate::broker::budget::{self, Budgets, Period, Unit};
 use crate::broker::log;
 use crate::context::Context;
 use crate::disk::Open;
@@ -258,8 +258,8 @@ fn budgets(state: &Path, context: &Context) -> anyhow::Result<Vec<(Value, String
         let mut budgets = entry.budget;
         // What a run may use is the run's own.
         budgets.retain(|budget| budget.period != Period::Run);
-        let mut ledger = Ledger::new(budgets.clone(), Some(state), Some(&name))?;
-        for (budget, (used, left)) in budgets.iter().zip(ledger.left(now)) {
+        let mut spent = Budgets::new(budgets.clone(), Some(state), Some(&name))?;
+        for (budget, (used, left)) in budgets.iter().zip(spent.left(now)) {
             let unit = if budget.unit == Unit::Usd { "usd" } else { "tok" };
             let (text, amount) = (&budget.text, budget.amount);
             let row = json!({"profile": name, "budget": text, "used": used, "amount": amount, "unit": unit});

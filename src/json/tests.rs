@@ -7,9 +7,9 @@ use super::{plain::plain, *};
 
 /// What is told, as text.
 #[derive(Default)]
-struct Told(Vec<String>, &'static str);
+struct Events(Vec<String>, &'static str);
 
-impl Visitor for Told {
+impl Visitor for Events {
     fn depth(&self) -> usize {
         3
     }
@@ -24,7 +24,7 @@ impl Visitor for Told {
 }
 
 fn scan(text: &[u8], block: usize, wanted: &'static str) -> Result<Vec<String>, NotJson> {
-    let mut scan = Scan::new(Told(Vec::new(), wanted));
+    let mut scan = Scan::new(Events(Vec::new(), wanted));
     for block in text.chunks(block) {
         scan.feed(block)?;
     }

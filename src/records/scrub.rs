@@ -15,7 +15,7 @@ use crate::client::copies::{self, Kind};
 use crate::context::Context;
 use crate::disk::{self, Stat};
 use crate::document::Edit;
-use crate::error::said;
+use crate::error::in_one_line;
 use crate::key::cache::{self, Cache};
 use crate::key::{self, place};
 use crate::private;
@@ -265,7 +265,7 @@ impl Work<'_> {
             match clear(&file) {
                 Ok(true) => self.done.removed.push(file),
                 Ok(false) => {}
-                Err(error) => _ = self.leave(&file, said(&error)),
+                Err(error) => _ = self.leave(&file, in_one_line(&error)),
             }
         }
     }
@@ -276,7 +276,7 @@ impl Work<'_> {
         // Without its digest, only the record tells the same command, run again, which key is meant.
         let is_needed = self.again && keys.digests.is_empty();
         let own = undo::places(config, context);
-        let Ok(own) = own.map_err(|error| self.leave(config, said(&error))) else { return };
+        let Ok(own) = own.map_err(|error| self.leave(config, in_one_line(&error))) else { return };
         self.clear(own[0].parent().unwrap_or(config), |file| {
             let holds_key = |bytes: Zeroizing<Vec<u8>>| keys.found_in(&bytes).is_some();
             let is_old =

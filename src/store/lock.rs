@@ -20,7 +20,7 @@ use crate::disk::tools::REMOVE;
 use crate::disk::{self, Dir, Kind, Stamp};
 use crate::error::fail;
 use crate::shell::word;
-use crate::signals::Section;
+use crate::signals::HeldSignals;
 
 /// Without a refresh for so long, a lock is stale.
 pub(crate) const STALE: Duration = Duration::from_secs(10);
@@ -51,13 +51,13 @@ impl Lock {
         dir: &Rc<Dir>,
         name: &OsStr,
         timeout: Duration,
-        section: &Section,
+        held: &HeldSignals,
     ) -> anyhow::Result<Lock> {
         let name = lock_name(name);
         let path = dir.path.join(&name);
         let mut watch = Watch::default();
         let taken = disk::wait(timeout, || match attempt(dir, &name, &mut watch) {
-            Ok(None) if section.pending() => Err(disk::interrupted()),
+            Ok(None) if held.pending() => Err(disk::interrupted()),
             Ok(taken) => Ok(taken),
             Err(error) if error.kind() == ErrorKind::NotADirectory => Err(fail(
                 format!("{} is where the lock should be, but is not a directory", path.display()),

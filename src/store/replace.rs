@@ -14,7 +14,7 @@ use super::lock::Lock;
 use super::outline::Piece;
 use super::recovery::{self, Aside};
 use crate::disk::{self, Dir, Rename, Stat, Temp};
-use crate::signals::Section;
+use crate::signals::HeldSignals;
 
 const CHUNK: usize = 4 << 20;
 
@@ -26,7 +26,7 @@ pub(crate) struct Site<'s> {
     pub dir: &'s Dir,
     pub name: &'s OsStr,
     pub locks: &'s [Lock],
-    pub section: &'s Section,
+    pub held: &'s HeldSignals,
 }
 
 /// How an attempt to replace a file went.
@@ -59,7 +59,7 @@ pub(crate) fn replace(
     disk::set_mode(&temp.file, mode(old.map(|old| &old.stat))).map_err(failed)?;
     temp.file.sync_all().map_err(failed)?;
     let written = disk::stat(&temp.file).map_err(failed)?;
-    if site.section.pending() {
+    if site.held.pending() {
         return Err(disk::interrupted());
     }
     // Before the last look at the file: it takes milliseconds, in which a writer without the lock can come.
@@ -92,7 +92,7 @@ pub(crate) fn write_over(
 ) -> anyhow::Result<Replaced> {
     let Some(old) = old else { return Ok(Replaced::Outrun) };
     let Some(content) = old.whole() else { return Ok(Replaced::NotWhole) };
-    if site.section.pending() {
+    if site.held.pending() {
         return Err(disk::interrupted());
     }
     record()?;
@@ -178,7 +178,7 @@ pub(crate) fn write(file: &File, pieces: &[Piece<'_>], site: &Site<'_>) -> io::R
             under_way = at;
             site.locks.iter().for_each(Lock::refresh);
         }
-        io::Result::Ok(!site.section.pending())
+        io::Result::Ok(!site.held.pending())
     };
     let mut buffer = Vec::new();
     for piece in pieces {

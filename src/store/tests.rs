@@ -10,14 +10,14 @@ use crate::error::Failure;
 pub(super) struct Place {
     pub home: tempfile::TempDir,
     pub dir: Rc<Dir>,
-    pub section: Section,
+    pub held: HeldSignals,
 }
 
 impl Place {
     pub(super) fn new() -> Place {
         let home = temp();
         let dir = Rc::new(Dir::open(home.path()).unwrap());
-        Place { dir, section: signals::hold(), home }
+        Place { dir, held: signals::hold(), home }
     }
 }
 

@@ -21,7 +21,7 @@ impl Place {
     }
 
     fn take(&self, timeout: Duration) -> anyhow::Result<Lock> {
-        Lock::take(&self.dir, OsStr::new(".claude.json"), timeout, &self.section)
+        Lock::take(&self.dir, OsStr::new(".claude.json"), timeout, &self.held)
     }
 
     fn seen(&self) -> Stamp {

@@ -31,7 +31,7 @@ impl Place {
 
     /// Whether the file was replaced by `new`.
     fn replace(&self, old: Option<&Snapshot>, locks: &[Lock]) -> bool {
-        let site = Site { dir: &self.dir, name: OsStr::new(NAME), locks, section: &self.section };
+        let site = Site { dir: &self.dir, name: OsStr::new(NAME), locks, held: &self.held };
         let pieces = [Piece::Bytes(b"new")];
         matches!(replace(&site, old, &pieces, &mut || Ok(())).unwrap(), Replaced::Done(..))
     }
@@ -61,7 +61,7 @@ fn without_the_lock_nothing_is_replaced() {
     let place = Place::new();
     place.lay(NAME, "old");
     let old = place.load();
-    let locks = [Lock::take(&place.dir, OsStr::new(NAME), Duration::ZERO, &place.section).unwrap()];
+    let locks = [Lock::take(&place.dir, OsStr::new(NAME), Duration::ZERO, &place.held).unwrap()];
     let lock = place.home.path().join(".claude.json.lock");
     fs::remove_dir(&lock).unwrap();
     assert!(!place.replace(old.as_ref(), &locks));
@@ -90,7 +90,7 @@ fn many_pieces_are_written_in_order() {
         pieces.insert(150, Piece::Range(&from, range.clone()));
         parts.insert(150, &content.as_bytes()[range]);
     }
-    let site = Site { dir: &place.dir, name: OsStr::new("f"), locks: &[], section: &place.section };
+    let site = Site { dir: &place.dir, name: OsStr::new("f"), locks: &[], held: &place.held };
     assert!(write(&file, &pieces, &site).unwrap());
     assert!(fs::read(place.home.path().join("f")).unwrap() == parts.concat());
 }
