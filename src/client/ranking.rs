@@ -373,6 +373,13 @@ impl<'s> Ranking<'s> {
         if state.client.has(Rule::GrantIsDecidedEarly) && server::is_default_host(state) {
             match federation::early(state, self.found.has(Kind::Login)) {
                 None => self.found.ignore_all(&[Kind::Grant], TOO_LATE),
+                // Federation neither asks nor keeps a login from asking (2.1.332, observed 2026-11-26).
+                Some(names::FEDERATION_RULE) if self.for_server => {
+                    self.found.ignore_all(&[Kind::Grant, Kind::Profile], TOO_LATE);
+                    return;
+                }
+                // Where managed settings take the profile away, a login asks (2.1.332, observed 2026-11-26).
+                Some(_) if self.for_server && explicit.is_none() => {}
                 Some(name) => {
                     if name == names::FEDERATION_RULE
                         && let Some(source) = explicit.take()

@@ -4,8 +4,8 @@ use zeroize::Zeroizing;
 
 use super::settings::DEFAULT_BASE_URL;
 use super::{
-    ANTHROPIC, Address, Credential, Json, Kind, Mode, Rule, Source, State, destination, js_trim,
-    names, ranking::rank_for_server, resolve,
+    ANTHROPIC, Address, Credential, Json, Kind, Mode, Rule, Source, State, destination, federation,
+    js_trim, names, ranking::rank_for_server, resolve,
 };
 
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
@@ -45,7 +45,10 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     // An Anthropic profile that is in use asks, too.
     let default = found.get(Kind::Profile).filter(|_| !found.has(Kind::Login));
     let is_used = has(Rule::ServerIsAskedWithProfile) && !found.has(Kind::Token);
-    let profile = found.get(Kind::Grant).or(default).filter(|_| is_used);
+    // A login of any plan asks for one that managed settings take away (2.1.332, observed 2026-11-26).
+    let is_lost = |_: &&Credential| federation::early(state, true) == Some(names::PROFILE);
+    let instead = || found.get(Kind::Login).filter(is_lost);
+    let profile = found.get(Kind::Grant).or(default).or_else(instead).filter(|_| is_used);
     let asks = [
         found.get(Kind::Key),
         // Up to 2.1.200 it came after `primaryApiKey`.
