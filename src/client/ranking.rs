@@ -333,11 +333,14 @@ impl<'s> Ranking<'s> {
         let oauth = found.get(Kind::Oauth);
         // A host's session uses no login (2.1.332, observed 2026-11-26).
         let has_login = found.has(Kind::Login) && !state.is_of_host();
-        if let Some(who) = self.session()
+        let beats_all = state.client.has(Rule::RemoteLoginBeatsAll);
+        // Before, what goes before the login let `KEY` go along (2.0.77 to 2.1.76, observed 2026-11-26).
+        let is_beaten = !beats_all && (found.has(Kind::Token) || found.has(Kind::Helper));
+        if let Some(who) = self.session().filter(|_| !is_beaten)
             && (oauth.is_some() || has_login)
         {
             let reason = format!("{who} is set, and a login goes before every key");
-            Some((reason, state.client.has(Rule::RemoteLoginBeatsAll)))
+            Some((reason, beats_all))
         } else if state.variables.has_socket()
             && oauth.is_some_and(|oauth| oauth.source == Source::env(names::OAUTH))
         {
@@ -373,12 +376,12 @@ impl<'s> Ranking<'s> {
         if state.client.has(Rule::GrantIsDecidedEarly) && server::is_default_host(state) {
             match federation::early(state, self.found.has(Kind::Login)) {
                 None => self.found.ignore_all(&[Kind::Grant], TOO_LATE),
-                // Federation neither asks nor keeps a login from asking (2.1.332, observed 2026-11-26).
+                // Federation neither asks nor keeps a login from asking (2.1.257 to 2.1.332, observed 2026-11-26).
                 Some(names::FEDERATION_RULE) if self.for_server => {
                     self.found.ignore_all(&[Kind::Grant, Kind::Profile], TOO_LATE);
                     return;
                 }
-                // Where managed settings take the profile away, a login asks (2.1.332, observed 2026-11-26).
+                // Where managed settings take the profile away, a login asks (2.1.257 to 2.1.332, observed 2026-11-26).
                 Some(_) if self.for_server && explicit.is_none() => {}
                 Some(name) => {
                     if name == names::FEDERATION_RULE

@@ -45,7 +45,7 @@ pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<C
     // An Anthropic profile that is in use asks, too.
     let default = found.get(Kind::Profile).filter(|_| !found.has(Kind::Login));
     let is_used = has(Rule::ServerIsAskedWithProfile) && !found.has(Kind::Token);
-    // A login of any plan asks for one that managed settings take away (2.1.332, observed 2026-11-26).
+    // A login of any plan asks for one that managed settings take away (2.1.257 to 2.1.332, observed 2026-11-26).
     let is_lost = |_: &&Credential| federation::early(state, true) == Some(names::PROFILE);
     let instead = || found.get(Kind::Login).filter(is_lost);
     let profile = found.get(Kind::Grant).or(default).or_else(instead).filter(|_| is_used);
