@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{
-    Client, FileState, Layer, Reading, Rule, Secret, Settings, State, launch::FlagSettings, names,
-    parse, policy::Policy,
+    Client, FileState, Json, Layer, Reading, Rule, Secret, Settings, State, launch::FlagSettings,
+    names, parse, policy::Policy,
 };
 
 const MAX_BYTES: usize = 2 << 20;
@@ -133,26 +133,37 @@ impl State {
     }
 
     /// Lays the system's policies over managed files. The first of the machine's policy, the files and the user's policy wins
-    /// whole; for newer clients the machine's is merged with the files (2.1.112 to 2.1.332, observed 2026-11-25).
+    /// whole (2.1.112 and 2.1.200, observed 2026-11-25). For newer clients `{}` is no policy, and the variables of the files
+    /// stay below the machine's; beside empty objects only, all of the files does (2.1.332, observed 2026-11-26).
     fn lay_policy(&mut self, managed: &mut Settings) {
-        let merges = self.client.has(Rule::RegistryIsMerged);
+        let (client, merges) = (self.client, self.client.has(Rule::RegistryIsMerged));
+        let read = |policy: &Policy| {
+            let Policy::Text(text) = policy else { return None };
+            let mut settings = Settings::empty(Layer::Managed, managed.file.clone());
+            settings.merge(client, text.as_bytes()).ok()?;
+            let members = Json::object(text).ok()??;
+            Some((settings, members.values().all(|value| value.is_empty_object())))
+        };
         let [machine, user] = &self.facts.policies;
-        let (text, of_machine) = match (machine, user) {
-            (Policy::Text(text), _) => (text.as_str(), true),
-            (Policy::Malformed, _) => ("", true),
-            (Policy::Missing, Policy::Text(text)) if !managed.has_content => (text.as_str(), false),
-            (Policy::Missing, _) => return,
-        };
-        let mut settings = if merges {
-            managed.clone()
-        } else {
-            Settings::empty(Layer::Managed, managed.file.clone())
-        };
-        if settings.merge(self.client, text.as_bytes()).is_ok() {
-            *managed = settings;
-        } else if of_machine && merges {
-            let why = "the machine's policy is malformed, and the client does not start";
-            self.refuse(why.to_owned());
+        let of_user = read(user);
+        match (machine, read(machine)) {
+            (Policy::Missing, _) => {}
+            (_, Some((settings, _))) if merges && !settings.has_content => {}
+            (_, Some((_, true))) if merges => return managed.has_content = true,
+            (_, Some((mut settings, _))) => {
+                for (name, value) in managed.env.iter().filter(|_| merges) {
+                    settings.env.entry(name.clone()).or_insert_with(|| value.clone());
+                }
+                return *managed = settings;
+            }
+            (_, None) if merges => {
+                let why = "the machine's policy is malformed, and the client does not start";
+                return self.refuse(why.to_owned());
+            }
+            (_, None) => return,
+        }
+        if let Some((user, _)) = of_user.filter(|_| !managed.has_content) {
+            *managed = user;
         }
     }
 

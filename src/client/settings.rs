@@ -95,8 +95,7 @@ impl Settings {
         let is_none = |value: &Json<'_>| {
             self.layer == Layer::Remote
                 && client.has(Rule::EmptyObjectsAreNoAnswer)
-                && value.is_object()
-                && value.entries().is_empty()
+                && value.is_empty_object()
         };
         self.has_content |= !members.values().all(is_none);
         let text_of = |name: &str| members.get(name).and_then(|value| value.string());

@@ -76,6 +76,10 @@ impl<'a> Json<'a> {
         self.literal()?.parse().ok()
     }
 
+    pub(crate) fn is_empty_object(self) -> bool {
+        self.is_object() && self.entries().is_empty()
+    }
+
     pub(crate) fn is_string(self) -> bool {
         self.0.starts_with('"')
     }
