@@ -133,8 +133,9 @@ impl State {
     }
 
     /// Lays the system's policies over managed files. The first of the machine's policy, the files and the user's policy wins
-    /// whole (2.1.112 and 2.1.200, observed 2026-11-25). For newer clients `{}` is no policy, and the variables of the files
-    /// stay below the machine's; beside empty objects only, all of the files does (2.1.332, observed 2026-11-26).
+    /// whole (2.1.112 and 2.1.200, observed 2026-11-25). For newer clients `{}` does not count as a policy, and the variables
+    /// of the files stay below the machine's; beside empty objects only, all of the files stays (2.1.332, observed
+    /// 2026-11-26).
     fn lay_policy(&mut self, managed: &mut Settings) {
         let (client, merges) = (self.client, self.client.has(Rule::RegistryIsMerged));
         let read = |policy: &Policy| {
