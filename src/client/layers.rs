@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::{
     Client, FileState, Json, Layer, Reading, Rule, Secret, Settings, State, launch::FlagSettings,
-    names, parse, policy::Policy,
+    names, parse, policy::Policy, settings::decode_settings,
 };
 
 const MAX_BYTES: usize = 2 << 20;
@@ -142,7 +142,8 @@ impl State {
             let Policy::Text(text) = policy else { return None };
             let mut settings = Settings::empty(Layer::Managed, managed.file.clone());
             settings.merge(client, text.as_bytes()).ok()?;
-            let members = Json::object(text).ok()??;
+            let text = decode_settings(text.as_bytes());
+            let members = Json::object(&text).ok()??;
             Some((settings, members.values().all(|value| value.is_empty_object())))
         };
         let [machine, user] = &self.facts.policies;
@@ -150,16 +151,21 @@ impl State {
         match (machine, read(machine)) {
             (Policy::Missing, _) => {}
             (_, Some((settings, _))) if merges && !settings.has_content => {}
-            (_, Some((_, true))) if merges => return managed.has_content = true,
+            (_, Some((_, true))) if merges => {
+                managed.has_content = true;
+                return;
+            }
             (_, Some((mut settings, _))) => {
                 for (name, value) in managed.env.iter().filter(|_| merges) {
                     settings.env.entry(name.clone()).or_insert_with(|| value.clone());
                 }
-                return *managed = settings;
+                *managed = settings;
+                return;
             }
             (_, None) if merges => {
                 let why = "the machine's policy is malformed, and the client does not start";
-                return self.refuse(why.to_owned());
+                self.refuse(why.to_owned());
+                return;
             }
             (_, None) => return,
         }
