@@ -11,9 +11,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::options::{
-    Kind, MISTAKES_END, PRINT_MAKES_PROMPTS, conflict, find, fits, is_nearly, is_option, words,
-};
+use super::options::{Kind, conflict, find, fits, is_nearly, is_option, words};
 use super::{Client, Mode, NEWEST, Rule, js_trim};
 use crate::context::Context;
 
@@ -112,14 +110,15 @@ impl Launch {
             launch.refuse(reason);
         }
         let operand = operand.or_else(|| rest.next()).unwrap_or_default();
-        let is_prompt = has("--print") && client >= PRINT_MAKES_PROMPTS;
-        let is_new = !["--print", "--continue", "--resume"].into_iter().any(has);
+        let is_prompt = has("--print") && client.has(Rule::CommandIsPromptInPrint);
+        // Where it goes on with a conversation, or prints, it does not ask what was meant.
+        let asks = !["--print", "--continue", "--resume"].into_iter().any(has);
         let is_command =
             words("commands", client).any(|name| match name.split_at(name.len() - 1) {
                 (name, "!") => args.first().is_some_and(|first| first == name),
                 (name, "?") => operand == name && !is_prompt,
                 _ if operand == name => !is_prompt,
-                _ => is_new && client >= MISTAKES_END && is_nearly(operand, name),
+                _ => asks && client.has(Rule::MistakenCommandEnds) && is_nearly(operand, name),
             });
         if is_command {
             launch.refuse(format!("`claude {operand}` does not start a session"));

@@ -81,12 +81,6 @@ fn is_uuid(text: &str) -> bool {
     text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.split('-').all(digits)
 }
 
-/// The first client that takes the name of a command for a prompt if `-p` is there.
-pub(super) const PRINT_MAKES_PROMPTS: Client = Client::at(2, 1, 83);
-
-/// The first client that ends at a mistake in the name of a command.
-pub(super) const MISTAKES_END: Client = Client::at(2, 1, 111);
-
 const LISTS: &str = include_str!("options.txt");
 
 /// The words of a list that hold for this client.

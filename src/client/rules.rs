@@ -93,6 +93,8 @@ rules! {
     CustomOauthUrlIsChecked = (2, 1, 83);
     /// In a host's session no `env` block sets `KEY`, `TOKEN`, the base URL or a provider.
     HostOwnsVariables = (2, 1, 83);
+    /// With `-p`, the name of a command is a prompt.
+    CommandIsPromptInPrint = (2, 1, 83);
     /// What the desktop app sets in the environment, settings do not change.
     DesktopOwnsVariables = (2, 1, 84);
     /// Server-managed settings come with `OAUTH`.
@@ -112,6 +114,8 @@ rules! {
     OtherProviderAsksNothing = (2, 1, 98);
     /// Unknown names in `hooks` are dropped; before, they cost the file.
     UnknownHooksAreDropped = (2, 1, 101);
+    /// In the terminal, a mistake in the name of a command ends the client; before, it was a prompt.
+    MistakenCommandEnds = (2, 1, 111);
     /// `--settings` and `--setting-sources` count only before `--`; before, also after it.
     OptionsEndAtDashes = (2, 1, 113);
     /// Another JavaScript runtime: control characters fit a header.
