@@ -88,11 +88,14 @@ impl Drop for HeldSignals {
         *open -= 1;
         if *open == 0 {
             HANDLERS.by_default.store(true, Ordering::SeqCst);
-            if let Ok(signal @ 1..) = i32::try_from(HANDLERS.pending.swap(0, Ordering::SeqCst)) {
-                #[cfg(unix)]
+            let signal = HANDLERS.pending.swap(0, Ordering::SeqCst);
+            #[cfg(unix)]
+            if let Ok(signal @ 1..) = i32::try_from(signal) {
                 let _ = low_level::emulate_default_handler(signal);
-                #[cfg(windows)]
-                low_level::exit(if signal == 0 { 0 } else { ENDED });
+            }
+            #[cfg(windows)]
+            if signal > 0 {
+                low_level::exit(ENDED);
             }
         }
     }
