@@ -4,7 +4,7 @@
 use std::error::Error;
 use std::io;
 use std::iter;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -152,10 +152,13 @@ impl Connector {
         }
     }
 
+    fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     async fn take_idle(&self) -> Option<Connection> {
         loop {
-            let waiting = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-            let (mut connection, since) = waiting?;
+            let (mut connection, since) = self.idle().pop()?;
             if since.elapsed() < MAX_IDLE_TIME && connection.ready().await.is_ok() {
                 return Some(connection);
             }
@@ -164,7 +167,7 @@ impl Connector {
 
     /// Keeps a connection, whose answer has ended, for another request.
     pub(crate) fn keep(&self, connection: Connection) {
-        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut idle = self.idle();
         if idle.len() < MAX_IDLE && !connection.is_closed() {
             idle.push((connection, Instant::now()));
         }
