@@ -9,7 +9,6 @@ use std::thread;
 use std::time::Duration;
 
 use crate::sandbox::{KEY, Sandbox, binary};
-use crate::skip;
 use crate::support::standin::{Standin, WORD};
 use crate::support::{client, install, pty, sandbox};
 
@@ -80,14 +79,8 @@ fn hostile(evil: &Evil, s: &Sandbox) -> String {
 }
 
 /// `cck run -- CLIENT ARGS` in a hostile project. With a terminal if it is interactive.
-fn attack(version: &str, interactive: bool) -> Option<(Sandbox, Standin, Evil, String)> {
-    let client = match install::command(version) {
-        Ok(client) => client,
-        Err(error) => {
-            skip::without(&format!("client {version} ({error})"));
-            return None;
-        }
-    };
+fn attack(version: &str, interactive: bool) -> (Sandbox, Standin, Evil, String) {
+    let client = install::command(version).expect("it was installed");
     let (s, standin, evil) = (Sandbox::new(), Standin::start(), Evil::start());
     fs::create_dir(s.project().join(".claude")).unwrap();
     fs::write(s.project().join(".claude/settings.json"), hostile(&evil, &s)).unwrap();
@@ -144,11 +137,11 @@ fn attack(version: &str, interactive: bool) -> Option<(Sandbox, Standin, Evil, S
         client::stop(&mut child);
     }
     let output = fs::read_to_string(&log).unwrap_or_default();
-    Some((s, standin, evil, output))
+    (s, standin, evil, output)
 }
 
 fn holds_out(version: &str, interactive: bool) {
-    let Some((s, standin, evil, output)) = attack(version, interactive) else { return };
+    let (s, standin, evil, output) = attack(version, interactive);
     let message = standin.message().unwrap_or_else(|| panic!("no message was sent: {output}"));
     assert_eq!((message.x_api_key.as_deref(), message.authorization), (Some(KEY), None));
     for request in standin.requests() {
@@ -183,7 +176,7 @@ macro_rules! clients {
     ($($name:ident: $version:literal, $interactive:literal;)*) => {
         $(#[test]
         fn $name() {
-            if sandbox::entered(concat!("clients::", stringify!($name))) {
+            if sandbox::entered_with($version, concat!("clients::", stringify!($name))) {
                 return;
             }
             holds_out($version, $interactive);
@@ -202,10 +195,10 @@ clients! {
 /// --allow-project-host is the session's token and the prompt, never the key.
 #[test]
 fn client_2_1_112_loses_no_key() {
-    if sandbox::entered("clients::client_2_1_112_loses_no_key") {
+    if sandbox::entered_with("2.1.112", "clients::client_2_1_112_loses_no_key") {
         return;
     }
-    let Some((_, standin, evil, _)) = attack("2.1.112", false) else { return };
+    let (_, standin, evil, _) = attack("2.1.112", false);
     let got = evil.got();
     assert!(!got.contains(KEY), "{got}");
     for request in standin.requests() {
@@ -215,13 +208,10 @@ fn client_2_1_112_loses_no_key() {
 
 #[test]
 fn client_2_1_112_works_over_tcp() {
-    if sandbox::entered("clients::client_2_1_112_works_over_tcp") {
+    if sandbox::entered_with("2.1.112", "clients::client_2_1_112_works_over_tcp") {
         return;
     }
-    let client = match install::command("2.1.112") {
-        Ok(client) => client,
-        Err(error) => return skip::without(&format!("client 2.1.112 ({error})")),
-    };
+    let client = install::command("2.1.112").expect("it was installed");
     let (s, standin) = (Sandbox::new(), Standin::start());
     let key = s.lay("key", KEY);
     let mut words = vec!["run", "--key-file", key.to_str().unwrap(), "--base-url"];

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::support::client::Client;
 use super::support::world::{State, World};
-use super::support::{sandbox, scale, skip};
+use super::support::{sandbox, scale};
 use super::{key, text};
 
 const VERSION: &str = "2.1.330";
@@ -61,15 +61,13 @@ impl Seen {
 /// an older key or less of the client's members than before.
 #[test]
 fn set_key_among_runs_of_the_real_client_loses_nothing_of_either() {
-    if sandbox::entered("client::set_key_among_runs_of_the_real_client_loses_nothing_of_either") {
+    if sandbox::entered_with(
+        VERSION,
+        "client::set_key_among_runs_of_the_real_client_loses_nothing_of_either",
+    ) {
         return;
     }
-    let client = match Client::new(VERSION) {
-        Ok(client) => client,
-        Err(error) => {
-            return skip::without(&format!("client {VERSION} ({error})"));
-        }
-    };
+    let client = Client::new(VERSION).expect("it was installed");
     let start = Instant::now();
     let (mut rounds, mut keys, mut reads, mut writes) = (0, 0, 0, 0);
     let time = Duration::from_secs(scale::part(SECONDS) as u64);

@@ -29,15 +29,9 @@ fn key(what: &str) -> String {
     format!("sk-ant-api03-{what}-{now:032}-{:08}-aaaabbbbccccddddeeeeffff", std::process::id())
 }
 
-/// The command of the client, if it can be installed.
-fn client() -> Option<Vec<String>> {
-    match install::command(VERSION) {
-        Ok(command) => Some(command),
-        Err(error) => {
-            support::skip::without(&format!("client {VERSION} ({error})"));
-            None
-        }
-    }
+/// The command of the client.
+fn client() -> Vec<String> {
+    install::command(VERSION).expect("it was installed")
 }
 
 /// A home and a project of their own.
@@ -136,10 +130,10 @@ fn leaks(dir: &Path, key: &str, since: SystemTime, found: &mut Vec<String>) {
 
 #[test]
 fn a_run_sends_the_key_and_leaves_no_byte_of_it() {
-    if sandbox::entered("a_run_sends_the_key_and_leaves_no_byte_of_it") {
+    if sandbox::entered_with(VERSION, "a_run_sends_the_key_and_leaves_no_byte_of_it") {
         return;
     }
-    let Some(client) = client() else { return };
+    let client = client();
     let (home, standin, key) = (Home::new(), Standin::start(), key("one"));
     let since = SystemTime::now() - Duration::from_secs(1);
     assert!(
@@ -159,10 +153,10 @@ fn a_run_sends_the_key_and_leaves_no_byte_of_it() {
 
 #[test]
 fn ten_runs_at_once_do_not_mix() {
-    if sandbox::entered("ten_runs_at_once_do_not_mix") {
+    if sandbox::entered_with(VERSION, "ten_runs_at_once_do_not_mix") {
         return;
     }
-    let Some(client) = client() else { return };
+    let client = client();
     // One home for all: that is where they could meet.
     let home = Home::new();
     std::thread::scope(|scope| {
@@ -188,10 +182,10 @@ fn ten_runs_at_once_do_not_mix() {
 
 #[test]
 fn a_conversation_is_resumed() {
-    if sandbox::entered("a_conversation_is_resumed") {
+    if sandbox::entered_with(VERSION, "a_conversation_is_resumed") {
         return;
     }
-    let Some(client) = client() else { return };
+    let client = client();
     let (home, standin, key) = (Home::new(), Standin::start(), key("keep"));
     let id = "0b8ffd3c-58a4-4c6e-9d0a-6d1f3c2b1a00";
     let run = |flags: &[&str], args: &[&str]| home.run(flags, &client, args, &key, &standin);
@@ -206,10 +200,10 @@ fn a_conversation_is_resumed() {
 
 #[test]
 fn a_rotated_key_is_sent_after_the_next_refresh() {
-    if sandbox::entered("a_rotated_key_is_sent_after_the_next_refresh") {
+    if sandbox::entered_with(VERSION, "a_rotated_key_is_sent_after_the_next_refresh") {
         return;
     }
-    let Some(client) = client() else { return };
+    let client = client();
     let (home, standin, old, new) = (Home::new(), Standin::start(), key("old"), key("new"));
     let source = home.path("source");
     fs::write(&source, &old).unwrap();

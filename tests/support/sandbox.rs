@@ -5,6 +5,7 @@
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use super::install;
 use super::world::World;
 
 const INSIDE: &str = "CCK_TEST_SANDBOX";
@@ -68,6 +69,16 @@ pub fn entered(name: &str) -> bool {
         "runs without namespaces: the client can reach the network, managed settings are not tried",
     );
     false
+}
+
+/// The same, for a test of this version of the client, which is installed before the network is gone.
+/// True also where there is no such client, which is noted as skipped.
+pub fn entered_with(version: &str, name: &str) -> bool {
+    if let Err(error) = install::command(version) {
+        super::skip::without(&format!("client {version} ({error})"));
+        return true;
+    }
+    entered(name)
 }
 
 /// Whether this process is in namespaces of its own.
