@@ -58,7 +58,7 @@ fn install(lock: &Path, dir: &Path) -> Result<(), String> {
         .args([how, "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"])
         // Where there is no network, its usual retries take minutes.
         .args([
-            "--fetch-retries=1",
+            "--fetch-retries=3",
             "--fetch-retry-mintimeout=1000",
             "--fetch-retry-maxtimeout=2000",
         ])
