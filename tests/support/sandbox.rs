@@ -72,7 +72,7 @@ pub fn entered(name: &str) -> bool {
 }
 
 /// The same, for a test of this version of the client, which is installed before the network is gone.
-/// True also where there is no such client, which is noted as skipped.
+/// True also if it cannot be installed, which is noted as skipped.
 pub fn entered_with(version: &str, name: &str) -> bool {
     if let Err(error) = install::command(version) {
         super::skip::without(&format!("client {version} ({error})"));
