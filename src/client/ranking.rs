@@ -322,7 +322,7 @@ impl<'s> Ranking<'s> {
 
     /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
     ///
-    /// A cloud session, the desktop app and local agents prefer a login (2.0.77 to 2.1.332, observed 2026-11-25). A
+    /// A cloud session, the desktop app and local agents prefer a login (2.0.45 to 2.1.332, observed 2026-11-25). A
     /// socket prefers the OAUTH of the process's environment (2.1.120, 2.1.332, observed 2026-11-25).
     fn login_goes_first(&self) -> Option<(String, bool)> {
         let (state, found) = (self.state, &self.found);
@@ -334,7 +334,7 @@ impl<'s> Ranking<'s> {
         // A host's session uses no login (2.1.332, observed 2026-11-26).
         let has_login = found.has(Kind::Login) && !state.is_of_host();
         let beats_all = state.client.has(Rule::RemoteLoginBeatsAll);
-        // Before, what goes before the login let `KEY` go along (2.0.77 to 2.1.76, observed 2026-11-26).
+        // Before, what goes before the login let `KEY` go along (2.0.45 to 2.1.76, observed 2026-11-26).
         let is_beaten = !beats_all && (found.has(Kind::Token) || found.has(Kind::Helper));
         if let Some(who) = self.session().filter(|_| !is_beaten)
             && (oauth.is_some() || has_login)

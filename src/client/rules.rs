@@ -42,14 +42,14 @@ rules! {
     PrimaryKeyMustBeText = (2, 0, 45);
     /// CLAUDE_CODE_USE_FOUNDRY is known.
     FoundryIsKnown = (2, 0, 45);
+    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `KEY`.
+    RemoteLoginBeatsKey = (2, 0, 45);
     /// The config may begin with a byte order mark.
     ConfigMayHaveBom = (2, 0, 69);
     /// Server-managed settings come with `KEY`, `primaryApiKey` or the login of an enterprise.
     ServerIsAsked = (2, 0, 69);
     /// A key or token of the environment that an `env` block takes away lets `OAUTH` of such a block count.
     OauthIsReadLate = (2, 0, 77) until (2, 1, 36);
-    /// CLAUDE_CODE_REMOTE lets a login or `OAUTH` go before `KEY`.
-    RemoteLoginBeatsKey = (2, 0, 77);
     /// `primaryApiKey` asks for server-managed settings too late for the first request, the last answer included.
     PrimaryKeyAsksLate = (2, 1, 27) until (2, 1, 47);
     /// CLAUDE_CODE_CUSTOM_OAUTH_URL gives the config another name.

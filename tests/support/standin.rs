@@ -324,6 +324,10 @@ fn answer(request: &Request, answers: &Value) -> (u16, &'static str, String) {
     if path.ends_with("/api/oauth/profile") {
         return (403, "application/json", "{}".into());
     }
+    // 2.0.45 to 2.0.76 send no message where a login's answer lacks this member.
+    if path.ends_with("/api/oauth/claude_cli/client_data") {
+        return json(json!({"client_data": {}}));
+    }
     if path.ends_with("/managed/settings") {
         return json(managed(&json!({})));
     }
