@@ -11,7 +11,7 @@ use std::path::Path;
 
 use clap::ValueEnum;
 
-use super::options::{Kind, conflict, find, fits, is_nearly, is_option, words};
+use super::options::{Kind, conflict, find, fits, is_nearly, is_option, list, words};
 use super::{Client, Mode, NEWEST, Rule, js_trim};
 use crate::context::Context;
 
@@ -114,7 +114,7 @@ impl Launch {
         // Where it goes on with a conversation, or prints, it does not ask what was meant.
         let asks = !["--print", "--continue", "--resume"].into_iter().any(has);
         let is_command =
-            words("commands", client).any(|name| match name.split_at(name.len() - 1) {
+            words(list("commands"), client).any(|name| match name.split_at(name.len() - 1) {
                 (name, "!") => args.first().is_some_and(|first| first == name),
                 (name, "?") => operand == name && !is_prompt,
                 _ if operand == name => !is_prompt,

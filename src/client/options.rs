@@ -83,10 +83,17 @@ fn is_uuid(text: &str) -> bool {
 
 const LISTS: &str = include_str!("options.txt");
 
-/// The words of a list that hold for this client.
-pub(super) fn words(list: &str, client: Client) -> impl Iterator<Item = &'static str> {
+/// The text of a list in `options.txt`.
+pub(super) fn list(name: &str) -> &'static str {
+    let mut lists = LISTS.split('[');
+    let text = lists.find_map(|text| text.strip_prefix(name)?.strip_prefix(']'));
+    text.unwrap_or_default()
+}
+
+/// The words of a list that hold for this client: those after `FROM..`, or `FROM..UNTIL`, hold for these versions.
+pub(super) fn words(list: &'static str, client: Client) -> impl Iterator<Item = &'static str> {
     let mut holds = false;
-    words_of_all(list).filter(move |word| {
+    list.split_whitespace().filter(move |word| {
         let Some((from, until)) = word.split_once("..") else { return holds };
         let bound = |text: &str| text.parse().unwrap_or_default();
         holds = client >= bound(from) && (until.is_empty() || client < bound(until));
@@ -94,16 +101,9 @@ pub(super) fn words(list: &str, client: Client) -> impl Iterator<Item = &'static
     })
 }
 
-/// The words of a list, and the versions before them.
-fn words_of_all(list: &str) -> impl Iterator<Item = &'static str> {
-    let mut lists = LISTS.split('[');
-    let words = lists.find_map(|text| text.strip_prefix(list)?.strip_prefix(']'));
-    words.unwrap_or_default().split_whitespace()
-}
-
 /// The option of that name.
-pub(super) fn find(list: &str, name: &str, client: Client) -> Option<Definition> {
-    words(list, client).find_map(|word| {
+pub(super) fn find(among: &str, name: &str, client: Client) -> Option<Definition> {
+    words(list(among), client).find_map(|word| {
         let (names, values) = word.split_once('=').map_or((word, None), |(n, v)| (n, Some(v)));
         names.split(',').find(|known| *known == name)?;
         let (kind, values) = match values.map(|values| (values, values.get(..1))) {
@@ -146,7 +146,7 @@ pub(super) fn conflict(given: &[(&str, String)], client: Client) -> Option<Strin
             _ => values == value,
         })
     };
-    words("conflicts", client).find_map(|word| {
+    words(list("conflicts"), client).find_map(|word| {
         let (options, needs) = word.split_once(':').unwrap_or((word, ""));
         let lacks = needs.split(':').find(|need| !need.split('|').any(holds))?;
         let options = options.split('&').all(holds).then(|| options.replace('&', " with "))?;
@@ -181,7 +181,7 @@ mod tests {
             return if Launch::parse(&line, client).refused.is_some() { "ends" } else { "starts" };
         }
         if what == 2 {
-            return if words("commands", client).any(|word| word == name) {
+            return if words(list("commands"), client).any(|word| word == name) {
                 "known"
             } else {
                 "unknown"
@@ -231,7 +231,7 @@ mod tests {
         let mut wrong = Vec::new();
         for list in ["options", "skipped", "conflicts", "commands"] {
             let mut bounds = vec![];
-            for word in words_of_all(list) {
+            for word in super::list(list).split_whitespace() {
                 if let Some((from, until)) = word.split_once("..") {
                     bounds = vec![from, until];
                     bounds.retain(|bound| !["", "0.0.0"].contains(bound));

@@ -4,101 +4,73 @@
 
 use std::collections::BTreeMap;
 
-use super::{Client, Json, Rule};
+use super::{Client, Json, Rule, options::words};
 
-/// What a member may be: in words, and as a test.
-type Kind = (&'static str, fn(Json<'_>) -> bool);
-
-const TEXT: Kind = ("a string", |value| value.is_string());
-const BOOLEAN: Kind = ("true or false", |value| matches!(value.0, "true" | "false"));
-const OBJECT: Kind = ("an object", |value| value.is_object());
-const TEXTS: Kind = ("a list of strings", is_texts);
-const TEXT_OR_TEXTS: Kind =
-    ("a string or a list of strings", |value| value.is_string() || is_texts(value));
-const COUNT: Kind = ("a whole number", |value| {
-    value.number().is_some_and(|number| number >= 0.0 && number.fract() == 0.0)
-});
-const CHANNEL: Kind = ("one of latest, stable", |value| is_one_of(value, &["latest", "stable"]));
-const METHOD: Kind =
-    ("one of claudeai, console", |value| is_one_of(value, &["claudeai", "console"]));
-
-/// The first version of the client that checks a member, and the first that does not.
-type Versions = (Client, Client);
-
-const NEVER: Client = Client::at(u32::MAX, 0, 0);
-
-const ALWAYS: Versions = (Client::at(0, 0, 0), NEVER);
-
-const fn since(minor: u32, patch: u32) -> Versions {
-    (Client::at(2, minor, patch), NEVER)
-}
-
-const fn until(minor: u32, patch: u32) -> Versions {
-    (Client::at(0, 0, 0), Client::at(2, minor, patch))
-}
-
-const MEMBERS: &[(&str, Kind, Versions)] = &[
-    ("$schema", TEXT, ALWAYS),
-    ("apiKeyHelper", TEXT, ALWAYS),
-    ("awsAuthRefresh", TEXT, ALWAYS),
-    ("awsCredentialExport", TEXT, ALWAYS),
-    ("cleanupPeriodDays", COUNT, ALWAYS),
-    ("disableAllHooks", BOOLEAN, ALWAYS),
-    ("disabledMcpjsonServers", TEXTS, until(1, 299)),
-    ("disabledMcpjsonServers", TEXT_OR_TEXTS, since(1, 299)),
-    ("enableAllProjectMcpServers", BOOLEAN, ALWAYS),
-    ("enabledMcpjsonServers", TEXTS, until(1, 299)),
-    ("enabledMcpjsonServers", TEXT_OR_TEXTS, since(1, 299)),
-    ("enabledPlugins", OBJECT, ALWAYS),
-    ("env", OBJECT, ALWAYS),
-    ("forceLoginOrgUUID", TEXT_OR_TEXTS, ALWAYS),
-    ("includeCoAuthoredBy", BOOLEAN, ALWAYS),
-    ("model", TEXT, ALWAYS),
-    ("otelHeadersHelper", TEXT, ALWAYS),
-    ("outputStyle", TEXT, ALWAYS),
-    ("permissions", OBJECT, ALWAYS),
-    ("sandbox", OBJECT, ALWAYS),
-    ("skipWebFetchPreflight", BOOLEAN, ALWAYS),
-    ("spinnerTipsEnabled", BOOLEAN, ALWAYS),
-    ("statusLine", OBJECT, ALWAYS),
-    ("alwaysThinkingEnabled", BOOLEAN, since(0, 0)),
-    ("attribution", OBJECT, since(0, 62)),
-    ("autoUpdatesChannel", CHANNEL, since(0, 67)),
-    ("availableModels", TEXTS, since(1, 40)),
-    ("companyAnnouncements", TEXTS, since(0, 32)),
-    ("fileSuggestion", OBJECT, since(0, 65)),
-    ("includeGitInstructions", BOOLEAN, since(1, 64)),
-    ("language", TEXT, since(0, 77)),
-    ("plansDirectory", TEXT, since(1, 9)),
-    ("respectGitignore", BOOLEAN, since(1, 0)),
-    ("verbose", BOOLEAN, since(1, 119)),
-    ("forceLoginMethod", METHOD, until(1, 162)),
-    ("extraKnownMarketplaces", OBJECT, (Client::at(2, 0, 9), Client::at(2, 1, 224))),
-];
+/// The members, each with what it may be, by version as the lists of `options.txt` are.
+const MEMBERS: &str = "
+    0.0.0.. $schema=TEXT apiKeyHelper=TEXT awsAuthRefresh=TEXT awsCredentialExport=TEXT
+        cleanupPeriodDays=COUNT disableAllHooks=BOOLEAN
+    0.0.0..2.1.299 disabledMcpjsonServers=TEXTS
+    2.1.299.. disabledMcpjsonServers=TEXT_OR_TEXTS
+    0.0.0.. enableAllProjectMcpServers=BOOLEAN
+    0.0.0..2.1.299 enabledMcpjsonServers=TEXTS
+    2.1.299.. enabledMcpjsonServers=TEXT_OR_TEXTS
+    0.0.0.. enabledPlugins=OBJECT env=OBJECT forceLoginOrgUUID=TEXT_OR_TEXTS
+        includeCoAuthoredBy=BOOLEAN model=TEXT otelHeadersHelper=TEXT outputStyle=TEXT
+        permissions=OBJECT sandbox=OBJECT skipWebFetchPreflight=BOOLEAN
+        spinnerTipsEnabled=BOOLEAN statusLine=OBJECT
+    2.0.0.. alwaysThinkingEnabled=BOOLEAN
+    2.0.62.. attribution=OBJECT
+    2.0.67.. autoUpdatesChannel=latest|stable
+    2.1.40.. availableModels=TEXTS
+    2.0.32.. companyAnnouncements=TEXTS
+    2.0.65.. fileSuggestion=OBJECT
+    2.1.64.. includeGitInstructions=BOOLEAN
+    2.0.77.. language=TEXT
+    2.1.9.. plansDirectory=TEXT
+    2.1.0.. respectGitignore=BOOLEAN
+    2.1.119.. verbose=BOOLEAN
+    0.0.0..2.1.162 forceLoginMethod=claudeai|console
+    2.0.9..2.1.224 extraKnownMarketplaces=OBJECT";
 
 /// What in the settings breaks the client's schema, if anything does.
 pub(crate) fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
-    let broken = MEMBERS.iter().find_map(|(name, (words, fits), (first, end))| {
-        let value = *members.get(*name)?;
-        let is_checked = *first <= client && client < *end;
-        (is_checked && !fits(value)).then(|| format!("`{name}` is {}, not {words}", value.kind()))
+    let broken = words(MEMBERS, client).find_map(|member| {
+        let (name, kind) = member.split_once('=')?;
+        let value = *members.get(name)?;
+        let wanted = unless_fits(kind, value)?;
+        Some(format!("`{name}` is {}, not {wanted}", value.kind()))
     });
     broken
         .or_else(|| permissions(client, *members.get("permissions")?))
         .or_else(|| hooks(client, *members.get("hooks")?))
 }
 
+/// What a member has to be, in words, if the value is not.
+fn unless_fits(kind: &str, value: Json<'_>) -> Option<String> {
+    let is_count = |number: f64| number >= 0.0 && number.fract() == 0.0;
+    let (wanted, fits) = match kind {
+        "TEXT" => ("a string", value.is_string()),
+        "BOOLEAN" => ("true or false", matches!(value.0, "true" | "false")),
+        "OBJECT" => ("an object", value.is_object()),
+        "TEXTS" => ("a list of strings", is_texts(value)),
+        "TEXT_OR_TEXTS" => ("a string or a list of strings", value.is_string() || is_texts(value)),
+        "COUNT" => ("a whole number", value.number().is_some_and(is_count)),
+        _ => {
+            let fits = kind.split('|').any(|word| value.string().as_deref() == Some(word));
+            return (!fits).then(|| format!("one of {}", kind.replace('|', ", ")));
+        }
+    };
+    (!fits).then(|| wanted.to_owned())
+}
+
 fn is_texts(value: Json<'_>) -> bool {
     value.items().is_some_and(|items| items.into_iter().all(Json::is_string))
 }
 
-fn is_one_of(value: Json<'_>, words: &[&str]) -> bool {
-    value.string().is_some_and(|text| words.contains(&text.as_str()))
-}
-
 fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
-    const MODES: &[&str] =
-        &["acceptEdits", "bypassPermissions", "default", "delegate", "dontAsk", "plan"];
+    const MODES: [&str; 6] =
+        ["acceptEdits", "bypassPermissions", "default", "delegate", "dontAsk", "plan"];
     for name in ["allow", "deny", "ask", "additionalDirectories"] {
         let Some(value) = permissions.get(name) else { continue };
         // 2.1.330 drops a bad entry only; it must be a list anyway.
@@ -112,9 +84,9 @@ fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
             return Some(format!("`permissions.{name}` is not a list of strings"));
         }
     }
-    let mode = permissions.get("defaultMode")?;
-    let is_auto = client.has(Rule::AutoIsAMode) && is_one_of(mode, &["auto"]);
-    (!is_auto && !is_one_of(mode, MODES)).then(|| "`permissions.defaultMode` names no mode".into())
+    let mode = permissions.get("defaultMode")?.string().unwrap_or_default();
+    let is_auto = client.has(Rule::AutoIsAMode) && mode == "auto";
+    (!is_auto && !MODES.contains(&&*mode)).then(|| "`permissions.defaultMode` names no mode".into())
 }
 
 /// The hooks: each is a list; before 2.1.101 an unknown name costs the file too (1.0.128, 2.0.77, 2.1.100, observed 2026-11).
