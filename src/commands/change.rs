@@ -13,7 +13,7 @@ use crate::document::{Change, Document, Edit};
 use crate::error::{fail, in_one_line};
 use crate::key::{cache::Cache, fingerprint, place};
 use crate::private;
-use crate::records::audit::{Record, Trail};
+use crate::records::audit::Trail;
 use crate::records::{runs, undo};
 use crate::signals::{self, HeldSignals};
 use crate::store::{self, Options};
@@ -91,8 +91,7 @@ pub(crate) fn apply(
         for file in &mut files {
             let Err(error) = file.try_out(&target.options, context) else { continue };
             if !target.args.dry_run {
-                let record = Record::new(action, &file.path, source);
-                Trail::new(&target.args.audit, record).log("failed", context);
+                Trail::new(&target.args.audit, action, &file.path, source).log("failed", context);
             }
             return Err(error);
         }
@@ -131,8 +130,7 @@ impl Work<'_> {
     ) -> anyhow::Result<()> {
         let Target { args, options, .. } = self.target;
         let path = file.path.clone();
-        let record = Record::new(&self.record.action, &path, self.source);
-        let mut trail = Trail::new(&args.audit, record);
+        let mut trail = Trail::new(&args.audit, &self.record.action, &path, self.source);
         let (mut begun, mut refused, mut unprepared) = (false, args.dry_run, None);
         let result = file.run(options, context, |changes| {
             if !begun {
@@ -206,8 +204,8 @@ impl Work<'_> {
                 context.warn(&format!("{} stays changed: {}", path.display(), in_one_line(&error)));
                 continue;
             }
-            let record = Record::new(&self.record.action, path, None);
-            Trail::new(&self.target.args.audit, record).log("reverted", context);
+            let audit = &self.target.args.audit;
+            Trail::new(audit, &self.record.action, path, None).log("reverted", context);
         }
     }
 }

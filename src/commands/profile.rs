@@ -13,7 +13,7 @@ use crate::key::source::{NAME_STORED, Place, StoredSourceArgs};
 use crate::output::one_line;
 use crate::profile::file::{self, Entry, Malformed};
 use crate::profile::{self, Profile, Profiles, limits::LimitArgs, profile_names};
-use crate::records::audit::{AuditArgs, Record, Trail};
+use crate::records::audit::{AuditArgs, Trail};
 use crate::signals;
 
 #[derive(Debug, Args)]
@@ -225,10 +225,10 @@ fn update(
     context: &mut Context,
     edit: impl Fn(&str) -> Result<Option<String>, Malformed>,
 ) -> anyhow::Result<()> {
-    let (file, audit) = (profile::user_file(context)?, AuditArgs::default());
+    let file = profile::user_file(context)?;
     let held = signals::hold();
     change::clear_expired(context);
-    let mut trail = Trail::new(&audit, Record::new(action, &file, source));
+    let mut trail = Trail::new(&AuditArgs::default(), action, &file, source);
     trail.start(context)?;
     let result = profile::update(context, edit);
     if result.is_ok() {

@@ -25,8 +25,9 @@ use crate::error::{Exit, fail, in_one_line};
 use crate::key::{self, ApiKey, command, source::SourceArgs};
 use crate::output::one_line;
 use crate::profile;
+use crate::records::audit::Trail;
 use crate::records::scrub::{self, Keys, Left, Scrubbed};
-use crate::records::{audit, undo};
+use crate::records::undo;
 use pending::{Named, Pending, Records};
 
 #[derive(Debug, Args)]
@@ -202,7 +203,7 @@ impl Rotation {
     fn complete(&self, context: &mut Context) -> Done {
         let (mut done, olds) = (Done::default(), &self.records.olds);
         let Some(last) = olds.last() else { return done };
-        let Target { paths, file, options, .. } = &self.target;
+        let Target { args, paths, file, options, .. } = &self.target;
         done.scrubbed = scrub::scrub(paths, &file.path, &self.keys, options, context);
         match &self.item {
             Some((path, Err(error))) => {
@@ -241,12 +242,10 @@ impl Rotation {
             done.left.push(format!("run the command of --command-after: {problem}"));
         }
         if self.records.is_resumed {
-            let record = audit::Record {
-                old: Some(last.old.fingerprint.clone()),
-                new: Some(self.new.fingerprint()),
-                ..audit::Record::new("rotate", &self.target.file.path, Some(self.source))
-            };
-            audit::Trail::new(&self.args.change.audit, record).log("resumed", context);
+            let mut trail = Trail::new(&args.audit, "rotate", &file.path, Some(self.source));
+            trail.record.old = Some(last.old.fingerprint.clone());
+            trail.record.new = Some(self.new.fingerprint());
+            trail.log("resumed", context);
         }
         let own = if self.in_config { Source::PrimaryKey } else { Source::KeychainKey };
         in_force::warn_if_shadowed(&own, &self.target.file, context);

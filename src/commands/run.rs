@@ -30,7 +30,7 @@ use crate::key::place;
 use crate::key::source::{KeySource, Place, SourceArgs};
 use crate::output::one_line;
 use crate::profile::{self, Profile, ProfileArg, limits::LimitArgs};
-use crate::records::audit::{AuditArgs, Record, Trail};
+use crate::records::audit::{AuditArgs, Trail};
 use crate::records::state;
 use crate::store;
 
@@ -142,14 +142,13 @@ fn lend(
     std::mem::forget(held);
     let mut signals = Signals::take().context("cannot take the signals")?;
     let mut command = command(args, &setup.env, context)?;
-    let record = Record::new("run", context.cwd(), Some(source.kind()));
-    let record = Record { new: Some(key.fingerprint()), ..record };
-    let is_logged = setup.state.is_some();
+    let (fingerprint, is_logged) = (key.fingerprint(), setup.state.is_some());
     let log = |outcome, context: &mut Context| {
         if is_logged {
-            // A run changes nothing that a power cut could leave without its line.
             let audit = AuditArgs::default();
-            let mut trail = Trail::new(&audit, record.clone());
+            let mut trail = Trail::new(&audit, "run", context.cwd(), Some(source.kind()));
+            trail.record.new = Some(fingerprint.clone());
+            // A run changes nothing that a power cut could leave without its line.
             trail.is_synced = false;
             trail.log(outcome, context);
         }

@@ -52,7 +52,7 @@ pub struct Record {
 
 impl Record {
     /// What is known before a line is written, which adds the time, who it was, and the outcome.
-    pub(crate) fn new(action: &str, config: &Path, source: Option<&str>) -> Record {
+    fn new(action: &str, config: &Path, source: Option<&str>) -> Record {
         Record {
             action: action.into(),
             config: config.display().to_string(),
@@ -74,17 +74,18 @@ pub(crate) fn file(named: Option<&Path>, context: &Context) -> anyhow::Result<Pa
 
 /// The lines of one change. The trail is locked from the first of them until this is dropped, so its lines stand in the order
 /// of the changes.
-pub(crate) struct Trail<'a> {
-    args: &'a AuditArgs,
+pub(crate) struct Trail {
+    args: AuditArgs,
     pub record: Record,
     /// Whether the last line waits for the disk, and takes those before it along: the config is there by then.
     pub is_synced: bool,
     open: Option<(File, PathBuf)>,
 }
 
-impl<'a> Trail<'a> {
-    pub(crate) fn new(args: &'a AuditArgs, record: Record) -> Trail<'a> {
-        Trail { args, record, is_synced: true, open: None }
+impl Trail {
+    pub(crate) fn new(args: &AuditArgs, action: &str, path: &Path, source: Option<&str>) -> Trail {
+        let record = Record::new(action, path, source);
+        Trail { args: args.clone(), record, is_synced: true, open: None }
     }
 
     /// Before a change: writes that it starts. That it cannot be written is an error only if it is required.
