@@ -12,7 +12,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 use crate::error::fail;
-use crate::output::{escape, mask, sanitize};
+use crate::output::{display, escape, mask, sanitize};
 
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 
@@ -222,8 +222,13 @@ impl Context {
         self.platform
     }
 
-    pub(crate) fn home_var(&self) -> Option<&OsStr> {
+    fn home_var(&self) -> Option<&OsStr> {
         self.var_os(HOME)
+    }
+
+    /// A path as people write it.
+    pub(crate) fn show(&self, path: &Path) -> String {
+        display(path, self.home_var())
     }
 
     /// The home directory as the client takes it: `$HOME`, on Windows `%USERPROFILE%`, else that of the account.

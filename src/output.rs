@@ -1,6 +1,8 @@
 //! Text for people.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::path::Path;
 
 /// Whether a character could drive a terminal or hide: control characters, direction marks, characters without width.
 fn harmful(c: char) -> bool {
@@ -77,6 +79,15 @@ pub(crate) fn without_user(url: &str) -> String {
     format!("{scheme}:{slashes}{host}{path}")
 }
 
+/// A path as the user would write it: under the home directory it starts with `~`.
+pub(crate) fn display(path: &Path, home: Option<&OsStr>) -> String {
+    let short = home
+        .filter(|home| !home.is_empty() && *home != "/")
+        .and_then(|home| path.strip_prefix(home).ok())
+        .map(|rest| Path::new("~").join(rest));
+    short.as_deref().unwrap_or(path).display().to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -121,5 +132,14 @@ mod tests {
         assert_eq!(without_user(r"https:\u:p@h\a@b"), r"https:\h\a@b");
         assert_eq!(without_user("http:u:p@h"), "http:h");
         assert_eq!(without_user("localhost:1/x"), "localhost:1/x");
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn home_is_shown_as_a_tilde() {
+        let home = Some(OsStr::new("/home/u"));
+        assert_eq!(display(Path::new("/home/u/.claude.json"), home), "~/.claude.json");
+        assert_eq!(display(Path::new("/home/user/x"), home), "/home/user/x");
+        assert_eq!(display(Path::new("/x"), None), "/x");
     }
 }

@@ -1,7 +1,6 @@
 //! Which files the client reads, and why those. Pure: nothing here touches the disk.
 
 use std::borrow::Cow;
-use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use serde::Serialize;
@@ -189,15 +188,6 @@ pub(crate) fn project_key(project: &Path) -> Option<Cow<'_, str>> {
     Some(if cfg!(windows) { Cow::Owned(text.replace('\\', "/")) } else { Cow::Borrowed(text) })
 }
 
-/// A path as the user would write it: under the home directory it starts with `~`.
-pub(crate) fn display(path: &Path, home: Option<&OsStr>) -> String {
-    let short = home
-        .filter(|home| !home.is_empty() && *home != "/")
-        .and_then(|home| path.strip_prefix(home).ok())
-        .map(|rest| Path::new("~").join(rest));
-    short.as_deref().unwrap_or(path).display().to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,14 +291,5 @@ mod tests {
         let paths =
             Roots::locate(&context, None, Some(Path::new("x.json"))).unwrap().paths(Client::V2);
         assert_eq!(paths.config_file(|_| true).path, Path::new("/cwd/x.json"));
-    }
-
-    #[test]
-    #[cfg(unix)]
-    fn home_is_shown_as_a_tilde() {
-        let home = Some(OsStr::new("/home/u"));
-        assert_eq!(display(Path::new("/home/u/.claude.json"), home), "~/.claude.json");
-        assert_eq!(display(Path::new("/home/user/x"), home), "/home/user/x");
-        assert_eq!(display(Path::new("/x"), None), "/x");
     }
 }

@@ -9,10 +9,11 @@ use zeroize::Zeroizing;
 
 use super::{
     AnthropicProfile, ChosenBy, Client, Config, ConfigFile, Facts, GatewayLogin, Json, Launch,
-    Layer, Login, Mode, NotJson, Paths, Rule, Settings, Source, Variables, names, paths, server,
+    Layer, Login, Mode, NotJson, Paths, Rule, Settings, Source, Variables, names, server,
     variables::matters,
 };
 use crate::key::command::Ended;
+use crate::output::display;
 
 /// A value that may be a credential: wiped when dropped, not shown by `Debug`.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -271,7 +272,7 @@ impl State {
 
     /// A path as people write it.
     pub(crate) fn show(&self, path: &Path) -> String {
-        paths::display(path, self.facts.home.as_deref().map(Path::as_os_str))
+        display(path, self.facts.home.as_deref().map(Path::as_os_str))
     }
 
     /// The file that a source is in; of a layer of several files, the first.

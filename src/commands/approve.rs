@@ -42,7 +42,7 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
     let edits = |document: &Document<'_>| Ok(edits(document, key.suffix(), !args.revoke));
     let files = vec![FilePlan::new(&target.file.path, edits)];
     let changed = change::apply(&target, action, Some("env"), files, context)?;
-    let (shown, hint) = (target.shown(context), key.hint());
+    let (shown, hint) = (context.show(&target.file.path), key.hint());
     let state = if args.revoke { "not approved" } else { "approved" };
     let now = if args.revoke { "no longer approved" } else { "now approved" };
     let lines = [

@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use super::target::{ShownChange, Target};
 use crate::client::git::Git;
-use crate::client::{git, keychain, paths};
+use crate::client::{git, keychain};
 use crate::context::Context;
 use crate::document::{Change, Document, Edit};
 use crate::error::{fail, in_one_line};
@@ -214,7 +214,7 @@ impl Work<'_> {
 pub(crate) fn places<'f>(files: impl Iterator<Item = &'f Path>, context: &Context) -> String {
     let place = |file| match keychain::service(file) {
         Some(_) => "the Keychain".to_owned(),
-        None => paths::display(file, context.home_var()),
+        None => context.show(file),
     };
     files.map(place).collect::<Vec<_>>().join(" and ")
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target, is_of_directory};
-use crate::client::{Client, Roots, paths::display};
+use crate::client::{Client, Roots};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
@@ -88,7 +88,7 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let program = context.program();
     let helper = command(&program, &flags, args.ttl)?;
     let settings = &target.paths.user_settings;
-    let (shown, config) = (display(settings, context.home_var()), target.shown(context));
+    let (shown, config) = (context.show(settings), context.show(&target.file.path));
     // Without a key from the helper the one in the config may be the last that works.
     source.read(context)?;
     warn_if_temporary(&program, context);
@@ -193,7 +193,7 @@ fn command(program: &Path, flags: &[String], ttl: Option<u64>) -> anyhow::Result
 fn remove(force: bool, change: &ChangeArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let target = locate(change, context)?;
     let settings = &target.paths.user_settings;
-    let (shown, program) = (display(settings, context.home_var()), context.program());
+    let (shown, program) = (context.show(settings), context.program());
     let file = FilePlan::new(settings, |document| {
         check_is_ours(document, force, &program, &shown)?;
         Ok(vec![Edit::remove(&[HELPER])])
@@ -224,7 +224,7 @@ fn show(profile: &ProfileArg, json: bool, context: &mut Context) -> anyhow::Resu
         let report = json!({"schema": 1, "settings": settings, "helper": helper, "ours": ours});
         context.say_json(&report)?;
     } else {
-        let shown = display(&settings, context.home_var());
+        let shown = context.show(&settings);
         context.data(match &helper {
             Some(helper) if ours => format!("{shown} has cck's helper: {}", one_line(helper)),
             Some(helper) => format!("{shown} has another helper: {}", one_line(helper)),

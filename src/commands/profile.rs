@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::change;
-use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::{Exit, fail};
 use crate::key::source::{NAME_STORED, Place, StoredSourceArgs};
@@ -130,7 +129,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     profile::ready_dir(&new.config_dir)?;
     let kind = new.source.place.kind();
     update("profile-add", Some(kind), context, |text| file::with(text, &name, &entry).map(Some))?;
-    let (from, dir) = (new.source.place.describe(), display(&new.config_dir, context.home_var()));
+    let (from, dir) = (new.source.place.describe(), context.show(&new.config_dir));
     context.done(format!("added the profile {name}: {}; config directory {dir}", one_line(&from)));
     Ok(Exit::Done)
 }
@@ -183,9 +182,9 @@ fn show(name: &str, json: bool, context: &mut Context) -> anyhow::Result<Exit> {
     let you = if profile.is_usable(context)? { "you are one" } else { "you are none" };
     for (label, text) in [
         ("profile", Some(name.to_owned())),
-        ("written in", Some(display(&profile.file, context.home_var()))),
+        ("written in", Some(context.show(&profile.file))),
         ("key from", Some(profile.source.place.describe())),
-        ("config directory", Some(display(&profile.config_dir, context.home_var()))),
+        ("config directory", Some(context.show(&profile.config_dir))),
         ("base URL", entry.base_url.clone()),
         ("description", entry.description.clone()),
         ("budget", listed(&budget)),
@@ -212,7 +211,7 @@ fn remove(name: &str, context: &mut Context) -> anyhow::Result<Exit> {
     update("profile-remove", None, context, |text| file::without(text, name))?;
     context.done(format!("removed the profile {name}"));
     if profile.config_dir.exists() {
-        let dir = display(&profile.config_dir, context.home_var());
+        let dir = context.show(&profile.config_dir);
         context.say(format!("note: its config directory stays, with any key in it: {dir}"));
     }
     Ok(Exit::Done)

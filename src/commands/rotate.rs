@@ -146,7 +146,7 @@ impl Rotation {
         let old = match (&in_config, &item) {
             (Some(key), _) | (None, Some((_, Ok(Some(key))))) => key.clone(),
             _ => {
-                let problem = format!("{} holds no key to rotate", target.shown(context));
+                let problem = format!("{} holds no key to rotate", context.show(config));
                 return Err(fail(
                     problem,
                     "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
@@ -328,8 +328,8 @@ impl Rotation {
     fn place(&self, context: &Context) -> String {
         let in_item = matches!(&self.item, Some((_, Ok(Some(key)))) if *key == self.old || self.keys.has(key));
         match (self.in_config, in_item) {
-            (true, true) => format!("{} and the Keychain", self.target.shown(context)),
-            (true, false) => self.target.shown(context),
+            (true, true) => format!("{} and the Keychain", context.show(&self.target.file.path)),
+            (true, false) => context.show(&self.target.file.path),
             (false, _) => "the Keychain".to_owned(),
         }
     }

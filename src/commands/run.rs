@@ -18,8 +18,7 @@ use super::target::{ChangeArgs, Target};
 use crate::broker::budget::{self, Budgets, Unit};
 use crate::broker::prices::Prices;
 use crate::broker::{self, Broker, Lender, PATIENCE, Reread, Setup, Summary, env};
-use crate::client::paths::{Roots, display};
-use crate::client::{Client, config, gather, settings};
+use crate::client::{Client, Roots, config, gather, settings};
 use crate::context::Context;
 use crate::document::Document;
 use crate::error::{Exit, fail};
@@ -287,7 +286,7 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
         let files = vec![FilePlan::new(&target.file.path, edits)];
         change::apply(&target, "onboard", None, files, context)
     });
-    let shown = display(&file, context.home_var());
+    let shown = context.show(&file);
     match done {
         Ok(changed) if changed.shown.is_empty() => {}
         Ok(_) => context.warn(&format!(
@@ -336,7 +335,7 @@ fn dry_run(
     }
     let (file, onboarded) = onboarding(context)?;
     if !onboarded {
-        let shown = display(&file, context.home_var());
+        let shown = context.show(&file);
         lines.push(format!("{shown} would get hasCompletedOnboarding"));
     }
     lines.push("dry run: nothing was run or written".to_owned());

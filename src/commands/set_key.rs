@@ -6,7 +6,7 @@ use serde_json::json;
 use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::{ChosenBy, DEFAULT_ONBOARDING_VERSION, Source, keychain, paths::display};
+use crate::client::{ChosenBy, DEFAULT_ONBOARDING_VERSION, Source, keychain};
 use crate::context::Context;
 use crate::document::{Document, Edit};
 use crate::error::{Exit, fail};
@@ -69,7 +69,7 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         in_force::warn_if_shadowed(&own, &target.file, context);
     }
 
-    let (shown, hint, from) = (target.shown(context), key.hint(), source.describe());
+    let (shown, hint, from) = (context.show(&target.file.path), key.hint(), source.describe());
     let place = if args.keychain { "the Keychain" } else { &shown };
     let lines = [
         format!("{place} already holds the key {hint}; nothing to change"),
@@ -90,7 +90,7 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
         changed.print_diff(context);
     }
     if target.file.chosen_by == ChosenBy::Legacy {
-        let usual = display(&target.paths.global_config, context.home_var());
+        let usual = context.show(&target.paths.global_config);
         context.say(format!("note: {shown} exists, so the client reads it instead of {usual}"));
     }
     Ok(Exit::Done)

@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::client::{ChosenBy, Client, ConfigFile, Paths, Roots, gather, paths};
+use crate::client::{ChosenBy, Client, ConfigFile, Paths, Roots, gather};
 use crate::context::Context;
 use crate::document::{Change, Document};
 use crate::error::fail;
@@ -72,10 +72,6 @@ impl Target {
             Ok(Vec::new())
         })?;
         Ok(key)
-    }
-
-    pub(crate) fn shown(&self, context: &Context) -> String {
-        paths::display(&self.file.path, context.home_var())
     }
 }
 

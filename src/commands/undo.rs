@@ -5,7 +5,6 @@ use serde_json::json;
 
 use super::change::{self, Changed, FilePlan};
 use super::target::{ChangeArgs, Target};
-use crate::client::paths::display;
 use crate::context::Context;
 use crate::error::{Exit, fail};
 use crate::records::undo;
@@ -25,18 +24,17 @@ pub(crate) struct UndoArgs {
 /// Runs `cck undo`. If there is nothing to undo, the exit code is 1.
 pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let target = Target::locate(&args.change, context)?.existing()?;
-    let shown = target.shown(context);
+    let shown = context.show(&target.file.path);
     let Some(record) = undo::load(&target.file.path, context)? else {
         let lines = [format!("nothing to undo in {shown}"), String::new(), String::new()];
         let report = json!({"undone": null, "of": null});
         Changed::default().report(&target, report, lines, context)?;
         return Ok(Exit::No);
     };
-    let home = context.home_var().map(ToOwned::to_owned);
     let mut files = Vec::new();
     // What was changed last goes first: a key never stays without the address that was set with it.
     for edited in record.files.iter().rev() {
-        let shown = display(&edited.path, home.as_deref());
+        let shown = context.show(&edited.path);
         let (force, action, time) = (args.force, &record.action, &record.time);
         files.push(FilePlan::new(&edited.path, move |document| {
             if !force && !edited.is_untouched(document) {

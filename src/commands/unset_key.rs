@@ -8,7 +8,7 @@ use serde_json::json;
 use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::{keychain, paths, sessions};
+use crate::client::{keychain, sessions};
 use crate::context::Context;
 use crate::error::{Exit, in_one_line};
 use crate::key;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     let files = changed.shown.iter().map(|change| Path::new(&change.file));
     let places = change::places(files, context);
     let lines = [
-        format!("{} holds no key; nothing to change there", target.shown(context)),
+        format!("{} holds no key; nothing to change there", context.show(config)),
         format!("would remove {key} from {places} (dry run, nothing was written)"),
         format!("removed {key} from {places}"),
     ];
@@ -93,20 +93,18 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
 }
 
 pub(crate) fn tell(scrubbed: &Scrubbed, dry_run: bool, context: &mut Context) {
-    let home = context.home_var().map(ToOwned::to_owned);
-    let shown = |path| paths::display(path, home.as_deref());
     let verb = if dry_run { "would remove" } else { "removed" };
     for path in &scrubbed.cleaned {
-        context.say(format!("{verb} the key from {}", shown(path)));
+        context.say(format!("{verb} the key from {}", context.show(path)));
     }
     for path in &scrubbed.removed {
-        context.say(format!("{verb} {}", shown(path)));
+        context.say(format!("{verb} {}", context.show(path)));
     }
     for left in &scrubbed.left {
-        context.say(format!("left {}: {}", shown(&left.path), left.why));
+        context.say(format!("left {}: {}", context.show(&left.path), left.why));
     }
     for other in &scrubbed.others {
-        context.say(format!("note: {} holds another key, which stays", shown(other)));
+        context.say(format!("note: {} holds another key, which stays", context.show(other)));
     }
     if scrubbed.cleaned.is_empty() && scrubbed.removed.is_empty() && scrubbed.left.is_empty() {
         context.say("no copy holds the key");
