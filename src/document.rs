@@ -19,8 +19,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
-use plan::{Plan, Splice};
-use style::Style;
+use plan::{Plan, equal};
 
 use crate::json::{self, Member, NotJson, Spans};
 
@@ -56,8 +55,6 @@ pub struct Document<'a> {
     /// The source without its byte order mark.
     text: &'a str,
     members: Vec<Member<'a>>,
-    /// Nothing but blanks: the client starts over with defaults on such a file, so it counts as `{}`.
-    blank: bool,
     cut: &'a [usize],
     /// Whether one of them was asked for.
     missed: Cell<bool>,
@@ -70,18 +67,15 @@ impl<'a> Document<'a> {
             offset: source.len() - bytes.len() + error.valid_up_to(),
         })?;
         let start = text.trim_start_matches(json::BLANKS);
-        let blank = start.is_empty();
-        let spans = if blank {
-            Vec::new()
-        } else {
-            json::spans(bytes).map_err(|error| syntax(text, error))?
-        };
-        if !blank && !start.starts_with('{') {
+        // The client starts over with defaults on a file without a text, so it counts as `{}`.
+        if start.is_empty() {
+            return Ok(Document::outlined(source, text, &Spans::new(), &[]));
+        }
+        let spans = json::spans(bytes).map_err(|error| syntax(text, error))?;
+        if !start.starts_with('{') {
             return Err(Malformed::TopLevel);
         }
-        let mut document = Document::outlined(source, text, &spans, &[]);
-        document.blank = blank;
-        Ok(document)
+        Ok(Document::outlined(source, text, &spans, &[]))
     }
 
     /// An object with these members. `source` is `text` and what stands before it; the values that end at `cut` in `text`
@@ -95,14 +89,7 @@ impl<'a> Document<'a> {
         let members = spans
             .iter()
             .map(|(name, value)| Member { name: &text[name.clone()], value: &text[value.clone()] });
-        Document {
-            source,
-            text,
-            members: members.collect(),
-            blank: false,
-            cut,
-            missed: Cell::new(false),
-        }
+        Document { source, text, members: members.collect(), cut, missed: Cell::new(false) }
     }
 
     /// Whether a value was asked for, or is to be edited, that is cut short: then nothing that was told counts.
@@ -140,26 +127,34 @@ impl<'a> Document<'a> {
         for name in edits.iter().filter_map(|edit| edit.path.first()) {
             self.member(name);
         }
-        if self.blank {
-            return Ok(self.apply_to_blank(&plan));
-        }
-        let mut splices = Vec::new();
-        let changes = plan.splices(self.text, &self.members, &mut splices)?;
-        Ok(Edited { pieces: self.pieces(splices), changes })
+        let changes = plan.edits(&[]).into_iter().map(|edit| self.change(edit));
+        let changes = changes.filter_map(Result::transpose).collect::<Result<_, _>>()?;
+        Ok(Edited { pieces: self.pieces(plan.splices(self.text, &self.members)), changes })
     }
 
-    fn apply_to_blank(&self, plan: &Plan) -> Edited<'a> {
-        let Some((value, changes)) = plan.as_value(&[]) else {
-            return Edited { pieces: self.pieces(Vec::new()), changes: Vec::new() };
+    /// What this edit changes; none if it is as wanted.
+    fn change(&self, Edit { path, value }: Edit) -> Result<Option<Change>, Malformed> {
+        let mut found = json::last(&self.members, &path[0]);
+        for (depth, name) in path.iter().enumerate().skip(1) {
+            let Some(member) = found else { break };
+            let inner = json::object(member.value);
+            if inner.is_none() && value.is_some() {
+                return Err(Malformed::NotAnObject { path: path[..depth].to_vec() });
+            }
+            found = inner.and_then(|inner| json::last(&inner, name));
+        }
+        let before = found.map(|member| member.value);
+        let is_so = match (before, &value) {
+            (Some(before), Some(value)) => equal(before, value),
+            (before, value) => before.is_none() && value.is_none(),
         };
-        let style = Style::around(self.text);
-        let text = style.format(&value) + style.newline.unwrap_or("\n");
-        let all = Splice { range: 0..self.text.len(), text };
-        Edited { pieces: self.pieces(vec![all]), changes }
+        let after = || value.map(|value| value.to_string());
+        let change = || Change { path, before: before.map(str::to_owned), after: after() };
+        Ok((!is_so).then(change))
     }
 
     /// The source with the splices made, which are in its order, the unchanged parts borrowed from it.
-    fn pieces(&self, splices: Vec<Splice>) -> Vec<Cow<'a, [u8]>> {
+    fn pieces(&self, splices: Vec<plan::Splice>) -> Vec<Cow<'a, [u8]>> {
         let bom = self.source.len() - self.text.len();
         let mut pieces = Vec::with_capacity(2 * splices.len() + 1);
         let mut from = 0;

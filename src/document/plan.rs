@@ -6,7 +6,7 @@ use serde_json::Value;
 use zeroize::Zeroizing;
 
 use super::style::Style;
-use super::{Change, Document, Edit, Malformed};
+use super::{Document, Edit, Malformed};
 use crate::json::{self, Member};
 
 pub(crate) struct Splice {
@@ -61,7 +61,7 @@ impl Plan {
             (Node::Remove, Some(_)) => {
                 let mut plan = Plan::default();
                 plan.add(path, depth + 1, value)?;
-                if let Some((value, _)) = plan.as_value(&[]) {
+                if let Some(value) = plan.as_value() {
                     *node = Node::Set(Zeroizing::new(value));
                 }
             }
@@ -79,57 +79,40 @@ impl Plan {
         Ok(())
     }
 
-    /// Whether this plan sets anything, so that an object to hold it is needed.
-    fn sets(&self) -> bool {
-        self.0.iter().any(|(_, node)| match node {
-            Node::Set(_) => true,
-            Node::Remove => false,
-            Node::Inner(plan) => plan.sets(),
-        })
-    }
-
-    /// The object that this plan makes of nothing at `path`, as compact JSON, and the changes in it; `None` where it sets
-    /// nothing.
-    pub(crate) fn as_value(&self, path: &[String]) -> Option<(String, Vec<Change>)> {
-        if !self.sets() {
-            return None;
-        }
-        let mut members = Vec::new();
-        let mut changes = Vec::new();
+    /// The edits that this plan comes to, of members below `path`; none is undone by another.
+    pub(crate) fn edits(&self, path: &[String]) -> Vec<Edit> {
+        let mut edits = Vec::new();
         for (name, node) in &self.0 {
-            let here = [path, &[name.clone()][..]].concat();
-            let value = match node {
-                Node::Set(value) => {
-                    let after = Some(value.to_string());
-                    changes.push(Change { path: here, before: None, after });
-                    value.to_string()
-                }
-                Node::Remove => continue,
-                Node::Inner(plan) => match plan.as_value(&here) {
-                    Some((value, inner)) => {
-                        changes.extend(inner);
-                        value
-                    }
-                    None => continue,
-                },
-            };
-            members.push(format!("{}:{value}", quoted(name)));
+            let path = [path, &[name.clone()][..]].concat();
+            match node {
+                Node::Set(value) => edits.push(Edit { path, value: Some(value.clone()) }),
+                Node::Remove => edits.push(Edit { path, value: None }),
+                Node::Inner(plan) => edits.extend(plan.edits(&path)),
+            }
         }
-        Some((format!("{{{}}}", members.join(",")), changes))
+        edits
     }
 
-    /// Adds the splices, in the order of the text, that make this plan true of the top-level object `text`, and returns what they change.
-    pub(crate) fn splices(
-        &self,
-        text: &str,
-        members: &[Member<'_>],
-        splices: &mut Vec<Splice>,
-    ) -> Result<Vec<Change>, Malformed> {
+    /// The object that this plan makes of nothing, as compact JSON; `None` where it sets nothing.
+    fn as_value(&self) -> Option<String> {
+        let member = |(name, node): &(String, Node)| Some(quoted(name) + ":" + &node.as_value()?);
+        let members: Vec<_> = self.0.iter().filter_map(member).collect();
+        (!members.is_empty()).then(|| format!("{{{}}}", members.join(",")))
+    }
+
+    /// The splices, in the order of the text, that make this plan true of the top-level object `text`, or of a blank one.
+    pub(crate) fn splices(&self, text: &str, members: &[Member<'_>]) -> Vec<Splice> {
         let blanks = text.len() - text.trim_start_matches(json::BLANKS).len();
+        let style = Style::around(text);
+        if blanks == text.len() {
+            let value = self.as_value().map(|value| style.format(&value));
+            let text = value.map(|value| value + style.newline.unwrap_or("\n"));
+            return text.map(|text| Splice { range: 0..blanks, text }).into_iter().collect();
+        }
         let whole = blanks..text.trim_end_matches(json::BLANKS).len();
-        let mut site = Site { text, splices, changes: Vec::new() };
-        self.edit(&mut site, &whole, members, &Style::around(text), &[])?;
-        Ok(site.changes)
+        let mut site = Site { text, splices: Vec::new() };
+        self.edit(&mut site, &whole, members, &style);
+        site.splices
     }
 
     fn edit(
@@ -138,72 +121,61 @@ impl Plan {
         whole: &Range<usize>,
         members: &[Member<'_>],
         outer: &Style,
-        path: &[String],
-    ) -> Result<(), Malformed> {
+    ) {
         let text = site.text;
         let style = Style::of(text, members, outer);
         let mut gone = Vec::new();
         let mut added = Vec::new();
         for (name, node) in &self.0 {
-            let found = json::last(members, name);
-            let here = || [path, &[name.clone()][..]].concat();
-            match (node, found) {
-                (Node::Set(value), Some(old)) if !equal(old.value, value) => {
+            let Some(old) = json::last(members, name) else {
+                let value = node.as_value().map(|value| style.format(&value));
+                added.extend(value.map(|value| quoted(name) + &style.colon + &value));
+                continue;
+            };
+            let span = json::span(text, old.value);
+            match node {
+                Node::Set(value) if equal(old.value, value) => {}
+                Node::Set(value) => {
                     let text = style.at(text, old).replacing(old.value).format(value);
-                    site.splice(json::span(site.text, old.value), text);
-                    site.changed(here(), Some(old.value), Some(value.as_str()));
+                    site.splice(span, text);
                 }
-                (Node::Set(value), None) => {
-                    added.push(quoted(name) + &style.colon + &style.format(value));
-                    site.changed(here(), None, Some(value.as_str()));
-                }
-                (Node::Remove, Some(old)) => {
+                Node::Remove => {
                     gone.resize(members.len(), false);
                     for (gone, member) in gone.iter_mut().zip(members) {
                         *gone |= member.is(name);
                     }
-                    site.changed(here(), Some(old.value), None);
                 }
-                (Node::Inner(plan), Some(old)) => match json::object(old.value) {
-                    Some(inner) => {
-                        let span = json::span(text, old.value);
-                        plan.edit(site, &span, &inner, &style.at(text, old), &here())?;
-                    }
-                    None if plan.sets() => return Err(Malformed::NotAnObject { path: here() }),
-                    None => {}
-                },
-                (Node::Inner(plan), None) => {
-                    if let Some((value, changes)) = plan.as_value(&here()) {
-                        added.push(quoted(name) + &style.colon + &style.format(&value));
-                        site.changes.extend(changes);
+                Node::Inner(plan) => {
+                    if let Some(inner) = json::object(old.value) {
+                        plan.edit(site, &span, &inner, &style.at(text, old));
                     }
                 }
-                (Node::Set(_), Some(_)) | (Node::Remove, None) => {}
             }
         }
         site.remove_and_add(whole, members, &gone, &added, &style, outer);
-        Ok(())
+    }
+}
+
+impl Node {
+    /// What this node makes of a member that is not there, as compact JSON; `None` where it sets nothing.
+    fn as_value(&self) -> Option<String> {
+        match self {
+            Node::Set(value) => Some(value.to_string()),
+            Node::Remove => None,
+            Node::Inner(plan) => plan.as_value(),
+        }
     }
 }
 
 struct Site<'s> {
     text: &'s str,
-    splices: &'s mut Vec<Splice>,
-    changes: Vec<Change>,
+    splices: Vec<Splice>,
 }
 
 impl Site<'_> {
     fn splice(&mut self, range: Range<usize>, text: String) {
         let at = self.splices.partition_point(|splice| splice.range.start <= range.start);
         self.splices.insert(at, Splice { range, text });
-    }
-
-    fn changed(&mut self, path: Vec<String>, before: Option<&str>, after: Option<&str>) {
-        self.changes.push(Change {
-            path,
-            before: before.map(str::to_owned),
-            after: after.map(str::to_owned),
-        });
     }
 
     /// Takes the members marked `gone` out of the object at `whole`, each with one comma, and adds the new ones.
@@ -260,7 +232,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// Whether two values are the same JSON, however they are written.
-fn equal(one: &str, other: &str) -> bool {
+pub(crate) fn equal(one: &str, other: &str) -> bool {
     let parse = |text| serde_json::from_str::<Value>(text);
     match (parse(one), parse(other)) {
         (Ok(one), Ok(other)) => one == other,
