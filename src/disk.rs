@@ -29,8 +29,8 @@ use windows as system;
 pub(crate) use acting::act_for;
 pub(crate) use error::{interrupted, refused, what};
 pub(crate) use system::{
-    Dir, IS_SOCKET, KEEPS_OPEN, copy_attributes, is_program, look, make_dirs, open, read_link,
-    real, set_mode, set_owner, start_writing, stat, user, write_at,
+    Dir, IS_SOCKET, KEEPS_OPEN, copy_attributes, look, make_dirs, open, read_link, real, set_mode,
+    set_owner, start_writing, stat, user, write_at,
 };
 pub(crate) use temp::{Temp, beside, cut, sweep};
 
@@ -92,20 +92,20 @@ pub(crate) struct Stat {
 pub(crate) struct Stamp {
     pub id: (u64, u64),
     pub size: u64,
-    /// Seconds since 1970, and nanoseconds.
-    pub modified: (i64, u32),
+    pub modified: SystemTime,
 }
 
 impl Stamp {
-    pub(crate) fn modified(&self) -> SystemTime {
-        let (seconds, nanos) = self.modified;
-        SystemTime::UNIX_EPOCH + Duration::new(u64::try_from(seconds).unwrap_or_default(), nanos)
-    }
-
     /// How long ago the file was modified; nothing if that is in the future.
     pub(crate) fn age(&self) -> Duration {
-        self.modified().elapsed().unwrap_or_default()
+        self.modified.elapsed().unwrap_or_default()
     }
+}
+
+/// Whether a file can be run. On Windows that depends on its name.
+pub(crate) fn is_program(path: &Path) -> bool {
+    let is_run = |stat: Stat| stat.kind == Kind::File && (cfg!(windows) || stat.mode & 0o111 != 0);
+    look(path).is_ok_and(is_run)
 }
 
 /// What there is, if it is there.

@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, UNIX_EPOCH};
 
 use rustix::fs::{
     self, AtFlags, FileType, Mode, OFlags, RenameFlags, Timespec, Timestamps, UTIME_NOW, XattrFlags,
@@ -51,10 +52,6 @@ impl Dir {
 
     pub(crate) fn lockable(&self) -> Option<&File> {
         self.readable.then_some(&self.file)
-    }
-
-    pub(crate) fn own_stat(&self) -> io::Result<Stat> {
-        stat(&self.file)
     }
 
     pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
@@ -156,16 +153,14 @@ pub(crate) fn look(path: &Path) -> io::Result<Stat> {
     Ok(convert(&retry_on_intr(|| fs::stat(path))?))
 }
 
-pub(crate) fn is_program(path: &Path) -> bool {
-    look(path).is_ok_and(|stat| stat.kind == Kind::File && stat.mode & 0o111 != 0)
-}
-
 pub(crate) fn stat(file: &File) -> io::Result<Stat> {
     Ok(convert(&retry_on_intr(|| fs::fstat(file))?))
 }
 
 #[allow(clippy::unnecessary_cast, reason = "the types differ between platforms")]
 fn convert(stat: &fs::Stat) -> Stat {
+    // A file from before 1970 counts as one of that year.
+    let seconds = u64::try_from(stat.st_mtime as i64).unwrap_or_default();
     Stat {
         kind: match FileType::from_raw_mode(stat.st_mode) {
             FileType::RegularFile => Kind::File,
@@ -182,7 +177,7 @@ fn convert(stat: &fs::Stat) -> Stat {
         stamp: Stamp {
             id: (stat.st_dev as u64, stat.st_ino as u64),
             size: u64::try_from(stat.st_size).unwrap_or_default(),
-            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u32),
+            modified: UNIX_EPOCH + Duration::new(seconds, stat.st_mtime_nsec as u32),
         },
     }
 }

@@ -55,10 +55,6 @@ impl Dir {
         None
     }
 
-    pub(crate) fn own_stat(&self) -> io::Result<Stat> {
-        Ok(convert(&fs::metadata(&self.path)?))
-    }
-
     pub(crate) fn stat(&self, name: &OsStr) -> io::Result<Stat> {
         let flags = BACKUP_SEMANTICS | OPEN_REPARSE_POINT;
         let file =
@@ -154,11 +150,6 @@ pub(crate) fn look(path: &Path) -> io::Result<Stat> {
     Ok(convert(&fs::metadata(path)?))
 }
 
-/// Whether a file can be run: that depends on its name.
-pub(crate) fn is_program(path: &Path) -> bool {
-    path.is_file()
-}
-
 pub(crate) fn stat(file: &File) -> io::Result<Stat> {
     let mut stat = convert(&file.metadata()?);
     // Not every file system can tell.
@@ -171,8 +162,6 @@ pub(crate) fn stat(file: &File) -> io::Result<Stat> {
 
 fn convert(metadata: &fs::Metadata) -> Stat {
     let kind = metadata.file_type();
-    let modified = metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH);
-    let modified = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Stat {
         kind: match kind {
             _ if kind.is_symlink() => Kind::Link,
@@ -191,7 +180,7 @@ fn convert(metadata: &fs::Metadata) -> Stat {
         stamp: Stamp {
             id: (0, metadata.creation_time()),
             size: metadata.len(),
-            modified: (modified.as_secs().cast_signed(), modified.subsec_nanos()),
+            modified: metadata.modified().unwrap_or(SystemTime::UNIX_EPOCH),
         },
     }
 }

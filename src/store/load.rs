@@ -86,8 +86,10 @@ fn open(dir: &Dir, name: &OsStr) -> anyhow::Result<Option<File>> {
 /// Waits until the tick of the clock has passed in which the file was written last: whatever is written to it from then on
 /// changes its stamp. Whether that was soon.
 fn will_show_changes(stat: &Stat) -> bool {
-    let tick = if stat.stamp.modified.1 == 0 { COARSE_TICK } else { TICK };
-    match (stat.stamp.modified() + tick).duration_since(SystemTime::now()) {
+    let modified = stat.stamp.modified;
+    let since = modified.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let tick = if since.subsec_nanos() == 0 { COARSE_TICK } else { TICK };
+    match (modified + tick).duration_since(SystemTime::now()) {
         Ok(left) if left <= TICK => {
             thread::sleep(left);
             true

@@ -107,8 +107,9 @@ fn a_held_lock_is_refreshed_and_a_lost_one_is_left_alone() {
 #[test]
 fn a_lock_from_the_future_is_stale_once_it_was_watched_long_enough() {
     let hour = Duration::from_secs(3600);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
-    let ahead = |offset: i64| Stamp { id: (0, 0), size: 0, modified: (now + 3600 + offset, 0) };
+    let soon = SystemTime::now() + hour;
+    let ahead =
+        |offset| Stamp { id: (0, 0), size: 0, modified: soon + Duration::from_secs(offset) };
     let mut watch = Watch::default();
     assert!(!watch.is_stale(ahead(0)) && !watch.is_stale(ahead(0)));
     watch.0 = watch.0.map(|(seen, since)| (seen, since - STALE));
@@ -144,9 +145,9 @@ fn the_name_of_a_lock_is_as_long_as_names_may_be() {
 #[test]
 fn the_age_of_a_lock_counts_the_parts_of_a_second() {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    let secs = now.as_secs() - 5;
-    let seen = Stamp { id: (0, 0), size: 0, modified: (secs.cast_signed(), 900_000_000) };
-    let expected = now - Duration::new(secs, 900_000_000);
+    let modified = Duration::new(now.as_secs() - 5, 900_000_000);
+    let seen = Stamp { id: (0, 0), size: 0, modified: UNIX_EPOCH + modified };
+    let expected = now - modified;
     let age = seen.age();
     assert!(age >= expected && age < expected + Duration::from_secs(1), "{age:?}");
 }
