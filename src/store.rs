@@ -107,13 +107,9 @@ pub(crate) fn update_recorded(
     // Declared first, dropped last: a signal that was put off takes effect when lock and temp file are gone.
     let held = signals::hold();
     let dir = Rc::new(disk::open_or_make(parent)?);
+    let mut aside = None;
     let mut work = Work {
-        dir: &dir,
-        name,
         target: &target,
-        held: &held,
-        aside: None,
-        swept: false,
         whole: false,
         first: None,
         exposed: None,
@@ -121,16 +117,21 @@ pub(crate) fn update_recorded(
         disturbed: false,
     };
     let deadline = Instant::now() + options.lock_timeout;
-    for _ in 0..MAX_TRIES {
+    for tries in 0..MAX_TRIES {
         let locks = match take_locks(path, &dir, name, deadline, &held) {
             Err(error) if is_refusal(&error, &[ReadOnlyFilesystem]) => {
                 // Nothing can be made beside the file, which itself may be mounted for writing.
-                let aside = work.aside.insert(Aside::of(&dir, name).ok_or(error)?);
+                let aside = aside.insert(Aside::of(&dir, name).ok_or(error)?);
                 vec![Lock::take(&aside.dir, &aside.name, options.lock_timeout, &held)?]
             }
             locks => locks?,
         };
-        if work.attempt(&locks, &mut decide, &mut record)? {
+        let site = Site { dir: &dir, name, aside: aside.as_ref(), locks: &locks, held: &held };
+        if tries == 0 {
+            recovery::recover(&site)?;
+            disk::sweep(&dir, name);
+        }
+        if work.attempt(&site, &mut decide, &mut record)? {
             drop(locks);
             let exposed = work.exposed;
             let (created, changes) = work.first.unwrap_or_default();
@@ -211,12 +212,7 @@ fn is_refusal(error: &anyhow::Error, kinds: &[ErrorKind]) -> bool {
 }
 
 struct Work<'w> {
-    dir: &'w Dir,
-    name: &'w OsStr,
     target: &'w Path,
-    held: &'w HeldSignals,
-    aside: Option<Aside>,
-    swept: bool,
     /// Whether the outline of the file does not do.
     whole: bool,
     /// Whether the file was made, and what changed, when it was first written.
@@ -231,16 +227,11 @@ impl Work<'_> {
     /// Makes the update once, and tells whether it holds.
     fn attempt(
         &mut self,
-        locks: &[Lock],
+        site: &Site<'_>,
         decide: &mut impl FnMut(&Document<'_>) -> anyhow::Result<Vec<Edit>>,
         record: &mut impl FnMut(&[Change]) -> anyhow::Result<()>,
     ) -> anyhow::Result<bool> {
-        if !self.swept {
-            recovery::recover(self.dir, self.name, self.aside.as_ref())?;
-            disk::sweep(self.dir, self.name);
-            self.swept = true;
-        }
-        let old = load_settled(self.dir, self.name, self.whole)?;
+        let old = load_settled(site.dir, site.name, self.whole)?;
         let lost = self.lost.take();
         let content = lost.as_ref().or(old.as_ref().map(|old| &old.content)).unwrap_or(&EMPTY);
         let Some(edited) = edit(self.target, content, decide)? else {
@@ -251,7 +242,6 @@ impl Work<'_> {
             // Where the file was written before, this is the look that finds the edit in place.
             return Ok(true);
         }
-        let site = Site { dir: self.dir, name: self.name, locks, held: self.held };
         let pieces = match content {
             Content::Outline(outline) => outline.pieces(&edited.pieces),
             Content::Whole(_) => edited.pieces.iter().map(|piece| Piece::Bytes(piece)).collect(),
@@ -259,10 +249,8 @@ impl Work<'_> {
         // Where the file was written before, what undoes the change is the first one.
         let changes = self.first.as_ref().map_or(&edited.changes, |(_, changes)| changes);
         let mut record = || record(changes);
-        let replaced = match &self.aside {
-            Some(aside) => replace::write_over(&site, aside, old.as_ref(), &pieces, &mut record),
-            None => replace::replace(&site, old.as_ref(), &pieces, &mut record),
-        };
+        let put = if site.aside.is_some() { replace::write_over } else { replace::replace };
+        let replaced = put(site, old.as_ref(), &pieces, &mut record);
         let written = match replaced? {
             Replaced::Done(written) => written,
             Replaced::NotWhole => {
@@ -275,7 +263,7 @@ impl Work<'_> {
             }
         };
         // The change stands: no signal gives up what completes it.
-        self.held.finish();
+        site.held.finish();
         self.first.get_or_insert((old.is_none(), edited.changes));
         self.exposed = Some(written.mode).filter(|mode| mode & 0o077 != 0);
         let look = || old.as_ref().and_then(|old| written_since(old, self.target));
@@ -289,10 +277,8 @@ impl Work<'_> {
         // Only now: it may have opened the old file before the replace, and written to it just then.
         self.lost = look();
         self.disturbed |= self.lost.is_some();
-        let now = self
-            .dir
-            .stat(self.name)
-            .map_err(|error| disk::refused(error, "read back", self.target))?;
+        let failed = |error| disk::refused(error, "read back", self.target);
+        let now = site.dir.stat(site.name).map_err(failed)?;
         let is_ours = now.stamp == written.stamp;
         self.disturbed |= !is_ours;
         if let Some(old) = old.filter(|old| old.stat.stamp.size > MAX_CHECKED as u64) {

@@ -48,14 +48,13 @@ impl Aside {
 /// Writes `pieces`, all of them in memory, over the file, whose content is `old`, and returns what it then looks like.
 pub(crate) fn write_in_place(
     site: &Site<'_>,
-    aside: Option<&Aside>,
     stat: &Stat,
     old: &[u8],
     pieces: &[Piece<'_>],
 ) -> anyhow::Result<Stat> {
     let Site { dir, name, .. } = *site;
     let path = dir.path.join(name);
-    let (copies, copy) = place(dir, name, aside);
+    let (copies, copy) = place(site);
     let failed = |error| disk::refused(error, "write in place", &path);
     let new: Vec<&[u8]> = pieces.iter().filter_map(Piece::in_memory).collect();
     let length: usize = new.iter().map(|piece| piece.len()).sum();
@@ -126,12 +125,14 @@ fn overwrite(file: &File, pieces: &[&[u8]], length: u64) -> io::Result<()> {
     file.sync_all()
 }
 
-fn place<'a>(dir: &'a Dir, name: &OsStr, aside: Option<&'a Aside>) -> (&'a Dir, OsString) {
-    aside.map_or_else(|| (dir, copy_name(name)), |aside| (&*aside.dir, copy_name(&aside.name)))
+fn place<'s>(site: &Site<'s>) -> (&'s Dir, OsString) {
+    let beside = || (site.dir, copy_name(site.name));
+    site.aside.map_or_else(beside, |aside| (&*aside.dir, copy_name(&aside.name)))
 }
 
-pub(crate) fn recover(dir: &Dir, name: &OsStr, aside: Option<&Aside>) -> anyhow::Result<()> {
-    let (copies, copy) = place(dir, name, aside);
+pub(crate) fn recover(site: &Site<'_>) -> anyhow::Result<()> {
+    let Site { dir, name, .. } = *site;
+    let (copies, copy) = place(site);
     // The usual case costs one look.
     if copies.stat(&copy).is_err() {
         return Ok(());
@@ -221,7 +222,8 @@ mod tests {
             std::os::unix::fs::chown(&path, Some(of_file), None).unwrap();
             std::os::unix::fs::chown(&copy, Some(of_copy), None).unwrap();
         }
-        recover(&Dir::open(home.path()).unwrap(), name, None).unwrap();
+        let (dir, held) = (Dir::open(home.path()).unwrap(), crate::signals::hold());
+        recover(&Site { dir: &dir, name, aside: None, locks: &[], held: &held }).unwrap();
         (std::fs::read_to_string(&path).unwrap(), !copy.exists())
     }
 

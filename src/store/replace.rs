@@ -25,6 +25,8 @@ const BLOCK: usize = 512 << 10;
 pub(crate) struct Site<'s> {
     pub dir: &'s Dir,
     pub name: &'s OsStr,
+    /// If nothing can be made beside it.
+    pub aside: Option<&'s Aside>,
     pub locks: &'s [Lock],
     pub held: &'s HeldSignals,
 }
@@ -74,7 +76,7 @@ pub(crate) fn replace(
         // A single file that is mounted there cannot be replaced, only written to.
         (Err(error), Some(old)) if is_mount(&error) => {
             let Some(content) = old.whole() else { return Ok(Replaced::NotWhole) };
-            recovery::write_in_place(site, None, &old.stat, content, pieces)?
+            recovery::write_in_place(site, &old.stat, content, pieces)?
         }
         (Err(error), _) => return Err(refused(error)),
     };
@@ -85,7 +87,6 @@ pub(crate) fn replace(
 /// As [`replace`], for a file that can only be written in place.
 pub(crate) fn write_over(
     site: &Site<'_>,
-    aside: &Aside,
     old: Option<&Snapshot>,
     pieces: &[Piece<'_>],
     record: &mut dyn FnMut() -> anyhow::Result<()>,
@@ -100,7 +101,7 @@ pub(crate) fn write_over(
     if !is_as_read || !site.locks.iter().all(Lock::is_held) {
         return Ok(Replaced::Outrun);
     }
-    recovery::write_in_place(site, Some(aside), &old.stat, content, pieces).map(Replaced::Done)
+    recovery::write_in_place(site, &old.stat, content, pieces).map(Replaced::Done)
 }
 
 fn is_mount(error: &io::Error) -> bool {

@@ -31,7 +31,8 @@ impl Place {
 
     /// Whether the file was replaced by `new`.
     fn replace(&self, old: Option<&Snapshot>, locks: &[Lock]) -> bool {
-        let site = Site { dir: &self.dir, name: OsStr::new(NAME), locks, held: &self.held };
+        let (dir, name) = (&self.dir, OsStr::new(NAME));
+        let site = Site { dir, name, aside: None, locks, held: &self.held };
         let pieces = [Piece::Bytes(b"new")];
         matches!(replace(&site, old, &pieces, &mut || Ok(())).unwrap(), Replaced::Done(..))
     }
@@ -90,7 +91,8 @@ fn many_pieces_are_written_in_order() {
         pieces.insert(150, Piece::Range(&from, range.clone()));
         parts.insert(150, &content.as_bytes()[range]);
     }
-    let site = Site { dir: &place.dir, name: OsStr::new("f"), locks: &[], held: &place.held };
+    let (dir, name) = (&place.dir, OsStr::new("f"));
+    let site = Site { dir, name, aside: None, locks: &[], held: &place.held };
     assert!(write(&file, &pieces, &site).unwrap());
     assert!(fs::read(place.home.path().join("f")).unwrap() == parts.concat());
 }
