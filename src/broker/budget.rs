@@ -1,14 +1,13 @@
 //! How much may be used: amounts a period, shared by all runs of a profile.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use chrono::{Datelike, Days, Months, NaiveDateTime, NaiveTime, TimeDelta, Timelike, Weekday};
 use serde::{Deserialize, Serialize};
 
-use crate::disk::Open;
+use crate::disk::{self, Open, Stamp};
 use crate::private;
 pub(crate) use crate::profile::limits::{Budget, Period, Unit, parse_amount};
 
@@ -53,10 +52,10 @@ impl Period {
                 let start = today.and_hms_opt(now.hour(), 0, 0)?;
                 return Some((start, start + TimeDelta::hours(1)));
             }
-            Period::Day => (today, today.succ_opt()?),
+            Period::Day => (today, today + Days::new(1)),
             Period::Week => {
-                let week = today.week(Weekday::Mon);
-                (week.first_day(), week.last_day().succ_opt()?)
+                let first = today.week(Weekday::Mon).first_day();
+                (first, first + Days::new(7))
             }
             Period::Month => {
                 let first = today.with_day(1)?;
@@ -173,9 +172,8 @@ impl Spend {
 }
 
 /// By which a change of a file shows.
-fn stamp(file: &Path) -> Option<(SystemTime, u64)> {
-    let metadata = fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
+fn stamp(file: &Path) -> Option<Stamp> {
+    disk::look(file).ok().map(|stat| stat.stamp)
 }
 
 /// Takes the lock of a file, which is made if it is missing. It is not waited for without end.
@@ -191,7 +189,7 @@ pub(crate) struct Budgets {
     /// Of the run, what is in `stored`.
     recorded: Amount,
     pub(crate) stored: Spend,
-    stamp: Option<(SystemTime, u64)>,
+    stamp: Option<Stamp>,
     /// In which a profile's runs share what they used; without a state directory budgets hold for this run only.
     pub(crate) file: Option<PathBuf>,
     /// The profile, for advice.

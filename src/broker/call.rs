@@ -11,7 +11,6 @@ use super::guard::Token;
 use super::lend::Lender;
 use super::log::{self, Call};
 use super::meter::Meter;
-use super::prices::Terms;
 use super::record::Entry;
 
 /// What every call of a run is handled with.
@@ -28,7 +27,6 @@ pub(crate) struct Tracked {
     pub(crate) call: Box<Call>,
     pub(crate) started: Instant,
     pub(crate) meter: Option<Meter>,
-    pub(crate) terms: Terms,
 }
 
 impl Tracked {
@@ -43,7 +41,7 @@ impl Tracked {
             decision: "aborted",
             ..Call::default()
         });
-        Tracked { shared, call, started: Instant::now(), meter: None, terms: Terms::default() }
+        Tracked { shared, call, started: Instant::now(), meter: None }
     }
 }
 
@@ -55,7 +53,7 @@ impl Drop for Tracked {
             let prices = &self.shared.setup.prices;
             let (usage, model) = meter.finish();
             let models = [model.as_deref(), call.model.as_deref()];
-            call.cost_usd = prices.cost(models, &usage, self.terms);
+            call.cost_usd = prices.cost(models, &usage, call.terms);
             call.usage = usage;
             call.prices = Arc::clone(&prices.date);
             if call.decision == "passed" && !meter.is_seen {
@@ -63,7 +61,7 @@ impl Drop for Tracked {
             }
             self.shared.setup.budgets().run.add(call.amount());
         }
-        _ = self.shared.entries.send(Entry { call, answer: None });
+        _ = self.shared.entries.send((call, None));
     }
 }
 

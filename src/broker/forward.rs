@@ -17,9 +17,8 @@ use super::answer::{self, Answer};
 use super::call::{Shared, Tracked};
 use super::guard::{self, Route};
 use super::log::{self, Call};
-use super::record::Entry;
 use super::refusal::Refusal;
-use super::request::{self, Asked};
+use super::request;
 use crate::http::reason;
 
 /// The body of an answer: the broker's own, or the API's.
@@ -68,11 +67,7 @@ impl Tracked {
         }
         let body = request::read(body).await?;
         if route == Route::Messages {
-            let asked = Asked::read(&body)?;
-            call.model = asked.model.as_deref().map(log::text);
-            call.stream = asked.stream;
-            self.terms = asked.terms;
-            asked.check_model(&shared.setup.models)?;
+            request::check(&body, &shared.setup.models, call)?;
             if let Some(sentence) = shared.setup.budgets().refusal(Local::now().naive_local()) {
                 return Err(Refusal::billing("budget", sentence));
             }
@@ -80,7 +75,7 @@ impl Tracked {
         if shared.setup.require_log {
             let (answer, written) = oneshot::channel();
             let call = Call { decision: "started", ..(**call).clone() };
-            _ = shared.entries.send(Entry { call, answer: Some(answer) });
+            _ = shared.entries.send((call, Some(answer)));
             if let Err(problem) = written.await.unwrap_or_else(|_| Err("it has ended".to_owned())) {
                 let message = format!(
                     "the call log cannot be written ({problem}), and this run requires it. Free some space, or run without --require-log."

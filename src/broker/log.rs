@@ -11,6 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::budget::{Amount, lock};
 use super::meter::Usage;
+use super::prices::Terms;
 use crate::disk::Open;
 use crate::private;
 use crate::records::audit::chain::{CHANGED, last_line, link};
@@ -41,6 +42,8 @@ pub(crate) struct Call {
     pub(crate) path: String,
     pub(crate) model: Option<String>,
     pub(crate) stream: bool,
+    #[serde(skip)]
+    pub(crate) terms: Terms,
     pub(crate) status: Option<u16>,
     pub(crate) request_id: Option<String>,
     pub(crate) key: Option<Arc<str>>,

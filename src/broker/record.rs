@@ -29,11 +29,8 @@ const COLLECT: Duration = Duration::from_millis(100);
 /// So many entries are written at once.
 const BATCH: usize = 1000;
 
-/// A call to be recorded. With `--require-log`, also before it is made: the answer is why it could not be written.
-pub(crate) struct Entry {
-    pub(crate) call: Call,
-    pub(crate) answer: Option<oneshot::Sender<Result<(), String>>>,
-}
+/// A call to be recorded. With `--require-log`, also before it is made, with whom to tell why it could not be written.
+pub(crate) type Entry = (Call, Option<oneshot::Sender<Result<(), String>>>);
 
 #[derive(Default)]
 pub(crate) struct Summary {
@@ -75,9 +72,9 @@ impl Recorder {
                 thread::park_timeout(COLLECT);
             }
             let (mut calls, mut waiting) = (Vec::new(), Vec::new());
-            for entry in [first].into_iter().chain(entries.try_iter()).take(BATCH) {
-                calls.push(entry.call);
-                waiting.extend(entry.answer);
+            for (call, answer) in [first].into_iter().chain(entries.try_iter()).take(BATCH) {
+                calls.push(call);
+                waiting.extend(answer);
             }
             is_behind = calls.len() == BATCH;
             let result = self.record(&mut calls);

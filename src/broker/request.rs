@@ -8,10 +8,11 @@ use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
 
+use super::glob;
 use super::guard::MAX_BODY;
+use super::log::{self, Call};
 use super::prices::Terms;
 use super::refusal::Refusal;
-use super::{glob, log};
 use crate::json;
 
 /// So long a child may take to send a body.
@@ -53,49 +54,37 @@ pub(crate) async fn read(mut body: Incoming) -> Result<Bytes, Refusal> {
     timeout(BODY_TIME, all).await.unwrap_or_else(late)
 }
 
-/// What a request for a message asks for.
-#[derive(Debug, Default)]
-pub(crate) struct Asked {
-    pub(crate) model: Option<String>,
-    pub(crate) stream: bool,
-    pub(crate) terms: Terms,
-}
-
-impl Asked {
-    pub(crate) fn read(body: &[u8]) -> Result<Asked, Refusal> {
-        let body = json::without_bom(body);
-        let mut asked = Asked::default();
-        // What is not JSON is for the API to refuse.
-        for (name, value) in json::spans(body).unwrap_or_default() {
-            let name = json::bare(&body[name.start + 1..name.end - 1]);
-            let text = || serde_json::from_slice::<String>(&body[value.clone()]).ok();
-            match &*name {
-                // Which of two counts, two parsers may see in two ways.
-                "model" if asked.model.is_some() => {
-                    let message = "the request names two models";
-                    return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
-                }
-                "model" => asked.model = text(),
-                "stream" => asked.stream = &body[value] == b"true",
-                "speed" => asked.terms.fast = text().as_deref() == Some("fast"),
-                "inference_geo" => asked.terms.us_only = text().as_deref() == Some("us"),
-                _ => {}
+/// Notes in the call what a request for a message asks for, and refuses a model that none of the patterns of a list allows.
+pub(crate) fn check(body: &[u8], lists: &[Vec<String>], call: &mut Call) -> Result<(), Refusal> {
+    let body = json::without_bom(body);
+    let (mut model, mut stream, mut terms) = (None, false, Terms::default());
+    // What is not JSON is for the API to refuse.
+    for (name, value) in json::spans(body).unwrap_or_default() {
+        let name = json::bare(&body[name.start + 1..name.end - 1]);
+        let text = || serde_json::from_slice::<String>(&body[value.clone()]).ok();
+        match &*name {
+            // Which of two counts, two parsers may see in two ways.
+            "model" if model.is_some() => {
+                let message = "the request names two models";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, message));
             }
+            "model" => model = text(),
+            "stream" => stream = &body[value] == b"true",
+            "speed" => terms.fast = text().as_deref() == Some("fast"),
+            "inference_geo" => terms.us_only = text().as_deref() == Some("us"),
+            _ => {}
         }
-        Ok(asked)
     }
-
-    /// Refuses a model that none of the patterns of a list allows.
-    pub(crate) fn check_model(&self, lists: &[Vec<String>]) -> Result<(), Refusal> {
-        let model = self.model.as_deref().unwrap_or_default();
-        let allows = |patterns: &&Vec<String>| {
-            patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, model))
-        };
-        let Some(patterns) = lists.iter().find(|patterns| !allows(patterns)) else { return Ok(()) };
-        let (model, patterns) = (log::text(model), patterns.join(", "));
-        let message = format!(
-            "the model {model} is not allowed in this run ({patterns}). To allow it, start the run with --allow-model {model}."
-        );
-        Err(Refusal::billing("model", message))
-    }
+    call.model = model.as_deref().map(log::text);
+    (call.stream, call.terms) = (stream, terms);
+    let model = model.unwrap_or_default();
+    let allows = |patterns: &&Vec<String>| {
+        patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, &model))
+    };
+    let Some(patterns) = lists.iter().find(|patterns| !allows(patterns)) else { return Ok(()) };
+    let (model, patterns) = (log::text(&model), patterns.join(", "));
+    let message = format!(
+        "the model {model} is not allowed in this run ({patterns}). To allow it, start the run with --allow-model {model}."
+    );
+    Err(Refusal::billing("model", message))
 }
