@@ -110,34 +110,32 @@ impl Plan {
             return text.map(|text| Splice { range: 0..blanks, text }).into_iter().collect();
         }
         let whole = blanks..text.trim_end_matches(json::BLANKS).len();
-        let mut site = Site { text, splices: Vec::new() };
-        self.edit(&mut site, &whole, members, &style);
-        site.splices
+        let mut splices = self.edit(text, &whole, members, &style);
+        splices.sort_by_key(|splice| splice.range.start);
+        splices
     }
 
     fn edit(
         &self,
-        site: &mut Site<'_>,
+        text: &str,
         whole: &Range<usize>,
         members: &[Member<'_>],
         outer: &Style,
-    ) {
-        let text = site.text;
+    ) -> Vec<Splice> {
         let style = Style::of(text, members, outer);
-        let mut gone = Vec::new();
-        let mut added = Vec::new();
+        let (mut splices, mut gone, mut added) = (Vec::new(), Vec::new(), Vec::new());
         for (name, node) in &self.0 {
             let Some(old) = json::last(members, name) else {
                 let value = node.as_value().map(|value| style.format(&value));
                 added.extend(value.map(|value| quoted(name) + &style.colon + &value));
                 continue;
             };
-            let span = json::span(text, old.value);
+            let range = json::span(text, old.value);
             match node {
                 Node::Set(value) if equal(old.value, value) => {}
                 Node::Set(value) => {
                     let text = style.at(text, old).replacing(old.value).format(value);
-                    site.splice(span, text);
+                    splices.push(Splice { range, text });
                 }
                 Node::Remove => {
                     gone.resize(members.len(), false);
@@ -147,12 +145,13 @@ impl Plan {
                 }
                 Node::Inner(plan) => {
                     if let Some(inner) = json::object(old.value) {
-                        plan.edit(site, &span, &inner, &style.at(text, old));
+                        splices.extend(plan.edit(text, &range, &inner, &style.at(text, old)));
                     }
                 }
             }
         }
-        site.remove_and_add(whole, members, &gone, &added, &style, outer);
+        splices.extend(remove_and_add(text, whole, members, &gone, &added, &style, outer));
+        splices
     }
 }
 
@@ -167,64 +166,44 @@ impl Node {
     }
 }
 
-struct Site<'s> {
-    text: &'s str,
-    splices: Vec<Splice>,
-}
-
-impl Site<'_> {
-    fn splice(&mut self, range: Range<usize>, text: String) {
-        let at = self.splices.partition_point(|splice| splice.range.start <= range.start);
-        self.splices.insert(at, Splice { range, text });
-    }
-
-    /// Takes the members marked `gone` out of the object at `whole`, each with one comma, and adds the new ones.
-    fn remove_and_add(
-        &mut self,
-        whole: &Range<usize>,
-        members: &[Member<'_>],
-        gone: &[bool],
-        added: &[String],
-        style: &Style,
-        outer: &Style,
-    ) {
-        let text = self.text;
-        let inside = whole.start + 1..whole.end - 1;
-        let is_gone = |at: usize| gone.get(at).copied().unwrap_or(false);
-        let first_kept = (0..members.len()).find(|at| !is_gone(*at));
-        let start = |at: usize| json::span(text, members[at].name).start;
-        let end = |at: usize| json::span(text, members[at].value).end;
-        let Some(first_kept) = first_kept else {
-            if added.is_empty() {
-                if !members.is_empty() {
-                    self.splice(inside, String::new());
-                }
-                return;
+/// Takes the members marked `gone` out of the object at `whole`, each with one comma, and adds the new ones.
+fn remove_and_add(
+    text: &str,
+    whole: &Range<usize>,
+    members: &[Member<'_>],
+    gone: &[bool],
+    added: &[String],
+    style: &Style,
+    outer: &Style,
+) -> Vec<Splice> {
+    let inside = whole.start + 1..whole.end - 1;
+    let is_gone = |at: &usize| gone.get(*at).copied().unwrap_or(false);
+    let start = |at: usize| json::span(text, members[at].name).start;
+    let end = |at: usize| json::span(text, members[at].value).end;
+    let Some(first_kept) = (0..members.len()).find(|at| !is_gone(at)) else {
+        let items = added.join(&style.separator);
+        let (range, text) = match (members.len(), added.is_empty()) {
+            (0, true) => return Vec::new(),
+            (_, true) => (inside, items),
+            (0, false) => {
+                let close = style.newline.map(|newline| format!("{newline}{}", outer.indent));
+                (inside, style.line_start() + &items + &close.unwrap_or_default())
             }
-            let items = added.join(&style.separator);
-            match members.len() {
-                0 => {
-                    let close = style
-                        .newline
-                        .map_or(String::new(), |newline| format!("{newline}{}", outer.indent));
-                    self.splice(inside, style.line_start() + &items + &close);
-                }
-                count => self.splice(start(0)..end(count - 1), items),
-            }
-            return;
+            (count, false) => (start(0)..end(count - 1), items),
         };
-        for at in (0..gone.len()).filter(|at| is_gone(*at)) {
-            let range =
-                if at < first_kept { start(at)..start(at + 1) } else { end(at - 1)..end(at) };
-            self.splice(range, String::new());
-        }
-        if !added.is_empty() {
-            let at = end(members.len() - 1);
-            let items: String =
-                added.iter().flat_map(|item| [style.separator.as_str(), item]).collect();
-            self.splice(at..at, items);
-        }
+        return vec![Splice { range, text }];
+    };
+    let cut = |at: usize| {
+        let range = if at < first_kept { start(at)..start(at + 1) } else { end(at - 1)..end(at) };
+        Splice { range, text: String::new() }
+    };
+    let mut splices: Vec<_> = (0..gone.len()).filter(is_gone).map(cut).collect();
+    if !added.is_empty() {
+        let at = end(members.len() - 1);
+        let text = added.iter().flat_map(|item| [style.separator.as_str(), item]).collect();
+        splices.push(Splice { range: at..at, text });
     }
+    splices
 }
 
 fn quoted(name: &str) -> String {

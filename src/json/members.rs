@@ -19,8 +19,7 @@ pub(crate) struct Member<'a> {
 impl Member<'_> {
     /// Whether this is the member called `name`, whatever escapes it is written with.
     pub(crate) fn is(&self, name: &str) -> bool {
-        let bare = &self.name[1..self.name.len() - 1];
-        if bare.contains('\\') { *decode(self.name) == *name.as_bytes() } else { bare == name }
+        *decode(self.name) == *name.as_bytes()
     }
 }
 
