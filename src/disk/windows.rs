@@ -193,11 +193,7 @@ pub(crate) fn read_link(path: &Path) -> io::Result<Option<PathBuf>> {
 }
 
 pub(crate) fn read_at(file: &File, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-    match file.seek_read(buffer, at) {
-        // ERROR_HANDLE_EOF.
-        Err(error) if error.raw_os_error() == Some(38) => Ok(0),
-        result => result,
-    }
+    file.seek_read(buffer, at)
 }
 
 pub(crate) fn write_at(mut file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
