@@ -33,7 +33,7 @@ pub(crate) fn pass(
     mut tracked: Tracked,
 ) -> Response<Answer> {
     let (mut parts, body) = response.into_parts();
-    guard::remove_hop_by_hop(&mut parts.headers);
+    guard::remove(&mut parts.headers, |_| false);
     let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let call = &mut tracked.call;
     call.ttfb_ms = Some(millis(tracked.started));

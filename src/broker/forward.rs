@@ -94,7 +94,7 @@ impl Tracked {
         *request.version_mut() = Version::HTTP_11;
         request.extensions_mut().clear();
         let headers = request.headers_mut();
-        guard::clean(headers);
+        guard::remove(headers, guard::is_dropped);
         headers.insert(header::HOST, setup.connector.host.clone());
         headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         let mut lent = lender.lend();

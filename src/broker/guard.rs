@@ -97,21 +97,14 @@ const HOP_BY_HOP: [HeaderName; 7] = [
     header::UPGRADE,
 ];
 
-/// Takes away the headers of the connection, and those that `Connection` names.
-pub(crate) fn remove_hop_by_hop(headers: &mut HeaderMap) {
-    remove(headers, |_| false);
+/// Whether a header of a request may not go upstream.
+pub(crate) fn is_dropped(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    DROPPED.contains(&name) || name.starts_with("proxy-") || name.starts_with("x-forwarded-")
 }
 
-/// Takes away what may not go upstream.
-pub(crate) fn clean(headers: &mut HeaderMap) {
-    remove(headers, |name| {
-        let name = name.as_str();
-        DROPPED.contains(&name) || name.starts_with("proxy-") || name.starts_with("x-forwarded-")
-    });
-}
-
-/// Takes away what passes no proxy, and what else is dropped.
-fn remove(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
+/// Takes away the headers of the connection, those that `Connection` names, and what else is dropped.
+pub(crate) fn remove(headers: &mut HeaderMap, is_dropped: impl Fn(&HeaderName) -> bool) {
     let lists = headers.get_all(header::CONNECTION).iter().filter_map(|value| value.to_str().ok());
     let named: Vec<&str> = lists.flat_map(|list| list.split(',')).map(str::trim).collect();
     let is_named = |name: &HeaderName| named.iter().any(|named| name == named);
