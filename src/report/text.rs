@@ -136,8 +136,8 @@ impl<'a> Text<'a> {
         let outcome = |mode: Mode| case.decision.outcome(mode);
         let meets = |mode: &Mode| case.decision.meets(*mode, case.expected);
         let (good, first) = (case.modes.iter().all(meets), outcome(case.modes[0]));
-        if good && !self.answer.verdict {
-            return self.refused(first);
+        if let Some(why) = &self.answer.refused {
+            return self.refused(why, first);
         }
         if case.outcomes().all(|it| it.headers() == first.headers() && it.sends == first.sends) {
             let who = if let [mode] = case.modes { who(*mode) } else { "Claude Code" };
@@ -158,9 +158,8 @@ impl<'a> Text<'a> {
     }
 
     /// The first lines where nothing is wrong with what is sent: the server, or the host, is.
-    fn refused(&mut self, outcome: &Outcome) {
-        let why = self.answer.refused.clone().unwrap_or_default();
-        self.beside(&mark(false), &self.names.in_text(&one_line(&why)));
+    fn refused(&mut self, why: &str, outcome: &Outcome) {
+        self.beside(&mark(false), &self.names.in_text(&one_line(why)));
         if let Some(source) = outcome.sources().first() {
             let (noun, hint) = (self.noun(source), self.hint(source, " "));
             self.sentence("", &format!("it is {noun}{hint}, from {}", self.names.name(source)));
