@@ -101,7 +101,6 @@ pub(crate) fn apply(
         source,
         held,
         record: undo::Record::new(action, &target.file.path),
-        done: Vec::new(),
         changed: Changed::default(),
     };
     let last = files.len().saturating_sub(1);
@@ -116,7 +115,6 @@ struct Work<'w> {
     source: Option<&'w str>,
     held: HeldSignals,
     record: undo::Record,
-    done: Vec<PathBuf>,
     changed: Changed,
 }
 
@@ -157,9 +155,8 @@ impl Work<'_> {
         } else if begun {
             self.held.finish();
             context.changed = true;
-            self.done.push(path.clone());
         }
-        if !failed && is_last && !self.done.is_empty() {
+        if !failed && is_last {
             self.record.commit(context);
         }
         if begun || (failed && !refused) {
@@ -183,7 +180,7 @@ impl Work<'_> {
                 Ok(())
             }
             Err(error) if failed => {
-                self.revert(context);
+                self.revert(&path, context);
                 Err(error)
             }
             Err(error) => {
@@ -193,10 +190,10 @@ impl Work<'_> {
         }
     }
 
-    fn revert(&self, context: &mut Context) {
+    /// Puts back the files before the one that failed.
+    fn revert(&self, failed: &Path, context: &mut Context) {
         context.changed = false;
-        let is_done = |file: &&undo::Edited| self.done.contains(&file.path);
-        for edited in self.record.files.iter().rev().filter(is_done) {
+        for edited in self.record.files.iter().rev().filter(|file| file.path != failed) {
             let path = &edited.path;
             let mut file = FilePlan::new(path, |_| Ok(edited.restore()));
             if let Err(error) = file.run(&self.target.options, context, |_| Ok(())) {

@@ -326,11 +326,11 @@ impl Rotation {
     }
 
     fn place(&self, context: &Context) -> String {
-        let in_item = matches!(&self.item, Some((_, Ok(Some(key)))) if *key == self.old || self.keys.has(key));
-        match (self.in_config, in_item) {
-            (true, true) => format!("{} and the Keychain", context.show(&self.target.file.path)),
-            (true, false) => context.show(&self.target.file.path),
-            (false, _) => "the Keychain".to_owned(),
-        }
+        let config = self.in_config.then_some(&self.target.file.path);
+        let is_old = |key: &Zeroizing<String>| *key == self.old || self.keys.has(key);
+        let item =
+            self.item.iter().filter(|(_, held)| matches!(held, Ok(Some(key)) if is_old(key)));
+        let all = config.into_iter().chain(item.map(|(path, _)| path));
+        change::places(all.map(PathBuf::as_path), context)
     }
 }

@@ -121,9 +121,12 @@ impl Record {
     }
 
     pub(crate) fn commit(&self, context: &Context) {
-        // If this fails, the next command finds both and looks which one holds.
-        let _ =
-            places(&self.config, context).and_then(|[last, next]| private::rename(&next, &last));
+        if !self.files.is_empty()
+            && let Ok([last, next]) = places(&self.config, context)
+        {
+            // If this fails, the next command finds both and looks which one holds.
+            let _ = private::rename(&next, &last);
+        }
     }
 
     fn save_next(&self, context: &Context) -> anyhow::Result<()> {
