@@ -19,13 +19,14 @@ pub(crate) fn lock_memory() {
     }
 }
 
-/// The signals that this process ignores, one bit each; none where that cannot be known.
-pub(crate) fn ignored() -> u64 {
+/// Those of these signals that this process does not ignore; all where that cannot be known.
+pub(crate) fn not_ignored<const N: usize>(signals: [i32; N]) -> impl Iterator<Item = i32> {
     // In one read: what asks for the size first takes ten.
     let mut text = [0; 4096];
     let file = if cfg!(windows) { None } else { std::fs::File::open("/proc/self/status").ok() };
     let length = file.and_then(|mut file| file.read(&mut text).ok()).unwrap_or_default();
     let status = String::from_utf8_lossy(&text[..length]);
     let mask = status.split_once("\nSigIgn:\t").and_then(|(_, rest)| rest.lines().next());
-    mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default()
+    let ignored = mask.and_then(|mask| u64::from_str_radix(mask, 16).ok()).unwrap_or_default();
+    signals.into_iter().filter(move |signal| ignored & (1 << (signal - 1)) == 0)
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use signal_hook::{consts, flag, low_level};
 
-use crate::process::ignored;
+use crate::process;
 
 #[cfg(unix)]
 const PUT_OFF: [i32; 4] = [consts::SIGINT, consts::SIGTERM, consts::SIGHUP, consts::SIGQUIT];
@@ -28,20 +28,19 @@ struct Handlers {
     pending: Arc<AtomicUsize>,
     /// How many hold them: holds nest, and tests run several at once.
     open: Mutex<usize>,
-    /// How many of these are past the point where their work can still be given up.
-    finishing: AtomicUsize,
+    /// Whether one of them is past the point where its work can still be given up.
+    is_finishing: AtomicBool,
 }
 
 static HANDLERS: LazyLock<Handlers> = LazyLock::new(|| {
     let (by_default, pending) = (Arc::new(AtomicBool::new(true)), Arc::default());
     // Where a handler cannot be set, the signal ends cck at once: the next run cleans up.
     let _ = install(&by_default, &pending);
-    Handlers { by_default, pending, open: Mutex::default(), finishing: AtomicUsize::new(0) }
+    Handlers { by_default, pending, open: Mutex::default(), is_finishing: AtomicBool::new(false) }
 });
 
 fn install(by_default: &Arc<AtomicBool>, pending: &Arc<AtomicUsize>) -> io::Result<()> {
-    let ignored = ignored();
-    for signal in PUT_OFF.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0) {
+    for signal in process::not_ignored(PUT_OFF) {
         #[cfg(unix)]
         flag::register_conditional_default(signal, Arc::clone(by_default))?;
         #[cfg(windows)]
@@ -52,41 +51,35 @@ fn install(by_default: &Arc<AtomicBool>, pending: &Arc<AtomicUsize>) -> io::Resu
 }
 
 /// Signals are put off until this is dropped.
-pub(crate) struct HeldSignals {
-    is_finishing: AtomicBool,
-}
+pub(crate) struct HeldSignals(());
 
 /// Puts off signals. Until [`HeldSignals::finish`] a waiting one gives the work up.
 pub(crate) fn hold() -> HeldSignals {
     let mut open = HANDLERS.open.lock().unwrap_or_else(PoisonError::into_inner);
     *open += 1;
     HANDLERS.by_default.store(false, Ordering::SeqCst);
-    HeldSignals { is_finishing: AtomicBool::new(false) }
+    HeldSignals(())
 }
 
 impl HeldSignals {
     pub(crate) fn pending(&self) -> bool {
         HANDLERS.pending.load(Ordering::SeqCst) != 0
-            && HANDLERS.finishing.load(Ordering::SeqCst) == 0
+            && !HANDLERS.is_finishing.load(Ordering::SeqCst)
     }
 
     /// From here on no signal gives anything up: the change stands, and its records follow.
     pub(crate) fn finish(&self) {
-        if !self.is_finishing.swap(true, Ordering::SeqCst) {
-            HANDLERS.finishing.fetch_add(1, Ordering::SeqCst);
-        }
+        HANDLERS.is_finishing.store(true, Ordering::SeqCst);
     }
 }
 
 impl Drop for HeldSignals {
     /// Lets go; a signal that has waited takes its effect here.
     fn drop(&mut self) {
-        if *self.is_finishing.get_mut() {
-            HANDLERS.finishing.fetch_sub(1, Ordering::SeqCst);
-        }
         let mut open = HANDLERS.open.lock().unwrap_or_else(PoisonError::into_inner);
         *open -= 1;
         if *open == 0 {
+            HANDLERS.is_finishing.store(false, Ordering::SeqCst);
             HANDLERS.by_default.store(true, Ordering::SeqCst);
             let signal = HANDLERS.pending.swap(0, Ordering::SeqCst);
             #[cfg(unix)]

@@ -12,7 +12,7 @@ use signal_hook::iterator::SignalsInfo;
 use signal_hook::iterator::exfiltrator::WithOrigin;
 use signal_hook::low_level::siginfo::{Cause, Origin};
 
-use crate::process::ignored;
+use crate::process;
 
 const FORWARDED: [i32; 6] = [SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2];
 
@@ -25,9 +25,8 @@ pub(crate) struct Signals(ManuallyDrop<SignalsInfo<WithOrigin>>);
 impl Signals {
     /// Takes the signals. Those that were ignored from outside (`nohup`, a shell's `&`) stay so, for the command too.
     pub(crate) fn take() -> io::Result<Signals> {
-        let ignored = ignored();
-        let wanted = FORWARDED.into_iter().filter(|signal| ignored & (1 << (signal - 1)) == 0);
-        SignalsInfo::new(wanted.chain([SIGCHLD])).map(|signals| Signals(ManuallyDrop::new(signals)))
+        let wanted = process::not_ignored(FORWARDED).chain([SIGCHLD]);
+        SignalsInfo::new(wanted).map(|signals| Signals(ManuallyDrop::new(signals)))
     }
 
     /// A signal that asks cck to end and has come already.
