@@ -28,17 +28,10 @@ const VERSION: &str = match option_env!("CCK_VERSION") {
     version = VERSION,
     max_term_width = 100,
     disable_help_flag = true,
+    args = lazy::common(false),
     after_help = "More options, files and variables: cck man"
 )]
 pub(crate) struct Cli {
-    // `--help` is as short as `-h`, so that it fits a screen; the man pages have the rest. The commands have it by
-    // `lazy`: as a global argument clap copies it into each of them at every start.
-    /// Print help
-    #[arg(short, long, action = clap::ArgAction::HelpShort)]
-    help: Option<bool>,
-    /// Print only errors, warnings and the data that was asked for
-    #[arg(short, long)]
-    quiet: bool,
     #[command(subcommand)]
     pub command: Option<Command>,
 }

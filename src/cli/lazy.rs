@@ -21,7 +21,8 @@ impl<T: Args> Args for Lazy<T> {
         command.defer(|command| {
             // What the command is for stays as its parent says.
             let about = command.get_about().cloned().unwrap_or_default();
-            T::augment_args(common(command)).about(about).mut_subcommands(common)
+            let with_common = |command: Command| command.args(common(true));
+            T::augment_args(with_common(command)).about(about).mut_subcommands(with_common)
         })
     }
 
@@ -30,11 +31,14 @@ impl<T: Args> Args for Lazy<T> {
     }
 }
 
-fn common(command: Command) -> Command {
+/// What every command has; as global arguments clap would copy them into each at every start. `--help` is as short as
+/// `-h`, so that it fits a screen; the man pages have the rest.
+pub(super) fn common(is_quiet_hidden: bool) -> [Arg; 2] {
     let flag =
         |name: &'static str, short| Arg::new(name).long(name).short(short).help_heading(None);
     let quiet = "Print only errors, warnings and the data that was asked for";
-    command
-        .arg(flag("help", 'h').help("Print help").action(ArgAction::HelpShort))
-        .arg(flag("quiet", 'q').help(quiet).hide_short_help(true).action(ArgAction::SetTrue))
+    [
+        flag("help", 'h').help("Print help").action(ArgAction::HelpShort),
+        flag("quiet", 'q').help(quiet).hide_short_help(is_quiet_hidden).action(ArgAction::SetTrue),
+    ]
 }
