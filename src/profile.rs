@@ -214,8 +214,7 @@ pub(crate) fn resolve(
 }
 
 fn malformed_error(file: &Path, malformed: &file::Malformed) -> anyhow::Error {
-    let file::Malformed { line, column, problem } = malformed;
-    let problem = format!("{}:{line}:{column}: {problem}", file.display());
+    let problem = format!("{}:{malformed}", file.display());
     fail(problem, "correct the file; cck leaves it as it is until then")
 }
 

@@ -17,6 +17,7 @@
 //! ```
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -182,24 +183,19 @@ pub(crate) fn check_base_url(url: &str) -> Result<(), String> {
     Err("the base URL is not an address of the form https://HOST[:PORT][/PATH], without a password in it".into())
 }
 
-/// What is wrong with the text, and where: line and column in characters, both from 1.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Malformed {
-    pub line: usize,
-    pub column: usize,
-    pub problem: String,
-}
+/// Where the text is wrong, and what is: `LINE:COLUMN: PROBLEM`, the column in characters, both from 1.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Malformed(String);
 
 impl Malformed {
-    fn at(text: &str, span: Option<Range<usize>>, problem: impl Into<String>) -> Malformed {
+    fn at(text: &str, span: Option<Range<usize>>, problem: impl Display) -> Malformed {
         let start = span.map_or(0, |span| span.start.min(text.len()));
         let start = (0..=start).rev().find(|at| text.is_char_boundary(*at)).unwrap_or_default();
         let before = &text[..start];
-        Malformed {
-            line: before.matches('\n').count() + 1,
-            column: before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1,
-            problem: problem.into(),
-        }
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        Malformed(format!("{line}:{column}: {problem}"))
     }
 
     fn of(text: &str, error: &toml_edit::de::Error) -> Malformed {
@@ -326,8 +322,8 @@ mod tests {
             ("[profiles.\"../x\"]\nkey-env = 'K'\n".to_owned(), 1, 11, "name"),
         ] {
             let error = parse(&text).unwrap_err();
-            assert!(error.problem.contains(word), "{text}: {error:?}");
-            assert_eq!((error.line, error.column), (line, column), "{text}: {error:?}");
+            assert!(error.0.contains(word), "{text}: {error:?}");
+            assert!(error.0.starts_with(&format!("{line}:{column}: ")), "{text}: {error:?}");
         }
     }
 
