@@ -127,11 +127,16 @@ impl<'a> Case<'a> {
         self.show(&self.state.config_file.path)
     }
 
-    fn cck(&self, command: &str) -> String {
-        match self.profile {
-            Some(profile) => format!("cck {command} --profile {profile}"),
-            None => format!("cck {command}"),
+    /// A command for the config that was asked about: without these words it would be for another one.
+    pub(crate) fn cck(&self, command: &str) -> String {
+        let mut line = format!("cck {command}");
+        if let Some(profile) = self.profile {
+            line += &format!(" --profile {profile}");
         }
+        if self.state.chosen_by == ChosenBy::Flag {
+            line += &format!(" --config-file {}", self.quote(&self.state.config_file.path));
+        }
+        line
     }
 
     /// cck writes no key into a file of the working directory, which CLAUDE_CONFIG_DIR may have the client read.
@@ -139,7 +144,8 @@ impl<'a> Case<'a> {
         let is_relative =
             self.state.paths.config_dir_var.as_ref().is_some_and(|dir| dir.is_relative());
         let is_legacy = self.state.chosen_by == ChosenBy::Legacy;
-        if is_relative || (self.around.config_dir_is_empty && is_legacy) {
+        let is_named = self.state.chosen_by == ChosenBy::Flag;
+        if (is_relative && !is_named) || (self.around.config_dir_is_empty && is_legacy) {
             "unset CLAUDE_CONFIG_DIR; cck set-key".to_owned()
         } else {
             self.cck("set-key")

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::target::{ShownChange, Target};
+use super::target::{ChangeArgs, ShownChange, Target};
 use crate::client::git::Git;
 use crate::client::{git, keychain};
 use crate::context::Context;
@@ -175,7 +175,7 @@ impl Work<'_> {
                 let shown = outcome.changes.iter().map(|change| ShownChange::new(&path, change));
                 self.changed.shown.extend(shown);
                 if begun && new.is_some() && keychain::service(&path).is_none() {
-                    warn_if_exposed(&outcome, context);
+                    warn_if_exposed(&outcome, &self.target.args, context);
                 }
                 Ok(())
             }
@@ -222,7 +222,7 @@ fn keys(changes: &[Change]) -> [Option<Zeroizing<String>>; 2] {
     change.map_or([None, None], |change| [text(&change.before), text(&change.after)])
 }
 
-fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
+fn warn_if_exposed(written: &store::Outcome, args: &ChangeArgs, context: &mut Context) {
     let config = &written.path;
     let (dir, shown) = (config.parent().unwrap_or(config), config.display());
     if let Some(mode) = written.exposed {
@@ -231,7 +231,8 @@ fn warn_if_exposed(written: &store::Outcome, context: &mut Context) {
     }
     match git::look(config, context) {
         Some(Git::Tracked) => context.warn(&format!(
-            "{shown} is tracked by git: the next commit has the key in it; untrack it as `cck verify` says"
+            "{shown} is tracked by git: the next commit has the key in it; untrack it as `{}` says",
+            args.cck("verify")
         )),
         Some(Git::Addable) => {
             context.warn(&format!("{shown} is not ignored by git: `git add` would add the key"));

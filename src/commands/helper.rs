@@ -104,7 +104,8 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let changed = change::apply(&target, "helper-install", Some(source.kind()), files, context)?;
     in_force::warn_if_led_away(&target.file, context);
     if !args.remove_primary_key && matches!(target.key(), Ok(Some(_))) {
-        context.warn(&format!("{config} still holds a key; `cck unset-key --scrub` removes it"));
+        let scrub = args.change.cck("unset-key --scrub");
+        context.warn(&format!("{config} still holds a key; `{scrub}` removes it"));
     }
     let lines = [
         format!("{shown} already has this helper; nothing to change"),
@@ -114,7 +115,8 @@ fn install(args: InstallArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let report = json!({"settings": settings.to_string_lossy(), "helper": helper, "ours": true});
     changed.report(&target, report, lines, context)?;
     if !(changed.old_keys.is_empty() || args.change.dry_run || args.change.json) {
-        context.say(format!("removed the key from {config}; `cck unset-key --scrub` finds copies"));
+        let scrub = args.change.cck("unset-key --scrub");
+        context.say(format!("removed the key from {config}; `{scrub}` finds copies"));
     }
     Ok(Exit::Done)
 }
@@ -199,10 +201,11 @@ fn remove(force: bool, change: &ChangeArgs, context: &mut Context) -> anyhow::Re
         Ok(vec![Edit::remove(&[HELPER])])
     });
     let changed = change::apply(&target, "helper-remove", None, vec![file], context)?;
+    let verify = change.cck("verify");
     let lines = [
         format!("{shown} has no helper; nothing to remove"),
         format!("the helper would be removed from {shown} (dry run, nothing was written)"),
-        format!("removed the helper from {shown}; `cck verify` shows what the client sends now"),
+        format!("removed the helper from {shown}; `{verify}` shows what the client sends now"),
     ];
     let report = json!({"settings": settings.to_string_lossy(), "helper": null, "ours": false});
     changed.report(&target, report, lines, context)?;

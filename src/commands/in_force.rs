@@ -1,5 +1,6 @@
 //! After a change to the config: which credential the client sends now.
 
+use super::target::Target;
 use crate::client::{
     ChosenBy, ConfigFile, Launch, Mode, Source, State, destination, gather, installed, resolve,
 };
@@ -30,8 +31,8 @@ pub(crate) fn warn_if_led_away(file: &ConfigFile, context: &mut Context) -> Opti
 }
 
 /// A warning for each mode in which the key that was written, at `own`, is not what is sent, or not all that is sent.
-pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Context) {
-    let Some(state) = warn_if_led_away(file, context) else { return };
+pub(crate) fn warn_if_shadowed(own: &Source, target: &Target, context: &mut Context) {
+    let Some(state) = warn_if_led_away(&target.file, context) else { return };
     let decision = resolve::resolve(&state);
     let names = Names { state: &state, is_session: false };
     let message = in_modes(|mode| {
@@ -49,7 +50,8 @@ pub(crate) fn warn_if_shadowed(own: &Source, file: &ConfigFile, context: &mut Co
         })
     });
     if let Some(message) = message {
-        context.warn(&format!("{message}; `cck verify` says why and what to do"));
+        let verify = target.args.cck("verify");
+        context.warn(&format!("{message}; `{verify}` says why and what to do"));
     }
 }
 

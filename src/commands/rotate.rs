@@ -147,9 +147,12 @@ impl Rotation {
             (Some(key), _) | (None, Some((_, Ok(Some(key))))) => key.clone(),
             _ => {
                 let problem = format!("{} holds no key to rotate", context.show(config));
+                let set_key = target.args.cck("set-key");
                 return Err(fail(
                     problem,
-                    "write the first one with cck set-key; a key from `cck helper` is replaced at its source, and open sessions pick it up",
+                    format!(
+                        "write the first one with {set_key}; a key from `cck helper` is replaced at its source, and open sessions pick it up"
+                    ),
                 ));
             }
         };
@@ -248,7 +251,7 @@ impl Rotation {
             trail.log("resumed", context);
         }
         let own = if self.in_config { Source::PrimaryKey } else { Source::KeychainKey };
-        in_force::warn_if_shadowed(&own, &self.target.file, context);
+        in_force::warn_if_shadowed(&own, &self.target, context);
         done
     }
 

@@ -66,7 +66,7 @@ pub(crate) fn run(args: SetKeyArgs, context: &mut Context) -> anyhow::Result<Exi
     let changed = change::apply(&target, "set-key", Some(source.kind()), files, context)?;
     if !args.change.dry_run {
         let own = if args.keychain { Source::KeychainKey } else { Source::PrimaryKey };
-        in_force::warn_if_shadowed(&own, &target.file, context);
+        in_force::warn_if_shadowed(&own, &target, context);
     }
 
     let (shown, hint, from) = (context.show(&target.file.path), key.hint(), source.describe());

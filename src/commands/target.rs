@@ -16,6 +16,7 @@ use crate::key;
 use crate::output::one_line;
 use crate::profile::{Profile, ProfileArg};
 use crate::records::audit::AuditArgs;
+use crate::shell;
 use crate::store;
 
 #[derive(Clone, Debug, Default, Args)]
@@ -36,6 +37,20 @@ pub(crate) struct ChangeArgs {
     lock_timeout: u64,
     #[command(flatten)]
     pub audit: AuditArgs,
+}
+
+impl ChangeArgs {
+    /// A command for the same config: without these words it would be for another one.
+    pub(crate) fn cck(&self, command: &str) -> String {
+        let mut line = format!("cck {command}");
+        if let Some(profile) = &self.profile.profile {
+            line += &format!(" --profile {profile}");
+        }
+        if let Some(file) = &self.config_file {
+            line += &format!(" --config-file {}", shell::word(file.display()));
+        }
+        line
+    }
 }
 
 pub(crate) struct Target {

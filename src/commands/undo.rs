@@ -31,16 +31,17 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
         Changed::default().report(&target, report, lines, context)?;
         return Ok(Exit::No);
     };
+    let look = args.change.cck("undo --dry-run --force");
     let mut files = Vec::new();
     // What was changed last goes first: a key never stays without the address that was set with it.
     for edited in record.files.iter().rev() {
         let shown = context.show(&edited.path);
-        let (force, action, time) = (args.force, &record.action, &record.time);
+        let (force, action, time, look) = (args.force, &record.action, &record.time, &look);
         files.push(FilePlan::new(&edited.path, move |document| {
             if !force && !edited.is_untouched(document) {
                 return Err(fail(
                     format!("{shown} was changed after the {action} of {time}"),
-                    "look at it with `cck undo --dry-run --force`; --force puts the old values back anyway",
+                    format!("look at it with `{look}`; --force puts the old values back anyway"),
                 ));
             }
             Ok(edited.restore())

@@ -275,8 +275,8 @@ impl<'a> Text<'a> {
             expected => self.names.name(expected),
         };
         let leads = [format!("To use {mine}:"), format!("or to use {}:", self.names.name(other))];
-        let verify =
-            format!("cck verify --expect {}", self.answer.with_session(&other.to_string()));
+        let id = other.to_string();
+        let verify = case.cck(&format!("verify --expect {}", self.answer.with_session(&id)));
         let approve = self.find("env-key-not-approved").or_else(|| self.find("env-key-rejected"));
         let approve = approve.filter(|_| other.is_variable(names::KEY));
         let pad = leads.iter().map(|lead| lead.chars().count()).max().unwrap_or(0);

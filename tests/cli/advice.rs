@@ -136,6 +136,9 @@ const SENDING: &[State] = &[
     at("key-not-set", "cck set-key --profile a")
         .before("cck profile add a --key-file ~/given")
         .verify("--profile a --expect config.primaryApiKey"),
+    at("key-not-set", "cck set-key --config-file ~/c.json")
+        .files(&[(CONFIG, SET), ("c.json", ON)])
+        .verify("--config-file @HOME/c.json --expect config.primaryApiKey"),
     at("key-not-set", "cck verify --expect any").verify("--expect env.ANTHROPIC_API_KEY"),
     at("key-shadowed", "unset ANTHROPIC_API_KEY").vars(&[(API_KEY, "@OTHER")]),
     at("key-shadowed", "remove ANTHROPIC_API_KEY from `env` in ~/.claude/settings.json")
@@ -1052,5 +1055,41 @@ fn the_fix_for_a_login_leaves_the_key_the_onboarding_and_the_approvals() {
         assert!(shell.env("PATH", "/usr/bin:/bin").status().unwrap().success(), "{fix}");
         verify().code(0);
         assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), before);
+    }
+}
+
+#[test]
+fn what_is_said_of_another_config_is_to_be_run_for_that_one() {
+    let s = Sandbox::new();
+    let run = |args: &[&str]| {
+        let ran = s.cck(args).env("K", KEY).env("ANTHROPIC_AUTH_TOKEN", "tok").run();
+        format!("{}{}", ran.stdout, ran.stderr)
+    };
+    run(&["profile", "add", "a", "--key-env", "K"]);
+    let file = s.lay("it's.json", ON).display().to_string();
+    let quoted = format!("'{}'", file.replace('\'', r"'\''"));
+    for (flag, name, shown) in [("--profile", "a", "a"), ("--config-file", &*file, &*quoted)] {
+        let says = |args: &[&str], command: &str| {
+            let said = run(&[args, &[flag, name]].concat());
+            let advice = format!("{command} {flag} {shown}");
+            assert!(said.contains(&advice), "{args:?}: {advice}\n{said}");
+        };
+        let with = |command: &[&'static str]| match flag {
+            "--profile" => command.to_vec(),
+            _ => [command, &["--key-env", "K"]].concat(),
+        };
+        says(&with(&["rotate"]), "write the first one with cck set-key");
+        says(&with(&["set-key"]), "cck verify");
+        says(&with(&["helper", "install"]), "cck unset-key --scrub");
+        says(&["verify"], "cck verify --expect env.ANTHROPIC_AUTH_TOKEN");
+        says(&with(&["helper", "install", "--remove-primary-key"]), "cck unset-key --scrub");
+        says(&["helper", "remove"], "cck verify");
+        let config = match flag {
+            "--profile" => ".local/share/cck/profiles/a/.claude.json",
+            _ => "it's.json",
+        };
+        says(&with(&["set-key"]), "cck verify");
+        s.lay(config, SET);
+        says(&["undo"], "cck undo --dry-run --force");
     }
 }

@@ -51,14 +51,14 @@ fn policy(case: &Case<'_>, found: &mut Problems) {
     if let Some(program) = state.policy_helper().filter(|_| state.facts.policy.is_none()) {
         let program = case.show(&program);
         let message = format!("what {program} prints goes before managed settings: not known here");
-        let fix = "to run it as the client does: cck verify --run-helper";
+        let fix = format!("to run it as the client does: {}", case.cck("verify --run-helper"));
         found.warning("policy-helper", message, fix);
     }
     let mut remote = state.layers.iter().filter(|layer| layer.layer == Layer::Remote);
     let file = case.show(&state.paths.server_settings);
     if remote.clone().any(Settings::sets_something) {
         let message = format!("settings of your organization go before all others ({file})");
-        let fix = "to ask for them as the client does: cck verify --online";
+        let fix = format!("to ask for them as the client does: {}", case.cck("verify --online"));
         found.warning("server-settings", message, fix);
     }
     // What a slow server says counts from the next start on; what it said before, in this one (2.0.69 to 2.1.146, observed

@@ -174,7 +174,10 @@ fn helper(case: &Case<'_>, found: &mut Problems) {
         let file = case.place(&source);
         let message = format!("`claude -p` runs apiKeyHelper of {file}, which is not trusted");
         let fix = match case.state.helper {
-            None => "read it first; then, to try it: cck verify --run-helper=project".to_owned(),
+            None => {
+                let verify = case.cck("verify --run-helper=project");
+                format!("read it first; then, to try it: {verify}")
+            }
             Some(_) => remove,
         };
         found.warning("untrusted-helper", message, fix);

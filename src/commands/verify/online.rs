@@ -24,7 +24,7 @@ pub(crate) fn ask(case: &Case<'_>, context: &Context) -> anyhow::Result<Online> 
         Ok((address, headers)) => {
             let url = format!("{address}/v1/models?limit=1");
             match http::send(context, "GET", &url, &headers, "")? {
-                Answer::Status { code, .. } => judge(code, &shown),
+                Answer::Status { code, .. } => judge(code, &shown, case),
                 Answer::Unreachable(why) => {
                     let message = format!("{shown} cannot be reached: {}", one_line(&why));
                     let fix = "check the network, HTTPS_PROXY and SSL_CERT_FILE, then ask again";
@@ -56,10 +56,11 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
         let reason = refusal.reason(destination);
         let message = format!("the credential would {reason}; the API was not asked");
         let fix = match (refusal, address) {
-            (Refusal::Untrusted(_), Ok(address)) => format!(
-                "if you mean that host: cck verify --online --expect-host {}",
-                shell::word(address.host())
-            ),
+            (Refusal::Untrusted(_), Ok(address)) => {
+                let host = shell::word(address.host());
+                let verify = case.cck(&format!("verify --online --expect-host {host}"));
+                format!("if you mean that host: {verify}")
+            }
             _ => "fix ANTHROPIC_BASE_URL, then ask again".to_owned(),
         };
         return Err(Some(Problem::error("online-refused", message, fix)));
@@ -73,10 +74,11 @@ fn request<'a>(case: &Case<'a>, shown: &str) -> Result<(&'a Address, Headers), O
     Ok((address, headers))
 }
 
-fn judge(code: u16, shown: &str) -> (&'static str, Option<u16>, Option<Problem>) {
+fn judge(code: u16, shown: &str, case: &Case<'_>) -> (&'static str, Option<u16>, Option<Problem>) {
+    let set_key = case.cck("set-key");
     let (result, problem, says, fix) = match code {
         200..=299 => return ("valid", Some(code), None),
-        401 | 403 => ("rejected", "credential-rejected", "rejects the credential", "cck set-key"),
+        401 | 403 => ("rejected", "credential-rejected", "rejects the credential", &*set_key),
         429 => ("rate-limited", "rate-limited", "limits the rate", "wait a minute, then ask again"),
         _ => ("unexpected", "unexpected-answer", "gave an odd answer", "check ANTHROPIC_BASE_URL"),
     };
