@@ -28,7 +28,7 @@ pub fn render(answer: &Answer<'_>, width: usize, verbose: bool) -> String {
     out.online();
     let told = out.either_or();
     out.problems(&told);
-    if !answer.verdict && answer.installed.note.is_some() {
+    if !answer.verdict && answer.installed.note.is_some() && !out.has(&answer.installed.text()) {
         out.sentence("", &answer.installed.text());
     }
     if verbose || !answer.verdict {
@@ -324,10 +324,14 @@ impl<'a> Text<'a> {
     }
 
     fn is_told(&self, problem: &Problem) -> bool {
-        let text = || strip_str(&self.text).to_string().replace("\n  ", " ");
         matches!(problem.code, "no-credential" | "key-shadowed")
             || (problem.code == "other-host" && self.answer.refused.is_some())
-            || text().contains(&self.message(problem))
+            || self.has(&self.message(problem))
+    }
+
+    /// Whether the text says so already, however it is broken into lines.
+    fn has(&self, sentence: &str) -> bool {
+        strip_str(&self.text).to_string().replace("\n  ", " ").contains(sentence)
     }
 
     /// Every source that is there, in order of precedence, and with `verbose` the rest in a line.

@@ -1093,3 +1093,11 @@ fn what_is_said_of_another_config_is_to_be_run_for_that_one() {
         says(&["undo"], "cck undo --dry-run --force");
     }
 }
+
+#[test]
+fn the_rules_that_hold_are_named_once() {
+    let s = Sandbox::new();
+    let ran = s.cck(&["verify"]).env(API_KEY, KEY).env("PATH", "/").run().code(1);
+    let named = ran.stdout.matches("rules of").count();
+    assert_eq!(named, 1, "{}", ran.stdout);
+}
