@@ -297,7 +297,7 @@ impl Context {
     /// Adds a line to the report. What it has from outside (a path, a command) drives no terminal and shows no key.
     pub(crate) fn say(&mut self, line: impl AsRef<str>) {
         if !self.quiet {
-            self.out.push_str(&(clean(line.as_ref()) + "\n"));
+            self.data(line);
         }
     }
 
@@ -313,9 +313,7 @@ impl Context {
 
     /// Adds a line of data that was asked for: `--quiet` does not leave it out.
     pub(crate) fn data(&mut self, line: impl AsRef<str>) {
-        let quiet = std::mem::take(&mut self.quiet);
-        self.say(line);
-        self.quiet = quiet;
+        self.out.push_str(&(clean(line.as_ref()) + "\n"));
     }
 
     pub(crate) fn say_diff(&mut self, diff: &str) {
