@@ -2,7 +2,7 @@
 
 use super::{
     Dialog, Item, Json, Kind, Login, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
-    login::is_past, names, settings,
+    login::is_past, names, settings, variables,
 };
 
 /// A source, and the credential that may be there.
@@ -165,7 +165,9 @@ impl Credentials {
             let secret = match name {
                 _ if is_usual => Some(value.clone()),
                 names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR => descriptor.cloned().flatten(),
-                names::PROFILE => state.profile().and_then(|profile| profile.token),
+                names::PROFILE if variables::is_set(state.client, name, value) => {
+                    state.profile().and_then(|profile| profile.token)
+                }
                 _ => None,
             };
             let found = self.add(place.source.clone(), secret);

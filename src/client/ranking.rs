@@ -230,6 +230,8 @@ impl<'s> Ranking<'s> {
             let too_late = |source: &Source| {
                 let Source::Variable(Origin::Settings(layer), _) = source else { return false };
                 match layer {
+                    // 2.1.84 to 2.1.280, observed 2026-11-27.
+                    layer if layer.is_of_project() && self.for_server => true,
                     Layer::Remote | Layer::Policy => has_file,
                     layer => has_file && state.login.is_some() && projects && layer.is_of_project(),
                 }
@@ -246,8 +248,8 @@ impl<'s> Ranking<'s> {
             let scopes = state.variables.effective(names::OAUTH_SCOPES);
             state.client.has(Rule::OauthScopesAreKnown)
                 && scopes.is_some_and(|scopes| {
-                    let mut words = scopes.value.reveal().split([' ', ',']);
-                    !words.any(|scope| scope.trim() == "user:inference")
+                    let mut words = scopes.value.reveal().split_whitespace();
+                    !words.any(|scope| scope == "user:inference")
                 })
         };
         if let Some(place) = variable

@@ -174,14 +174,16 @@ pub(crate) fn is_truthy(text: &str) -> bool {
     ["1", "true", "yes", "on"].contains(&js_trim(text).to_ascii_lowercase().as_str())
 }
 
-/// Whether a variable counts as set: not empty, and for newer clients not blank (1.0.128, 2.0.77, 2.1.330, observed
-/// 2026-11).
+/// Whether a variable counts as set: not empty, and not blank; of keys and tokens, for newer clients only (1.0.128, 2.0.77,
+/// 2.1.330, observed 2026-11).
 pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
     let trims = match name {
-        names::KEY | names::OAUTH => Rule::KeyIsTrimmed,
-        _ => Rule::TokenIsTrimmed,
+        names::KEY | names::OAUTH => client.has(Rule::KeyIsTrimmed),
+        names::TOKEN => client.has(Rule::TokenIsTrimmed),
+        // The base URL, scopes, what names profiles and federation (2.0.50 to 2.1.332, observed 2026-11-27).
+        _ => true,
     };
-    if client.has(trims) { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
+    if trims { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
 }
 
 /// Whether a variable holds a credential, or says where it is sent.

@@ -25,6 +25,7 @@ macro_rules! files {
 
 files! {
     "launch-2026-11-26.json",
+    "launch-2026-11-27.json",
     "launch-observed.json",
     "launch.json",
     "mac-2.0.77-print.json",
