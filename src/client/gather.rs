@@ -5,6 +5,7 @@ pub(crate) mod files;
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -86,7 +87,9 @@ pub fn gather(
         .map(|root| root.join(".claude/settings.local.json"));
     let (variable, name) =
         if is_windows { ("APPDATA", "Anthropic") } else { ("XDG_CONFIG_HOME", "anthropic") };
-    facts.profiles_dir = match context.var_os(variable).filter(|dir| !dir.is_empty()) {
+    // A blank one is as none (2.1.195, 2.1.332, observed 2026-11-27).
+    let is_set = |dir: &&OsStr| !dir.to_string_lossy().trim().is_empty();
+    facts.profiles_dir = match context.var_os(variable).filter(is_set) {
         Some(dir) => Some(Path::new(dir).join(name)),
         None => facts.home.as_ref().map(|home| home.join(".config/anthropic")),
     };

@@ -196,7 +196,8 @@ rules! {
     CachedVariablesAreConfirmed = (2, 1, 198);
     /// The local settings of the git work tree's root are read below it.
     LocalOfRootIsRead = (2, 1, 211);
-    /// `KEY` and `OAUTH` are trimmed, before a key's end is compared too; a blank one counts as unset.
+    /// `KEY` and `OAUTH` are trimmed, before a key's end is compared too; a blank one counts as unset, and so does
+    /// ANTHROPIC_UNIX_SOCKET.
     KeyIsTrimmed = (2, 1, 212);
     /// CLAUDE_CODE_USE_ANTHROPIC_GOOGLE_CLOUD is known.
     AnthropicGoogleCloudIsKnown = (2, 1, 213);

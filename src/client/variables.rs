@@ -93,7 +93,9 @@ impl Variables {
     }
 
     pub(crate) fn has_socket(&self) -> bool {
-        self.client.has(Rule::UnixSocketIsKnown) && self.at_start(names::UNIX_SOCKET).is_some()
+        let socket = self.process.get(names::UNIX_SOCKET);
+        self.client.has(Rule::UnixSocketIsKnown)
+            && socket.is_some_and(|socket| is_set(self.client, names::UNIX_SOCKET, socket))
     }
 
     /// The program that started the client, as CLAUDE_CODE_ENTRYPOINT has it.
@@ -178,7 +180,7 @@ pub(crate) fn is_truthy(text: &str) -> bool {
 /// 2.1.330, observed 2026-11).
 pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
     let trims = match name {
-        names::KEY | names::OAUTH => client.has(Rule::KeyIsTrimmed),
+        names::KEY | names::OAUTH | names::UNIX_SOCKET => client.has(Rule::KeyIsTrimmed),
         names::TOKEN => client.has(Rule::TokenIsTrimmed),
         // The base URL, scopes, what names profiles and federation (2.0.50 to 2.1.332, observed 2026-11-27).
         _ => true,
