@@ -42,20 +42,15 @@ impl Plan {
         value: Option<&Zeroizing<String>>,
     ) -> Result<(), Malformed> {
         let name = &path[depth];
-        let at = self.0.iter().position(|(known, _)| known == name);
-        if depth + 1 == path.len() {
-            let node = value.map_or(Node::Remove, |value| Node::Set(value.clone()));
-            match at {
-                Some(at) => self.0[at].1 = node,
-                None => self.0.push((name.clone(), node)),
-            }
-            return Ok(());
-        }
-        let at = at.unwrap_or_else(|| {
+        let at = self.0.iter().position(|(known, _)| known == name).unwrap_or_else(|| {
             self.0.push((name.clone(), Node::Inner(Plan::default())));
             self.0.len() - 1
         });
         let node = &mut self.0[at].1;
+        if depth + 1 == path.len() {
+            *node = value.map_or(Node::Remove, |value| Node::Set(value.clone()));
+            return Ok(());
+        }
         match (&mut *node, value) {
             (Node::Inner(plan), _) => plan.add(path, depth + 1, value)?,
             (Node::Remove, Some(_)) => {

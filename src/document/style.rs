@@ -1,5 +1,7 @@
 //! How a file is laid out, read off its members, so that what is added looks like what is there.
 
+use std::ops::Range;
+
 use crate::json::{self, BLANKS, Member};
 
 #[derive(Clone, Debug)]
@@ -58,7 +60,11 @@ impl Style {
             None if lead.is_empty() && colon.ends_with(' ') => ", ".to_owned(),
             None => format!(",{}", last_line(lead)),
         };
-        let newline = line_end(lead);
+        let newline = last_break(lead).map(|at| match &lead[at] {
+            "\r\n" => "\r\n",
+            "\n" => "\n",
+            _ => "\r",
+        });
         let mut style = Style {
             newline,
             indent: String::new(),
@@ -169,26 +175,19 @@ fn has_break(text: &str) -> bool {
     text.contains(['\n', '\r'])
 }
 
-fn line_end(text: &str) -> Option<&'static str> {
+/// Where the last line end of a text stands.
+fn last_break(text: &str) -> Option<Range<usize>> {
     let at = text.rfind(['\n', '\r'])?;
-    Some(match &text[..=at] {
-        upto if upto.ends_with("\r\n") => "\r\n",
-        upto if upto.ends_with('\n') => "\n",
-        _ => "\r",
-    })
+    Some(at - usize::from(text[..=at].ends_with("\r\n"))..at + 1)
 }
 
 fn after_break(text: &str) -> &str {
-    text.rfind(['\n', '\r']).map_or("", |at| &text[at + 1..])
+    last_break(text).map_or("", |at| &text[at.end..])
 }
 
 /// `text` from its last line end on; all of it where it has none.
 fn last_line(text: &str) -> &str {
-    match text.rfind(['\n', '\r']) {
-        Some(at) if text[..=at].ends_with("\r\n") => &text[at - 1..],
-        Some(at) => &text[at..],
-        None => text,
-    }
+    last_break(text).map_or(text, |at| &text[at.start..])
 }
 
 fn leading_blanks(text: &str) -> &str {
