@@ -134,13 +134,17 @@ impl Connector {
         mut request: Request<Body>,
     ) -> io::Result<(Response<Incoming>, Connection)> {
         loop {
-            let waiting = self.take_idle().await;
+            let waiting = self.idle().pop();
             let is_new = waiting.is_none();
             let mut connection = match waiting {
-                Some(connection) => connection,
+                Some((connection, since)) if since.elapsed() < MAX_IDLE_TIME => connection,
+                Some(_) => continue,
                 // Seldom, and large: not in the state of each call.
                 None => Box::pin(self.connect()).await?,
             };
+            if !is_new && connection.ready().await.is_err() {
+                continue;
+            }
             match connection.try_send_request(request).await {
                 Ok(response) => return Ok((response, connection)),
                 Err(mut error) => match error.take_message() {
@@ -154,15 +158,6 @@ impl Connector {
 
     fn idle(&self) -> MutexGuard<'_, Vec<(Connection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    async fn take_idle(&self) -> Option<Connection> {
-        loop {
-            let (mut connection, since) = self.idle().pop()?;
-            if since.elapsed() < MAX_IDLE_TIME && connection.ready().await.is_ok() {
-                return Some(connection);
-            }
-        }
     }
 
     /// Keeps a connection, whose answer has ended, for another request.
