@@ -63,7 +63,7 @@ impl Default for Options {
     }
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Outcome {
     /// The file that was written, symlinks followed.
     pub path: PathBuf,
@@ -108,14 +108,8 @@ pub(crate) fn update_recorded(
     let held = signals::hold();
     let dir = Rc::new(disk::open_or_make(parent)?);
     let mut aside = None;
-    let mut work = Work {
-        target: &target,
-        whole: false,
-        first: None,
-        exposed: None,
-        lost: None,
-        disturbed: false,
-    };
+    let outcome = Outcome { path: target.clone(), ..Outcome::default() };
+    let mut work = Work { outcome, ..Work::default() };
     let deadline = Instant::now() + options.lock_timeout;
     for tries in 0..MAX_TRIES {
         let locks = match take_locks(path, &dir, name, deadline, &held) {
@@ -132,10 +126,7 @@ pub(crate) fn update_recorded(
             disk::sweep(&dir, name);
         }
         if work.attempt(&site, &mut decide, &mut record)? {
-            drop(locks);
-            let exposed = work.exposed;
-            let (created, changes) = work.first.unwrap_or_default();
-            return Ok(Outcome { path: target, created, changes, exposed });
+            return Ok(work.outcome);
         }
     }
     Err(outrun(&target))
@@ -211,19 +202,18 @@ fn is_refusal(error: &anyhow::Error, kinds: &[ErrorKind]) -> bool {
     error.downcast_ref().is_some_and(|error: &io::Error| kinds.contains(&error.kind()))
 }
 
-struct Work<'w> {
-    target: &'w Path,
+#[derive(Default)]
+struct Work {
+    /// What comes of it; of several writes, what the first one changed.
+    outcome: Outcome,
     /// Whether the outline of the file does not do.
     whole: bool,
-    /// Whether the file was made, and what changed, when it was first written.
-    first: Option<(bool, Vec<Change>)>,
-    exposed: Option<u32>,
     /// What another writer has put into the file that was replaced meanwhile.
     lost: Option<Content>,
     disturbed: bool,
 }
 
-impl Work<'_> {
+impl Work {
     /// Makes the update once, and tells whether it holds.
     fn attempt(
         &mut self,
@@ -234,7 +224,7 @@ impl Work<'_> {
         let old = load_settled(site.dir, site.name, self.whole)?;
         let lost = self.lost.take();
         let content = lost.as_ref().or(old.as_ref().map(|old| &old.content)).unwrap_or(&EMPTY);
-        let Some(edited) = edit(self.target, content, decide)? else {
+        let Some(edited) = edit(&self.outcome.path, content, decide)? else {
             (self.whole, self.lost) = (true, lost);
             return Ok(false);
         };
@@ -247,8 +237,8 @@ impl Work<'_> {
             Content::Whole(_) => edited.pieces.iter().map(|piece| Piece::Bytes(piece)).collect(),
         };
         // Where the file was written before, what undoes the change is the first one.
-        let changes = self.first.as_ref().map_or(&edited.changes, |(_, changes)| changes);
-        let mut record = || record(changes);
+        let is_first = self.outcome.changes.is_empty();
+        let mut record = || record(if is_first { &edited.changes } else { &self.outcome.changes });
         let put = if site.aside.is_some() { replace::write_over } else { replace::replace };
         let replaced = put(site, old.as_ref(), &pieces, &mut record);
         let written = match replaced? {
@@ -264,9 +254,12 @@ impl Work<'_> {
         };
         // The change stands: no signal gives up what completes it.
         site.held.finish();
-        self.first.get_or_insert((old.is_none(), edited.changes));
-        self.exposed = Some(written.mode).filter(|mode| mode & 0o077 != 0);
-        let look = || old.as_ref().and_then(|old| written_since(old, self.target));
+        if is_first {
+            (self.outcome.created, self.outcome.changes) = (old.is_none(), edited.changes);
+        }
+        self.outcome.exposed = Some(written.mode).filter(|mode| mode & 0o077 != 0);
+        let target = &self.outcome.path;
+        let look = || old.as_ref().and_then(|old| written_since(old, target));
         self.disturbed |= look().is_some();
         if self.disturbed {
             // It may have read before the replace what it is about to write after it.
@@ -277,7 +270,7 @@ impl Work<'_> {
         // Only now: it may have opened the old file before the replace, and written to it just then.
         self.lost = look();
         self.disturbed |= self.lost.is_some();
-        let failed = |error| disk::refused(error, "read back", self.target);
+        let failed = |error| disk::refused(error, "read back", target);
         let now = site.dir.stat(site.name).map_err(failed)?;
         let is_ours = now.stamp == written.stamp;
         self.disturbed |= !is_ours;
