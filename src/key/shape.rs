@@ -8,6 +8,7 @@ const SHORTEST: usize = 40;
 
 pub(crate) fn is_usual(key: &str) -> bool {
     key.starts_with(PREFIX)
+        && key.rfind(PREFIX) == Some(0)
         && key.len() >= SHORTEST
         && key.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
 }
@@ -91,6 +92,9 @@ fn mistake(text: &str) -> (String, &'static str) {
             "this is not an Anthropic API key: they start with sk-ant-".into(),
             "check the source; --any-shape takes it anyway, as the key of a gateway",
         );
+    } else if text.matches(PREFIX).count() > 1 {
+        // The prompt shows nothing, so people paste again.
+        return ("the key is there twice, without a break".into(), "give it once");
     } else if let Some(at) =
         text.chars().position(|c| !c.is_ascii_alphanumeric() && !"-_".contains(c))
     {
@@ -189,6 +193,8 @@ mod tests {
             ("sk-ant-api03-short".into(), "too short (18 characters)"),
             (format!("{KEY}/x"), "at position 50"),
             (format!("{KEY}\n{KEY}"), "more than one line"),
+            (format!("{KEY}{KEY}"), "there twice"),
+            (format!("sk-ant-api03-{KEY}"), "there twice"),
             ("sk-ant-é".into(), "position 8"),
         ];
         for (text, word) in rows {
