@@ -12,7 +12,7 @@ use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 
 use crate::error::fail;
-use crate::output::{display, escape, mask, sanitize};
+use crate::output::{display, escape, mask, one_line, sanitize};
 
 const HOME: &str = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
 
@@ -364,9 +364,9 @@ impl Context {
     }
 
     fn diagnose(&mut self, label: &str, style: Style, message: &str, advice: Option<&str>) {
-        let mut text = format!("{style}{label}:{style:#} {}\n", clean(message));
+        let mut text = format!("{style}{label}:{style:#} {}\n", one_line(&mask(message)));
         if let Some(advice) = advice {
-            text.push_str(&format!("  try: {}\n", clean(advice)));
+            text.push_str(&format!("  try: {}\n", one_line(&mask(advice))));
         }
         self.warn_raw(&text);
     }

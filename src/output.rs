@@ -85,7 +85,7 @@ pub(crate) fn display(path: &Path, home: Option<&OsStr>) -> String {
         .filter(|home| !home.is_empty() && *home != "/")
         .and_then(|home| path.strip_prefix(home).ok())
         .map(|rest| Path::new("~").join(rest));
-    short.as_deref().unwrap_or(path).display().to_string()
+    one_line(&short.as_deref().unwrap_or(path).display().to_string())
 }
 
 #[cfg(test)]
@@ -141,5 +141,6 @@ mod tests {
         assert_eq!(display(Path::new("/home/u/.claude.json"), home), "~/.claude.json");
         assert_eq!(display(Path::new("/home/user/x"), home), "/home/user/x");
         assert_eq!(display(Path::new("/x"), None), "/x");
+        assert_eq!(display(Path::new("/x\nerror: y"), None), "/x error: y");
     }
 }

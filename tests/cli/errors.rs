@@ -258,3 +258,14 @@ fn has_command(text: &str) -> bool {
             }
     })
 }
+
+#[test]
+fn a_line_break_in_a_path_makes_no_line_of_its_own() {
+    let s = Sandbox::new();
+    let file = s.home().join("x\nerror: forged");
+    let file = file.to_str().unwrap();
+    let stderr = s.cck(&["set-key", "--key-file", file]).run().code(2).stderr;
+    assert_eq!(stderr.lines().count(), 2, "{stderr}");
+    let stdout = s.cck(&["set-key", "--stdin", "--config-file", file]).stdin(KEY).run().stdout;
+    assert_eq!(stdout.lines().count(), 1, "{stdout}");
+}
