@@ -48,6 +48,8 @@ pub struct Config {
     /// Whether the project is trusted: `projects.<project>.hasTrustDialogAccepted`, there or for a directory above.
     pub trusted: bool,
     pub misplaced: Vec<&'static str>,
+    /// JSON of another type: the client takes it as an object without members, and cck edits objects only.
+    pub is_no_object: bool,
 }
 
 const MEMBERS: [&str; 4] =
@@ -63,6 +65,7 @@ pub struct Picked {
     has_bom: bool,
     trusted: bool,
     misplaced: Vec<&'static str>,
+    is_no_object: bool,
 }
 
 /// Reads the config at `path` of a client started in `project`; without one, trust is not looked for.
@@ -91,7 +94,7 @@ pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<P
     let mut source = BufReader::with_capacity(block, source);
     let (mut is_first, mut has_bom) = (true, false);
     // A file of nothing but blanks is an empty one, however long, and to JavaScript more is blank than to JSON.
-    let (mut blank, mut stop) = (true, None);
+    let (mut blank, mut first, mut stop) = (true, None, None);
     loop {
         let mut bytes = match source.fill_buf() {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
@@ -104,6 +107,7 @@ pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<P
         }
         is_first = false;
         blank = blank && is_blank(bytes);
+        first = first.or_else(|| bytes.trim_ascii_start().first().copied());
         if stop.is_none() {
             stop = pick.feed(bytes).err();
         }
@@ -123,7 +127,7 @@ pub fn pick(source: impl Read, block: usize, project: Option<&Path>) -> Result<P
     let misplaced = MISPLACED.into_iter().zip(&others).filter(|(_, value)| is_text(value));
     let misplaced = misplaced.map(|(name, _)| name).collect();
     let members = members.try_into().unwrap_or_default();
-    Ok(Picked { members, has_bom, trusted, misplaced })
+    Ok(Picked { members, has_bom, trusted, misplaced, is_no_object: first != Some(b'{') })
 }
 
 /// Whether JavaScript's `trim` leaves nothing.
@@ -173,6 +177,7 @@ impl Picked {
             odd_env,
             trusted: self.trusted,
             misplaced: self.misplaced.clone(),
+            is_no_object: self.is_no_object,
         })
     }
 

@@ -337,6 +337,9 @@ const FILES: &[State] = &[
         .hands(&["sed -i 's/,}/}/' ~/.claude.json"])
         .takes(THE_KEY),
     at("config-unusable", "mv ~/.claude.json ~/.claude.json.bad")
+        .files(&[(CONFIG, "[]")])
+        .verify(ANY),
+    at("config-unusable", "mv ~/.claude.json ~/.claude.json.bad")
         .files(&[])
         .before("mkdir ~/.claude.json")
         .verify(ANY),

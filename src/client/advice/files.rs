@@ -33,6 +33,11 @@ fn readings(case: &Case<'_>, found: &mut Problems) {
     } else if state.config_file.reading == Reading::Empty {
         found.warning("config-empty", format!("the config {config} is empty"), case.set_key());
     }
+    if state.config.is_no_object {
+        let path = case.quote(&state.config_file.path);
+        let message = format!("the config {config} is JSON, but not an object: cck cannot edit it");
+        found.error("config-unusable", message, format!("{MOVE} {path} {path}.bad"));
+    }
     for (layer, file) in &state.settings_files {
         let Some(what) = file.reading.fault() else { continue };
         if *layer == Layer::Flag && state.refusal.is_some() {
