@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::broker::log;
 use crate::context::Context;
-use crate::error::Exit;
+use crate::error::{Exit, fail};
 use crate::output::one_line;
 use crate::records::audit::chain::{self, Broken};
 use crate::records::audit::{self, Record};
@@ -36,7 +36,11 @@ pub(crate) struct AuditCmdArgs {
 
 pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let path = audit::file(args.file.as_deref(), context)?;
-    let (records, broken) = chain::read(&store::read(&path)?.unwrap_or_default());
+    let text = store::read(&path)?;
+    if text.is_none() && args.file.is_some() {
+        return Err(fail(format!("{} does not exist", path.display()), "check the path in --file"));
+    }
+    let (records, broken) = chain::read(&text.unwrap_or_default());
     // The log of calls is checked with the audit log, unless another file was named.
     let calls = match state::dir(context) {
         Ok(state) if args.check && args.file.is_none() => Some(log::check(&state)?),
@@ -77,10 +81,10 @@ pub(crate) fn run(args: &AuditCmdArgs, context: &mut Context) -> anyhow::Result<
     };
     match broken {
         Some(Broken { line, why }) => context.say(broken_at(&path, line, why)),
+        None if lines == 0 => context.say(format!("{file}: no change has been recorded yet")),
         None if args.check => {
             context.say(format!("{file}: the chain of {lines} lines is whole{more}"));
         }
-        None if lines == 0 => context.say(format!("{file}: no change has been recorded yet")),
         None => {}
     }
     match calls {

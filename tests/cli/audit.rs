@@ -84,6 +84,9 @@ fn the_trail_goes_where_it_is_sent() {
         .run()
         .code(0)
         .out(&["2 lines"]);
+    // A misspelt name does not pass for a whole trail.
+    let typo = sandbox.cck(&["audit", "--file", "tow.jsonl", "--check"]).run();
+    typo.code(2).err(&["tow.jsonl does not exist"]);
     let state = sandbox.home().join("state");
     sandbox.cck(&["unset-key"]).env("XDG_STATE_HOME", &state).run().code(0);
     assert!(state.join("cck/audit.jsonl").exists());
