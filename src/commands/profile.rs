@@ -112,6 +112,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         .map_err(|problem| fail(problem, "cck profile add --help shows what a profile holds"))?;
 
     let profiles = Profiles::load(context)?;
+    let mut done = "added";
     if let Some(old) = profiles.list.iter().find(|old| old.name == name) {
         let file = old.file.display();
         if old.entry.locked {
@@ -122,6 +123,8 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
         } else if !args.replace {
             let advice = format!("--replace replaces it; cck profile show {name} shows it");
             return Err(fail(format!("there is a profile {name} already"), advice));
+        } else {
+            done = "replaced";
         }
     }
     let file = profile::user_file(context)?;
@@ -130,7 +133,7 @@ fn add(args: AddArgs, context: &mut Context) -> anyhow::Result<Exit> {
     let kind = new.source.place.kind();
     update("profile-add", Some(kind), context, |text| file::with(text, &name, &entry).map(Some))?;
     let (from, dir) = (new.source.place.describe(), context.show(&new.config_dir));
-    context.done(format!("added the profile {name}: {}; config directory {dir}", one_line(&from)));
+    context.done(format!("{done} the profile {name}: {}; config directory {dir}", one_line(&from)));
     Ok(Exit::Done)
 }
 

@@ -290,7 +290,7 @@ fn onboard(context: &mut Context) -> anyhow::Result<()> {
     match done {
         Ok(changed) if changed.shown.is_empty() => {}
         Ok(_) => context.warn(&format!(
-            "set hasCompletedOnboarding in {shown}, so that Claude Code does not ask for a login"
+            "hasCompletedOnboarding is now set in {shown}, so that Claude Code does not ask for a login"
         )),
         Err(error) => {
             let why = crate::error::in_one_line(&error);

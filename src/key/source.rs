@@ -213,7 +213,10 @@ type Text = anyhow::Result<Zeroizing<String>>;
 fn from_env(name: &str, context: &Context) -> Text {
     // Not named in the error: it may be the key itself, typed where the name of its variable belongs.
     if !is_variable(name) {
-        return Err(fail("--key-env takes the name of a variable", "name it without $"));
+        return Err(fail(
+            "--key-env takes the name of a variable",
+            "give its name alone, without $ and =",
+        ));
     }
     let problem = match context.var(name).map(Zeroizing::new) {
         None => "is not set",

@@ -51,7 +51,8 @@ fn a_profile_is_added_listed_shown_and_removed() {
     assert_eq!(one["profile"]["origin"], "user");
 
     s.cck(&add("acme", &["--key-env", "A"])).run().code(2).err(&["already", "--replace"]);
-    s.cck(&add("acme", &["--key-env", "A", "--replace"])).run().code(0);
+    let again = s.cck(&add("acme", &["--key-env", "A", "--replace"])).run();
+    again.code(0).out(&["replaced the profile acme"]);
     s.cck(&["profile", "remove", "acme"]).run().code(0).out(&["removed", "stays"]);
     s.cck(&["profile", "remove", "acme"]).run().code(2).err(&["the profile acme does not exist"]);
 }
