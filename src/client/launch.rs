@@ -30,6 +30,8 @@ pub struct Launch {
     pub restricted: bool,
     /// Why the client ends at once with this command line, and sends nothing.
     pub refused: Option<String>,
+    /// Whether it is refused only when the client has asked its questions (2.1.166 to 2.1.332, observed 2026-11-27).
+    pub asks_first: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +108,10 @@ impl Launch {
         let has = |name| given.iter().any(|(given, _)| *given == name);
         launch.restricted = has("--restricted");
         launch.mode = Some(if has("--print") { Mode::Print } else { Mode::Interactive });
-        if let Some(reason) = conflict(&given, client) {
+        if let Some(reason) = conflict("conflicts", &given, client) {
+            launch.refuse(reason);
+        } else if let Some(reason) = conflict("late conflicts", &given, client) {
+            launch.asks_first = launch.refused.is_none();
             launch.refuse(reason);
         }
         let operand = operand.or_else(|| rest.next()).unwrap_or_default();

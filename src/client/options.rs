@@ -133,8 +133,9 @@ pub(super) fn is_nearly(word: &str, command: &str) -> bool {
     }
 }
 
-/// Why this client ends at once where these options are given, in this order, by their last names.
-pub(super) fn conflict(given: &[(&str, String)], client: Client) -> Option<String> {
+/// Why this client ends where these options are given, in this order, by their last names: at once with the `conflicts`,
+/// after its questions with the `late conflicts`.
+pub(super) fn conflict(among: &str, given: &[(&str, String)], client: Client) -> Option<String> {
     let last =
         |name: &str| given.iter().rev().find(|(given, _)| *given == name).map(|(_, value)| value);
     let holds = |condition: &str| {
@@ -146,7 +147,7 @@ pub(super) fn conflict(given: &[(&str, String)], client: Client) -> Option<Strin
             _ => values == value,
         })
     };
-    words(list("conflicts"), client).find_map(|word| {
+    words(list(among), client).find_map(|word| {
         let (options, needs) = word.split_once(':').unwrap_or((word, ""));
         let lacks = needs.split(':').find(|need| !need.split('|').any(holds))?;
         let options = options.split('&').all(holds).then(|| options.replace('&', " with "))?;
@@ -229,7 +230,7 @@ mod tests {
             }
         }
         let mut wrong = Vec::new();
-        for list in ["options", "skipped", "conflicts", "commands"] {
+        for list in ["options", "skipped", "conflicts", "late conflicts", "commands"] {
             let mut bounds = vec![];
             for word in super::list(list).split_whitespace() {
                 if let Some((from, until)) = word.split_once("..") {

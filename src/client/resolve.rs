@@ -77,7 +77,8 @@ fn stop(
         let dialogs = dialog.into_iter().filter(|_| is_interactive).collect();
         Some((Stop { code, reason: reason.to_owned(), source: None }, dialogs))
     };
-    if let Some(refusal) = &state.refusal {
+    let asks_first = state.launch.asks_first;
+    if let Some(refusal) = state.refusal.as_ref().filter(|_| !asks_first) {
         return stop("launch", None, refusal);
     }
     // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
@@ -142,7 +143,8 @@ fn stop(
             format!("{} is on, and the client sends nothing to Anthropic", provider.switch());
         return stop("provider", dialog, &reason);
     }
-    None
+    let refusal = state.refusal.clone().filter(|_| asks_first);
+    refusal.map(|reason| (Stop { code: "launch", reason, source: None }, found.dialogs.clone()))
 }
 
 /// Whether the interactive client shows its "Settings Error": a settings file is there and not taken; 0 bytes are not an
