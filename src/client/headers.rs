@@ -335,7 +335,9 @@ pub(super) fn unfit(state: &State, header: &Header) -> Option<String> {
     let Header::From(source, Some(value)) = header else { return None };
     let value = value.reveal();
     let value = value.strip_prefix("Bearer ").unwrap_or(value);
-    (!fits_header(state.client, value))
+    let is_line = matches!(source, Source::Variable(_, name) if name == names::HEADERS);
+    let fits = value.is_ascii() || is_line || !state.client.has(Rule::CredentialsMustBeAscii);
+    (!fits || !fits_header(state.client, value))
         .then(|| format!("the value of {source} has a character that no header can hold"))
 }
 

@@ -120,6 +120,8 @@ rules! {
     OptionsEndAtDashes = (2, 1, 113);
     /// Another JavaScript runtime: control characters fit a header.
     HeadersTakeControls = (2, 1, 113);
+    /// A key or token is sent only if it is ASCII; a line of `HEADERS` may be Latin-1.
+    CredentialsMustBeAscii = (2, 1, 113) until (2, 1, 257);
     /// Null in `env` of the config unsets the variable; before and after it is the text `null`.
     NullUnsetsConfigVariable = (2, 1, 113) until (2, 1, 221);
     /// Numbers and the like in `env` of the config, as KEY or TOKEN, keep the client from sending.
