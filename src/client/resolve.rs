@@ -77,8 +77,7 @@ fn stop(
         let dialogs = dialog.into_iter().filter(|_| is_interactive).collect();
         Some((Stop { code, reason: reason.to_owned(), source: None }, dialogs))
     };
-    let asks_first = state.launch.asks_first;
-    if let Some(refusal) = state.refusal.as_ref().filter(|_| !asks_first) {
+    if let Some(refusal) = state.refusal.as_ref().filter(|_| !state.launch.asks_first) {
         return stop("launch", None, refusal);
     }
     // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
@@ -143,8 +142,10 @@ fn stop(
             format!("{} is on, and the client sends nothing to Anthropic", provider.switch());
         return stop("provider", dialog, &reason);
     }
-    let refusal = state.refusal.clone().filter(|_| asks_first);
-    refusal.map(|reason| (Stop { code: "launch", reason, source: None }, found.dialogs.clone()))
+    state
+        .refusal
+        .clone()
+        .map(|reason| (Stop { code: "launch", reason, source: None }, found.dialogs.clone()))
 }
 
 /// Whether the interactive client shows its "Settings Error": a settings file is there and not taken; 0 bytes are not an

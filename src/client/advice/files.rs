@@ -34,9 +34,8 @@ fn readings(case: &Case<'_>, found: &mut Problems) {
         found.warning("config-empty", format!("the config {config} is empty"), case.set_key());
     }
     if state.config.is_no_object {
-        let path = case.quote(&state.config_file.path);
         let message = format!("the config {config} is JSON, but not an object: cck cannot edit it");
-        found.error("config-unusable", message, format!("{MOVE} {path} {path}.bad"));
+        found.error("config-unusable", message, fix(case, &state.config_file));
     }
     for (layer, file) in &state.settings_files {
         let Some(what) = file.reading.fault() else { continue };
