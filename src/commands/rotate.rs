@@ -51,7 +51,7 @@ pub(crate) struct RotateArgs {
     #[arg(long, hide_short_help = true)]
     yes: bool,
     /// Where the Admin API is
-    #[arg(long, value_name = "URL", default_value = settings::DEFAULT_BASE_URL, hide_default_value = true, hide_short_help = true)]
+    #[arg(long, value_name = "URL", default_value = settings::DEFAULT_BASE_URL, hide_short_help = true)]
     admin_url: String,
     /// A shell command to run when the old key is gone
     #[arg(long, value_name = "CMD")]

@@ -59,7 +59,7 @@ pub(crate) struct StoredSourceArgs {
     /// A shell command that prints it: `pass show key`
     #[arg(long, value_name = "CMD", group = "source")]
     pub key_command: Option<String>,
-    /// How many seconds --key-command may take [default: 30]
+    /// How many seconds --key-command or --key-file may take [default: 30]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..=3600), hide_short_help = true)]
     pub timeout: Option<u64>,
     /// Take a key that does not start with sk-ant-, such as a gateway's

@@ -3,7 +3,7 @@
 //! ```toml
 //! [profiles.acme]
 //! key-command = "pass show anthropic/acme"   # or key-env, or key-file
-//! timeout = 30                               # seconds, for key-command
+//! timeout = 30                               # seconds, for key-command and key-file
 //! config-dir = "~/tenants/acme"              # default: a directory of cck's own
 //! base-url = "https://gateway.example"
 //! any-shape = true                           # the key does not start with sk-ant-: a gateway's

@@ -118,7 +118,19 @@ impl Page {
                 .filter(|value| !value.is_hide_set() && arg.get_action().takes_values())
                 .map(|value| value.get_name())
                 .collect();
-            let mut meaning = arg.get_help().map(|help| format!("{help}.")).unwrap_or_default();
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            let default = match arg.get_default_values() {
+                [value] if !arg.is_hide_default_value_set() && arg.get_action().takes_values() => {
+                    format!(" [default: {}]", value.to_string_lossy())
+                }
+                _ => String::new(),
+            };
+            let mut meaning = format!("{help}{default}.");
+            // What `--help` leaves out.
+            let long = arg.get_long_help().map(ToString::to_string).unwrap_or_default();
+            if let Some((_, more)) = long.split_once("\n\n") {
+                let _ = write!(meaning, "\n{more}");
+            }
             if !values.is_empty() {
                 let _ = write!(meaning, "\nOne of {}.", values.join(", "));
             }
