@@ -41,7 +41,7 @@ pub struct Record {
     pub host: String,
     pub pid: u32,
     pub cck: String,
-    /// `started` before a change, then `done`, `failed` or `reverted`.
+    /// `started` before a change, then `done`, `failed` or `reverted`; of a rotation that was cut off, `resumed`.
     pub outcome: String,
     /// Of a `repair`: what is wrong with the line before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

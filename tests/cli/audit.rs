@@ -145,6 +145,7 @@ fn a_damaged_end_of_the_trail_is_described_and_the_chain_goes_on() {
         assert_eq!(warnings.count(), 0, "a damaged trail is still written to: {}", ran.stderr);
         assert_eq!(fs::read_to_string(&trail).unwrap().lines().count(), lines);
         sandbox.cck(&["audit", "--check"]).run().code(0).out(&["whole", "1 damaged line"]);
+        sandbox.cck(&["audit", "--json"]).run().code(0).out(&["\"damage\": "]);
         sandbox.cck(&["audit"]).run().code(0).out(&["repair", words]);
         // A damaged line that no repair describes still breaks the chain.
         let text = fs::read_to_string(&trail).unwrap();
