@@ -58,16 +58,12 @@ rules! {
     ManagedErrorAsks = (2, 1, 33);
     /// Server-managed settings come with the login of a team.
     ServerIsAskedForTeams = (2, 1, 38);
-    /// Bad rules in `permissions` are dropped one by one; before, they cost the file.
-    BadPermissionsAreDropped = (2, 1, 47);
     /// `OAUTH` is read from `env` blocks too.
     OauthOfSettingsCounts = (2, 1, 53);
     /// A helper sees the variables of settings and config.
     HelperSeesVariables = (2, 1, 53);
     /// On Windows, settings come from the registry too.
     RegistryIsRead = (2, 1, 59);
-    /// `auto` is a mode of permissions.
-    AutoIsAMode = (2, 1, 71);
     /// ANTHROPIC_UNIX_SOCKET keeps out the login and what `env` blocks set, and lets `OAUTH` go first.
     UnixSocketIsKnown = (2, 1, 73);
     /// On Windows, managed settings under ProgramData are no longer read.
@@ -130,8 +126,6 @@ rules! {
     UserinfoIsTaken = (2, 1, 113);
     /// Workload identity and Anthropic profiles are known.
     ProfilesAreKnown = (2, 1, 118);
-    /// `hooks` of any kind is taken.
-    HooksMayBeAnything = (2, 1, 122);
     /// A known hook that is not a list is taken.
     HookMayBeAnything = (2, 1, 122) until (2, 1, 257);
     /// The default answer to a settings error goes on; before, it was to exit.

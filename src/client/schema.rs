@@ -17,8 +17,15 @@ const MEMBERS: &str = "
     2.1.299.. enabledMcpjsonServers=TEXT_OR_TEXTS
     0.0.0.. enabledPlugins=OBJECT env=OBJECT forceLoginOrgUUID=TEXT_OR_TEXTS
         includeCoAuthoredBy=BOOLEAN model=TEXT otelHeadersHelper=TEXT outputStyle=TEXT
-        permissions=OBJECT sandbox=OBJECT skipWebFetchPreflight=BOOLEAN
+        permissions=OBJECT permissions.additionalDirectories=TEXTS
+        sandbox=OBJECT skipWebFetchPreflight=BOOLEAN
         spinnerTipsEnabled=BOOLEAN statusLine=OBJECT
+    0.0.0..2.1.47 permissions.allow=TEXTS permissions.deny=TEXTS permissions.ask=TEXTS
+    2.1.47.. permissions.allow=LIST permissions.deny=LIST permissions.ask=LIST
+    0.0.0..2.1.71
+        permissions.defaultMode=acceptEdits|bypassPermissions|default|delegate|dontAsk|plan
+    2.1.71..
+        permissions.defaultMode=acceptEdits|auto|bypassPermissions|default|delegate|dontAsk|plan
     2.0.0.. alwaysThinkingEnabled=BOOLEAN
     2.0.62.. attribution=OBJECT
     2.0.67.. autoUpdatesChannel=latest|stable
@@ -31,19 +38,21 @@ const MEMBERS: &str = "
     2.1.0.. respectGitignore=BOOLEAN
     2.1.119.. verbose=BOOLEAN
     0.0.0..2.1.162 forceLoginMethod=claudeai|console
-    2.0.9..2.1.224 extraKnownMarketplaces=OBJECT";
+    2.0.9..2.1.224 extraKnownMarketplaces=OBJECT
+    0.0.0..2.1.122 hooks=OBJECT";
 
 /// What in the settings breaks the client's schema, if anything does.
 pub(crate) fn violation(client: Client, members: &BTreeMap<String, Json<'_>>) -> Option<String> {
     let broken = words(MEMBERS, client).find_map(|member| {
         let (name, kind) = member.split_once('=')?;
-        let value = *members.get(name)?;
+        let value = match name.split_once('.') {
+            Some((outer, inner)) => members.get(outer)?.get(inner)?,
+            None => *members.get(name)?,
+        };
         let wanted = unless_fits(kind, value)?;
         Some(format!("`{name}` is {}, not {wanted}", value.kind()))
     });
-    broken
-        .or_else(|| permissions(client, *members.get("permissions")?))
-        .or_else(|| hooks(client, *members.get("hooks")?))
+    broken.or_else(|| hooks(client, *members.get("hooks")?))
 }
 
 /// What a member has to be, in words, if the value is not.
@@ -53,6 +62,7 @@ fn unless_fits(kind: &str, value: Json<'_>) -> Option<String> {
         "TEXT" => ("a string", value.is_string()),
         "BOOLEAN" => ("true or false", matches!(value.0, "true" | "false")),
         "OBJECT" => ("an object", value.is_object()),
+        "LIST" => ("a list", value.items().is_some()),
         "TEXTS" => ("a list of strings", is_texts(value)),
         "TEXT_OR_TEXTS" => ("a string or a list of strings", value.is_string() || is_texts(value)),
         "COUNT" => ("a whole number", value.number().is_some_and(is_count)),
@@ -68,35 +78,11 @@ fn is_texts(value: Json<'_>) -> bool {
     value.items().is_some_and(|items| items.into_iter().all(Json::is_string))
 }
 
-fn permissions(client: Client, permissions: Json<'_>) -> Option<String> {
-    const MODES: [&str; 6] =
-        ["acceptEdits", "bypassPermissions", "default", "delegate", "dontAsk", "plan"];
-    for name in ["allow", "deny", "ask", "additionalDirectories"] {
-        let Some(value) = permissions.get(name) else { continue };
-        // 2.1.330 drops a bad entry only; it must be a list anyway.
-        let good = if client.has(Rule::BadPermissionsAreDropped) && name != "additionalDirectories"
-        {
-            value.items().is_some()
-        } else {
-            is_texts(value)
-        };
-        if !good {
-            return Some(format!("`permissions.{name}` is not a list of strings"));
-        }
-    }
-    let mode = permissions.get("defaultMode")?.string().unwrap_or_default();
-    let is_auto = client.has(Rule::AutoIsAMode) && mode == "auto";
-    (!is_auto && !MODES.contains(&&*mode)).then(|| "`permissions.defaultMode` names no mode".into())
-}
-
 /// The hooks: each is a list; before 2.1.101 an unknown name costs the file too (1.0.128, 2.0.77, 2.1.100, observed 2026-11).
 fn hooks(client: Client, hooks: Json<'_>) -> Option<String> {
     const EVENTS: &str = "\
         Notification PermissionRequest PostToolUse PostToolUseFailure PreCompact PreToolUse \
         SessionEnd SessionStart Stop SubagentStart SubagentStop UserPromptSubmit";
-    if !hooks.is_object() && !client.has(Rule::HooksMayBeAnything) {
-        return Some(format!("`hooks` is {}, not an object", hooks.kind()));
-    }
     hooks.members().into_iter().find_map(|(name, event)| {
         let is_known = EVENTS.split(' ').any(|event| event == name);
         if !is_known && !client.has(Rule::UnknownHooksAreDropped) {
@@ -126,7 +112,10 @@ mod tests {
             (r#"{"env": null}"#, "2.0.0 no, 2.0.77 no, 2.1.331 no"),
             (r#"{"env": {"A": null}}"#, "2.0.77 yes, 2.1.331 yes"),
             (r#"{"permissions": {"allow": 5}}"#, "2.0.77 no, 2.1.331 no"),
-            (r#"{"permissions": {"deny": [5]}}"#, "2.0.77 no, 2.1.331 yes"),
+            (r#"{"permissions": {"deny": [5]}}"#, "2.1.46 no, 2.1.47 yes"),
+            (r#"{"permissions": {"additionalDirectories": [5]}}"#, "2.0.77 no, 2.1.331 no"),
+            (r#"{"permissions": {"defaultMode": "auto"}}"#, "2.1.70 no, 2.1.71 yes"),
+            (r#"{"permissions": {"defaultMode": 5}}"#, "2.0.77 no, 2.1.331 no"),
             (r#"{"cleanupPeriodDays": 1.5}"#, "2.0.77 no, 2.1.331 no"),
             (r#"{"hooks": 5}"#, "2.0.77 no, 2.1.121 no, 2.1.122 yes"),
             (r#"{"hooks": {"PreToolUse": 5}}"#, "2.0.77 no, 2.1.331 no"),
