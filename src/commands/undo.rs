@@ -48,20 +48,17 @@ pub(crate) fn run(args: UndoArgs, context: &mut Context) -> anyhow::Result<Exit>
         }));
     }
     let changed = change::apply(&target, "undo", None, files, context)?;
-    if args.change.json {
-        let report = json!({"undone": record.action, "of": record.time});
-        changed.print_json(&target, report, context)?;
-        return Ok(Exit::Done);
-    }
-    let dry_run = args.change.dry_run;
-    let verb = if dry_run { "would undo" } else { "undid" };
     let names = change::places(record.files.iter().map(|file| &*file.path), context);
-    let line = format!("{verb} the {} of {} in {names}:", record.action, record.time);
-    if dry_run {
-        context.say(line);
-    } else {
-        context.done(line);
+    let what = format!("the {} of {} in {names}", record.action, record.time);
+    let lines = [
+        format!("{what} is undone already; nothing to change"),
+        format!("would undo {what}:"),
+        format!("undid {what}:"),
+    ];
+    let report = json!({"undone": record.action, "of": record.time});
+    changed.report(&target, report, lines, context)?;
+    if !args.change.json {
+        changed.print_diff(context);
     }
-    changed.print_diff(context);
     Ok(Exit::Done)
 }
