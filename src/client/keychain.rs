@@ -145,9 +145,18 @@ pub(crate) fn read_document(
     Ok(Zeroizing::new(text.into_bytes()))
 }
 
-pub(crate) fn key_in(place: &Path, context: &Context) -> anyhow::Result<Option<Zeroizing<String>>> {
-    let bytes = read_document(service(place).unwrap_or_default(), context)?;
-    Ok(Document::parse(&bytes)?.get::<String>(&[MEMBER]).map(Zeroizing::new))
+/// The place of the API key's item, and the key in it, if there is one, or why it cannot be read.
+pub(crate) fn held(context: &Context) -> Option<(PathBuf, Held)> {
+    let place = place(context)?;
+    let key = |bytes: Zeroizing<Vec<u8>>| Ok(key_in(&Document::parse(&bytes)?));
+    let held = read_document(service(&place)?, context).and_then(key);
+    Some((place, held))
+}
+
+pub(crate) type Held = anyhow::Result<Option<Zeroizing<String>>>;
+
+pub(crate) fn key_in(item: &Document<'_>) -> Option<Zeroizing<String>> {
+    item.get::<String>(&[MEMBER]).map(Zeroizing::new)
 }
 
 /// Edits an item as [`store::update_recorded`](crate::store) edits a file.
@@ -170,7 +179,7 @@ pub(crate) fn update(
             continue;
         }
         let after = Zeroizing::new(edited.pieces.concat());
-        let key = Document::parse(&after)?.get::<String>(&[MEMBER]).map(Zeroizing::new);
+        let key = key_in(&Document::parse(&after)?);
         write(service, key.as_ref().map(|key| key.as_str()), context)?;
         return Ok(edited.changes);
     }

@@ -114,14 +114,11 @@ struct Rotation {
     new: ApiKey,
     old: Zeroizing<String>,
     in_config: bool,
-    item: Option<(PathBuf, Held)>,
+    item: Option<(PathBuf, keychain::Held)>,
     records: Records,
     /// The old key, and those of rotations before that were cut off.
     keys: Keys,
 }
-
-/// A key, if there is one, or why it cannot be read.
-type Held = anyhow::Result<Option<Zeroizing<String>>>;
 
 impl Rotation {
     /// Reads the new key, and finds the old one: in the config, in the Keychain, or in both.
@@ -135,14 +132,11 @@ impl Rotation {
         }
         let config = &target.file.path;
         let in_config = target.key()?;
-        let mut item = None;
-        if let Some(path) = keychain::place(context) {
-            item = match (keychain::key_in(&path, context), &in_config) {
-                // It is nowhere else.
-                (Err(error), None) => return Err(error),
-                (held, _) => Some((path, held)),
-            };
-        }
+        let item = match (keychain::held(context), &in_config) {
+            // It is nowhere else.
+            (Some((_, Err(error))), None) => return Err(error),
+            (item, _) => item,
+        };
         let old = match (&in_config, &item) {
             (Some(key), _) | (None, Some((_, Ok(Some(key))))) => key.clone(),
             _ => {
@@ -171,8 +165,7 @@ impl Rotation {
         let mut files = Vec::new();
         if let Some((item, Ok(Some(_)))) = &self.item {
             files.push(FilePlan::new(item, |document| {
-                let key = document.get::<String>(&[keychain::MEMBER]).map(Zeroizing::new);
-                let is_old = key.is_some_and(|key| keys.has(&key));
+                let is_old = keychain::key_in(document).is_some_and(|key| keys.has(&key));
                 let swap = Edit::set(&[keychain::MEMBER], new.reveal());
                 Ok(is_old.then_some(swap).into_iter().collect())
             }));

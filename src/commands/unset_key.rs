@@ -38,11 +38,10 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     // What cck replaced in this config before is a copy too.
     undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));
     let (mut files, mut unseen) = (Vec::new(), None);
-    if let Some(path) = keychain::place(context) {
-        match keychain::key_in(&path, context) {
-            Ok(_) => files.push(FilePlan::removal(&path, keychain::MEMBER)),
-            Err(error) => unseen = Some((path, error)),
-        }
+    match keychain::held(context) {
+        Some((path, Ok(_))) => files.push(FilePlan::removal(&path, keychain::MEMBER)),
+        Some((path, Err(error))) => unseen = Some((path, error)),
+        None => {}
     }
     files.push(FilePlan::removal(&target.file.path, "primaryApiKey"));
     let changed = change::apply(&target, "unset-key", None, files, context)?;
