@@ -98,6 +98,13 @@ impl Problems {
     }
 }
 
+/// A command for the config that was asked about: without these words it would be for another one.
+pub(crate) fn cck(command: &str, profile: Option<&str>, config_file: Option<String>) -> String {
+    let profile = profile.map(|name| format!(" --profile {name}")).unwrap_or_default();
+    let file = config_file.map(|file| format!(" --config-file {file}")).unwrap_or_default();
+    format!("cck {command}{profile}{file}")
+}
+
 impl<'a> Case<'a> {
     /// Those of the modes that are asked about.
     pub(crate) fn outcomes(&self) -> impl Iterator<Item = &'a Outcome> {
@@ -127,16 +134,10 @@ impl<'a> Case<'a> {
         self.show(&self.state.config_file.path)
     }
 
-    /// A command for the config that was asked about: without these words it would be for another one.
     pub(crate) fn cck(&self, command: &str) -> String {
-        let mut line = format!("cck {command}");
-        if let Some(profile) = self.profile {
-            line += &format!(" --profile {profile}");
-        }
-        if self.state.chosen_by == ChosenBy::Flag {
-            line += &format!(" --config-file {}", self.quote(&self.state.config_file.path));
-        }
-        line
+        let is_named = self.state.chosen_by == ChosenBy::Flag;
+        let file = is_named.then(|| self.quote(&self.state.config_file.path));
+        cck(command, self.profile, file)
     }
 
     /// cck writes no key into a file of the working directory, which CLAUDE_CONFIG_DIR may have the client read.

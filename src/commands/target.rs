@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use crate::client::{ChosenBy, Client, ConfigFile, Paths, Roots, gather};
+use crate::client::{ChosenBy, Client, ConfigFile, Paths, Roots, advice, gather};
 use crate::context::Context;
 use crate::document::{Change, Document};
 use crate::error::fail;
@@ -40,16 +40,9 @@ pub(crate) struct ChangeArgs {
 }
 
 impl ChangeArgs {
-    /// A command for the same config: without these words it would be for another one.
     pub(crate) fn cck(&self, command: &str) -> String {
-        let mut line = format!("cck {command}");
-        if let Some(profile) = &self.profile.profile {
-            line += &format!(" --profile {profile}");
-        }
-        if let Some(file) = &self.config_file {
-            line += &format!(" --config-file {}", shell::word(file.display()));
-        }
-        line
+        let file = self.config_file.as_ref().map(|file| shell::word(file.display()));
+        advice::cck(command, self.profile.profile.as_deref(), file)
     }
 }
 
