@@ -36,6 +36,7 @@ impl Answers {
 
 #[derive(Clone, Debug, Default)]
 pub struct Config {
+    /// `primaryApiKey`, if it is text, and not empty.
     pub primary_key: Option<Secret>,
     /// `primaryApiKey` as it is written, where it is not text.
     pub odd_primary: Option<Secret>,
@@ -168,7 +169,9 @@ impl Picked {
         };
         let (env, odd_env) = self.variables(client);
         Ok(Config {
-            primary_key: key.filter(is_text).map(|key| Secret::new(key.to_js_string())),
+            primary_key: key
+                .filter(|key| is_text(key) && key.is_truthy())
+                .map(|key| Secret::new(key.to_js_string())),
             odd_primary: key.filter(|key| !is_text(key)).map(|key| Secret::new(key.0.to_owned())),
             onboarded: json(onboarded).is_some_and(Json::is_truthy),
             approved: list("approved"),

@@ -1,8 +1,8 @@
 //! Every source of a credential, and what becomes of it in one mode. Pure.
 
 use super::{
-    Dialog, Item, Json, Kind, Login, Note, Rule, Secret, Source, Standing, State, headers, js_trim,
-    login::is_past, names, settings, variables,
+    Dialog, Item, Json, Kind, Login, Note, Rule, Secret, Source, Standing, State, Stop, headers,
+    js_trim, login::is_past, names, settings, variables,
 };
 
 /// A source, and the credential that may be there.
@@ -29,9 +29,10 @@ impl Credential {
         self.is_set && self.note.is_none()
     }
 
-    /// Notes that it does not count, unless something was noted before.
-    fn ignore(&mut self, because: &str) {
-        self.note.get_or_insert_with(|| Note::new(Standing::Ignored, because));
+    /// Notes that it does not count if there is a reason, unless something was noted before.
+    fn ignore<'r>(&mut self, because: impl Into<Option<&'r str>>) {
+        let note = because.into().map(|because| Note::new(Standing::Ignored, because));
+        self.note = self.note.take().or(note);
     }
 }
 
@@ -43,7 +44,8 @@ pub(crate) struct Credentials {
     pub dialogs: Vec<Dialog>,
     /// Whether the client fails on a list of approvals that is not one.
     pub fails: bool,
-    pub refusal: Option<(Source, String)>,
+    /// What a forced login refuses.
+    pub refusal: Option<Stop>,
     /// The API key, and `primaryApiKey` where no helper is set, that a login goes before.
     pub passed_over: [Option<Credential>; 2],
 }
@@ -53,8 +55,7 @@ impl Credentials {
     pub(crate) fn of(state: &State) -> Credentials {
         let mut found = Credentials::default();
         found.add_gateway(state);
-        found.add_headers(state);
-        for name in [names::TOKEN, names::KEY, names::KEY_DESCRIPTOR] {
+        for name in [names::HEADERS, names::TOKEN, names::KEY, names::KEY_DESCRIPTOR] {
             found.add_variable(state, name);
         }
         found.add_well_known(state, Source::WellKnownKey, ".api_key");
@@ -114,15 +115,6 @@ impl Credentials {
         }
     }
 
-    /// Notes of every source that was to be sent that it is not.
-    pub(crate) fn nothing_sent(&mut self, reason: &str) {
-        for note in self.all.iter_mut().filter_map(|found| found.note.as_mut()) {
-            if note.standing == Standing::Used {
-                *note = Note::new(Standing::Ignored, reason);
-            }
-        }
-    }
-
     fn add(&mut self, source: Source, secret: Option<Secret>) -> &mut Credential {
         let is_set = secret.is_some();
         self.all.push(Credential { source, is_set, secret, ..Credential::default() });
@@ -135,25 +127,11 @@ impl Credentials {
         let found = self.add(Source::Gateway, login.token.clone());
         found.is_set = true;
         found.is_renewed = is_past(login.expires_at, state.facts.now);
-        if let Some(because) = state.ignores_gateway(login) {
-            found.ignore(because);
-        } else if login.token.is_none() && state.client.has(Rule::GatewayTokenMustBeText) {
+        found.ignore(state.ignores_gateway(login));
+        if login.token.is_none() && state.client.has(Rule::GatewayTokenMustBeText) {
             let failure =
                 "the login of the cloud gateway has no `jwt`, and the client sends nothing";
             found.failure = Some(failure.to_owned());
-        }
-    }
-
-    fn add_headers(&mut self, state: &State) {
-        for place in state.variables.places(names::HEADERS) {
-            let custom = headers::parse(state.client, place.value.reveal());
-            if let Some(value) = custom.x_api_key.or(custom.authorization) {
-                let secret = Some(Secret::new(value.to_owned()));
-                let found = self.add(place.source.clone(), secret);
-                if let Some(because) = place.ignored {
-                    found.ignore(because);
-                }
-            }
         }
     }
 
@@ -164,6 +142,13 @@ impl Credentials {
             let descriptor = state.facts.open_descriptors.get(value.reveal());
             let secret = match name {
                 _ if is_usual => Some(value.clone()),
+                names::HEADERS => {
+                    let custom = headers::parse(state.client, value.reveal());
+                    let header = custom.x_api_key.or(custom.authorization);
+                    // Without such a line it does not count as a credential.
+                    let Some(header) = header else { continue };
+                    Some(Secret::new(header.to_owned()))
+                }
                 names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR => descriptor.cloned().flatten(),
                 names::PROFILE if variables::is_set(state.client, name, value) => {
                     state.profile().and_then(|profile| profile.token)
@@ -182,9 +167,7 @@ impl Credentials {
             } else {
                 place.ignored
             };
-            if let Some(because) = because {
-                found.ignore(because);
-            }
+            found.ignore(because);
         }
         // The usual ones are named even if nothing sets them.
         if is_usual && self.all.iter().all(|found| found.source != Source::env(name)) {
@@ -247,8 +230,7 @@ impl Credentials {
         if let Item::Text(text) = &state.facts.keychain.key {
             self.add(Source::KeychainKey, Some(Secret::new(text.trim().to_owned())));
         }
-        let key = config.primary_key.clone().filter(|key| !key.is_empty());
-        let found = self.add(Source::PrimaryKey, key);
+        let found = self.add(Source::PrimaryKey, config.primary_key.clone());
         if found.secret.as_ref().is_some_and(|key| js_trim(key.reveal()).is_empty()) {
             found.note = Some(Note::new(Standing::Unset, "not set"));
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{
     Client, Credential, Credentials, Header, HelperRun, Json, Kind, Mode, Origin, Outcome, Race,
-    Rule, Secret, Source, State, destination, js_trim, names, settings,
+    Rule, Secret, Source, State, destination, js_trim, names, settings, variables::is_trimmed,
 };
 use crate::key::command::Ended;
 
@@ -335,7 +335,7 @@ pub(super) fn unfit(state: &State, header: &Header) -> Option<String> {
     let Header::From(source, Some(value)) = header else { return None };
     let value = value.reveal();
     let value = value.strip_prefix("Bearer ").unwrap_or(value);
-    let is_line = matches!(source, Source::Variable(_, name) if name == names::HEADERS);
+    let is_line = source.is_variable(names::HEADERS);
     let fits = value.is_ascii() || is_line || !state.client.has(Rule::CredentialsMustBeAscii);
     (!fits || !fits_header(state.client, value))
         .then(|| format!("the value of {source} has a character that no header can hold"))
@@ -345,12 +345,10 @@ pub(super) fn unfit(state: &State, header: &Header) -> Option<String> {
 /// sources leave it to HTTP, for which blanks are ASCII (2.0.77, 2.1.211, 2.1.212, 2.1.220, 2.1.331, observed 2026-11-24).
 fn trimmed<'a>(client: Client, source: &Source, value: &'a str) -> &'a str {
     let is_trimmed = match source {
-        Source::Variable(_, name) if name == names::KEY || name == names::OAUTH => {
-            client.has(Rule::KeyIsTrimmed)
+        Source::Variable(_, name) => {
+            [names::KEY, names::TOKEN, names::OAUTH].contains(&&**name) && is_trimmed(client, name)
         }
-        Source::Variable(_, name) if name == names::TOKEN => client.has(Rule::TokenIsTrimmed),
-        Source::KeychainKey => true,
-        _ => false,
+        source => *source == Source::KeychainKey,
     };
     if is_trimmed { js_trim(value) } else { value.trim_matches([' ', '\t', '\r', '\n']) }
 }

@@ -1,21 +1,17 @@
 //! Judges which credentials count in one mode, and notes of the others why they do not. Pure.
 
 use super::{
-    Credential, Credentials, Dialog, Kind, Layer, Mode, Note, Origin, Place, Rule, Secret,
-    Settings, Source, Standing, State, config::Answers, credentials::UNKNOWN, federation, js_trim,
-    names, server, settings, variables,
+    Credential, Credentials, Dialog, Kind, Layer, Mode, Note, Place, Rule, Secret, Settings,
+    Source, Standing, State, Stop, config::Answers, credentials::UNKNOWN, federation, js_trim,
+    names, server, variables,
 };
 use crate::key;
 
-/// The credentials of `state`; of each kind, at most one counts in `mode`.
-pub(crate) fn rank(state: &State, mode: Mode) -> Credentials {
-    Ranking { state, mode, for_server: false, found: Credentials::of(state) }.rank()
-}
-
-/// Those with which the client can ask Anthropic's server for settings. What a project sets is not there yet, and neither a
-/// dead descriptor nor missing scopes keep a login or `OAUTH` from it (2.1.112 to 2.1.332, observed 2026-11-26).
-pub(crate) fn rank_for_server(state: &State, mode: Mode) -> Credentials {
-    Ranking { state, mode, for_server: true, found: Credentials::of(state) }.rank()
+/// The credentials of `state`; of each kind, at most one counts in `mode`. Or those with which the client can ask Anthropic's
+/// server for settings: what a project sets is not there yet, and neither a dead descriptor nor missing scopes keep a login or
+/// `OAUTH` from it (2.1.112 to 2.1.332, observed 2026-11-26).
+pub(crate) fn rank(state: &State, mode: Mode, for_server: bool) -> Credentials {
+    Ranking { state, mode, for_server, found: Credentials::of(state) }.rank()
 }
 
 struct Ranking<'s> {
@@ -58,12 +54,10 @@ impl<'s> Ranking<'s> {
 
     /// The first that counts shadows the others of its kind.
     fn first_counts(&mut self, kind: Kind) {
-        let Some(first) = self.found.get(kind) else { return };
-        let first = first.source.clone();
-        let others =
-            self.found.all.iter().filter(|other| other.source.kind() == kind && other.counts());
-        let others: Vec<_> = others.map(|other| other.source.clone()).skip(1).collect();
-        others.iter().for_each(|other| self.found.note(other, Note::first(&first)));
+        let all = self.found.all.iter_mut();
+        let mut counting = all.filter(|found| found.source.kind() == kind && found.counts());
+        let Some(first) = counting.next() else { return };
+        counting.for_each(|other| other.note = Some(Note::first(&first.source)));
     }
 
     fn unset(&mut self, source: &Source, because: &str) {
@@ -72,7 +66,23 @@ impl<'s> Ranking<'s> {
 
     /// The effective value of a variable; those it hides are noted.
     fn variable(&mut self, name: &str) -> Option<&'s Place> {
-        self.effective(name, self.state.variables.read(name))
+        self.variable_without(name, "it comes too late", |_| false)
+    }
+
+    /// The same, without the places that are ignored.
+    fn variable_without(
+        &mut self,
+        name: &str,
+        why: &str,
+        is_ignored: impl Fn(&Source) -> bool,
+    ) -> Option<&'s Place> {
+        let for_server = self.for_server;
+        let (ignored, others): (Vec<_>, Vec<_>) =
+            self.state.variables.read(name).partition(|place| {
+                is_ignored(&place.source) || for_server && place.source.is_of_project()
+            });
+        ignored.iter().for_each(|place| self.found.ignore(&place.source, why));
+        self.effective(name, others.into_iter())
     }
 
     /// The first of these places of a variable, if it counts; the others are noted.
@@ -103,29 +113,17 @@ impl<'s> Ranking<'s> {
 
     /// ANTHROPIC_AUTH_TOKEN; a gateway takes none from a project (2.1.195, 2.1.330, observed 2026-11-24).
     fn token(&mut self) {
-        let is_ignored = self.state.variables.is_gateway() || self.for_server;
-        self.outside_project(
-            names::TOKEN,
-            is_ignored,
-            "a gateway's token is not taken from a project",
-        );
-    }
-
-    /// The effective value of a variable; if that of a project `is_ignored`, without it.
-    fn outside_project(&mut self, name: &str, is_ignored: bool, why: &str) -> Option<&'s Place> {
-        let places = self.state.variables.read(name);
-        let (of_project, others): (Vec<_>, Vec<_>) =
-            places.partition(|place| is_ignored && place.source.is_of_project());
-        of_project.iter().for_each(|place| self.found.ignore(&place.source, why));
-        self.effective(name, others.into_iter())
+        let is_gateway = self.state.variables.is_gateway();
+        let is_ignored = |source: &Source| is_gateway && source.is_of_project();
+        let why = "a gateway's token is not taken from a project";
+        self.variable_without(names::TOKEN, why, is_ignored);
     }
 
     /// The API key. A gateway leaves it out anyway, and nothing is asked; where a login goes first, it is asked about (2.1.332,
     /// observed 2026-11-26).
     fn key(&mut self) {
-        if let Some(place) = self.outside_project(names::KEY, self.for_server, "it comes too late")
-            && !self.state.variables.is_gateway()
-        {
+        let place = self.variable(names::KEY);
+        if let Some(place) = place.filter(|_| !self.state.variables.is_gateway()) {
             self.approve(place);
         }
         self.first_counts(Kind::Key);
@@ -178,7 +176,6 @@ impl<'s> Ranking<'s> {
     /// The helper in force; those it hides are noted.
     fn helpers(&mut self) {
         let state = self.state;
-        let in_force = settings::helper(state).map(|(layer, _)| layer);
         let mut first = None;
         for settings in &state.layers {
             let Some(helper) = &settings.helper else { continue };
@@ -195,7 +192,7 @@ impl<'s> Ranking<'s> {
                 }
             } else if state.is_of_host() {
                 self.found.ignore(&source, HOST);
-            } else if let Some(higher) = first.filter(|_| in_force != Some(settings.layer)) {
+            } else if let Some(higher) = first {
                 let by = Source::Helper(higher);
                 self.found.note(&source, Note::shadowed(&by, format!("{by} overrides it")));
             }
@@ -227,22 +224,15 @@ impl<'s> Ranking<'s> {
             // of the Keychain alone comes after (2.1.112, the same day).
             let projects = state.client.has(Rule::OauthOfProjectsCounts);
             let has_file = state.credentials_file.reading.exists();
-            let too_late = |source: &Source| {
-                let Source::Variable(Origin::Settings(layer), _) = source else { return false };
-                match layer {
-                    // 2.1.84 to 2.1.280, observed 2026-11-27.
-                    layer if layer.is_of_project() && self.for_server => true,
-                    Layer::Remote | Layer::Policy => has_file,
-                    layer => has_file && state.login.is_some() && projects && layer.is_of_project(),
+            let is_late = |source: &Source| match source.layer() {
+                Some(Layer::Remote | Layer::Policy) => has_file,
+                Some(layer) => {
+                    has_file && state.login.is_some() && projects && layer.is_of_project()
                 }
+                None => false,
             };
-            let places = state.variables.read(names::OAUTH);
-            let (late, others): (Vec<_>, Vec<_>) =
-                places.partition(|place| too_late(&place.source));
-            for place in late {
-                self.found.ignore(&place.source, "the file of stored logins keeps it out");
-            }
-            self.effective(names::OAUTH, others.into_iter())
+            let why = "the file of stored logins keeps it out";
+            self.variable_without(names::OAUTH, why, is_late)
         };
         let lacks_scope = || {
             let scopes = state.variables.effective(names::OAUTH_SCOPES);
@@ -285,41 +275,31 @@ impl<'s> Ranking<'s> {
                 || state.variables.at_start(names::KEY).is_some_and(key_counts))
     }
 
-    /// What says that the client runs in a cloud session, or that the desktop app started it. Neither counts with SIMPLE, nor
-    /// where a host names the variable of its credential (2.1.332, observed 2026-11-26).
+    /// What says that the client runs in a cloud session, or that an app started it: neither federation nor a profile counts
+    /// there (2.1.118 to 2.1.332, observed 2026-11-26).
     fn session(&self) -> Option<&'static str> {
-        let state = self.state;
-        let has = |rule| state.client.has(rule);
-        let desktop = match state.variables.entrypoint() {
+        let variables = &self.state.variables;
+        let has = |rule| self.state.client.has(rule);
+        let is_app = match variables.entrypoint() {
             "claude-desktop" => has(Rule::RemoteLoginBeatsAll),
-            "local-agent" => has(Rule::AgentLoginBeatsAll),
+            "claude-desktop-3p" | "local-agent" => has(Rule::AgentIsKnown),
             _ => false,
         };
-        if state.is_simple() || state.variables.at_start(names::HOST_AUTH).is_some() {
-            None
-        } else if has(Rule::RemoteLoginBeatsKey) && self.is_remote() {
-            Some(names::REMOTE)
-        } else {
-            desktop.then_some(names::ENTRYPOINT)
-        }
-    }
-
-    fn is_remote(&self) -> bool {
-        match self.state.client.has(Rule::RemoteIsOfProcess) {
-            true => self.state.variables.starts_on(names::REMOTE),
-            false => self.state.variables.is_on(names::REMOTE),
-        }
-    }
-
-    /// Whether neither federation nor a profile counts: in a cloud session, the desktop app and a local agent (2.1.118 to
-    /// 2.1.332, observed 2026-11-26).
-    fn is_of_session(&self) -> bool {
-        let is_app = match self.state.variables.entrypoint() {
-            "claude-desktop" => true,
-            "claude-desktop-3p" | "local-agent" => self.state.client.has(Rule::AgentUsesNoProfile),
-            _ => false,
+        let is_remote = match has(Rule::RemoteIsOfProcess) {
+            true => variables.starts_on(names::REMOTE),
+            false => variables.is_on(names::REMOTE),
         };
-        is_app || self.is_remote()
+        let is_remote = is_remote && has(Rule::RemoteLoginBeatsKey);
+        is_remote.then_some(names::REMOTE).or(is_app.then_some(names::ENTRYPOINT))
+    }
+
+    /// The session, if it prefers a login: not that of the desktop app for other providers, none with SIMPLE, and none where a
+    /// host names the variable of its credential (2.1.332, observed 2026-11-26).
+    fn prefers_login(&self) -> Option<&'static str> {
+        let variables = &self.state.variables;
+        let is_other = variables.entrypoint() == "claude-desktop-3p";
+        let counts = !self.state.is_simple() && variables.at_start(names::HOST_AUTH).is_none();
+        self.session().filter(|who| counts && !(is_other && *who == names::ENTRYPOINT))
     }
 
     /// Why a login or an OAuth token goes before keys, if one does, and whether before all of them or `KEY` alone.
@@ -338,7 +318,7 @@ impl<'s> Ranking<'s> {
         let beats_all = state.client.has(Rule::RemoteLoginBeatsAll);
         // Before, what goes before the login let `KEY` go along (2.0.45 to 2.1.76, observed 2026-11-26).
         let is_beaten = !beats_all && (found.has(Kind::Token) || found.has(Kind::Helper));
-        if let Some(who) = self.session().filter(|_| !is_beaten)
+        if let Some(who) = self.prefers_login().filter(|_| !is_beaten)
             && (oauth.is_some() || has_login)
         {
             let reason = format!("{who} is set, and a login goes before every key");
@@ -369,7 +349,7 @@ impl<'s> Ranking<'s> {
         if has_token || !state.client.has(known) {
             return;
         }
-        if self.is_of_session() {
+        if self.session().is_some() {
             self.found.ignore_all(&[Kind::Grant, Kind::Profile], SESSION);
             return;
         }
@@ -444,7 +424,7 @@ impl<'s> Ranking<'s> {
             return;
         }
         // There keys pass (2.1.146 to 2.1.332, observed 2026-11-26).
-        let in_session = self.session().is_some();
+        let in_session = self.prefers_login().is_some();
         let method = method.filter(|_| !gateway || has(Rule::ForcedGatewayIsKnown));
         let organizations = managed.find_map(|layer| layer.organizations);
         let by = if method.is_some() { "forceLoginMethod" } else { "forceLoginOrgUUID" };
@@ -481,12 +461,12 @@ impl<'s> Ranking<'s> {
             None
         };
         self.found.refusal = refused.map(|source| {
-            let why = if checked {
+            let reason = if checked {
                 format!("{by} in managed settings has {source} checked online, which cck cannot do")
             } else {
                 format!("{by} in managed settings refuses {source}")
             };
-            (source, why)
+            Stop { code: "forced-login", reason, source: Some(source) }
         });
     }
 

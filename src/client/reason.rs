@@ -1,8 +1,8 @@
 //! What became of every source of a credential, and why. Pure.
 
 use super::{
-    Candidate, Credential, Credentials, Header, Kind, Note, Outcome, Secret, Standing, State,
-    headers::helper_failure,
+    Candidate, Credential, Credentials, Header, Kind, Note, Outcome, Secret, Source, Standing,
+    State, headers::helper_failure,
 };
 
 /// The report's candidates, from what was noted in both modes.
@@ -35,39 +35,38 @@ pub(crate) fn candidates(in_print: Credentials, in_interactive: Credentials) -> 
     all.into_iter().map(candidate).collect()
 }
 
-pub(crate) fn note(state: &State, found: &mut Credentials, outcome: &Outcome) {
-    let counting = found.all.iter().filter(|credential| credential.counts());
-    let notes: Vec<_> = counting
-        .map(|credential| (credential.source.clone(), standing(state, found, credential, outcome)))
-        .collect();
-    notes.into_iter().for_each(|(source, note)| found.note(&source, note));
+/// Notes what becomes of the sources that count; `failure` is why nothing is sent, if nothing is.
+pub(crate) fn note(
+    state: &State,
+    found: &mut Credentials,
+    outcome: &Outcome,
+    failure: Option<&str>,
+) {
+    for credential in found.all.iter_mut().filter(|credential| credential.counts()) {
+        credential.note = Some(standing(state, &credential.source, outcome, failure));
+    }
 }
 
-fn standing(
-    state: &State,
-    found: &Credentials,
-    credential: &Credential,
-    outcome: &Outcome,
-) -> Note {
-    let source = &credential.source;
+fn standing(state: &State, source: &Source, outcome: &Outcome, failure: Option<&str>) -> Note {
     let of = |wanted: &dyn Fn(&Header) -> bool| {
         let headers = outcome.headers().into_iter().filter(|(_, header)| wanted(header));
         headers.map(|(name, _)| name).collect::<Vec<_>>().join(" and ")
     };
     let sent_as = of(&|header| header.source() == Some(source));
     if !sent_as.is_empty() {
-        return Note::new(Standing::Used, format!("sent as {sent_as}"));
+        return match failure {
+            Some(failure) => Note::new(Standing::Ignored, failure),
+            None => Note::new(Standing::Used, format!("sent as {sent_as}")),
+        };
     }
     let empty = of(&|header| *header == Header::Invalid(source.clone()));
     let kind = source.kind();
     let is_helper = kind == Kind::Helper;
-    let failure = helper_failure(state).filter(|_| is_helper);
-    let failure = failure.or_else(|| (!empty.is_empty()).then(|| "is blank".to_owned()));
-    if let Some(failure) = failure {
-        let then = if empty.is_empty() {
-            String::new()
-        } else {
-            format!("; {empty} is sent without a credential")
+    let is_blank = || (!empty.is_empty()).then(|| "is blank".to_owned());
+    if let Some(failure) = helper_failure(state).filter(|_| is_helper).or_else(is_blank) {
+        let then = match &*empty {
+            "" => String::new(),
+            header => format!("; {header} is sent without a credential"),
         };
         return Note::new(Standing::Ignored, format!("it {failure}{then}"));
     }
@@ -77,23 +76,14 @@ fn standing(
         return Note::new(Standing::Ignored, reason);
     }
     let (key, token) = (outcome.x_api_key.taken_by(), outcome.authorization.taken_by());
-    let first = if found.has(Kind::Gateway) {
-        token
-    } else if is_key {
-        key.or(token)
-    } else if is_helper {
-        None
-    } else {
-        token.or(key)
-    };
-    match (first, key, token) {
-        (None, Some(key), Some(token)) if key != token => {
+    let is_gateway = token == Some(&Source::Gateway);
+    match (key, token) {
+        (Some(key), Some(token)) if is_helper && !is_gateway && key != token => {
             let because = format!("{key} comes first as x-api-key, {token} as authorization");
             Note::shadowed(token, because)
         }
-        _ => match first.or(key).or(token) {
-            Some(first) => Note::first(first),
-            None => Note::new(Standing::Shadowed, "the client sends nothing"),
-        },
+        (Some(key), _) if is_key && !is_gateway => Note::first(key),
+        (_, Some(first)) | (Some(first), None) => Note::first(first),
+        (None, None) => Note::new(Standing::Shadowed, "the client sends nothing"),
     }
 }

@@ -18,7 +18,7 @@ pub fn resolve(state: &State) -> Decision {
 /// The client's answer in one mode, and what became of every source.
 fn judge(state: &State, mode: Mode) -> (Outcome, Credentials) {
     let mut outcome = Outcome { provider: provider(state), ..Outcome::default() };
-    let mut found = rank(state, mode);
+    let mut found = rank(state, mode, false);
     if let Some((stop, dialogs)) = stop(state, mode, &outcome, &found) {
         outcome.dialogs = dialogs;
         let mut found = Credentials::of(state);
@@ -33,22 +33,18 @@ fn judge(state: &State, mode: Mode) -> (Outcome, Credentials) {
     outcome.dialogs.extend(&found.dialogs);
     let failure = headers::decide(state, mode, &found, &mut outcome);
     let failure = failure.or_else(|| destination::unusable(state));
-    reason::note(state, &mut found, &outcome);
     // What the helper printed keeps nothing back if it comes too late (2.1.112, observed 2026-11-26).
     let key = &outcome.x_api_key;
     outcome.race.take_if(|race| match &failure {
         None => !outcome.sends,
         some => key.source() != Some(&race.helper) || *some != headers::unfit(state, key),
     });
-    if let Some(failure) = failure {
-        outcome.sends = false;
-        found.nothing_sent(&failure);
-    } else if !outcome.sends {
-        found.nothing_sent("this client sends nothing with it alone");
-        if mode == Mode::Interactive {
-            outcome.dialogs.push(Dialog::Login);
-        }
+    if failure.is_none() && !outcome.sends && mode == Mode::Interactive {
+        outcome.dialogs.push(Dialog::Login);
     }
+    outcome.sends &= failure.is_none();
+    let alone = (!outcome.sends).then_some("this client sends nothing with it alone");
+    reason::note(state, &mut found, &outcome, failure.as_deref().or(alone));
     if !outcome.sends {
         outcome.x_api_key = Header::Absent;
         outcome.authorization = Header::Absent;
@@ -73,12 +69,14 @@ fn stop(
     found: &Credentials,
 ) -> Option<(Stop, Vec<Dialog>)> {
     let (client, is_interactive) = (state.client, mode == Mode::Interactive);
-    let stop = |code, dialog: Option<Dialog>, reason: &str| {
-        let dialogs = dialog.into_iter().filter(|_| is_interactive).collect();
-        Some((Stop { code, reason: reason.to_owned(), source: None }, dialogs))
+    let stop = |code, reason: &str, dialogs: &[Dialog]| {
+        Some((Stop { code, reason: reason.to_owned(), source: None }, dialogs.to_vec()))
     };
+    // It may have asked about a key before.
+    let asked = found.dialogs.as_slice();
+    let asked_until = |rule| if client.has(rule) { &[] } else { asked };
     if let Some(refusal) = state.refusal.as_ref().filter(|_| !state.launch.asks_first) {
-        return stop("launch", None, refusal);
+        return stop("launch", refusal, &[]);
     }
     // 2.1.330; 2.0.77 ignores the file (observed 2026-11).
     let managed_is_refused = state.settings_files.iter().any(|(layer, file)| {
@@ -94,10 +92,8 @@ fn stop(
         && of_variables.into_iter().any(|kind| found.has(kind));
     if managed_is_refused && client.has(Rule::MalformedManagedStops) && !passes {
         let reason = "the client refuses to start with managed settings that it cannot read";
-        // It asked about a key before (2.1.258, observed 2026-11-26).
-        let dialog = found.dialogs.first().copied();
-        let dialog = dialog.filter(|_| !client.has(Rule::MalformedManagedStopsAll));
-        return stop("managed-settings", dialog, reason);
+        // 2.1.258, observed 2026-11-26.
+        return stop("managed-settings", reason, asked_until(Rule::MalformedManagedStopsAll));
     }
     let config_is_refused = match state.config_file.reading {
         Reading::Malformed(_) | Reading::TooLarge(_) => true,
@@ -110,42 +106,31 @@ fn stop(
         Reading::Invalid(_) | Reading::Unreadable(_) | Reading::Missing | Reading::Read => false,
     };
     if config_is_refused {
-        let reason = "the client cannot use its config, and stops";
-        return stop("config", Some(Dialog::InvalidConfig), reason);
+        let dialogs: &[_] = if is_interactive { &[Dialog::InvalidConfig] } else { &[] };
+        return stop("config", "the client cannot use its config, and stops", dialogs);
     }
-    if let Some((source, refusal)) = &found.refusal
-        && outcome.provider.is_none()
-    {
-        let source = Some(source.clone());
-        let stop = Stop { code: "forced-login", reason: refusal.clone(), source };
-        // It asks about a key before (2.1.332, observed 2026-11-26).
-        return Some((stop, found.dialogs.clone()));
+    // 2.1.332, observed 2026-11-26.
+    if let Some(stop) = found.refusal.as_ref().filter(|_| outcome.provider.is_none()) {
+        return Some((stop.clone(), asked.to_vec()));
     }
     // 2.1.330, observed 2026-11. It needs the network to go on.
     if is_interactive && !state.config.onboarded {
         let reason = "onboarding is not complete, so the client stops at its first questions";
-        return stop("onboarding", Some(Dialog::Onboarding), reason);
+        return stop("onboarding", reason, &[Dialog::Onboarding]);
     }
-    // 2.0.77's default answer is to exit; it asks about a key before (observed 2026-11-24).
+    // 2.0.77's default answer is to exit (observed 2026-11-24).
     if is_interactive && !client.has(Rule::SettingsErrorGoesOn) && has_settings_error(state) {
-        let mut dialogs = found.dialogs.clone();
-        dialogs.push(Dialog::InvalidSettings);
         let reason =
             "the client asks what to do about a settings file, and its default answer is to exit";
-        return Some((Stop { code: "settings", reason: reason.into(), source: None }, dialogs));
+        return stop("settings", reason, &[asked, &[Dialog::InvalidSettings]].concat());
     }
     if let Some(provider) = outcome.provider {
         // 2.0.77 asks about an unapproved key anyway, 2.1.330 does not (observed 2026-11).
-        let dialog = found.dialogs.first().copied();
-        let dialog = dialog.filter(|_| !client.has(Rule::OtherProviderAsksNothing));
         let reason =
             format!("{} is on, and the client sends nothing to Anthropic", provider.switch());
-        return stop("provider", dialog, &reason);
+        return stop("provider", &reason, asked_until(Rule::OtherProviderAsksNothing));
     }
-    state
-        .refusal
-        .clone()
-        .map(|reason| (Stop { code: "launch", reason, source: None }, found.dialogs.clone()))
+    stop("launch", state.refusal.as_ref()?, asked)
 }
 
 /// Whether the interactive client shows its "Settings Error": a settings file is there and not taken; 0 bytes are not an

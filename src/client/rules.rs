@@ -138,12 +138,9 @@ rules! {
     EmptyTokenIsUnset = (2, 1, 129);
     /// A managed policyHelper is run, and what it prints is laid over managed settings.
     PolicyHelperIsRun = (2, 1, 136);
-    /// A local agent lets a login or `OAUTH` go before every key.
-    AgentLoginBeatsAll = (2, 1, 141);
-    /// What a local agent, or the desktop app for other providers, sets in the environment, settings do not change.
-    AgentOwnsVariables = (2, 1, 141);
-    /// With a local agent, or the desktop app for other providers, neither a profile nor federation counts.
-    AgentUsesNoProfile = (2, 1, 141);
+    /// A local agent lets a login or `OAUTH` go before every key. With it, or the desktop app for other providers, settings do
+    /// not change what it sets in the environment, and neither a profile nor federation counts.
+    AgentIsKnown = (2, 1, 141);
     /// CLAUDE_SECURESTORAGE_CONFIG_DIR is where the login is.
     SecureStorageDirIsKnown = (2, 1, 144);
     /// A project can set CLAUDE_SECURESTORAGE_CONFIG_DIR.

@@ -5,14 +5,14 @@ use zeroize::Zeroizing;
 use super::settings::DEFAULT_BASE_URL;
 use super::{
     ANTHROPIC, Address, Credential, Json, Kind, Mode, Rule, Source, State, destination, federation,
-    js_trim, names, ranking::rank_for_server, resolve,
+    js_trim, names, ranking::rank, resolve,
 };
 
 /// The credential with which the client asks Anthropic's server for settings, if it does. It asks the default host only,
 /// with an API key, an OAuth token or a login of an organization. A helper, be it one of the last answer (`has_helper`), keeps
 /// `primaryApiKey` from being used for it, and nothing else (2.1.112, 2.1.200, 2.1.332, observed 2026-11-26).
 pub(crate) fn asks_with(state: &State, mode: Mode, has_helper: bool) -> Option<Credential> {
-    let found = rank_for_server(state, mode);
+    let found = rank(state, mode, true);
     let has = |rule| state.client.has(rule);
     let is_default_host = is_default_host(state)
         && resolve::provider(state).is_none()

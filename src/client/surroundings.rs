@@ -70,8 +70,7 @@ pub(crate) fn with_credentials(state: &State) -> Vec<&Path> {
         VARIABLES.iter().any(|name| env.get(*name).is_some_and(|value| !value.is_empty()))
     };
     let config = &state.config;
-    let key = config.primary_key.as_ref().filter(|key| !key.is_empty());
-    let has_key = key.is_some() || holds(&config.env);
+    let has_key = config.primary_key.is_some() || holds(&config.env);
     let config = has_key.then_some(&state.config_file.path);
     let layers = state.layers.iter().filter(|settings| holds(&settings.env));
     let login = state.login.as_ref().map(|_| &state.credentials_file.path);

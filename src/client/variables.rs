@@ -115,7 +115,7 @@ impl Variables {
             || (client.has(Rule::HostOwnsVariables) && self.starts_on(names::MANAGED_BY_HOST));
         let (desktop, owns) = match self.entrypoint() {
             "claude-desktop" => (true, Rule::DesktopOwnsVariables),
-            "claude-desktop-3p" | "local-agent" => (true, Rule::AgentOwnsVariables),
+            "claude-desktop-3p" | "local-agent" => (true, Rule::AgentIsKnown),
             _ => (false, Rule::DesktopOwnsVariables),
         };
         // The descriptor of an OAuth token stands for the token.
@@ -179,13 +179,17 @@ pub(crate) fn is_truthy(text: &str) -> bool {
 /// Whether a variable counts as set: not empty, and not blank; of keys and tokens, for newer clients only (1.0.128, 2.0.77,
 /// 2.1.330, observed 2026-11).
 pub(crate) fn is_set(client: Client, name: &str, value: &Secret) -> bool {
-    let trims = match name {
+    if is_trimmed(client, name) { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
+}
+
+/// Whether the client trims a variable as JavaScript does.
+pub(crate) fn is_trimmed(client: Client, name: &str) -> bool {
+    match name {
         names::KEY | names::OAUTH | names::UNIX_SOCKET => client.has(Rule::KeyIsTrimmed),
         names::TOKEN => client.has(Rule::TokenIsTrimmed),
         // The base URL, scopes, what names profiles and federation (2.0.50 to 2.1.332, observed 2026-11-27).
         _ => true,
-    };
-    if trims { !js_trim(value.reveal()).is_empty() } else { !value.is_empty() }
+    }
 }
 
 /// Whether a variable holds a credential, or says where it is sent.

@@ -209,9 +209,6 @@ fn expected(id: Option<&str>, state: &State, is_session: bool) -> anyhow::Result
         }
         Some("any") => Ok(None),
         Some(id) => id.parse().map(Some),
-        None => {
-            let has_key = state.config.primary_key.as_ref().is_some_and(|key| !key.is_empty());
-            Ok(has_key.then_some(Source::PrimaryKey))
-        }
+        None => Ok(state.config.primary_key.as_ref().map(|_| Source::PrimaryKey)),
     }
 }
