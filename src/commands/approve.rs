@@ -58,20 +58,18 @@ pub(crate) fn run(args: ApproveArgs, context: &mut Context) -> anyhow::Result<Ex
 
 /// Puts `suffix` among the approved and out of the rejected, or out of the approved.
 fn edits(document: &Document<'_>, suffix: &str, approve: bool) -> Vec<Edit> {
+    if !approve {
+        return without(document, "approved", suffix).into_iter().collect();
+    }
     if document.get::<Map<String, Value>>(&[RESPONSES]).is_none() {
         // Of another shape the client takes nothing from it.
-        let all = json!({"approved": [suffix], "rejected": []});
-        return approve.then(|| Edit::set(&[RESPONSES], &all)).into_iter().collect();
+        return vec![Edit::set(&[RESPONSES], &json!({"approved": [suffix], "rejected": []}))];
     }
     let mut approved = list(document, "approved");
-    let mut edits = Vec::new();
-    if approve != approved.contains(&suffix.into()) {
-        approved.retain(|entry| entry != suffix);
-        approved.extend(approve.then(|| suffix.into()));
-        edits.push(Edit::set(&[RESPONSES, "approved"], &approved));
-    }
-    edits.extend(approve.then(|| unreject(document, suffix)).flatten());
-    edits
+    let is_new = !approved.contains(&suffix.into());
+    approved.push(suffix.into());
+    let edit = is_new.then(|| Edit::set(&[RESPONSES, "approved"], &approved));
+    edit.into_iter().chain(without(document, "rejected", suffix)).collect()
 }
 
 pub(crate) fn carry(document: &Document<'_>, old: &str, new: &str) -> Vec<Edit> {
@@ -83,18 +81,18 @@ pub(crate) fn carry(document: &Document<'_>, old: &str, new: &str) -> Vec<Edit> 
     approved.iter_mut().filter(|entry| **entry == *old).for_each(|entry| *entry = new.into());
     approved.dedup();
     let edit = Edit::set(&[RESPONSES, "approved"], &approved);
-    [Some(edit), unreject(document, new)].into_iter().flatten().collect()
+    [edit].into_iter().chain(without(document, "rejected", new)).collect()
 }
 
 fn list(document: &Document<'_>, name: &str) -> Vec<Value> {
     document.get(&[RESPONSES, name]).unwrap_or_default()
 }
 
-fn unreject(document: &Document<'_>, suffix: &str) -> Option<Edit> {
-    let mut rejected = list(document, "rejected");
-    let count = rejected.len();
-    rejected.retain(|entry| entry != suffix);
-    (rejected.len() < count).then(|| Edit::set(&[RESPONSES, "rejected"], &rejected))
+fn without(document: &Document<'_>, name: &str, suffix: &str) -> Option<Edit> {
+    let mut answers = list(document, name);
+    let count = answers.len();
+    answers.retain(|answer| answer != suffix);
+    (answers.len() < count).then(|| Edit::set(&[RESPONSES, name], &answers))
 }
 
 #[cfg(test)]
