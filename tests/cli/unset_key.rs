@@ -79,6 +79,10 @@ fn undo_restores_what_set_key_replaced_and_refuses_what_was_changed_since() {
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), by_hand);
     sandbox.cck(&["undo", "--force"]).run().code(0);
     assert_eq!(fs::read_to_string(sandbox.config()).unwrap(), config(OTHER));
+
+    sandbox.cck(&["set-key"]).stdin(KEY).run().code(0);
+    sandbox.lay(".claude.json", config(OTHER));
+    sandbox.cck(&["undo", "--force"]).run().code(0).out(&["is undone already"]);
 }
 
 /// A value that is an object or a list is laid out like the rest of the file, and is still the one that was written.
