@@ -28,7 +28,7 @@ impl Address {
         let whole = format!("{}/v1/messages", base.strip_suffix('/').unwrap_or(base));
         let mut url = parse(&whole)?;
         let is_host_and_port = url.path().starts_with(|c: char| c.is_ascii_digit());
-        if client.has(Rule::HeadersTakeControls) && url.cannot_be_a_base() && is_host_and_port {
+        if client.has(Rule::RuntimeIsAnother) && url.cannot_be_a_base() && is_host_and_port {
             // The other runtime takes `host:port` for http.
             url = parse(&format!("http://{whole}"))?;
         }

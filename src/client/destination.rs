@@ -114,7 +114,7 @@ pub(crate) fn unusable(state: &State) -> Option<String> {
     let why = match address(state) {
         Err(why) => why,
         // The runtime of older clients refuses it (2.0.77, 2.1.112, observed 2026-11-25).
-        Ok(address) if address.has_user && !state.client.has(Rule::UserinfoIsTaken) => {
+        Ok(address) if address.has_user && !state.client.has(Rule::RuntimeIsAnother) => {
             "it has a user in it"
         }
         Ok(_) => return unapproved_oauth_url(state),

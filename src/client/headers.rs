@@ -226,13 +226,13 @@ impl Request<'_> {
         // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
         let has_own =
             found.all.iter().any(|own| own.counts() && own.source.kind() != Kind::Headers);
-        if !client.has(Rule::CustomHeadersSuffice) && !has_own {
+        if !client.has(Rule::HeadersSuffice) && !has_own {
             return false;
         }
         // With a blank key they sent nothing but a token; later ones send a helper's output too (1.0.128, 2.0.22, 2.0.60).
         let has_blank_key =
             matches!(&outcome.x_api_key, Header::Invalid(source) if source.is_variable(names::KEY));
-        let newer = client.has(Rule::FailedHelperIsSentEmpty);
+        let newer = client.has(Rule::HeadersSuffice);
         if has_blank_key && !newer && !found.has(Kind::Token) {
             return false;
         }
@@ -356,7 +356,7 @@ fn trimmed<'a>(client: Client, source: &Source, value: &'a str) -> &'a str {
 /// Whether a header can hold the value, trimmed: no line break and nothing beyond Latin-1; with the older runtime no
 /// control character either, nor nothing at all (2.0.77, 2.1.330, observed 2026-11).
 fn fits_header(client: Client, value: &str) -> bool {
-    let old = !client.has(Rule::HeadersTakeControls);
+    let old = !client.has(Rule::RuntimeIsAnother);
     let fits = |c: char| {
         !matches!(c, '\r' | '\n' | '\0')
             && c <= '\u{ff}'

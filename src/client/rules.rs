@@ -34,10 +34,9 @@ impl Client {
 }
 
 rules! {
-    /// Custom headers suffice, without any other credential.
-    CustomHeadersSuffice = (2, 0, 45);
-    /// A helper that fails is sent as an empty Bearer; before, nothing was sent.
-    FailedHelperIsSentEmpty = (2, 0, 45);
+    /// Custom headers suffice without any other credential, and a helper that fails is sent as an empty Bearer; before, nothing
+    /// was sent.
+    HeadersSuffice = (2, 0, 45);
     /// A `primaryApiKey` that is a number is ignored; before, its digits were sent.
     PrimaryKeyMustBeText = (2, 0, 45);
     /// CLAUDE_CODE_USE_FOUNDRY is known.
@@ -58,10 +57,8 @@ rules! {
     ManagedErrorAsks = (2, 1, 33);
     /// Server-managed settings come with the login of a team.
     ServerIsAskedForTeams = (2, 1, 38);
-    /// `OAUTH` is read from `env` blocks too.
-    OauthOfSettingsCounts = (2, 1, 53);
-    /// A helper sees the variables of settings and config.
-    HelperSeesVariables = (2, 1, 53);
+    /// `env` blocks are applied first: `OAUTH` is read from them too, and a helper sees their variables.
+    BlocksAreAppliedFirst = (2, 1, 53);
     /// On Windows, settings come from the registry too.
     RegistryIsRead = (2, 1, 59);
     /// ANTHROPIC_UNIX_SOCKET keeps out the login and what `env` blocks set, and lets `OAUTH` go first.
@@ -114,16 +111,14 @@ rules! {
     MistakenCommandEnds = (2, 1, 111);
     /// `--settings` and `--setting-sources` count only before `--`; before, also after it.
     OptionsEndAtDashes = (2, 1, 113);
-    /// Another JavaScript runtime: control characters fit a header.
-    HeadersTakeControls = (2, 1, 113);
+    /// Another JavaScript runtime: control characters fit a header, and a base URL may have a user in it.
+    RuntimeIsAnother = (2, 1, 113);
     /// A key or token is sent only if it is ASCII; a line of `HEADERS` may be Latin-1.
     CredentialsMustBeAscii = (2, 1, 113) until (2, 1, 257);
     /// Null in `env` of the config unsets the variable; before and after it is the text `null`.
     NullUnsetsConfigVariable = (2, 1, 113) until (2, 1, 221);
     /// Numbers and the like in `env` of the config, as KEY or TOKEN, keep the client from sending.
     OddConfigVariableStops = (2, 1, 113) until (2, 1, 206);
-    /// A base URL with a user in it can be used.
-    UserinfoIsTaken = (2, 1, 113);
     /// Workload identity and Anthropic profiles are known.
     ProfilesAreKnown = (2, 1, 118);
     /// A known hook that is not a list is taken.

@@ -158,7 +158,7 @@ pub(crate) fn helper(state: &State) -> Option<(Layer, &str)> {
 /// none (observed 2026-11).
 pub(crate) fn helper_variables(state: &State) -> BTreeMap<&str, &str> {
     let mut all = BTreeMap::new();
-    if !state.client.has(Rule::HelperSeesVariables) {
+    if !state.client.has(Rule::BlocksAreAppliedFirst) {
         return all;
     }
     let layers = state.layers.iter().map(|settings| &settings.env);

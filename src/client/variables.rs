@@ -155,7 +155,7 @@ impl Variables {
             // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
             _ if name == names::OAUTH
                 && !client.is_v0()
-                && !client.has(Rule::OauthOfSettingsCounts) =>
+                && !client.has(Rule::BlocksAreAppliedFirst) =>
             {
                 Some("this client reads it from its environment only")
             }
