@@ -2,7 +2,10 @@
 
 use super::{
     Dialog, Item, Json, Kind, Login, Note, Rule, Secret, Source, Standing, State, Stop, headers,
-    js_trim, login::is_past, names, settings, variables,
+    js_trim,
+    login::is_past,
+    names, settings,
+    variables::{self, UNKNOWN},
 };
 
 /// A source, and the credential that may be there.
@@ -157,17 +160,15 @@ impl Credentials {
             };
             let found = self.add(place.source.clone(), secret);
             found.is_set = !value.is_empty();
-            let because = if found.source.kind() == Kind::Grant
-                && !state.client.has(Rule::ProfilesAreKnown)
-            {
-                // 2.0.77 knows none of it (observed 2026-11).
-                Some(UNKNOWN)
-            } else if found.is_set && found.source.is_descriptor() {
-                place.ignored.or_else(|| dead_descriptor(state, descriptor.is_some()))
-            } else {
-                place.ignored
-            };
-            found.ignore(because);
+            let is_known =
+                found.source.kind() != Kind::Grant || state.client.has(Rule::ProfilesAreKnown);
+            // 2.0.77 knows no profile (observed 2026-11).
+            found.ignore((!is_known).then_some(UNKNOWN));
+            // It is read from the process's environment only, and an API key that comes so needs no approval (1.0.128,
+            // 2.0.77, 2.1.330, observed 2026-11).
+            let is_dead = found.is_set && found.source.is_descriptor() && descriptor.is_none();
+            let dead = "it names no open file descriptor, or one with nothing in it";
+            found.ignore(place.ignored.or(is_dead.then_some(dead)));
         }
         // The usual ones are named even if nothing sets them.
         if is_usual && self.all.iter().all(|found| found.source != Source::env(name)) {
@@ -241,16 +242,3 @@ impl Credentials {
         }
     }
 }
-
-/// Why nothing comes by the file descriptor that a variable names. It is read from the process's environment only, and an
-/// API key that comes so needs no approval (1.0.128, 2.0.77, 2.1.330, observed 2026-11). 0.2.109 does not know these
-/// variables (observed 2026-11-24).
-fn dead_descriptor(state: &State, is_open: bool) -> Option<&'static str> {
-    if state.client.is_v0() {
-        Some(UNKNOWN)
-    } else {
-        (!is_open).then_some("it names no open file descriptor, or one with nothing in it")
-    }
-}
-
-pub(crate) const UNKNOWN: &str = "this client does not know this variable";

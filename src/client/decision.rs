@@ -169,13 +169,6 @@ impl Outcome {
         sources.dedup();
         sources
     }
-
-    /// Whether `expected` (or, without it, whichever one) is sent, and nothing else.
-    pub fn meets(&self, expected: Option<&Source>) -> bool {
-        let sources = self.sources();
-        let is_met = expected.is_none_or(|expected| sources.contains(&expected));
-        self.sends && self.invalid().is_none() && sources.len() == 1 && is_met
-    }
 }
 
 #[derive(Clone, Debug)]
@@ -229,15 +222,16 @@ pub struct Decision {
 }
 
 impl Decision {
-    /// Whether that mode sends `expected`, or the same value from another source, and nothing else.
+    /// Whether that mode sends `expected` (or, without it, whichever one), or the same value from another source, and nothing
+    /// else.
     pub fn meets(&self, mode: Mode, expected: Option<&Source>) -> bool {
         let outcome = self.outcome(mode);
-        let same = |expected| {
-            self.secret(expected).is_some_and(|expected| {
-                outcome.sources().first().and_then(|source| self.secret(source)) == Some(expected)
-            })
+        let [sent] = outcome.sources()[..] else { return false };
+        let is_same = |expected: &Source| {
+            expected == sent
+                || self.secret(expected).is_some_and(|it| self.secret(sent) == Some(it))
         };
-        outcome.meets(expected) || (outcome.meets(None) && expected.is_some_and(same))
+        outcome.sends && outcome.invalid().is_none() && expected.is_none_or(is_same)
     }
 
     pub(crate) fn candidate(&self, source: &Source) -> Option<&Candidate> {

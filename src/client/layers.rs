@@ -150,11 +150,7 @@ impl State {
         let of_user = read(user);
         match (machine, read(machine)) {
             (Policy::Missing, _) => {}
-            (_, Some((settings, _))) if merges && !settings.has_content => {}
-            (_, Some((_, true))) if merges => {
-                managed.has_content = true;
-                return;
-            }
+            (_, Some((settings, true))) if merges => managed.has_content |= settings.has_content,
             (_, Some((mut settings, _))) => {
                 for (name, value) in managed.env.iter().filter(|_| merges) {
                     settings.env.entry(name.clone()).or_insert_with(|| value.clone());
@@ -162,12 +158,11 @@ impl State {
                 *managed = settings;
                 return;
             }
-            (_, None) if merges => {
+            (_, None) => {
                 let why = "the machine's policy is malformed, and the client does not start";
-                self.refuse(why.to_owned());
+                merges.then(|| self.refuse(why.to_owned()));
                 return;
             }
-            (_, None) => return,
         }
         if let Some((user, _)) = of_user.filter(|_| !managed.has_content) {
             *managed = user;

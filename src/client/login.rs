@@ -24,13 +24,6 @@ pub struct GatewayLogin {
     pub refreshable: bool,
 }
 
-impl GatewayLogin {
-    /// Whether it can be used: an expired one only if it can be refreshed (2.1.332, observed 2026-11-25).
-    pub(crate) fn counts(&self, now: f64) -> bool {
-        self.refreshable || !is_past(self.expires_at, now)
-    }
-}
-
 impl Login {
     /// Whether the client refreshes it before it sends anything (2.0.77, 2.1.332, observed 2026-11-25).
     pub(crate) fn is_refreshed(&self, now: f64) -> bool {

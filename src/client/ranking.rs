@@ -2,8 +2,7 @@
 
 use super::{
     Credential, Credentials, Dialog, Kind, Layer, Mode, Note, Place, Rule, Secret, Settings,
-    Source, Standing, State, Stop, config::Answers, credentials::UNKNOWN, federation, js_trim,
-    names, server, variables,
+    Source, Standing, State, Stop, config::Answers, federation, js_trim, names, server, variables,
 };
 use crate::key;
 
@@ -213,10 +212,10 @@ impl<'s> Ranking<'s> {
 
     fn oauth(&mut self) {
         let state = self.state;
-        let variable = if self.reads_oauth_late() {
+        if self.reads_oauth_late() {
             let of_variable = |found: &&mut Credential| found.source.is_variable(names::OAUTH);
             self.found.all.iter_mut().filter(of_variable).for_each(|found| found.note = None);
-            self.effective(names::OAUTH, state.variables.places(names::OAUTH).iter())
+            self.effective(names::OAUTH, state.variables.places(names::OAUTH).iter());
         } else {
             // These clients have looked before a project's variables are applied, if there is a login to be looked at
             // (2.1.112, observed 2026-11-26). What the server or a policyHelper gives is always too late for that, and a
@@ -232,8 +231,8 @@ impl<'s> Ranking<'s> {
                 None => false,
             };
             let why = "the file of stored logins keeps it out";
-            self.variable_without(names::OAUTH, why, is_late)
-        };
+            self.variable_without(names::OAUTH, why, is_late);
+        }
         let lacks_scope = || {
             let scopes = state.variables.effective(names::OAUTH_SCOPES);
             state.client.has(Rule::OauthScopesAreKnown)
@@ -242,16 +241,6 @@ impl<'s> Ranking<'s> {
                     !words.any(|scope| scope == "user:inference")
                 })
         };
-        if let Some(place) = variable
-            && state.client.is_v0()
-        {
-            // 0.2.109, observed 2026-11.
-            self.found.ignore(&place.source, UNKNOWN);
-        }
-        if state.variables.has_socket() {
-            let descriptor = Source::env(names::OAUTH_DESCRIPTOR);
-            self.found.ignore(&descriptor, "ANTHROPIC_UNIX_SOCKET keeps it out");
-        }
         if self.found.has(Kind::Oauth) && !self.for_server && lacks_scope() {
             // It keeps the stored login out anyway (2.1.332, observed 2026-11-26).
             let reason = "CLAUDE_CODE_OAUTH_SCOPES lacks user:inference";

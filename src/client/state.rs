@@ -9,8 +9,8 @@ use zeroize::Zeroizing;
 
 use super::{
     AnthropicProfile, ChosenBy, Client, Config, ConfigFile, Facts, GatewayLogin, Json, Launch,
-    Layer, Login, Mode, NotJson, Paths, Rule, Settings, Source, Variables, names, server,
-    variables::matters,
+    Layer, Login, Mode, NotJson, Paths, Rule, Settings, Source, Variables, login::is_past, names,
+    server, variables::matters,
 };
 use crate::key::command::Ended;
 use crate::output::display;
@@ -315,7 +315,8 @@ impl State {
             && self.layers.iter().any(|layer| layer.layer == Layer::Managed && layer.has_content);
         if !self.client.has(Rule::CloudGatewayIsKnown) {
             Some("this client does not know it")
-        } else if !login.counts(self.facts.now) {
+        } else if !login.refreshable && is_past(login.expires_at, self.facts.now) {
+            // 2.1.332, observed 2026-11-25.
             Some("it has expired, and cannot be refreshed")
         } else if self.variables.starts_on(names::MANAGED_BY_HOST)
             && self.client.has(Rule::HostKeepsGatewayOut)

@@ -121,7 +121,16 @@ impl Variables {
         // The descriptor of an OAuth token stands for the token.
         let is_given = self.process.contains_key(name)
             || name == names::OAUTH && self.at_start(names::OAUTH_DESCRIPTOR).is_some();
+        // 0.2.109, observed 2026-11.
+        let is_unknown = match name {
+            names::OAUTH | names::KEY_DESCRIPTOR | names::OAUTH_DESCRIPTOR => client.is_v0(),
+            _ => false,
+        };
         match origin {
+            _ if is_unknown => Some(UNKNOWN),
+            Origin::Process if name == names::OAUTH_DESCRIPTOR && self.has_socket() => {
+                Some("ANTHROPIC_UNIX_SOCKET keeps it out")
+            }
             // 0.2.109 takes `env` from managed and project settings only (observed 2026-11).
             Origin::Settings(Layer::Local | Layer::User) if client.is_v0() => {
                 Some("this client does not read `env` there")
@@ -153,10 +162,7 @@ impl Variables {
                 Some("the client reads this variable from its environment only")
             }
             // 1.0.128 and 2.0.77, observed 2026-11-24: read as it was at the start.
-            _ if name == names::OAUTH
-                && !client.is_v0()
-                && !client.has(Rule::BlocksAreAppliedFirst) =>
-            {
+            _ if name == names::OAUTH && !client.has(Rule::BlocksAreAppliedFirst) => {
                 Some("this client reads it from its environment only")
             }
             // 2.1.330, observed 2026-11: a project's word counts less, in a trusted folder too.
@@ -167,6 +173,8 @@ impl Variables {
         }
     }
 }
+
+pub(crate) const UNKNOWN: &str = "this client does not know this variable";
 
 pub(crate) fn matters(name: &str) -> bool {
     name.starts_with("ANTHROPIC_") || name.starts_with("CLAUDE_")
