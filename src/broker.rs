@@ -129,36 +129,14 @@ pub(crate) fn run_id() -> String {
     crate::private::hex(&guard::rand::<8>())
 }
 
-/// Whether a name matches a pattern, in which `*` stands for any characters and `?` for one.
-pub(crate) fn glob(pattern: &str, name: &str) -> bool {
-    let (pattern, name) = (pattern.as_bytes(), name.as_bytes());
-    let (mut p, mut n) = (0, 0);
-    // Where to go on if what follows the last star does not match.
-    let mut star = None;
-    while n < name.len() {
-        match pattern.get(p) {
-            Some(b'*') => {
-                star = Some((p + 1, n));
-                p += 1;
-            }
-            Some(b'?') => (p, n) = (p + 1, n + 1),
-            Some(byte) if *byte == name[n] => (p, n) = (p + 1, n + 1),
-            _ => {
-                let Some((after, at)) = star else { return false };
-                star = Some((after, at + 1));
-                (p, n) = (after, at + 1);
-            }
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
-}
-
 #[cfg(test)]
 #[allow(clippy::disallowed_methods, reason = "a test reads the log")]
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
     use std::path::Path;
+
+    use wildmatch::WildMatch;
 
     use super::*;
     use crate::context::Context;
@@ -227,7 +205,7 @@ mod tests {
             ("a*b*c", "a-b-b", false),
             ("*****a", &"b".repeat(100), false),
         ] {
-            assert_eq!(glob(pattern, name), matches, "{pattern} {name}");
+            assert_eq!(WildMatch::new(pattern).matches(name), matches, "{pattern} {name}");
         }
     }
 }

@@ -5,8 +5,8 @@ use std::sync::{Arc, LazyLock};
 
 use serde::Deserialize;
 use toml_edit::{DocumentMut, Item, de};
+use wildmatch::WildMatch;
 
-use super::glob;
 use super::meter::Usage;
 use crate::context::Context;
 use crate::error::fail;
@@ -112,7 +112,8 @@ impl Prices {
         let name = base_name(model);
         // An exact name comes before a pattern.
         self.models.get(name).or_else(|| {
-            self.models.iter().find(|(pattern, _)| glob(pattern, name)).map(|(_, model)| model)
+            let mut models = self.models.iter();
+            models.find(|(pattern, _)| WildMatch::new(pattern).matches(name)).map(|it| it.1)
         })
     }
 

@@ -7,8 +7,8 @@ use http_body_util::BodyExt;
 use hyper::StatusCode;
 use hyper::body::{Body as _, Incoming};
 use tokio::time::timeout;
+use wildmatch::WildMatch;
 
-use super::glob;
 use super::guard::MAX_BODY;
 use super::log::{self, Call};
 use super::prices::Terms;
@@ -79,7 +79,8 @@ pub(crate) fn check(body: &[u8], lists: &[Vec<String>], call: &mut Call) -> Resu
     (call.stream, call.terms) = (stream, terms);
     let model = model.unwrap_or_default();
     let allows = |patterns: &&Vec<String>| {
-        patterns.is_empty() || patterns.iter().any(|pattern| glob(pattern, &model))
+        patterns.is_empty()
+            || patterns.iter().any(|pattern| WildMatch::new(pattern).matches(&model))
     };
     let Some(patterns) = lists.iter().find(|patterns| !allows(patterns)) else { return Ok(()) };
     let (model, patterns) = (log::text(&model), patterns.join(", "));
