@@ -108,6 +108,11 @@ pub(crate) fn is_program(path: &Path) -> bool {
     look(path).is_ok_and(is_run)
 }
 
+/// Whether a name begins with a dot.
+pub(crate) fn is_hidden(path: &Path) -> bool {
+    path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
+}
+
 /// What there is, if it is there.
 pub(crate) fn if_any<T>(found: io::Result<T>) -> io::Result<Option<T>> {
     match found {
@@ -214,6 +219,11 @@ pub(crate) fn read_file(path: &Path, max: u64) -> io::Result<Vec<u8>> {
         return Err(io::Error::other("it is not a file"));
     }
     read_up_to(&file, stat.stamp.size, max)?.ok_or_else(|| ErrorKind::FileTooLarge.into())
+}
+
+/// The content of a small file as text, if it is that.
+pub(crate) fn read_text(path: &Path, max: u64) -> Option<String> {
+    String::from_utf8(read_file(path, max).ok()?).ok()
 }
 
 /// Reads what stands at `at`, until the buffer is full or the file ends, and returns how much that was.

@@ -244,13 +244,10 @@ pub(crate) fn is_legacy_config(client: Client, path: &Path) -> bool {
 
 fn drop_ins(dir: &Path) -> Vec<PathBuf> {
     let is_json = |path: &Path| path.extension().is_some_and(|extension| extension == "json");
-    let is_hidden = |path: &Path| {
-        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-    };
     // A directory or a FIFO of that name is passed over (2.1.332, observed 2026-11-26).
     let is_file = |path: &Path| fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     let mut paths = disk::entries(dir).unwrap_or_default();
-    paths.retain(|path| is_json(path) && !is_hidden(path) && is_file(path));
+    paths.retain(|path| is_json(path) && !disk::is_hidden(path) && is_file(path));
     // As JavaScript sorts.
     paths.sort_by_cached_key(|path| Vec::from_iter(path.to_string_lossy().encode_utf16()));
     paths

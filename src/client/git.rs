@@ -73,6 +73,8 @@ pub(crate) fn root(project: &Path, home: Option<&Path>) -> Option<PathBuf> {
 /// `gitdir` names that `.git` file in turn (2.1.330, observed 2026-11-24).
 fn main_of(root: &Path) -> Option<PathBuf> {
     let file = root.join(".git");
+    // Not of a FIFO and the like, which could hold cck up.
+    let small_text = |path: &Path| disk::read_text(path, 1 << 16);
     let text = small_text(&file)?;
     let git_dir = root.join(text.trim().strip_prefix("gitdir:")?.trim());
     let common = git_dir.join(small_text(&git_dir.join("commondir"))?.trim());
@@ -81,11 +83,6 @@ fn main_of(root: &Path) -> Option<PathBuf> {
     (disk::real(back).ok()? == disk::real(file).ok()?)
         .then(|| common.parent().map(Path::to_path_buf))
         .flatten()
-}
-
-// Not of a FIFO and the like, which could hold cck up.
-fn small_text(path: &Path) -> Option<String> {
-    String::from_utf8(disk::read_file(path, 1 << 16).ok()?).ok()
 }
 
 #[cfg(test)]

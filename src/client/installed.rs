@@ -241,7 +241,7 @@ const PACKAGES: [(&str, &str); 7] = [
 
 /// The version in a package.json, if it is the client's.
 fn package(path: &Path) -> Option<String> {
-    let text = read(path, MAX_PACKAGE_BYTES)?;
+    let text = disk::read_text(path, MAX_PACKAGE_BYTES)?;
     let [name, version] = Json::pick(&text, ["name", "version"]).ok()?;
     let name = name?.string()?;
     let is_it = name == PACKAGE || name.starts_with("@anthropic-ai/claude-code-");
@@ -279,7 +279,7 @@ fn by_root(path: &Path, real: &Path) -> Option<Origin> {
 
 /// A small script that starts the client: that of pnpm, of npm on Windows, of the local installation, the user's own.
 fn by_script(real: &Path, home: Option<&Path>, scripts: u8) -> Option<Origin> {
-    let text = read(real, MAX_SCRIPT_BYTES)?;
+    let text = disk::read_text(real, MAX_SCRIPT_BYTES)?;
     let dir = real.parent();
     let starts = [(["$basedir/", "%dp0%/", "%~dp0/"], dir), (["$HOME/", "${HOME}/", "~/"], home)];
     text.split(['"', '\'', ' ', '\n', '\r', '\t']).find_map(|word| {
@@ -306,11 +306,8 @@ fn in_extensions(home: &Path) -> Vec<Installed> {
         Some(Installed { version: Some(version), installed_by, path })
     };
     // .vscode, .vscode-server, .cursor, .windsurf, .vscodium-server, …
-    let is_hidden = |dir: &&PathBuf| {
-        dir.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-    };
-    let homes = entries(home);
-    let dirs = homes.iter().filter(is_hidden).flat_map(|dir| entries(&dir.join("extensions")));
+    let homes = entries(home).into_iter().filter(|dir| disk::is_hidden(dir));
+    let dirs = homes.flat_map(|dir| entries(&dir.join("extensions")));
     let mut found: Vec<Installed> = dirs.filter_map(copy).collect();
     found.sort_by_key(|installed| std::cmp::Reverse(installed.client()));
     found
@@ -327,10 +324,6 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 fn entries(dir: &Path) -> Vec<PathBuf> {
     disk::entries(dir).unwrap_or_default()
-}
-
-fn read(path: &Path, longest: u64) -> Option<String> {
-    String::from_utf8(disk::read_file(path, longest).ok()?).ok()
 }
 
 #[cfg(test)]
