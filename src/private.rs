@@ -2,13 +2,13 @@
 //! or line by line under a lock, and in a user's home as that user.
 
 use std::fs::File;
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use zeroize::Zeroizing;
 
-use crate::disk::{self, Dir, Kind, Open, Rename, Stat, Temp, tools::REMOVE};
+use crate::disk::{self, Dir, Kind, Open, Rename, Stat, Temp};
 use crate::error::fail;
 use crate::shell::word;
 use crate::signals;
@@ -123,25 +123,36 @@ pub(crate) fn remove(path: &Path) -> anyhow::Result<bool> {
     Ok(removed.map_err(|error| disk::refused(error, "remove", path))?.is_some())
 }
 
-/// The content of a file that [`write()`] wrote. It tells cck what to do: a link, or one that others may write, is refused.
+/// The content of a file that [`write()`] wrote.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     let _acting = disk::act_for(path)?;
+    read_trusted(path, Open::Read)
+}
+
+/// The content of a file that tells cck what to do: one that others may write is refused.
+pub(crate) fn read_trusted(path: &Path, how: Open) -> anyhow::Result<Option<Zeroizing<Vec<u8>>>> {
     let failed = |error| disk::refused(error, "read", path);
-    let file = disk::if_any(disk::open(path, Open::Read)).map_err(failed)?;
-    let Some(file) = file else { return Ok(None) };
+    let file = match disk::open(path, how) {
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        file => file.map_err(failed)?,
+    };
     let stat = disk::stat(&file).map_err(failed)?;
-    let problem =
-        if stat.kind == Kind::File { untrusted(&stat) } else { Some("is not a file".into()) };
-    if let Some(problem) = problem {
-        let shown = path.display();
+    let shown = path.display();
+    if stat.kind != Kind::File {
+        return Err(fail(format!("{shown} is not a file"), "move it aside"));
+    }
+    if let Some(problem) = untrusted(&stat) {
+        let file = word(&shown);
         return Err(fail(
             format!("{shown} {problem}, and is not trusted"),
-            format!("look at what is in it; if nothing needs it: {REMOVE} {}", word(shown)),
+            format!("look at what is in it, then: sudo chown \"$USER\" {file}; chmod go-w {file}"),
         ));
     }
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(Some(bytes))
+    let bytes = disk::read_up_to(&file, stat.stamp.size, MAX_BYTES);
+    let bytes = bytes.and_then(|bytes| bytes.ok_or_else(|| ErrorKind::FileTooLarge.into()));
+    Ok(Some(Zeroizing::new(bytes.map_err(failed)?)))
 }
 
 pub(crate) fn untrusted(stat: &Stat) -> Option<String> {

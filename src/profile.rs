@@ -107,7 +107,7 @@ impl Profiles {
             profiles.notes.push(if kind == Some(io::ErrorKind::PermissionDenied) {
                 format!("{} is not readable for you; its profiles are left out", file.display())
             } else {
-                format!("{error:#}; the profiles of this file are left out")
+                format!("{error}; the profiles of this file are left out")
             });
         }
         // Without a home there are no user's profiles, and those of the machine still work.

@@ -1,6 +1,6 @@
 //! Where profiles are, and whether the places can be trusted: a profile's command runs as the user.
 
-use std::io::{ErrorKind, Read};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -11,8 +11,6 @@ use crate::disk::{self, Kind, Open};
 use crate::error::fail;
 use crate::private;
 use crate::shell::word;
-
-const MAX_BYTES: u64 = 1024 * 1024;
 
 pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
     let file = context.config_home()?.join("cck/profiles.toml");
@@ -27,44 +25,16 @@ pub(crate) fn user_file(context: &Context) -> anyhow::Result<PathBuf> {
 
 pub(crate) fn system_files(context: &Context) -> anyhow::Result<Vec<PathBuf>> {
     let dir = context.etc.join("cck/profiles.d");
-    let mut files = private::list(&dir).map_err(|error| unreadable(&dir, error))?;
-    let is_hidden = |path: &Path| {
-        path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."))
-    };
-    files.retain(|path| path.extension().is_some_and(|end| end == "toml") && !is_hidden(path));
+    let mut files = private::list(&dir).map_err(|error| disk::refused(error, "list", &dir))?;
+    files
+        .retain(|path| path.extension().is_some_and(|end| end == "toml") && !disk::is_hidden(path));
     Ok(files)
 }
 
 pub(crate) fn read(path: &Path) -> anyhow::Result<Option<String>> {
-    let file = match disk::open(path, Open::Follow) {
-        Ok(file) => file,
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(error) => return Err(unreadable(path, error)),
-    };
-    let stat = disk::stat(&file).map_err(|error| unreadable(path, error))?;
-    if stat.kind != Kind::File {
-        return Err(fail(format!("{} is not a file", path.display()), "move it aside"));
-    }
-    if let Some(problem) = private::untrusted(&stat) {
-        let problem = format!("{} {problem}, and what it says is run as you", path.display());
-        let file = word(path.display());
-        return Err(fail(
-            problem,
-            format!("look at what is in it, then: sudo chown \"$USER\" {file}; chmod go-w {file}"),
-        ));
-    }
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| unreadable(path, error))?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err(fail(format!("{} is larger than 1 MiB", path.display()), "move it aside"));
-    }
-    Ok(Some(text))
-}
-
-fn unreadable(path: &Path, error: std::io::Error) -> anyhow::Error {
-    anyhow::Error::new(error).context(format!("cannot read {}", path.display()))
+    let Some(bytes) = private::read_trusted(path, Open::Follow)? else { return Ok(None) };
+    let no_text = |_| fail(format!("{} is not UTF-8 text", path.display()), "move it aside");
+    str::from_utf8(&bytes).map(|text| Some(text.to_owned())).map_err(no_text)
 }
 
 pub(crate) fn ready_dir(dir: &Path) -> anyhow::Result<()> {
@@ -115,8 +85,8 @@ pub(crate) fn update(
         let target = disk::real(&file).unwrap_or(file);
         let written = private::write(&target, text.as_bytes());
         // What fails once the file has its name leaves a change.
-        context.changed |=
-            disk::read_file(&target, MAX_BYTES).is_ok_and(|now| now == text.as_bytes());
+        let now = disk::read_text(&target, text.len() as u64);
+        context.changed |= now.is_some_and(|now| now == text);
         written?;
     }
     Ok(())

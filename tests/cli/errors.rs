@@ -58,7 +58,7 @@ const ROWS: &[Row] = &[
     Row(
         "cck set-key; chmod 666 .local/state/cck/undo/*",
         "cck undo || [ $? = 1 ]",
-        ["if nothing needs it: ", ""],
+        ["then: ", ""],
         Fixes,
     ),
     Row(
@@ -186,7 +186,7 @@ fn with_commands() -> BTreeSet<String> {
         let calls: Vec<&str> = if is_table { vec![own] } else { calls(own) };
         found.extend(calls.into_iter().flat_map(texts).filter(|text| has_command(text)));
     }
-    assert!(found.len() > 20, "{found:?}");
+    assert!(found.len() >= 20, "{found:?}");
     found
 }
 
