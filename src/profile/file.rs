@@ -1,20 +1,4 @@
-//! The text of profiles.toml. Pure: text in, entries or text out.
-//!
-//! ```toml
-//! [profiles.acme]
-//! key-command = "pass show anthropic/acme"   # or key-env, or key-file
-//! timeout = 30                               # seconds, for key-command and key-file
-//! config-dir = "~/tenants/acme"              # default: a directory of cck's own
-//! base-url = "https://gateway.example"
-//! any-shape = true                           # the key does not start with sk-ant-: a gateway's
-//! description = "Acme's production key"
-//! locked = true                              # in /etc only: no user's profile replaces it
-//! groups = ["acme"]                          # only members of one of these use it
-//! budget = ["5usd/day"]                      # what `cck run` may use
-//! allow-models = ["claude-sonnet-*"]
-//! on-alert = "notify-send cck"               # a shell command that gets each alert as JSON
-//! require-log = true                         # no call without its line in the log
-//! ```
+//! The text of profiles.toml, whose fields are in `docs/sources.md`. Pure: text in, entries or text out.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
