@@ -26,9 +26,9 @@ pub(crate) fn without_bom(text: &[u8]) -> &[u8] {
     text.strip_prefix(BOM).unwrap_or(text)
 }
 
-/// What is told of the members of objects. Of a member whose text is wanted, the members inside are not told.
+/// What is called for the members of objects; for those inside a member whose text is wanted, it is not.
 pub(crate) trait Visitor {
-    /// The deepest members that are told; those of the top-level object have depth 1, and an array adds one too.
+    /// The deepest members that it is called for; those of the top-level object have depth 1, and an array adds one too.
     fn depth(&self) -> usize;
 
     /// A member begins: its name without the quotes, and where that stands, quotes included. Whether its text is wanted.

@@ -1,6 +1,7 @@
 //! The binary: everything else is in the library.
 
-/// musl's own locks for every piece of memory, and gives what is freed back to the system at once: a brokered call waits for both.
+/// musl's own allocator takes a lock for each piece of memory, and returns what is freed to the system at once: a brokered call
+/// would wait for both.
 #[cfg(target_env = "musl")]
 #[global_allocator]
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;

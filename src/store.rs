@@ -53,7 +53,7 @@ pub(crate) struct Options {
     pub lock_timeout: Duration,
     /// Fail on a link at the path, instead of editing what it leads to.
     pub no_follow: bool,
-    /// Tell what would change, and write nothing.
+    /// Find out what would change, and write nothing.
     pub dry_run: bool,
 }
 
@@ -214,7 +214,7 @@ struct Work {
 }
 
 impl Work {
-    /// Makes the update once, and tells whether it holds.
+    /// Makes the update once, and returns whether it holds.
     fn attempt(
         &mut self,
         site: &Site<'_>,

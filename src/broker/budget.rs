@@ -1,4 +1,4 @@
-//! How much may be used: amounts a period, shared by all runs of a profile.
+//! How much may be used: amounts per period, shared by all runs of a profile, and by all runs without one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -14,7 +14,7 @@ pub(crate) use crate::profile::limits::{Budget, Period, Unit, parse_amount};
 /// The kind of an alert, and its sentence.
 pub(crate) type Alert = (String, String);
 
-/// Hours that are kept: a month is the longest period.
+/// For how many days hours are kept: a month is the longest period.
 const KEPT_DAYS: u64 = 40;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,4 +1,5 @@
-//! The call log: a line of JSON for each call, each with the hash of the line before. No body, header or prompt is in it.
+//! The call log: a line of JSON for each call, each with the hash of the line before. No body or prompt is in it, and of the
+//! headers only the ids of the session, the agent and the request.
 
 use std::fmt::Display;
 use std::fs;

@@ -29,7 +29,7 @@ const COLLECT: Duration = Duration::from_millis(100);
 /// So many entries are written at once.
 const BATCH: usize = 1000;
 
-/// A call to be recorded. With `--require-log`, also before it is made, with whom to tell why it could not be written.
+/// A call to be recorded. With `--require-log`, also before it is made; the sender then takes whether it could be written.
 pub(crate) type Entry = (Call, Option<oneshot::Sender<Result<(), String>>>);
 
 #[derive(Default)]

@@ -258,7 +258,7 @@ impl Rotation {
             ("CCK_NEW_FINGERPRINT", &fingerprint),
             ("CCK_CONFIG", &config),
         ]);
-        // It is told of keys by their fingerprints, and has no use for one.
+        // It learns which keys by their fingerprints, and has no use for a credential.
         let changes = env::changes(Some(&self.new), &[], context);
         match command::output_with(after, context.cwd(), AFTER_TIMEOUT, &variables, &changes) {
             Ok(Ok(_)) => None,

@@ -171,7 +171,7 @@ fn lend(
     let code = match command.spawn() {
         Ok(mut child) => signals.wait(&mut child).context("cannot wait for the command")?,
         Err(error) => {
-            // As a shell tells it.
+            // As a shell reports it.
             let (code, what) = match error.kind() {
                 ErrorKind::NotFound => (127, "not found"),
                 ErrorKind::PermissionDenied | ErrorKind::IsADirectory => (126, "not executable"),

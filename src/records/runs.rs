@@ -1,5 +1,5 @@
-//! The directories of runs: each holds the socket of its broker. Those of the first edition held a private config, with the
-//! key.
+//! The directories of runs: each holds the socket of its broker. Before there was a broker, a run had a private config there,
+//! with the key.
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

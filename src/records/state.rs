@@ -8,8 +8,8 @@ use crate::context::Context;
 use crate::error::fail;
 use crate::private;
 
-/// cck's state directory: `$XDG_STATE_HOME/cck`, else `~/.local/state/cck`, on Windows `%LOCALAPPDATA%\\cck`. A relative XDG_STATE_HOME is ignored, as
-/// the XDG Base Directory Specification asks.
+/// cck's state directory: `$XDG_STATE_HOME/cck`, else on Windows `%LOCALAPPDATA%\cck`, else `~/.local/state/cck`. A relative
+/// XDG_STATE_HOME is ignored, as the XDG Base Directory Specification asks.
 pub(crate) fn dir(context: &Context) -> anyhow::Result<PathBuf> {
     let xdg = context.var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|dir| dir.is_absolute());
     let local = context.var_os("LOCALAPPDATA").filter(|dir| cfg!(windows) && !dir.is_empty());

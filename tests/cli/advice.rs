@@ -388,7 +388,7 @@ const FILES: &[State] = &[
     at("key-in-backups", "rm ~/.claude/backups/.claude.json.backup.1")
         .files(&[(CONFIG, ON), (".claude/backups/.claude.json.backup.1", SET)])
         .verify(ANY),
-    // What a killed run of the first edition has left.
+    // What a killed run has left, before there was a broker.
     at("key-in-backups", "cck-run-x/config/.claude.json")
         .before("mkdir -p $XDG_RUNTIME_DIR/cck-run-x/config; cp ~/.claude.json $XDG_RUNTIME_DIR/cck-run-x/config/"),
     at("tracked-by-git", "git -C ~/ rm -f --cached ~/.claude.json").before("GIT; git add .claude.json; git commit -qm x"),

@@ -385,7 +385,7 @@ fn every_file_that_the_client_writes_the_key_to_is_scrubbed_or_named() {
     }
 }
 
-/// The first edition's `cck run` had a config of its own, with the key, in the runtime directory.
+/// Before there was a broker, `cck run` had a config of its own, with the key, in the runtime directory.
 #[test]
 fn what_a_killed_run_has_left_is_removed_and_that_of_a_living_one_is_named() {
     let commands: [&[&str]; 2] = [&["unset-key", "--scrub"], &["rotate", "--key-env", "NEW"]];

@@ -1,5 +1,5 @@
 //! The real client against `cck verify`: random states are laid on disk, the client is run in each, and `cck verify
-//! --json --run-helper` is asked about the very same files. No answer is recorded. `docs/conformance.md` says how to run
+//! --json --run-helper=project` is asked about the very same files. No answer is recorded. `docs/conformance.md` says how to run
 //! more states, other seeds and other versions.
 #![cfg(unix)]
 #![allow(

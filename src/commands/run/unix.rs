@@ -34,7 +34,7 @@ impl Signals {
         self.0.pending().map(|origin| origin.signal).find(|signal| FORWARDED.contains(signal))
     }
 
-    /// Waits for the child, passing signals on to it, and returns its exit status as a shell tells it.
+    /// Waits for the child, passing signals on to it, and returns its exit status as a shell reports it.
     pub(crate) fn wait(&mut self, child: &mut Child) -> io::Result<u8> {
         let pid = Pid::from_child(child);
         loop {
@@ -74,7 +74,7 @@ fn has_stopped(pid: Pid) -> bool {
     }
 }
 
-/// Whether the child needs to be told of the signal. Ctrl-C and Ctrl-\ go from the terminal to the whole foreground
+/// Whether the signal has to be passed on to the child. Ctrl-C and Ctrl-\ go from the terminal to the whole foreground
 /// group, so the child has had them already, and two may mean something else than one. A hang-up from the kernel may
 /// be for the session's leader alone; it is passed on, as ending twice is the same as ending.
 fn is_for_child(origin: &Origin) -> bool {

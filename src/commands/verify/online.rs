@@ -82,7 +82,7 @@ fn judge(code: u16, shown: &str, case: &Case<'_>) -> (&'static str, Option<u16>,
         429 => ("rate-limited", "rate-limited", "limits the rate", "wait a minute, then ask again"),
         _ => ("unexpected", "unexpected-answer", "gave an odd answer", "check ANTHROPIC_BASE_URL"),
     };
-    // Who is told to wait was let in.
+    // The API took the credential that it asks to wait.
     let make = if code == 429 { Problem::warning } else { Problem::error };
     (result, Some(code), Some(make(problem, format!("{shown} {says} (HTTP {code})"), fix)))
 }
