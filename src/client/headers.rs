@@ -24,33 +24,28 @@ pub fn parse(client: Client, text: &str) -> Custom<'_> {
     let skips_breaks = !client.has(Rule::BreaksInHeadersStop);
     let has_break = |text: &str| text.contains(['\r', '\u{2028}', '\u{2029}']);
     let mut custom = Custom::default();
-    let (mut has_bad_name, mut has_bad_value) = (false, false);
     for line in text.split('\n') {
         let Some((name, value)) = line.split_once(':') else {
             continue;
         };
         let (name, value) = (name.trim(), value.trim());
-        if skips_breaks && (has_break(name) || has_break(value)) {
+        // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
+        if skips_breaks && (has_break(name) || has_break(value))
+            || name.is_empty() && !client.has(Rule::EmptyHeaderNameStops)
+        {
             continue;
         }
-        if name.is_empty() {
-            // 2.1.330 stops at every bad name, 2.0.77 skips an empty one (observed 2026-11).
-            has_bad_name |= client.has(Rule::EmptyHeaderNameStops);
-        } else if !name.bytes().all(is_of_name) {
-            has_bad_name = true;
+        if name.is_empty() || !name.bytes().all(is_of_name) {
+            custom.fault = Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have");
         } else if name.eq_ignore_ascii_case("x-api-key") {
             custom.x_api_key = Some(value);
         } else if name.eq_ignore_ascii_case("authorization") {
             custom.authorization = Some(value);
-        } else {
-            has_bad_value |= !value.is_empty() && !fits_header(client, value);
+        } else if !value.is_empty() && !fits_header(client, value) {
+            let fault = "ANTHROPIC_CUSTOM_HEADERS has a value that no header can have";
+            custom.fault.get_or_insert(fault);
         }
     }
-    custom.fault = match (has_bad_name, has_bad_value) {
-        (true, _) => Some("ANTHROPIC_CUSTOM_HEADERS has a name that no header can have"),
-        (_, true) => Some("ANTHROPIC_CUSTOM_HEADERS has a value that no header can have"),
-        _ => None,
-    };
     custom
 }
 
@@ -223,17 +218,14 @@ impl Request<'_> {
 
     fn is_enough(&self, outcome: &Outcome) -> bool {
         let Request { state: State { client, .. }, found, .. } = *self;
+        let newer = client.has(Rule::HeadersSuffice);
         // Before 2.0.45 custom headers suffice to none (0.2.109, 1.0.128, observed 2026-11-24).
         let has_own =
             found.all.iter().any(|own| own.counts() && own.source.kind() != Kind::Headers);
-        if !client.has(Rule::HeadersSuffice) && !has_own {
-            return false;
-        }
         // With a blank key they sent nothing but a token; later ones send a helper's output too (1.0.128, 2.0.22, 2.0.60).
         let has_blank_key =
             matches!(&outcome.x_api_key, Header::Invalid(source) if source.is_variable(names::KEY));
-        let newer = client.has(Rule::HeadersSuffice);
-        if has_blank_key && !newer && !found.has(Kind::Token) {
+        if !newer && (!has_own || has_blank_key && !found.has(Kind::Token)) {
             return false;
         }
         // A helper that fails, a login of blanks or a token set to nothing is sent as an empty Bearer (2.0.77, 2.1.330); 1.0.128

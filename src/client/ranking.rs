@@ -29,20 +29,17 @@ impl<'s> Ranking<'s> {
         self.first_counts(Kind::Primary);
         let login_first = self.login_goes_first();
         self.key();
-        if login_first.is_some() {
+        if let Some((reason, is_before_all)) = &login_first {
             let primary = self.found.get(Kind::Primary).filter(|_| !self.found.has(Kind::Helper));
             self.found.passed_over = [self.found.get(Kind::Key).cloned(), primary.cloned()];
-        }
-        match &login_first {
-            Some((reason, true)) => {
-                let kinds = [Kind::Key, Kind::Token, Kind::Helper, Kind::Primary];
-                self.found.ignore_all(&kinds, reason);
-            }
-            Some((reason, false)) if self.key_is_variable() => {
-                self.found.ignore_all(&[Kind::Key], reason);
-            }
-            Some(_) => {}
-            None => self.dead_descriptor(),
+            let kinds: &[Kind] = match is_before_all {
+                true => &[Kind::Key, Kind::Token, Kind::Helper, Kind::Primary],
+                false if self.key_is_variable() => &[Kind::Key],
+                false => &[],
+            };
+            self.found.ignore_all(kinds, reason);
+        } else {
+            self.dead_descriptor();
         }
         self.grants();
         self.host(login_first.is_some());

@@ -26,11 +26,12 @@ pub(crate) fn running(paths: &Paths, context: &Context) -> usize {
         var("CLAUDE_CODE_PROVIDER_MANAGED_BY_HOST").is_none()
             && var("CLAUDE_CONFIG_DIR").or_else(|| var("HOME")) == own
     };
-    clients().into_iter().filter(|pid| is_of_this(environment(*pid))).count()
+    clients().into_iter().map(is_of_this).filter(|is_of_this| *is_of_this).count()
 }
 
+/// The variables of each client that runs, or why they cannot be seen.
 #[cfg(target_os = "linux")]
-fn clients() -> Vec<u32> {
+fn clients() -> Vec<io::Result<Vec<String>>> {
     use crate::disk;
     use std::path::Path;
 
@@ -45,25 +46,20 @@ fn clients() -> Vec<u32> {
         // One that has ended and is not yet taken note of has no command line.
         let args = strings(pid, "cmdline").unwrap_or_default();
         if !args.is_empty() && (name.trim_end() == "claude" || is_client(&args)) {
-            clients.push(pid);
+            clients.push(strings(pid, "environ"));
         }
     }
     clients
 }
 
-#[cfg(target_os = "linux")]
-fn environment(pid: u32) -> io::Result<Vec<String>> {
-    strings(pid, "environ")
-}
-
 #[cfg(all(unix, not(target_os = "linux")))]
-fn clients() -> Vec<u32> {
+fn clients() -> Vec<io::Result<Vec<String>>> {
     let user = crate::disk::user().to_string();
     let text = ps(&["-xww", "-U", &user, "-o", "pid=,command="]);
     let process = |line: &str| {
         let mut words = line.split_whitespace().map(str::to_owned);
         let pid = words.next()?.parse().ok()?;
-        is_client(&words.collect::<Vec<_>>()).then_some(pid)
+        is_client(&words.collect::<Vec<_>>()).then(|| environment(pid))
     };
     text.unwrap_or_default().lines().filter_map(process).collect()
 }
@@ -102,13 +98,8 @@ fn variables(line: &str) -> Vec<String> {
 
 /// Windows does not tell whose they are without a library for it.
 #[cfg(windows)]
-fn clients() -> Vec<u32> {
+fn clients() -> Vec<io::Result<Vec<String>>> {
     Vec::new()
-}
-
-#[cfg(windows)]
-fn environment(_: u32) -> io::Result<Vec<String>> {
-    Ok(Vec::new())
 }
 
 /// Whether a command line is the client's: `claude`, or a JavaScript runtime with it.
