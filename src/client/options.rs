@@ -116,21 +116,11 @@ pub(super) fn find(among: &str, name: &str, client: Client) -> Option<Definition
     })
 }
 
-/// Whether the client would ask if a command was meant: a character is wrong, missing or too many, two
-/// changed places, or capitals differ.
+/// Whether the client would ask if a command was meant: a character is wrong, missing or too many, two changed places, or
+/// capitals differ. One that does not belong there is a letter or a dash.
 pub(super) fn is_nearly(word: &str, command: &str) -> bool {
-    let is_same = word.eq_ignore_ascii_case(command);
-    let (word, command) = (word.as_bytes(), command.as_bytes());
-    let same = word.iter().zip(command).take_while(|(a, b)| a == b).count();
-    let (word, command) = (&word[same..], &command[same..]);
-    let pairs = word.iter().rev().zip(command.iter().rev());
-    let same = pairs.take_while(|(a, b)| a == b).count();
-    match (&word[..word.len() - same], &command[..command.len() - same]) {
-        ([byte], [_] | []) => byte.is_ascii_alphabetic() || *byte == b'-',
-        ([], [_]) => true,
-        ([a, b], [c, d]) if (a, b) == (d, c) => true,
-        _ => is_same,
-    }
+    let is_plain = word.bytes().all(|byte| byte.is_ascii_alphabetic() || byte == b'-');
+    word.eq_ignore_ascii_case(command) || is_plain && strsim::osa_distance(word, command) <= 1
 }
 
 /// Why this client ends where these options are given, in this order, by their last names: at once with the `conflicts`,
