@@ -42,8 +42,7 @@ pub struct Keychain {
 pub(crate) fn services(context: &Context) -> [String; 2] {
     let set = |name: &str| context.var(name).filter(|value| !value.is_empty());
     let end = set("CLAUDE_CONFIG_DIR").map_or_else(String::new, |dir| {
-        let digest = Sha256::digest(dir.as_bytes());
-        digest.iter().take(4).fold("-".to_owned(), |text, byte| text + &format!("{byte:02x}"))
+        format!("-{}", private::hex(&Sha256::digest(dir.as_bytes())[..4]))
     });
     // Read off the code of 2.1.112.
     let custom =
