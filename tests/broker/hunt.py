@@ -109,7 +109,7 @@ requests = [
     f"GET /v1/models HTTP/1.1\r\nhost: x\r\n{auth}connection: close, x-api-key, host\r\n\r\n",
     f"GET /v1/models HTTP/1.1\r\nhost: evil\r\n{auth}x-forwarded-host: evil\r\nforwarded: host=evil\r\nconnection: close\r\n\r\n",
     f"GET http://evil.example/v1/models HTTP/1.1\r\nhost: evil.example\r\n{auth}connection: close\r\n\r\n",
-    f"CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example\r\n{auth}\r\n",
+    f"CONNECT evil.example:443 HTTP/1.1\r\nhost: evil.example\r\n{auth}connection: close\r\n\r\n",
     f"GET @evil.example/v1/models HTTP/1.1\r\nhost: x\r\n{auth}connection: close\r\n\r\n",
     f"GET /v1/models?x=\r\nx: y HTTP/1.1\r\nhost: x\r\n{auth}connection: close\r\n\r\n",
     "GET /v1/models HTTP/1.1\r\nhost: x\r\nauthorization: Bearer x\r\nconnection: close\r\n\r\n",
