@@ -30,10 +30,6 @@ deps:
       = "$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)"
     cargo rustc --locked --quiet --profile check --lib -- -D unused_crate_dependencies
 
-# The oldest Rust that Cargo.toml states; says so if rustup cannot fetch it
-msrv:
-    .ci/msrv
-
 # Dependencies against the RustSec database; says so if it cannot be reached
 advisories:
     .ci/advisories
