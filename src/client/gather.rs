@@ -56,7 +56,7 @@ pub struct Facts {
     pub policy: Option<Result<Option<Secret>, String>>,
     pub keychain: Keychain,
     /// The machine's policy and the user's, as the system keeps them.
-    pub policies: [Policy; 2],
+    pub policies: [Option<Policy>; 2],
     /// The time, in seconds since 1970.
     pub now: f64,
 }

@@ -138,9 +138,10 @@ impl State {
     /// 2026-11-26).
     fn lay_policy(&mut self, managed: &mut Settings) {
         let (client, merges) = (self.client, self.client.has(Rule::RegistryIsMerged));
-        let read = |policy: &Policy| {
-            let Policy::Text(text) = policy else { return None };
-            let mut settings = Settings::empty(Layer::Managed, managed.file.clone());
+        let read = |policy: &Option<Policy>| {
+            let Policy { place, text } = policy.as_ref()?;
+            let text = text.as_ref()?;
+            let mut settings = Settings::empty(Layer::Managed, place.clone());
             settings.merge(client, text.as_bytes()).ok()?;
             let text = decode_settings(text.as_bytes());
             let members = Json::object(&text).ok()??;
@@ -149,7 +150,7 @@ impl State {
         let [machine, user] = &self.facts.policies;
         let of_user = read(user);
         match (machine, read(machine)) {
-            (Policy::Missing, _) => {}
+            (None, _) => {}
             (_, Some((settings, true))) if merges => managed.has_content |= settings.has_content,
             (_, Some((mut settings, _))) => {
                 for (name, value) in managed.env.iter().filter(|_| merges) {
@@ -158,9 +159,10 @@ impl State {
                 *managed = settings;
                 return;
             }
-            (_, None) => {
-                let why = "the machine's policy is malformed, and the client does not start";
-                merges.then(|| self.refuse(why.to_owned()));
+            (Some(Policy { place, .. }), None) => {
+                let place = place.display();
+                let why = format!("the policy {place} is malformed, and the client does not start");
+                merges.then(|| self.refuse(why));
                 return;
             }
         }
@@ -187,5 +189,27 @@ fn unusable_flag(client: Client, file: &FileState) -> Option<String> {
             file.reading.fault().map(|fault| format!("it {fault}"))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::{Facts, Launch, Source};
+
+    #[test]
+    fn a_policy_of_the_system_is_named_as_where_it_is() {
+        let place = Path::new("/Library/Managed Preferences/com.anthropic.claudecode.plist");
+        let state = |text: Option<&str>| {
+            let policy = Policy { place: place.to_owned(), text: text.map(str::to_owned) };
+            let facts = Facts { policies: [Some(policy), None], ..Facts::default() };
+            State::new(facts, "2.1.332".parse().unwrap(), Launch::default())
+        };
+        let helper = Source::Helper(Layer::Managed);
+        assert_eq!(state(Some(r#"{"apiKeyHelper": "x"}"#)).file_of(&helper), place);
+        for malformed in [None, Some("{")] {
+            let refusal = state(malformed).refusal.unwrap();
+            assert!(refusal.contains("claudecode.plist is malformed"), "{refusal}");
+        }
     }
 }
