@@ -314,6 +314,10 @@ impl<'a> Text<'a> {
     fn fix(&mut self, label: &str, fix: &str) {
         if is_command(fix) {
             self.line(&format!("{label}{fix}"));
+        } else if columns(label) > self.width / 2 {
+            // A column beside it would be too narrow to read.
+            self.line(label.trim_end());
+            self.beside("    ", fix);
         } else {
             self.beside(label, fix);
         }

@@ -83,6 +83,16 @@ fn a_key_that_is_shadowed_is_a_no_with_its_remedy() {
 }
 
 #[test]
+fn a_fix_beside_a_long_label_has_lines_of_its_own() {
+    let sandbox = usual();
+    sandbox.lay(".claude/settings.json", r#"{"apiKeyHelper":"x"}"#);
+    let ran = sandbox.cck(&["verify"]).run().code(1);
+    ran.out(&[
+        "To use the key in the config:\n    remove apiKeyHelper from ~/.claude/settings.json\n",
+    ]);
+}
+
+#[test]
 fn the_same_key_from_another_source_is_a_yes_that_says_so() {
     let sandbox = usual();
     let ran =
