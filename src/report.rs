@@ -46,6 +46,9 @@ impl<'a> Answer<'a> {
         let doubt = problem.as_ref().filter(|it| it.severity == Severity::Error);
         let doubt = doubt.map(|problem| problem.message.clone());
         let doubt = doubt.or((!was_asked).then(|| "the API was not asked".to_owned()));
+        let unread = problems.iter().find(|problem| problem.code == "keychain-failed");
+        let unread = unread.filter(|problem| problem.severity == Severity::Error);
+        let doubt = doubt.or(unread.map(|problem| problem.message.clone()));
         problems.splice(0..0, problem);
         let refusal = case.refusal.map(|refusal| refusal.reason(case.destination));
         let refused = refusal

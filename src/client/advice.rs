@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{
-    ChosenBy, Decision, Destination, Layer, Mode, Origin, Outcome, Refusal, Source, State,
-    installed::Fault, keychain, names, settings, surroundings::Surroundings,
+    ChosenBy, Decision, Destination, Item, Keychain, Layer, Mode, Origin, Outcome, Refusal, Source,
+    State, installed::Fault, names, settings, surroundings::Surroundings,
 };
 use crate::disk::tools::{MOVE, REMOVE};
 use crate::shell;
@@ -140,7 +140,8 @@ impl<'a> Case<'a> {
         cck(command, self.profile, file)
     }
 
-    /// cck writes no key into a file of the working directory, which CLAUDE_CONFIG_DIR may have the client read.
+    /// The command that puts a key where it is sent. cck writes none into a file of the working directory, which
+    /// CLAUDE_CONFIG_DIR may have the client read.
     fn set_key(&self) -> String {
         let is_relative =
             self.state.paths.config_dir_var.as_ref().is_some_and(|dir| dir.is_relative());
@@ -148,6 +149,9 @@ impl<'a> Case<'a> {
         let is_named = self.state.chosen_by == ChosenBy::Flag;
         if (is_relative && !is_named) || (self.around.config_dir_is_empty && is_legacy) {
             "unset CLAUDE_CONFIG_DIR; cck set-key".to_owned()
+        } else if matches!(self.state.facts.keychain.key, Item::Text(_)) {
+            // A key in the config would not be sent.
+            self.cck("set-key --keychain")
         } else {
             self.cck("set-key")
         }
@@ -163,9 +167,9 @@ impl<'a> Case<'a> {
 
     fn remove(&self, source: &Source) -> String {
         let keychain = |item: usize| {
-            let service = &self.state.facts.keychain.services[item];
-            let program = keychain::program();
-            format!("{program} delete-generic-password -a \"$USER\" -s '{service}'")
+            let Keychain { services, account, .. } = &self.state.facts.keychain;
+            let account = shell::word(account);
+            format!("security delete-generic-password -a {account} -s '{}'", services[item])
         };
         let well_known =
             |name| format!("{REMOVE} {}", self.quote(&self.state.paths.well_known.join(name)));

@@ -8,13 +8,18 @@ use std::time::{Duration, Instant};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::names;
 use crate::context::{Context, Platform};
 use crate::document::{Change, Document, Edit};
 use crate::error::fail;
 use crate::key::command::{self, Ended};
 use crate::private;
+use crate::shell;
 
-const PATIENCE: Duration = Duration::from_millis(1500);
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A longer line `security -i` breaks in two (read off the code of 2.1.112 to 2.1.332, 2026-11-27).
+const MAX_LINE: usize = 4032;
 
 /// What `security` exits with where the keychain is locked, and where the item does not exist.
 const LOCKED: i32 = 36;
@@ -35,28 +40,36 @@ pub struct Keychain {
     pub key: Item,
     pub login: Item,
     pub services: [String; 2],
+    pub account: String,
+    /// Whether `security` did not end in time: the client waits longer, and may find what was not found here.
+    pub hangs: bool,
 }
 
 /// The services that the client keeps its API key and its login under. With CLAUDE_CONFIG_DIR they end in a digest of it
-/// (1.0.128 to 2.1.112, observed 2026-11-25).
+/// (1.0.128 to 2.1.112, observed 2026-11-25), or of CLAUDE_SECURESTORAGE_CONFIG_DIR if that is set, even if it is empty (read
+/// off the code of 2.1.166 to 2.1.332, 2026-11-27).
 pub(crate) fn services(context: &Context) -> [String; 2] {
     let set = |name: &str| context.var(name).filter(|value| !value.is_empty());
-    let end = set("CLAUDE_CONFIG_DIR").map_or_else(String::new, |dir| {
+    let dir = context.var(names::SECURE_STORAGE).or_else(|| context.var("CLAUDE_CONFIG_DIR"));
+    let end = dir.filter(|dir| !dir.is_empty()).map_or_else(String::new, |dir| {
         format!("-{}", private::hex(&Sha256::digest(dir.as_bytes())[..4]))
     });
     // Read off the code of 2.1.112.
-    let custom =
-        if set(super::settings::names::OAUTH_URL).is_some() { "-custom-oauth" } else { "" };
+    let custom = if set(names::OAUTH_URL).is_some() { "-custom-oauth" } else { "" };
     ["", "-credentials"].map(|kind| format!("Claude Code{custom}{kind}{end}"))
 }
 
-pub(crate) fn account(context: &Context) -> String {
+/// The account that the items are of. A name with other characters than these counts as none (read off the code of 2.1.166
+/// to 2.1.332, 2026-11-27; 2.1.113 takes any).
+fn account(context: &Context) -> String {
     let user = context.var("USER").filter(|user| !user.is_empty());
-    user.or_else(|| context.account_name()).unwrap_or_else(|| "claude-code-user".to_owned())
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    let name = user.or_else(|| context.account_name()).filter(|name| name.chars().all(is_plain));
+    name.unwrap_or_else(|| "claude-code-user".to_owned())
 }
 
 /// The program; where another system is only pretended, that of PATH.
-pub(crate) fn program() -> &'static str {
+fn program() -> &'static str {
     if cfg!(target_os = "macos") { "/usr/bin/security" } else { "security" }
 }
 
@@ -69,7 +82,8 @@ pub(crate) fn read(context: &Context) -> Keychain {
     }
     let services = services(context);
     let [key, login] = look(services.each_ref().map(String::as_str), context);
-    Keychain { key, login, services }
+    let hangs = HANGS.load(Ordering::Relaxed);
+    Keychain { key, login, services, account: account(context), hangs }
 }
 
 fn look<const N: usize>(services: [&str; N], context: &Context) -> [Item; N] {
@@ -93,7 +107,7 @@ fn look<const N: usize>(services: [&str; N], context: &Context) -> [Item; N] {
 
 fn run(arguments: &[&str], input: &[u8], left: Duration) -> Result<Zeroizing<String>, Item> {
     let failed = |why: String| Item::Failed(format!("`security` {why}"));
-    if left.is_zero() || HANGS.load(Ordering::Relaxed) {
+    if HANGS.fetch_or(left.is_zero(), Ordering::Relaxed) || left.is_zero() {
         return Err(failed(Ended::TimedOut.to_string()));
     }
     let mut security = Command::new(program());
@@ -139,7 +153,9 @@ pub(crate) fn read_document(
     let text = match &item {
         Item::Text(text) => serde_json::json!({ MEMBER: text.trim() }).to_string(),
         Item::Missing => "{}".to_owned(),
-        Item::Locked | Item::Failed(_) => return Err(refused("cannot be used", &item)),
+        Item::Locked | Item::Failed(_) => {
+            return Err(refused("cannot be used", &item, service, context));
+        }
     };
     Ok(Zeroizing::new(text.into_bytes()))
 }
@@ -189,34 +205,49 @@ pub(crate) fn update(
 fn write(service: &str, key: Option<&str>, context: &Context) -> anyhow::Result<()> {
     let account = account(context);
     if let Some(key) = key {
-        if account.contains(['"', '\\', '\n']) {
-            return Err(fail(
-                "your account's name cannot be given to the Keychain",
-                "name the account in USER",
-            ));
-        }
         let hex = Zeroizing::new(private::hex(key.as_bytes()));
-        let line =
-            format!("add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n", *hex);
-        _ = run(&["-i"], Zeroizing::new(line).as_bytes(), PATIENCE);
+        let line = Zeroizing::new(format!(
+            "add-generic-password -U -a \"{account}\" -s \"{service}\" -X \"{}\"\n",
+            *hex
+        ));
+        if line.len() > MAX_LINE {
+            let advice = "keep it in the config: leave --keychain out";
+            return Err(fail("the key is too long for the Keychain", advice));
+        }
+        _ = run(&["-i"], line.as_bytes(), PATIENCE);
     } else {
         _ = run(&["delete-generic-password", "-a", &account, "-s", service], b"", PATIENCE);
     }
-    // Looked at anyway: `security -i` ends well whatever became of its lines.
-    match (look([service], context), key) {
-        ([Item::Text(text)], Some(key)) if text.trim() == key => Ok(()),
-        ([Item::Missing], None) => Ok(()),
-        ([item], Some(_)) => Err(refused("did not take the key", &item)),
-        ([item], None) => Err(refused("did not delete the key", &item)),
-    }
+    // Looked at anyway: `security -i` ends well whatever became of its lines, and one that hung may have done its work.
+    HANGS.store(false, Ordering::Relaxed);
+    let [item] = look([service], context);
+    let what = match (&item, key) {
+        (Item::Text(text), Some(key)) if text.trim() == key => return Ok(()),
+        (Item::Missing, None) => return Ok(()),
+        (Item::Locked | Item::Failed(_), _) => "may or may not have been changed",
+        (_, Some(_)) => "did not take the key",
+        (_, None) => "did not delete the key",
+    };
+    Err(refused(what, &item, service, context))
 }
 
-fn refused(what: &str, item: &Item) -> anyhow::Error {
-    let program = program();
-    if *item == Item::Locked {
-        let advice = format!("unlock it, and run this again: {program} unlock-keychain");
-        return fail(format!("the Keychain {what}: it is locked"), advice);
+/// A command that asks for an item as the client does and does not show it: it says what is wrong, or macOS asks for leave.
+pub(crate) fn ask(account: &str, service: &str) -> String {
+    let account = shell::word(account);
+    format!("security find-generic-password -a {account} -w -s '{service}' >/dev/null")
+}
+
+fn refused(what: &str, item: &Item, service: &str, context: &Context) -> anyhow::Error {
+    match item {
+        Item::Locked => fail(
+            format!("the Keychain {what}: it is locked"),
+            "unlock it, and run this again: security unlock-keychain",
+        ),
+        Item::Failed(why) => {
+            fail(format!("the Keychain {what}: {why}"), ask(&account(context), service))
+        }
+        Item::Missing | Item::Text(_) => {
+            fail(format!("the Keychain {what}"), "security show-keychain-info")
+        }
     }
-    let why = if let Item::Failed(why) = item { format!(": {why}") } else { String::new() };
-    fail(format!("the Keychain {what}{why}"), format!("{program} show-keychain-info"))
 }

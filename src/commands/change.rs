@@ -146,7 +146,9 @@ impl Work<'_> {
                 }
             }
         });
-        let failed = result.is_err() && {
+        let is_unread = |service| keychain::read_document(service, context).is_err();
+        let in_doubt = result.is_err() && begun && keychain::service(&path).is_some_and(is_unread);
+        let failed = result.is_err() && !in_doubt && {
             let in_place = |outcome: store::Outcome| outcome.changes.is_empty();
             !(begun && file.try_out(options, context).is_ok_and(in_place))
         };
@@ -156,10 +158,11 @@ impl Work<'_> {
             self.held.finish();
             context.changed = true;
         }
-        if !failed && is_last {
+        // What is in doubt stays as a run leaves it that is killed: the next command looks at what the item holds.
+        if !failed && !in_doubt && is_last {
             self.record.commit(context);
         }
-        if begun || (failed && !refused) {
+        if !in_doubt && (begun || (failed && !refused)) {
             trail.log(if failed { "failed" } else { "done" }, context);
         }
         drop(trail);
@@ -183,6 +186,7 @@ impl Work<'_> {
                 self.revert(&path, context);
                 Err(error)
             }
+            Err(error) if in_doubt => Err(error),
             Err(error) => {
                 let problem = format!("the change is in place, but: {}", in_one_line(&error));
                 Err(fail(problem, "look at the disk, then run this again to complete it"))

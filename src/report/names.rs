@@ -27,6 +27,9 @@ impl Names<'_> {
             Source::Variable(Origin::Settings(layer), name) => in_layer(name, layer),
             Source::Helper(layer) => in_layer("apiKeyHelper", layer),
             Source::Profile(name) => format!("the Anthropic profile {name}"),
+            Source::Gateway if self.state.login_source == Source::KeychainLogin => {
+                "the gateway login in the Keychain".to_owned()
+            }
             fixed => {
                 let name = FIXED.iter().find(|(it, ..)| it == fixed).map(|(.., name)| *name);
                 name.unwrap_or_default().replace("FILE", &file())

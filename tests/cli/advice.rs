@@ -194,6 +194,7 @@ const SENDING: &[State] = &[
         .files(&[(CONFIG, r#"{"hasCompletedOnboarding": true, "customApiKeyResponses": {"approved": [], "rejected": ["@SUFFIX"]}}"#)])
         .vars(&[(API_KEY, "@KEY")])
         .verify(ANY),
+    at("onboarding-incomplete", "cck set-key --keychain").files(&[("item Claude Code", "@OTHER")]).vars(&MAC),
     at("onboarding-incomplete", "cck set-key")
         .files(&[(CONFIG, r#"{"hasCompletedOnboarding": false, "primaryApiKey": "@KEY"}"#)]),
     at("other-provider", "unset CLAUDE_CODE_USE_BEDROCK").vars(&[("CLAUDE_CODE_USE_BEDROCK", "1")]),
@@ -490,7 +491,7 @@ const LAUNCH: &[State] = &[
         .before("touch ~/locked")
         .vars(&MAC),
     // It shows what is wrong; to fix that is up to the user.
-    at("keychain-failed", "security show-keychain-info")
+    at("keychain-failed", "security find-generic-password -a dev -w -s 'Claude Code' >/dev/null")
         .before("touch ~/fails")
         .vars(&MAC)
         .hands(&["rm ~/fails"]),
@@ -582,7 +583,8 @@ const EITHER: [&str; 4] =
     ["odd-key-shape", "odd-token", "host-set-by-project", "proxy-set-by-project"];
 
 /// Sentences that no row prints, and why.
-const NOT_PRINTED: [(&str, &str); 7] = [
+const NOT_PRINTED: [(&str, &str); 8] = [
+    ("{message}, and Claude Code may find", "tests/cli/keychain.rs has a `security` that hangs"),
     ("{path} is a mount", "tests/disk/mounts.rs mounts a directory over the config"),
     ("leave this `cck run`: exit", "a_session_is_left_by_ending_its_command"),
     ("be refused: ", "the reason of the verdict; tests/cli/cases.rs has it"),
@@ -837,7 +839,7 @@ fn try_row(row: &State, port: u16, printed: &mut BTreeSet<String>) -> Vec<String
             format!("{{ {}\n}} >&2", machine.fill(hand))
         };
         // What only shows something leaves the rest to who sees it; the organization's server is not on loopback.
-        let shows = ["ls ", "security show", "cck verify --online"];
+        let shows = ["ls ", "security find", "cck verify --online"];
         let pasted = |command: &str| format!("{{ {command}\n}} >&2 || exit 9");
         let verify = machine.verify("--json");
         let is_question = |command: &str| command.starts_with("cck verify");

@@ -20,6 +20,7 @@ find-generic-password) cat "$(item "$@")" 2>/dev/null || exit 44;;
 delete-generic-password) rm "$(item "$@")" 2>/dev/null || exit 44;;
 -i) read -r line; [ -e "$HOME/full" ] && exit 0; eval "set -- $line"; s=$(item "$@"); hex=${!#}
     printf "$(sed 's/../\\x&/g' <<< "$hex")" > "$s"
+    [ -e "$HOME/slow" ] && exec sleep 60; [ -e "$HOME/stuck" ] && { touch "$HOME/hangs"; exec sleep 60; }
     [ -e "$HOME/kill" ] && kill -9 $PPID; exit 0;;
 esac
 "#;
@@ -288,4 +289,89 @@ fn a_security_that_hangs_is_waited_for_once() {
     mac.0.lay(".claude.json", members(OTHER));
     mac.cck(&["unset-key"]).run().code(1).err(&["Keychain item Claude Code", "in time"]);
     assert_eq!(mac.config(), members(""));
+}
+
+#[test]
+fn a_write_that_hangs_is_looked_at_and_if_it_cannot_be_seen_its_records_stay() {
+    let mac = Mac::with(OTHER, THIRD);
+    let set = || mac.cck(&["set-key", "--keychain", "--stdin"]).stdin(KEY).run();
+    mac.set("slow", true);
+    set().code(0);
+    mac.cck(&["undo"]).run();
+    mac.set("slow", false);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
+
+    mac.set("stuck", true);
+    set().code(1).err(&["may or may not", "in time", "security find-generic-password -a dev"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(KEY), members(THIRD)));
+    let trail = mac.trail();
+    assert!(trail.contains("set-key   started") && !trail.contains("failed"), "{trail}");
+    mac.set("stuck", false);
+    mac.set("hangs", false);
+    mac.cck(&["undo"]).run().code(0).out(&["the Keychain"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
+}
+
+#[test]
+fn a_key_that_security_would_break_in_two_is_refused() {
+    let mac = Mac::with(OTHER, THIRD);
+    let long = "gw-Ab1cD2eF".repeat(200);
+    let set = mac.cck(&["set-key", "--keychain", "--any-shape", "--stdin"]).stdin(long);
+    set.run().code(2).err(&["too long for the Keychain", "leave --keychain out"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
+    assert!(!mac.trail().contains("done"));
+}
+
+#[test]
+fn verify_answers_no_while_the_keychain_does_not_answer() {
+    let mac = Mac::with("", "");
+    mac.0.lay(".claude.json", format!(r#"{{"primaryApiKey":"{KEY}"}}"#));
+    chmod(&mac.0.config(), 0o600);
+    let verify = |args: &[&str]| mac.cck(&[&["verify", "--mode", "print"], args].concat());
+    let ask = "security find-generic-password -a dev -w -s 'Claude Code' >/dev/null";
+    mac.set("fails", true);
+    // The client finds nothing there either.
+    let ran = verify(&[]).run().code(0).out(&["code 51", ask]);
+    assert_eq!(ran.stdout.matches("fix:").count(), 1, "{}", ran.stdout);
+    mac.set("fails", false);
+    mac.set("hangs", true);
+    let ran = verify(&[]).run().code(1).out(&["✗", "in time", "may find a credential", ask]);
+    assert_eq!(ran.stdout.matches("may find").count(), 1, "{}", ran.stdout);
+    let of_variable = verify(&["--expect", "env.ANTHROPIC_API_KEY"]);
+    of_variable.env("ANTHROPIC_API_KEY", OTHER).run().code(0).out(&["warning:"]);
+}
+
+#[test]
+fn the_item_is_the_one_that_the_client_takes() {
+    let mac = Mac::with("", "");
+    let asked = |vars: &[(&str, &str)]| {
+        let verify =
+            vars.iter().fold(mac.cck(&["verify"]), |it, (name, value)| it.env(name, value));
+        verify.run();
+        let arguments = mac.0.home().join("arguments");
+        let text = fs::read_to_string(&arguments).unwrap();
+        fs::remove_file(arguments).unwrap();
+        text.lines().nth(1).unwrap().to_owned()
+    };
+    let dir = ("CLAUDE_CONFIG_DIR", "/nowhere");
+    let plain = "find-generic-password -a dev -w -s Claude Code";
+    let other = format!("{plain}-00147101");
+    assert_eq!(asked(&[]), plain);
+    assert_eq!(asked(&[dir]), other);
+    assert_eq!(asked(&[dir, ("CLAUDE_SECURESTORAGE_CONFIG_DIR", "")]), plain);
+    assert_eq!(asked(&[("CLAUDE_SECURESTORAGE_CONFIG_DIR", "/nowhere")]), other);
+    let account = asked(&[("USER", "a.b@c \"d\"")]);
+    assert_eq!(account, "find-generic-password -a claude-code-user -w -s Claude Code");
+}
+
+#[test]
+fn advice_names_the_keychain_where_it_holds_what_is_meant() {
+    let mac = Mac::with(OTHER, "");
+    mac.cck(&["verify"]).run().code(1).out(&["fix: cck set-key --keychain"]);
+    // As `security` shows an item with a line break in it, in hexadecimal: the client sends that.
+    fs::write(mac.item("Claude Code"), "736b2d616e742d6170690a").unwrap();
+    mac.cck(&["verify"]).run().code(1).out(&["not an Anthropic API key", "cck set-key --keychain"]);
+    let login = r#"{"enterpriseGateway": {"url": "https://g.example", "jwt": "tok-JWT", "expiresAt": 9999999999999}, "gatewayTrust": {"g.example": "5da97cbd5d226383f44fe7c9bda67aae421330469162e20196e2fb8ed6cb05bc"}}"#;
+    fs::write(mac.item("Claude Code-credentials"), login).unwrap();
+    mac.cck(&["verify"]).env("COLUMNS", "100").run().out(&["the gateway login in the Keychain"]);
 }

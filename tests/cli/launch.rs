@@ -111,7 +111,7 @@ fn what_settings_names_is_not_moved_away() {
 }
 
 /// Runs `cck verify --json` with these arguments and `~/bin` first on PATH: the codes of the problems, what is sent in print
-/// mode. A run takes two seconds at most.
+/// mode. A run takes three seconds at most.
 fn bounded(sandbox: &Sandbox, args: &[&str], mac: bool) -> (Vec<String>, Value) {
     let path = format!("{}:/usr/bin:/bin", sandbox.home().join("bin").display());
     let mut cck = sandbox.cck(&[&["verify", "--json"], args].concat()).env("PATH", path);

@@ -2,8 +2,8 @@
 
 use super::Problems;
 use crate::client::{
-    ANTHROPIC, Case, Item, Layer, Mode, Race, Rule, Settings, Source, Stop, headers, keychain,
-    names,
+    ANTHROPIC, Case, Item, Keychain, Kind, Layer, Mode, Race, Rule, Settings, Source, Stop,
+    headers, keychain, names,
 };
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
@@ -17,9 +17,7 @@ pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
         found.warning("helper-race", lost(case, race), fix);
     }
     side_requests(case, found);
-    let items = &case.state.facts.keychain;
-    keychain(&items.key, "an API key", found);
-    keychain(&items.login, "a login", found);
+    keychain(case, found);
 }
 
 fn stopped(case: &Case<'_>, stop: &Stop, found: &mut Problems) {
@@ -118,18 +116,26 @@ fn side_requests(case: &Case<'_>, found: &mut Problems) {
     }
 }
 
-fn keychain(item: &Item, what: &str, found: &mut Problems) {
-    let program = keychain::program();
-    match item {
-        Item::Locked => {
-            let message = "the Keychain is locked: the client finds nothing in it";
-            let fix = format!("unlock it, then ask again: {program} unlock-keychain");
-            found.warning("keychain-locked", message, fix);
+fn keychain(case: &Case<'_>, found: &mut Problems) {
+    let Keychain { key, login, services, account, hangs } = &case.state.facts.keychain;
+    let failed = [key, login].into_iter().zip(services).find_map(|(item, service)| match item {
+        Item::Failed(why) => Some((why, keychain::ask(account, service))),
+        _ => None,
+    });
+    // Beside these the client uses no item.
+    let is_apart =
+        |source: &Source| matches!(source.kind(), Kind::Key | Kind::Helper | Kind::Oauth);
+    if *key == Item::Locked {
+        let message = "the Keychain is locked: the client finds nothing in it";
+        let fix = "unlock it, then ask again: security unlock-keychain";
+        found.warning("keychain-locked", message, fix);
+    } else if let Some((why, ask)) = failed {
+        let message = format!("the Keychain could not be asked: {why}");
+        if *hangs && !case.sent().any(is_apart) {
+            let message = format!("{message}, and Claude Code may find a credential in it");
+            found.error("keychain-failed", message, ask);
+        } else {
+            found.warning("keychain-failed", message, ask);
         }
-        Item::Failed(why) => {
-            let message = format!("the Keychain could not be asked for {what}: {why}");
-            found.warning("keychain-failed", message, format!("{program} show-keychain-info"));
-        }
-        Item::Missing | Item::Text(_) => {}
     }
 }
