@@ -8,7 +8,7 @@ use serde_json::json;
 use super::change::{self, FilePlan};
 use super::in_force;
 use super::target::{ChangeArgs, Target};
-use crate::client::{keychain, sessions};
+use crate::client::{ChosenBy, keychain, sessions};
 use crate::context::Context;
 use crate::error::{Exit, in_one_line};
 use crate::key;
@@ -38,7 +38,9 @@ pub(crate) fn run(args: UnsetKeyArgs, context: &mut Context) -> anyhow::Result<E
     // What cck replaced in this config before is a copy too.
     undo::keys(&target.file.path, context).iter().for_each(|key| keys.add(key));
     let (mut files, mut unseen) = (Vec::new(), None);
-    match keychain::held(context) {
+    // The item goes with the client's config, not with any file.
+    let is_clients = target.file.chosen_by != ChosenBy::Flag;
+    match is_clients.then(|| keychain::held(context)).flatten() {
         Some((path, Ok(_))) => files.push(FilePlan::removal(&path, keychain::MEMBER)),
         Some((path, Err(error))) => unseen = Some((path, error)),
         None => {}

@@ -375,3 +375,12 @@ fn advice_names_the_keychain_where_it_holds_what_is_meant() {
     fs::write(mac.item("Claude Code-credentials"), login).unwrap();
     mac.cck(&["verify"]).env("COLUMNS", "100").run().out(&["the gateway login in the Keychain"]);
 }
+
+#[test]
+fn the_item_stays_if_another_file_loses_its_key() {
+    let mac = Mac::with(OTHER, THIRD);
+    let file = mac.0.lay("copy.json", members(KEY)).display().to_string();
+    let ran = mac.cck(&["unset-key", "--config-file", &file]).run().code(0);
+    ran.out(&["removed the key", "copy.json"]);
+    assert_eq!((mac.held().as_deref(), mac.config()), (Some(OTHER), members(THIRD)));
+}
