@@ -85,6 +85,20 @@ impl Keys {
         self.texts.borrow().is_empty() && self.digests.is_empty()
     }
 
+    /// Looks for a key of which only the digest is known, as a command that completes a rotation has it.
+    fn learn(&self, bytes: &[u8]) {
+        let is_known =
+            |digest: &String| self.texts.borrow().iter().any(|text| key::digest(text) == *digest);
+        if self.digests.iter().all(is_known) {
+            return;
+        }
+        let is_of_key = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_".contains(byte);
+        let words = bytes.split(|byte| !is_of_key(byte));
+        let quoted = bytes.split(|byte| *byte == b'"');
+        let usual = words.chain(quoted).filter(|text| (SHORTEST_PIECE..=512).contains(&text.len()));
+        usual.flat_map(std::str::from_utf8).for_each(|text| _ = self.has(text));
+    }
+
     /// How one of the keys is in the bytes, if one is.
     fn found_in(&self, bytes: &[u8]) -> Option<&'static str> {
         const PACKED: [&[u8]; 6] =
@@ -94,6 +108,7 @@ impl Keys {
             return Some("it is compressed, and cannot be looked through");
         }
         let unescaped = find(bytes, b"\\u00").then(|| unescape(bytes));
+        [Some(bytes), unescaped.as_deref()].into_iter().flatten().for_each(|it| self.learn(it));
         let texts = self.texts.borrow();
         // A piece of the key that stays cannot be looked for.
         let is_kept = |text: &str| self.keep.as_ref().is_some_and(|keep| keep.contains(text));

@@ -420,6 +420,9 @@ fn an_old_key_that_settings_still_send_is_named_and_not_called_revocable() {
         let ran = run().code(1).err(&["left to do", "settings.json", "Claude Code may send it"]);
         assert!(!ran.stdout.contains("revoke"), "{ran:?}");
         assert!(fs::read_to_string(sandbox.config()).unwrap().contains(new));
+        // Nor by the same command, which has only the digest of the old key.
+        let ran = run().code(1).err(&["left to do", "settings.json", "Claude Code may send it"]);
+        assert!(!ran.stdout.contains("revoke"), "{ran:?}");
         // When it is gone from there, the same command names the key to revoke.
         sandbox.lay(".claude/settings.json", "{}");
         run().code(0).out(&["revoke the old key"]);
