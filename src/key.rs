@@ -36,28 +36,20 @@ impl fmt::Debug for ApiKey {
 impl ApiKey {
     /// Reads a key from text: blanks around it are trimmed, the rest must be one line of visible ASCII.
     pub fn parse(text: &str) -> anyhow::Result<ApiKey> {
-        let key = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}');
-        if key.is_empty() {
-            return Err(fail("the key is empty", "check its source: a key starts with sk-ant-"));
-        }
-        if key.contains(['\n', '\r']) {
-            return Err(fail("the key has more than one line", "give the key alone, on one line"));
-        }
-        if let Some((problem, advice)) = shape::stray(key) {
-            return Err(fail(problem, advice));
-        }
-        if let Some(failure) = shape::misplaced(key) {
-            return Err(failure.into());
-        }
-        Ok(ApiKey(Zeroizing::new(key.to_owned())))
+        ApiKey::checked(text, true)
     }
 
     /// As [`ApiKey::parse`]; unless `any_shape`, the key must also look like one of Anthropic's.
     pub(crate) fn checked(text: &str, any_shape: bool) -> anyhow::Result<ApiKey> {
-        if !any_shape && shape::misplaced(text.trim()).is_none() {
-            shape::check(text)?;
+        let key = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\u{feff}');
+        if key.is_empty() {
+            return Err(fail("the key is empty", "check its source: a key starts with sk-ant-"));
         }
-        ApiKey::parse(text)
+        let wrong = shape::misplaced(key).or_else(|| match any_shape {
+            true => shape::stray(key),
+            false => shape::mistake(key).or_else(|| shape::doubt(key)),
+        });
+        wrong.map_or_else(|| Ok(ApiKey(Zeroizing::new(key.to_owned()))), |wrong| Err(wrong.into()))
     }
 
     pub fn reveal(&self) -> &str {

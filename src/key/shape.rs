@@ -1,10 +1,12 @@
 //! What is given in place of a key, named as what it is. Pure.
 
-use crate::error::{Failure, fail};
+use crate::error::Failure;
 
 /// What only an Anthropic API key starts with, and how long it is at least.
 const PREFIX: &str = "sk-ant-";
 const SHORTEST: usize = 40;
+
+const COPY: &str = "copy the key again, without the text around it";
 
 pub(crate) fn is_usual(key: &str) -> bool {
     key.starts_with(PREFIX)
@@ -30,48 +32,46 @@ pub(crate) fn holds_key(text: &str) -> bool {
     })
 }
 
-/// Refuses what does not have the shape of a key, with the mistake that was made. Neither line holds the text itself.
-pub(crate) fn check(text: &str) -> anyhow::Result<()> {
-    let text = text.trim_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-    if text.is_empty() || (is_usual(text) && !is_placeholder(text)) {
-        return Ok(());
-    }
-    let (problem, advice) = mistake(text);
-    Err(fail(problem, advice))
+fn found(problem: impl Into<String>, advice: &str) -> Option<Failure> {
+    Some(Failure { problem: problem.into(), advice: advice.to_owned() })
 }
 
-fn mistake(text: &str) -> (String, &'static str) {
+/// What is given in place of a key, which is not one. Neither line holds the text itself.
+pub(crate) fn mistake(text: &str) -> Option<Failure> {
     const ALONE: &str = "give the key alone, on one line: it starts with sk-ant-";
     const SOURCE: &str = "check the source: it must give the key alone, which starts with sk-ant-";
     const PLACEHOLDERS: [&str; 8] =
         ["your", "placeholder", "change", "insert", "example", "api-key", "api_key", "<"];
+    if is_usual(text) && !is_placeholder(text) {
+        return None;
+    }
     let lower = text.to_ascii_lowercase();
     let has = |words: &[&str]| words.iter().any(|word| lower.contains(word));
     let starts = |words: &[&str]| words.iter().any(|word| lower.starts_with(word));
     let problem = if starts(&["'", "\"", "`", "“", "‘", "«"]) {
-        return ("the key is in quotes".into(), "give the key without the quotes around it");
+        return found("the key is in quotes", "give the key without the quotes around it");
     } else if starts(&["{", "["]) && !lower.starts_with("{{") {
-        return ("this is JSON, not a key".into(), "print the key's field alone: jq -er .key");
+        return found("this is JSON, not a key", "print the key's field alone: jq -er .key");
     } else if starts(&["<!doctype", "<html", "<?xml"]) {
         "this is a web page, not a key"
     } else if is_assignment(text) {
-        return ("this is an assignment (NAME=key)".into(), "give only what follows the =");
+        return found("this is an assignment (NAME=key)", "give only what follows the =");
     } else if starts(&["x-api-key", "authorization", "bearer "]) {
-        return ("this is a header, not the key alone".into(), ALONE);
+        return found("this is a header, not the key alone", ALONE);
     } else if ["null", "undefined", "none", "nil", "nan", "true", "false"].contains(&&*lower) {
-        return (format!("the key is the word {lower}: its source has no such value"), SOURCE);
+        return found(format!("the key is the word {lower}: its source has no such value"), SOURCE);
     } else if starts(&["op://", "vault:", "arn:", "ref+", "secretref:", "!vault"]) || has(&["://"])
     {
-        return (
-            "this is a reference to a secret (such as op://…), not the key".into(),
+        return found(
+            "this is a reference to a secret (such as op://…), not the key",
             "have it looked up: --key-command 'op read …', or the command of your secret store",
         );
     } else if starts(&["$"])
         || has(&["${", "{{", "$("])
         || (text.len() > 2 && text.starts_with('%') && text.ends_with('%'))
     {
-        return (
-            "this is the name of a variable that was not replaced with its value".into(),
+        return found(
+            "this is the name of a variable that was not replaced with its value",
             "let the shell replace it, or name it: --key-env VAR",
         );
     } else if has(&["***", "•", "xxxx", "…", "..."]) || lower.chars().all(|c| c == '*') {
@@ -80,37 +80,47 @@ fn mistake(text: &str) -> (String, &'static str) {
         "this is a key of another provider, not of Anthropic"
     } else if starts(&["sk-ant-"]) && lower.ends_with([',', ';', '"', '\'', ':', '.', ')']) {
         let last = text.chars().next_back().unwrap_or_default();
-        return (format!("the key ends with `{last}`, which is not part of it"), ALONE);
+        return found(format!("the key ends with `{last}`, which is not part of it"), ALONE);
     } else if has(&PLACEHOLDERS) && !text.contains(char::is_whitespace) {
         "this is a placeholder, not a key"
-    } else if text.contains(['\n', '\r']) {
-        return ("the key has more than one line".into(), ALONE);
     } else if let Some(stray) = stray(text) {
-        return stray;
-    } else if !text.starts_with(PREFIX) {
-        return (
-            "this is not an Anthropic API key: they start with sk-ant-".into(),
-            "check the source; --any-shape takes it anyway, as the key of a gateway",
-        );
-    } else if text.matches(PREFIX).count() > 1 {
+        return Some(stray);
+    } else if text.starts_with(PREFIX) && text.matches(PREFIX).count() > 1 {
         // The prompt shows nothing, so people paste again.
-        return ("the key is there twice, without a break".into(), "give it once");
-    } else if let Some(at) =
-        text.chars().position(|c| !c.is_ascii_alphanumeric() && !"-_".contains(c))
-    {
-        let problem = format!("the key has a character that no key has, at position {}", at + 1);
-        return (problem, "copy the key again, without the text around it");
+        return found("the key is there twice, without a break", "give it once");
     } else {
-        let problem = format!("the key is too short ({} characters)", text.len());
-        return (problem, "copy the whole key again");
+        return None;
     };
-    (problem.into(), SOURCE)
+    found(problem, SOURCE)
 }
 
-pub(crate) fn stray(text: &str) -> Option<(String, &'static str)> {
+/// Why what holds no mistake may still not be one of Anthropic's keys. It can be a gateway's own, or a short one.
+pub(crate) fn doubt(text: &str) -> Option<Failure> {
+    let is_odd = |c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_';
+    if !text.starts_with(PREFIX) {
+        found(
+            "this is not an Anthropic API key: they start with sk-ant-",
+            "check the source; --any-shape takes it anyway, as the key of a gateway",
+        )
+    } else if let Some(at) = text.chars().position(is_odd) {
+        let problem = format!("the key has a character that no key has, at position {}", at + 1);
+        found(problem, COPY)
+    } else if text.len() < SHORTEST {
+        let problem = format!("the key is too short ({} characters)", text.len());
+        found(problem, "copy the whole key again")
+    } else {
+        None
+    }
+}
+
+/// What no key has, not even a gateway's.
+pub(crate) fn stray(text: &str) -> Option<Failure> {
+    if text.contains(['\n', '\r']) {
+        return found("the key has more than one line", "give the key alone, on one line");
+    }
     let at = text.chars().position(|c| !c.is_ascii_graphic())? + 1;
     let problem = format!("the key has a blank, control or non-ASCII character at position {at}");
-    Some((problem, "copy the key again, without the text around it"))
+    found(problem, COPY)
 }
 
 /// `NAME=…`, `export NAME=…`, `set NAME=…`, `$env:NAME=…`, `NAME: …`.
@@ -139,13 +149,13 @@ const MISPLACED: [(&str, &str, &str); 4] = [
 
 pub(crate) fn misplaced(key: &str) -> Option<Failure> {
     let (start, what, advice) = MISPLACED.iter().find(|(start, ..)| key.starts_with(start))?;
-    let problem = format!("this is {what} ({start}…), not an API key");
-    Some(Failure { problem, advice: (*advice).into() })
+    found(format!("this is {what} ({start}…), not an API key"), advice)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::key::ApiKey;
 
     const KEY: &str = "sk-ant-api03-0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -198,12 +208,14 @@ mod tests {
             ("sk-ant-é".into(), "position 8"),
         ];
         for (text, word) in rows {
-            let error = check(&text).unwrap_err();
+            let error = ApiKey::checked(&text, false).unwrap_err();
             let Failure { problem, advice } = error.downcast().unwrap();
             assert!(problem.contains(word), "{text:?}: {problem}");
             assert!(!format!("{problem} {advice}").contains("0123456789"), "{problem} {advice}");
         }
-        assert!(check(KEY).is_ok() && check(&format!(" {KEY}\n")).is_ok());
+        for text in [KEY, &format!(" {KEY}\n")] {
+            assert!(ApiKey::checked(text, false).is_ok());
+        }
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use super::Problems;
 use crate::client::{ANTHROPIC, Case, Kind, Origin, Problem, Severity, Source, names, settings};
-use crate::error::Failure;
 use crate::key::shape;
 
 pub(super) fn add(case: &Case<'_>, found: &mut Problems) {
@@ -33,7 +32,7 @@ fn is_first_party(case: &Case<'_>) -> bool {
 
 fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
     let secret = case.decision.candidate(source)?.secret.as_ref()?;
-    let text = settings::js_trim(secret.reveal());
+    let text = Some(settings::js_trim(secret.reveal())).filter(|text| !text.is_empty())?;
     let kind = source.kind();
     let code = match kind {
         Kind::Key | Kind::Primary => "odd-key-shape",
@@ -77,16 +76,14 @@ fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
         return error(code, message, fix);
     }
     let takes_keys = is_key || (kind == Kind::Helper && !is_oauth);
-    let failure = shape::misplaced(text).filter(|_| takes_keys).or_else(|| wrong_shape(text))?;
-    let is_soft = is_soft(&failure);
-    if is_soft && !is_key {
-        return None;
-    }
+    let wrong = shape::misplaced(text).filter(|_| takes_keys).or_else(|| shape::mistake(text));
+    let is_doubt = wrong.is_none();
+    let failure = wrong.or_else(|| shape::doubt(text).filter(|_| is_key))?;
     if kind == Kind::Helper {
         let message = format!("what {source} prints is not the key alone: {failure}");
         return error(code, message, format!("either have it print the key alone, or {remove}"));
     }
-    let is_warning = is_soft || (kind == Kind::Token && !is_first_party(case));
+    let is_warning = is_doubt || (kind == Kind::Token && !is_first_party(case));
     let make = if is_warning { Problem::warning } else { Problem::error };
     Some(make(code, format!("{source}: {failure}"), remove))
 }
@@ -94,15 +91,4 @@ fn mistake(case: &Case<'_>, source: &Source) -> Option<Problem> {
 fn rename(source: &Source, name: &str) -> Option<String> {
     let Source::Variable(Origin::Process, old) = source else { return None };
     Some(format!("export {name}=\"${old}\"; unset {old}"))
-}
-
-fn wrong_shape(text: &str) -> Option<Failure> {
-    shape::check(text).err().and_then(|error| error.downcast().ok())
-}
-
-/// Whether it may be a key anyway: a gateway's own, or a short one.
-fn is_soft(failure: &Failure) -> bool {
-    ["they start with sk-ant-", "too short", "that no key has"]
-        .iter()
-        .any(|words| failure.problem.contains(words))
 }
