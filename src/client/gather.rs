@@ -209,9 +209,10 @@ pub fn run_helper(state: &mut State) -> anyhow::Result<()> {
         // The client sets it for itself (2.1.332, observed 2026-11-25).
         variables.insert(names::ENTRYPOINT, "sdk-cli");
     }
+    let mut shell = command::shell(&command);
+    shell.current_dir(&state.paths.project).envs(&variables);
     let start = Instant::now();
-    let printed =
-        command::output_with(&command, &state.paths.project, HELPER_TIMEOUT, &variables, &[])?;
+    let printed = command::output_of(&mut shell, HELPER_TIMEOUT)?;
     let printed = printed.map(|text| Secret::new(js_trim(&text).to_owned()));
     state.helper = Some(HelperRun { printed, took: start.elapsed() });
     Ok(())

@@ -4,7 +4,6 @@
 
 mod pending;
 
-use std::collections::BTreeMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -252,15 +251,16 @@ impl Rotation {
         let after = self.args.command_after.as_ref()?;
         let config = self.target.file.path.to_string_lossy();
         let fingerprint = self.new.fingerprint();
-        let variables = BTreeMap::from([
+        let mut shell = command::shell(after);
+        // It learns which keys by their fingerprints, and has no use for a credential.
+        command::change_env(&mut shell, &env::changes(Some(&self.new), &[], context));
+        shell.current_dir(context.cwd()).envs([
             ("CCK_OLD_HINT", old.old.hint.as_str()),
             ("CCK_OLD_FINGERPRINT", &old.old.fingerprint),
             ("CCK_NEW_FINGERPRINT", &fingerprint),
             ("CCK_CONFIG", &config),
         ]);
-        // It learns which keys by their fingerprints, and has no use for a credential.
-        let changes = env::changes(Some(&self.new), &[], context);
-        match command::output_with(after, context.cwd(), AFTER_TIMEOUT, &variables, &changes) {
+        match command::output_of(&mut shell, AFTER_TIMEOUT) {
             Ok(Ok(_)) => None,
             Ok(Err(ended)) => Some(format!("it {ended}")),
             Err(error) => Some(format!("{error:#}")),

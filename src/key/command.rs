@@ -6,7 +6,6 @@ mod unix;
 #[cfg(windows)]
 mod windows;
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -48,7 +47,11 @@ pub(crate) type Printed = Result<Zeroizing<String>, Ended>;
 
 /// Runs `command` by the shell (`sh -c`; on Windows `cmd /d /s /c`, as Node does) in `cwd` for at most `timeout`.
 pub(crate) fn output(command: &str, cwd: &Path, timeout: Duration) -> anyhow::Result<Printed> {
-    output_with(command, cwd, timeout, &BTreeMap::new(), &[])
+    output_of(shell(command).current_dir(cwd), timeout)
+}
+
+pub(crate) fn output_of(shell: &mut Command, timeout: Duration) -> anyhow::Result<Printed> {
+    run(shell, timeout, b"").context("cannot run the shell")
 }
 
 pub(crate) type Change = (OsString, Option<OsString>);
@@ -60,20 +63,6 @@ pub(crate) fn change_env(command: &mut Command, changes: &[Change]) {
             None => command.env_remove(name),
         };
     }
-}
-
-/// As [`output`], with these changes to the environment, and these variables set over it.
-pub(crate) fn output_with(
-    command: &str,
-    cwd: &Path,
-    timeout: Duration,
-    variables: &BTreeMap<&str, &str>,
-    changes: &[Change],
-) -> anyhow::Result<Printed> {
-    let mut shell = shell(command);
-    change_env(&mut shell, changes);
-    shell.current_dir(cwd).envs(variables);
-    run(&mut shell, timeout, b"").context("cannot run the shell")
 }
 
 /// Runs a program, with this on its standard input, and returns what it printed, or how else it ended.
