@@ -140,8 +140,8 @@ fn check(state: &State) {
         assert!(outcome.sends || sent.is_empty(), "a header of a request that is not sent");
         assert!(mode == Mode::Interactive || outcome.dialogs.is_empty(), "a dialog in print mode");
         assert_eq!(
-            outcome.meets(None),
-            outcome.sends && sent.len() == 1 && outcome.meets(sent.first().copied())
+            decision.meets(mode, None),
+            outcome.sends && sent.len() == 1 && decision.meets(mode, sent.first().copied())
         );
         let case = Case {
             state,
